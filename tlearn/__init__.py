@@ -1,0 +1,1 @@
+"""Transfer learning for people with pictures."""
