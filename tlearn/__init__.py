@@ -1,1 +1,42 @@
-"""Transfer learning for people with pictures."""
+"""Transfer learning for people with pictures.
+
+Nothing heavy is imported until it is asked for: ``python -m tlearn --help`` must not wait for torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tlearn.cli import main
+    from tlearn.data import CIFAR10DataModule, DigitsDataModule, ImageDataModule
+    from tlearn.errors import TlearnError
+    from tlearn.models import TransferModule
+
+__version__ = "0.1.0"
+__all__ = [
+    "CIFAR10DataModule",
+    "DigitsDataModule",
+    "ImageDataModule",
+    "TlearnError",
+    "TransferModule",
+    "__version__",
+    "main",
+]
+
+_HOMES = {
+    "CIFAR10DataModule": "tlearn.data",
+    "DigitsDataModule": "tlearn.data",
+    "ImageDataModule": "tlearn.data",
+    "TlearnError": "tlearn.errors",
+    "TransferModule": "tlearn.models",
+    "main": "tlearn.cli",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'tlearn' has no attribute '{name}'")
+    return getattr(import_module(_HOMES[name]), name)

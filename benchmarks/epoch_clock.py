@@ -1,0 +1,48 @@
+"""A stopwatch for the training epochs of a Lightning run, given on the command line.
+
+``--trainer.callbacks+=benchmarks.epoch_clock.EpochClock``
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from time import perf_counter
+from typing import Any, ClassVar
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+
+class EpochClock(Callback):
+    """Note images per second of each training epoch, validation and checkpoints left out.
+
+    From ``on_train_epoch_start`` to the end of the last batch: Lightning validates before ``on_train_epoch_end``.
+    """
+
+    rates: ClassVar[list[float]] = []
+    """Images per second, one figure an epoch. Of the class, since the command line makes the object."""
+
+    def __init__(self) -> None:
+        """Start with no image seen."""
+        self.images = 0
+        self.start_s = 0.0
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start the watch."""
+        self.images = 0
+        self.start_s = perf_counter()
+
+    def on_train_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: torch.Tensor | Mapping[str, Any] | None,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Count the batch; stop the watch at the epoch's last."""
+        self.images += len(batch[0])
+        if trainer.is_last_batch:
+            if pl_module.device.type == "cuda":
+                torch.cuda.synchronize()
+            self.rates.append(self.images / (perf_counter() - self.start_s))

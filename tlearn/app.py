@@ -1,0 +1,216 @@
+"""Where data, model and trainer are tied together: the LightningCLI behind ``fit``, ``validate``, ``test``, ``predict``."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonargparse import Namespace
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.callbacks import LearningRateMonitor, RichProgressBar
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+
+from tlearn import data as _data  # noqa: F401  registers the datamodules, so that a YAML can use their short names
+from tlearn.arguments import Arguments
+from tlearn.data import ImageDataModule
+from tlearn.deploy import PredictionWriterCallback
+from tlearn.device import best_precision
+from tlearn.faults import TransferParser, translated_faults
+from tlearn.models import TransferModule
+from tlearn.quiet import quieten
+from tlearn.reporting import (
+    AtomicCheckpointIO,
+    BestCheckpoint,
+    EpochLinesCallback,
+    LastCheckpoint,
+    MonitorCheckCallback,
+    OutcomeCallback,
+    ParameterSummaryCallback,
+    RunRecordCallback,
+    ThroughputCallback,
+)
+from tlearn.resume import (
+    Checkpoint,
+    check_evaluation,
+    check_resume,
+    defaults_from,
+    open_checkpoint,
+    overridden_model_options,
+)
+from tlearn.runs import DEFAULT_ROOT, version_of
+
+log = logging.getLogger(__name__)
+
+# The tutorial's number of epochs. Its loss every 10 batches is a curve in TensorBoard. Our own summary and samplers
+# replace Lightning's.
+TRAINER_DEFAULTS = {
+    "max_epochs": 20,
+    "log_every_n_steps": 10,
+    "enable_model_summary": False,
+    "use_distributed_sampler": False,
+}
+LOGGER = "lightning.pytorch.loggers.TensorBoardLogger"
+
+
+class TransferCLI(LightningCLI):
+    """LightningCLI with one model, any ``ImageDataModule``, and a checkpoint that answers for what is not typed.
+
+    Args:
+        arguments: The command line in parts.
+        checkpoint: What ``--ckpt_path`` names, already read.
+    """
+
+    def __init__(self, arguments: Arguments, checkpoint: Checkpoint | None) -> None:
+        self.verb = arguments.verb or "fit"
+        run = checkpoint.run_folder if checkpoint else None
+        self.run_name = arguments.run_name if arguments.configs or run is None else run.parent.name
+        self.checkpoint = checkpoint
+        super().__init__(
+            TransferModule,
+            ImageDataModule,
+            subclass_mode_data=True,
+            save_config_callback=None,  # RunRecordCallback does it, into the run folder, also on a resume
+            trainer_defaults=TRAINER_DEFAULTS,
+            seed_everything_default=0,
+            parser_class=TransferParser,
+            auto_configure_optimizers=False,
+            args=[self.verb, *_words(arguments, checkpoint)],
+        )
+
+    def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]  # static in Lightning, called on self
+        """Build the parser of the verb at hand only: each costs a tenth of a second."""
+        return {self.verb: super().subcommands()[self.verb]}
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Give the model what the data know, once both are made."""
+        for name in ("num_classes", "class_names", "task"):
+            parser.link_arguments(f"data.{name}", f"model.{name}", apply_on="instantiate")
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Parse without Lightning's warning that ``sys.argv`` holds words too: they are the same ones."""
+        self.config = parser.parse_args(args)
+
+    def _parse_ckpt_path(self) -> None:
+        """Do nothing: in Lightning the checkpoint's options silently beat those that were typed."""
+
+    def before_instantiate_classes(self) -> None:
+        """Check the options against the checkpoint, then settle what depends on the machine."""
+        config = self.config[self.verb]
+        _settle_logger(config, self.run_name)
+        self.plain = plain_config(self._parser(self.verb), config)
+        if self.checkpoint is not None:
+            (check_resume if self.verb == "fit" else check_evaluation)(self.checkpoint, self.plain)
+            config.model.weights = None  # they are in the checkpoint
+        if self.verb == "predict" and config.return_predictions is None:
+            config.return_predictions = False  # rows are streamed to a file
+        on = self.checkpoint if self.verb != "fit" or _goes_on(self.checkpoint) else None
+        _settle_folder(config, self.run_name, on.run_folder if on else None)
+        _settle_machine(config)
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """Add our own callbacks to those of the user, who cannot lose ours by setting theirs."""
+        config = {**self._get(self.config_init, "trainer"), **kwargs}
+        config["plugins"] = [*_as_list(config.get("plugins")), AtomicCheckpointIO()]
+        return self._instantiate_trainer(config, self._own_callbacks(config))
+
+    def _own_callbacks(self, config: dict[str, Any]) -> list[Callback]:
+        callbacks: list[Callback] = [RichProgressBar(leave=True)] if config["enable_progress_bar"] else []
+        if self.verb == "predict":
+            return [*callbacks, PredictionWriterCallback()]
+        if self.verb != "fit":
+            return callbacks
+        if not config["enable_progress_bar"]:
+            callbacks.append(EpochLinesCallback())
+        if config["logger"]:
+            callbacks.append(LearningRateMonitor())
+        if config["enable_checkpointing"] is not False:
+            validates = config["limit_val_batches"] != 0
+            monitor = "val/loss" if self.model.task == "regression" else "val/acc"
+            callbacks += [*([BestCheckpoint(monitor)] if validates else []), LastCheckpoint()]
+        record = RunRecordCallback(self.plain, resumed=_goes_on(self.checkpoint))
+        return [*callbacks, MonitorCheckCallback(), ParameterSummaryCallback(), ThroughputCallback(), record, OutcomeCallback()]
+
+
+def run(arguments: Arguments) -> TransferCLI:
+    """Run ``fit``, ``validate``, ``test`` or ``predict``; what it made is returned, trainer and model included.
+
+    Raises:
+        TlearnError: Any fault that the user can mend.
+    """
+    quieten()
+    with translated_faults(arguments):
+        asks = any(word in ("-h", "--help") or word.startswith("--print_config") for word in arguments.options)
+        return TransferCLI(arguments, None if asks else open_checkpoint(arguments))
+
+
+def plain_config(parser: LightningArgumentParser, config: Namespace) -> dict[str, Any]:
+    """Return a parsed config as plain values, complete, without the checkpoint it may have come from."""
+    plain: dict[str, Any] = yaml.safe_load(parser.dump(config, skip_none=False))
+    plain["ckpt_path"] = None
+    return plain
+
+
+def _words(arguments: Arguments, checkpoint: Checkpoint | None) -> list[str]:
+    typed = [f"--config={path}" for path in arguments.configs]
+    if checkpoint is None:
+        return [*typed, *arguments.options]
+    before, after = defaults_from(checkpoint, arguments.verb or "fit")
+    if after:
+        for line in overridden_model_options(checkpoint, arguments.configs):
+            log.warning(line)
+    words = [*_as_config(before), *typed, *_as_config(after), *arguments.without("--ckpt_path")]
+    return [*words, f"--ckpt_path={checkpoint.path}"]
+
+
+def _as_config(options: dict[str, Any]) -> list[str]:
+    if not options:
+        return []
+    with tempfile.NamedTemporaryFile("w", prefix="checkpoint-", suffix=".yaml", delete=False, encoding="utf-8") as file:
+        yaml.safe_dump(options, file)
+    return [f"--config={file.name}"]
+
+
+def _goes_on(checkpoint: Checkpoint | None) -> bool:
+    """Tell whether a resume continues its run's folder: only from its last epoch, else two histories would mix."""
+    return checkpoint is not None and checkpoint.run_folder is not None and checkpoint.path.name == "last.ckpt"
+
+
+def _settle_logger(config: Namespace, run_name: str) -> None:
+    """Put everything of a run into one folder: ``runs/<config name>/version_N`` unless the user says otherwise."""
+    trainer = config.trainer
+    root = str(trainer.default_root_dir or DEFAULT_ROOT)
+    if trainer.logger is None or trainer.logger is True:
+        arguments = Namespace(save_dir=root, name=run_name, default_hp_metric=False)
+        trainer.logger = Namespace(class_path=LOGGER, init_args=arguments)
+
+
+def _settle_folder(config: Namespace, run_name: str, run: Path | None) -> None:
+    """Go on in the checkpoint's run folder, and without a logger still give every run a folder of its own."""
+    trainer = config.trainer
+    if trainer.logger is False:
+        parent = Path(trainer.default_root_dir or DEFAULT_ROOT, run_name)
+        number = max((version_of(path) for path in parent.glob("version_*")), default=-1) + 1
+        trainer.default_root_dir = str(run or parent / f"version_{number}")
+    elif run is not None and isinstance(trainer.logger, Namespace):
+        arguments = trainer.logger.get("init_args", Namespace())
+        home = Path(arguments.get("save_dir") or "", arguments.get("name") or "")
+        if arguments.get("version") is None and home.absolute() == run.parent.absolute():
+            arguments.version = version_of(run)
+
+
+def _settle_machine(config: Namespace) -> None:
+    trainer = config.trainer
+    if trainer.enable_progress_bar is None:
+        trainer.enable_progress_bar = sys.stdout.isatty()
+    if trainer.precision is None:
+        trainer.precision = best_precision(str(trainer.accelerator))
+        log.info("precision %s: the fastest on this device (--trainer.precision 32-true for full precision)", trainer.precision)
+
+
+def _as_list(value: Any) -> list[Any]:
+    return [] if value is None else list(value) if isinstance(value, (list, tuple)) else [value]
+

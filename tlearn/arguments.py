@@ -1,0 +1,74 @@
+"""The command line before any parser: split it, find its configs. Imports nothing heavy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from pathlib import Path
+
+from tlearn.config_files import find_config
+from tlearn.errors import TlearnError
+
+_CONFIG_OPTIONS = ("-c", "--config")
+
+
+@dataclass
+class Arguments:
+    """A command line in parts.
+
+    Attributes:
+        verb: The first word, or ``None``.
+        configs: The configs in the order given, as paths that exist.
+        options: All other words, in the order given.
+    """
+
+    verb: str | None = None
+    configs: list[Path] = field(default_factory=list)
+    options: list[str] = field(default_factory=list)
+
+    @property
+    def run_name(self) -> str:
+        """Name the run after its first config."""
+        return self.configs[0].stem if self.configs else "default"
+
+    def value_of(self, option: str) -> str | None:
+        """Return the last value given for ``--option value`` or ``--option=value``."""
+        found = None
+        for word, following in zip_longest(self.options, self.options[1:]):
+            if word == option:
+                found = following
+            elif word.startswith(option + "="):
+                found = word.partition("=")[2]
+        return found
+
+    def without(self, option: str) -> list[str]:
+        """Return the options without ``--option value``."""
+        kept, skip = [], False
+        for word in self.options:
+            if not skip and word != option and not word.startswith(option + "="):
+                kept.append(word)
+            skip = not skip and word == option
+        return kept
+
+
+def split_arguments(words: Sequence[str]) -> Arguments:
+    """Split a command line; configs may stand before or behind the verb, and options typed beat them wherever they stand.
+
+    Raises:
+        TlearnError: ``--config`` without a name, or a config that does not exist.
+    """
+    parts = Arguments()
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
+        option, given, value = word.partition("=")
+        if option in _CONFIG_OPTIONS:
+            if not given and not rest:
+                raise TlearnError(f"{word} needs the name or the path of a config")
+            parts.configs.append(find_config(value if given else rest.pop(0)))
+        elif parts.verb is None and not word.startswith("-"):
+            parts.verb = word
+        else:
+            parts.options.append(word)
+    return parts

@@ -1,0 +1,91 @@
+"""The front door: help, version and wrong words answer at once; torch and Lightning load only behind it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from tlearn import __version__
+from tlearn.arguments import Arguments, split_arguments
+from tlearn.config_files import read_config, shipped_configs
+from tlearn.errors import TlearnError, unknown
+
+VERBS = {
+    "fit": "train on the training images, validate after every epoch, keep best.ckpt and last.ckpt",
+    "validate": "loss and accuracy of a checkpoint on the validation images",
+    "test": "loss and accuracy of a checkpoint on the test images",
+    "predict": "predictions of a checkpoint for the validation images, as CSV",
+    "quickstart": "no network, under a minute: learn the digits 0-4, transfer to 5-9, compare with from scratch",
+}
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code: 0 done, 2 a fault the user can mend, 1 any other.
+
+    Args:
+        args: The words after ``tlearn``; those of this process by default.
+    """
+    debug = os.environ.get("TLEARN_DEBUG") == "1"
+    try:
+        _dispatch(split_arguments(sys.argv[1:] if args is None else args))
+    except TlearnError as error:
+        if debug:
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except Exception as error:
+        if debug:
+            raise
+        print(f"error: {type(error).__name__}: {error}; TLEARN_DEBUG=1 shows where it came from", file=sys.stderr)
+        return 1
+    except SystemExit as end:  # jsonargparse ends --help and --print_config so
+        return end.code if isinstance(end.code, int) else 0
+    return 0
+
+
+def _dispatch(arguments: Arguments) -> None:
+    if arguments.verb is None:
+        _front_page(arguments.options)
+        return
+    if arguments.verb not in VERBS:
+        raise unknown("verb", arguments.verb, VERBS)
+    for path in arguments.configs:
+        read_config(path, VERBS)  # faults are said before torch is imported
+    if arguments.verb == "quickstart":
+        from tlearn.quickstart import quickstart
+
+        quickstart(arguments)
+        return
+    from tlearn.app import run
+
+    run(arguments)
+
+
+def _front_page(options: Sequence[str]) -> None:
+    if options and options[0] == "--version":
+        print(f"tlearn {__version__}")
+    elif not options or options[0] in ("-h", "--help"):
+        print(_help())
+    else:
+        raise TlearnError(f"expected a verb first ({', '.join(VERBS)}), got '{options[0]}'")
+
+
+def _help() -> str:
+    verbs = "\n".join(f"  {verb:<12}{what}" for verb, what in VERBS.items())
+    return f"""tlearn {__version__}: take a network that has learned to see, and make it work on your pictures.
+
+usage: python -m tlearn VERB --config CONFIG [--any.option value ...]
+
+verbs:
+{verbs}
+
+configs that ship with it (a path of your own works too):
+  {", ".join(shipped_configs())}
+
+start:
+  python -m tlearn quickstart
+  python -m tlearn fit --config finetune.yaml
+  python -m tlearn test --config finetune.yaml --ckpt_path best
+
+'python -m tlearn fit --help' lists every option; '--print_config' prints the config that would be used."""

@@ -1,0 +1,28 @@
+"""Images and targets, from files to whole uint8 batches. Nothing here knows the network."""
+
+from __future__ import annotations
+
+from tlearn.data.augment import Augment, BatchAugment
+from tlearn.data.cifar10 import CIFAR10_CLASSES, CIFAR10DataModule
+from tlearn.data.datamodule import ImageDataModule
+from tlearn.data.digits import DigitsDataModule
+from tlearn.data.keyed_random import key, uniform
+from tlearn.data.memory import BatchKey, EpochBatchSampler, InMemoryImages, fingerprint
+from tlearn.data.split import stratified_split, take_per_class
+
+__all__ = [
+    "CIFAR10_CLASSES",
+    "Augment",
+    "BatchAugment",
+    "BatchKey",
+    "CIFAR10DataModule",
+    "DigitsDataModule",
+    "EpochBatchSampler",
+    "ImageDataModule",
+    "InMemoryImages",
+    "fingerprint",
+    "key",
+    "stratified_split",
+    "take_per_class",
+    "uniform",
+]

@@ -1,0 +1,112 @@
+"""CIFAR-10's files: check them, unpack them, fetch them. Either all is in place afterwards, or nothing was changed."""
+
+from __future__ import annotations
+
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPException
+from pathlib import Path
+
+from torchvision.datasets import CIFAR10
+from torchvision.datasets.utils import calculate_md5, download_url, extract_archive
+
+from tlearn.errors import TlearnError
+
+_TIMEOUT_S = 10.0  # without an answer for so long the network counts as off; torchvision would wait for minutes
+
+
+def check(root: Path) -> None:
+    """Compare the seven files with their checksums.
+
+    Raises:
+        TlearnError: One is missing or damaged.
+    """
+    if fault := _fault(root):
+        raise TlearnError(f"CIFAR-10 in {root}: {fault}; {_remedy(root)}")
+
+
+def install(root: Path, download: bool) -> None:
+    """Put the files in place if they are not: from an archive that lies in ``root``, or else from the network.
+
+    Args:
+        root: Absolute; the folder to hold ``cifar-10-batches-py``. Created only when there is something to put in.
+        download: Whether the network may be used.
+
+    Raises:
+        TlearnError: The files are missing or damaged and cannot be had.
+    """
+    fault = _fault(root)
+    if fault is None:
+        return
+    archive = root / CIFAR10.filename
+    archive_fault = _difference(archive, CIFAR10.tgz_md5) if archive.exists() else f"no {CIFAR10.filename} beside it"
+    if archive_fault is None:
+        _replace_from(archive, root)
+    elif download:
+        _download(root, f"{fault}; {archive_fault}")
+    else:
+        raise TlearnError(f"CIFAR-10 in {root}: {fault}; {archive_fault}; download is off: {_remedy(root)}")
+
+
+def _fault(root: Path) -> str | None:
+    """Say which file is wrong first, if any is."""
+    expected = [*CIFAR10.train_list, *CIFAR10.test_list, [CIFAR10.meta["filename"], CIFAR10.meta["md5"]]]
+    differences = (_difference(root / CIFAR10.base_folder / name, md5) for name, md5 in expected)
+    return next(filter(None, differences), None)
+
+
+def _difference(path: Path, md5: str) -> str | None:
+    if not path.is_file():
+        return f"{path.parent.name}/{path.name} is missing"
+    actual = calculate_md5(path)
+    return None if actual == md5 else f"{path.name} is damaged (md5 {actual}, expected {md5})"
+
+
+def _remedy(root: Path) -> str:
+    where = f"put {CIFAR10.filename} (md5 {CIFAR10.tgz_md5}, from {CIFAR10.url}) into {root}"
+    return f"set data.init_args.download true or {where}"
+
+
+def _download(root: Path, fault: str) -> None:
+    try:
+        with _folder_beside(root) as scratch, _timeout():
+            download_url(CIFAR10.url, scratch, CIFAR10.filename, CIFAR10.tgz_md5)
+            _replace_from(scratch / CIFAR10.filename, root)
+    except (OSError, RuntimeError, HTTPException) as error:  # URLError is an OSError
+        raise TlearnError(
+            f"CIFAR-10 in {root}: {fault}; download failed ({error}) from {CIFAR10.url}; "
+            f"offline, put {CIFAR10.filename} (md5 {CIFAR10.tgz_md5}) into {root}"
+        ) from error
+
+
+def _replace_from(archive: Path, root: Path) -> None:
+    with _folder_beside(root) as scratch:
+        extract_archive(archive, scratch)
+        check(scratch)
+        folder = root / CIFAR10.base_folder
+        root.mkdir(parents=True, exist_ok=True)
+        if folder.exists():  # replace file by file: what else a user keeps there is not ours
+            for file in (scratch / CIFAR10.base_folder).iterdir():
+                file.replace(folder / file.name)
+        else:
+            (scratch / CIFAR10.base_folder).replace(folder)
+
+
+@contextmanager
+def _folder_beside(root: Path) -> Iterator[Path]:
+    """A temporary folder on root's file system, so that a rename suffices: in root or, until there is one, above it."""
+    existing = next(path for path in (root, *root.parents) if path.is_dir())
+    with tempfile.TemporaryDirectory(prefix=".cifar-10-", dir=existing) as scratch:
+        yield Path(scratch)
+
+
+@contextmanager
+def _timeout() -> Iterator[None]:
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(_TIMEOUT_S)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)

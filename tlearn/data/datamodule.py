@@ -1,0 +1,174 @@
+"""The base of all image data: it knows splits, loaders and seeds; subclasses supply the images.
+
+Letters: N images, B images in a batch, H and W pixels, K classes.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, Literal
+
+import torch
+from jsonargparse.typing import NonNegativeInt, OpenUnitInterval, PositiveInt
+from lightning.pytorch import LightningDataModule
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from tlearn.data.augment import NO_AUGMENT, Augment, BatchAugment
+from tlearn.data.memory import EpochBatchSampler, InMemoryImages, fingerprint
+from tlearn.data.split import stratified_split, take_per_class
+from tlearn.errors import TlearnError
+from tlearn.types import Batch, Task
+
+
+class ImageDataModule(LightningDataModule, ABC):
+    """Images for training, validation and test, in memory and served as whole batches.
+
+    Attributes:
+        num_classes: K, the number of outputs a network needs; 1 for regression.
+        class_names: Names of the classes 0 to K - 1; empty for regression.
+        task: ``classification`` or ``regression``.
+    """
+
+    def __init__(
+        self,
+        *,
+        class_names: list[str],
+        task: Task = "classification",
+        batch_size: PositiveInt = 64,
+        val_fraction: OpenUnitInterval = 0.1,
+        split_seed: int = 0,
+        train_per_class: PositiveInt | None = None,
+        augment: Augment = NO_AUGMENT,
+        drop_last: bool = False,
+        num_workers: NonNegativeInt = 0,
+    ) -> None:
+        """Take the options; no data are read.
+
+        Args:
+            class_names: Names of the classes; empty for regression.
+            task: ``classification`` or ``regression``.
+            batch_size: Images in a batch; 64 is the tutorial's.
+            val_fraction: Share of the training set to validate on.
+            split_seed: Decides that share, apart from ``seed_everything``: the same images whatever the run's seed.
+            train_per_class: Train on so many images of each class; all by default. Validation stays the same.
+            augment: Random changes to training images; none by default.
+            drop_last: Leave out a last training batch that is not full.
+            num_workers: Processes that prepare batches; 0 is fastest, since the images are in memory.
+
+        Raises:
+            TlearnError: An option needs classes and the task is regression.
+        """
+        super().__init__()
+        self.class_names, self.task, self.num_classes = class_names, task, max(len(class_names), 1)
+        self.batch_size, self.val_fraction, self.split_seed = batch_size, val_fraction, split_seed
+        self.train_per_class, self.augment = train_per_class, augment
+        self.drop_last, self.num_workers = drop_last, num_workers
+        self._seed = 0
+        self._sets: dict[str, InMemoryImages] = {}
+        self._refuse_classes_in_regression()
+
+    @abstractmethod
+    def load_split(self, split: Literal["train", "test"]) -> tuple[Tensor, Tensor]:
+        """Read the training or the test source, and nothing of the other.
+
+        Returns:
+            Images, uint8 (N, 3, H, W), and targets: int64 (N,) or, for regression, float32 (N, 1). An image whose
+            target is -1 or NaN is left out but keeps its place in the count.
+        """
+
+    def setup(self, stage: str) -> None:
+        """Read and split what a stage needs: ``test`` the test source alone, all others the training source alone.
+
+        A second call reads and draws nothing again.
+
+        Raises:
+            TlearnError: The data cannot be read, split or batched as asked.
+        """
+        if stage == "test":
+            if "test" not in self._sets:
+                images, targets = self.load_split("test")
+                self._sets["test"] = InMemoryImages(images, targets, _usable(targets))
+            return
+        if "train" not in self._sets:
+            self._split_train(*self.load_split("train"))
+        if stage == "fit":
+            # Here and not where it is used: torch.initial_seed() differs in each worker. 63 bits are what int64 holds.
+            self._seed = torch.initial_seed() % 2**63
+            self._train_sampler()  # so that an impossible batch is said before the first validation
+
+    def dataset(self, split: Literal["train", "val", "test"]) -> InMemoryImages:
+        """Return the images of a split, never augmented; after `setup`."""
+        return self._sets[split]
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """Serve the training images, shuffled and augmented."""
+        train = self._sets["train"]
+        transform = BatchAugment(self.augment, self.num_classes, self._seed)
+        return self._loader(
+            InMemoryImages(train.images, train.targets, train.indices, transform), self._train_sampler()
+        )
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        """Serve the validation images in the order of their source."""
+        return self._plain_loader("val")
+
+    def test_dataloader(self) -> DataLoader[Batch]:
+        """Serve the test images in the order of their source."""
+        return self._plain_loader("test")
+
+    def predict_dataloader(self) -> DataLoader[Batch]:
+        """Serve the validation images: test data are opened by ``test`` alone."""
+        return self._plain_loader("val")
+
+    def split_record(self) -> dict[str, Any]:
+        """Describe the split in plain Python, to be written beside a run; positions are those in the source."""
+        train, val = self._sets["train"], self._sets["val"]
+        return {
+            "split_seed": int(self.split_seed),
+            "val_fraction": float(self.val_fraction),
+            "fingerprint": fingerprint(train.images, train.targets),
+            "train": train.indices.tolist(),
+            "val": val.indices.tolist(),
+        }
+
+    def _split_train(self, images: Tensor, targets: Tensor) -> None:
+        labels, names = targets.flatten().numpy(), self.class_names or None
+        usable = _usable(targets).numpy()
+        train, val = stratified_split(labels[usable], self.val_fraction, self.split_seed, names)
+        train, val = usable[train], usable[val]
+        if self.train_per_class is not None:
+            train = take_per_class(labels, train, self.train_per_class, self.split_seed, self.class_names)
+        for name, rows in (("train", train), ("val", val)):
+            self._sets[name] = InMemoryImages(images, targets, torch.from_numpy(rows))
+
+    def _train_sampler(self) -> EpochBatchSampler:
+        return EpochBatchSampler(len(self._sets["train"]), self.batch_size, True, self.drop_last, self._seed)
+
+    def _plain_loader(self, split: Literal["val", "test"]) -> DataLoader[Batch]:
+        images = self._sets[split]
+        return self._loader(images, EpochBatchSampler(len(images), self.batch_size, False, False, seed=0))
+
+    def _loader(self, images: InMemoryImages, sampler: EpochBatchSampler) -> DataLoader[Batch]:
+        return DataLoader(
+            images,
+            batch_size=None,  # the sampler's keys are whole batches
+            sampler=sampler,
+            num_workers=self.num_workers,
+            persistent_workers=self.num_workers > 0,
+            pin_memory=torch.cuda.is_available(),
+        )
+
+    def _refuse_classes_in_regression(self) -> None:
+        if self.task == "classification":
+            return
+        given = {"train_per_class": self.train_per_class}
+        given |= {f"augment.{name}": getattr(self.augment, name) for name in ("mixup_alpha", "cutmix_alpha")}
+        for name, value in given.items():
+            if value:
+                raise TlearnError(f"{name} {value:g} needs classes, task is regression; unset data.init_args.{name}")
+
+
+def _usable(targets: Tensor) -> Tensor:
+    left_out = targets.isnan() if targets.is_floating_point() else targets < 0
+    return torch.nonzero(~left_out.flatten()).flatten()

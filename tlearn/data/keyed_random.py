@@ -1,0 +1,72 @@
+"""Random numbers that are a function of (seed, epoch, index) and of nothing else. Letters: B images in a batch.
+
+A counter is hashed instead of a state being advanced, so an image's draws do not depend on its batch mates, on the
+worker that serves it or on what was drawn before, and a resumed run draws what an uninterrupted one does. The hash is
+splitmix64's output function (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+_MASK = (1 << 64) - 1
+_GAMMA = 0x9E3779B97F4A7C15
+_MULTIPLIER_1 = 0xBF58476D1CE4E5B9
+_MULTIPLIER_2 = 0x94D049BB133111EB
+
+
+def key(seed: int, epoch: int, *more: int) -> int:
+    """Hash a key to 63 bits, the seed of a ``torch.Generator``.
+
+    Args:
+        seed: The run's seed.
+        epoch: The epoch, counted from 0.
+        *more: What else tells this draw from the others: a stream, an image's index.
+    """
+    return _hash(seed, epoch, *more) >> 1
+
+
+def uniform(seed: int, epoch: int, indices: Tensor, stream: int) -> Tensor:
+    """Draw one number per image, evenly from [0, 1).
+
+    Args:
+        seed: The run's seed.
+        epoch: The epoch, counted from 0.
+        indices: int64 (B,), the images' positions in their source.
+        stream: Which of an image's draws this is; two streams are independent.
+
+    Returns:
+        float32 (B,) on the device of ``indices``; multiples of 2**-24, so that they are exact and never round up to 1.
+    """
+    bits = _mix_tensor((indices ^ _signed(_hash(seed, epoch, stream))) + _signed(_GAMMA))
+    return _shift_right(bits, 40).to(torch.float32) * 2.0**-24
+
+
+def _hash(*parts: int) -> int:
+    state = 0
+    for part in parts:
+        state = _mix_int(((state ^ (part & _MASK)) + _GAMMA) & _MASK)
+    return state
+
+
+def _mix_int(z: int) -> int:
+    z = ((z ^ (z >> 30)) * _MULTIPLIER_1) & _MASK
+    z = ((z ^ (z >> 27)) * _MULTIPLIER_2) & _MASK
+    return z ^ (z >> 31)
+
+
+def _mix_tensor(z: Tensor) -> Tensor:
+    z = (z ^ _shift_right(z, 30)) * _signed(_MULTIPLIER_1)
+    z = (z ^ _shift_right(z, 27)) * _signed(_MULTIPLIER_2)
+    return z ^ _shift_right(z, 31)
+
+
+def _shift_right(z: Tensor, bits: int) -> Tensor:
+    # int64 shifts in copies of the sign; the hash is defined on unsigned numbers.
+    return (z >> bits) & ((1 << (64 - bits)) - 1)
+
+
+def _signed(value: int) -> int:
+    """The int64 with the same bits, for torch has no wrapping uint64 arithmetic."""
+    return value - (1 << 64) if value >> 63 else value

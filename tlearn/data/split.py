@@ -1,0 +1,121 @@
+"""Who is trained on and who validates: pure functions over labels. Letters: N images, K classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tlearn.data.keyed_random import uniform
+from tlearn.errors import TlearnError, unknown
+
+Positions = NDArray[np.int64]
+
+_TAKE_STREAM = 16  # the augmentation draws from the streams below it
+
+
+def stratified_split(
+    labels: Positions, val_fraction: float, seed: int, class_names: Sequence[str] | None
+) -> tuple[Positions, Positions]:
+    """Divide images into training and validation, each class in about the same proportion on both sides.
+
+    Args:
+        labels: (N,) class numbers; read for their length alone when ``class_names`` is None.
+        val_fraction: Share of the images to validate on. At least K are taken, and one more for each class so rare that
+            the proportion would give it none: every class is on both sides.
+        seed: The draw's own seed, not the run's: runs with different seeds are judged on the same images.
+        class_names: Names of the classes 0 to K - 1; None for a plain split, since values to regress have no classes.
+
+    Returns:
+        Sorted positions of the training and of the validation images; together they are all N.
+
+    Raises:
+        TlearnError: A class has fewer than 2 images, or too few images would be left to train on.
+    """
+    from sklearn.model_selection import train_test_split  # here, for importing it costs 0.4 s
+
+    if class_names is not None:
+        _check_two_of_each(labels, class_names)
+    n_images, n_classes = len(labels), len(class_names or [""])
+    n_val = max(round(val_fraction * n_images), n_classes)
+    if n_images - n_val < n_classes:
+        raise TlearnError(
+            f"val_fraction {val_fraction:g} leaves {max(n_images - n_val, 0)} of {n_images} images for training; "
+            f"lower data.init_args.val_fraction or add images"
+        )
+    strata = None if class_names is None else labels
+    train, val = train_test_split(np.arange(n_images), test_size=n_val, random_state=seed, stratify=strata)
+    if strata is not None:
+        train, val = _give_missing(train, val, strata)
+        val, train = _give_missing(val, train, strata)
+    return np.sort(train), np.sort(val)
+
+
+def take_per_class(
+    labels: Positions, indices: Positions, per_class: int, seed: int, class_names: Sequence[str]
+) -> Positions:
+    """Keep a few images of each class, to study how much data a task needs.
+
+    Args:
+        labels: (N,) class numbers.
+        indices: The positions in ``labels`` to choose from.
+        per_class: How many to keep of each class.
+        seed: Decides which. The choice is nested: asking for 20 keeps those that asking for 10 keeps.
+        class_names: Names of the classes 0 to K - 1.
+
+    Returns:
+        Sorted positions.
+
+    Raises:
+        TlearnError: A class has fewer images than that.
+    """
+    draws = uniform(seed, 0, torch.from_numpy(indices), _TAKE_STREAM).numpy()
+    queue = indices[np.argsort(draws, kind="stable")]
+    kept = [queue[labels[queue] == number][:per_class] for number in range(len(class_names))]
+    for name, positions in zip(class_names, kept, strict=True):
+        if len(positions) < per_class:
+            raise TlearnError(
+                f"class '{name}' has {len(positions)} training images, train_per_class {per_class}; "
+                f"lower data.init_args.train_per_class or add images"
+            )
+    return np.sort(np.concatenate(kept))
+
+
+def class_numbers(selection: Sequence[str] | None, class_names: Sequence[str]) -> list[int]:
+    """Look up a selection of classes, in the order given; all of them if there is none.
+
+    Raises:
+        TlearnError: A name is unknown or given twice, or fewer than 2 are given.
+    """
+    names = list(class_names if selection is None else selection)
+    for name in names:
+        if name not in class_names:
+            raise unknown("class", name, class_names)
+    if len(set(names)) < max(2, len(names)):
+        raise TlearnError(f"expected 2 or more different classes, got {names}; change data.init_args.classes")
+    return [class_names.index(name) for name in names]
+
+
+def renumbered(labels: Tensor, numbers: Sequence[int]) -> Tensor:
+    """Replace each class number (N,) by its place in ``numbers``, or by -1 if it is not there."""
+    places = torch.full((max(int(labels.max()), *numbers) + 1,), -1)
+    places[list(numbers)] = torch.arange(len(numbers))
+    return places[labels]
+
+
+def _check_two_of_each(labels: Positions, class_names: Sequence[str]) -> None:
+    for name, count in zip(class_names, np.bincount(labels, minlength=len(class_names)), strict=True):
+        if count < 2:
+            raise TlearnError(
+                f"class '{name}' has {count} training images, expected at least 2 (one to train, one to validate); "
+                f"add images or leave the class out"
+            )
+
+
+def _give_missing(giver: Positions, taker: Positions, labels: Positions) -> tuple[Positions, Positions]:
+    """Move one image of each class that ``taker`` lacks; stratification rounds, and may leave a rare class out."""
+    moved = [giver[labels[giver] == number][0] for number in np.setdiff1d(labels, labels[taker])]
+    return np.setdiff1d(giver, moved), np.append(taker, moved).astype(np.int64)

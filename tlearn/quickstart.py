@@ -1,0 +1,50 @@
+"""The offline demonstration: learn the digits 0-4, transfer to 5-9 with few labels, compare with from scratch."""
+
+from __future__ import annotations
+
+import shlex
+
+from tlearn.app import TransferCLI, run
+from tlearn.arguments import Arguments, split_arguments
+from tlearn.errors import TlearnError
+from tlearn.reporting import BestCheckpoint
+
+_ROOT = "--trainer.default_root_dir"
+
+
+def quickstart(arguments: Arguments) -> None:
+    """Run five commands, print each before it runs, and print both test accuracies at the end.
+
+    Args:
+        arguments: The command line; ``--trainer.default_root_dir`` puts the runs elsewhere than ``runs/``.
+
+    Raises:
+        TlearnError: Another option or a config was given: the demonstration has fixed settings.
+    """
+    if arguments.configs or arguments.without(_ROOT):
+        raise TlearnError(f"quickstart takes no config and no option but {_ROOT}; to change anything use fit")
+    root = arguments.value_of(_ROOT)
+    place = [_ROOT, root] if root else []
+    source = _fit("quickstart.yaml", *place)
+    scratch = _fit_and_test("null", place)
+    transferred = _fit_and_test(source, place)
+    print(
+        "\ndigits 5-9, 10 labels each, test accuracy: "
+        f"from scratch {scratch:.1%}, transferred from the digits 0-4 {transferred:.1%}"
+    )
+
+
+def _fit_and_test(weights: str, place: list[str]) -> float:
+    best = _fit("quickstart_transfer.yaml", "--model.weights", weights, *place)
+    return float(_command("test", "--ckpt_path", best).trainer.callback_metrics["test/acc"])
+
+
+def _fit(config: str, *options: str) -> str:
+    trainer = _command("fit", "--config", config, *options).trainer
+    best = next(c for c in trainer.checkpoint_callbacks if isinstance(c, BestCheckpoint))
+    return best.best_model_path
+
+
+def _command(*words: str) -> TransferCLI:
+    print(f"\n$ python -m tlearn {shlex.join(words)}", flush=True)
+    return run(split_arguments(words))

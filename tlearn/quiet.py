@@ -1,0 +1,40 @@
+"""What libraries warn of and the user can do nothing about. Each entry says why; anything else is shown."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+
+_EXPECTED = (
+    # Frozen modules are in eval mode at the start of fit on purpose: frozen means frozen (models/freezing.py).
+    r"Found \d+ module\(s\) in eval mode at the start of training",
+    # A small data set has its curve all the same: train/loss and train/acc are logged once an epoch.
+    r"The number of training batches \(\d+\) is smaller than the logging interval",
+    # The images are in memory: on 2 cores worker processes only cost time.
+    r"The '\w+_dataloader' does not have many workers",
+    # test and predict need none of the callbacks that wrote the checkpoint.
+    r"Be aware that when using `ckpt_path`, callbacks used to create the checkpoint",
+    # Resuming last.ckpt goes on in its run folder, which is not empty then.
+    r"Checkpoint directory .* exists and is not empty",
+    # The CLI links the data's class names into the model; Lightning asks for a second run folder for no reason.
+    r"Experiment logs directory .* exists and is not empty",
+)
+_UPSTREAM = (
+    # lightning 2.6.6 with torch 2.14: its own helper uses a name that torch has deprecated.
+    r"`isinstance\(treespec, LeafSpec\)` is deprecated",
+    # lightning 2.6.6 with jsonargparse 4.53: LightningCLI still calls the old name.
+    r"[\s\S]*``instantiate_classes`` was deprecated",
+    r"\s*By default only one JsonargparseDeprecationWarning",
+)
+
+
+def quieten() -> None:
+    """Leave out the warnings above, and Lightning's notes about devices and seeds; say our own notes plainly on stderr."""
+    for message in (*_EXPECTED, *_UPSTREAM):
+        warnings.filterwarnings("ignore", message=message)
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    ours = logging.getLogger("tlearn")
+    ours.setLevel(logging.INFO)
+    ours.propagate = False
+    ours.handlers = [logging.StreamHandler()]

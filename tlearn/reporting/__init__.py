@@ -1,0 +1,24 @@
+"""Callbacks: what a run says, shows and leaves behind. Training works without any of them."""
+
+from tlearn.reporting.checkpoints import AtomicCheckpointIO, BestCheckpoint, LastCheckpoint, run_folder
+from tlearn.reporting.epoch_lines import EpochLinesCallback, OutcomeCallback
+from tlearn.reporting.monitors import MonitorCheckCallback
+from tlearn.reporting.parameter_summary import ParameterSummaryCallback, StageSummary, summarise
+from tlearn.reporting.run_record import CONFIG_KEY, RunRecordCallback
+from tlearn.reporting.throughput import ThroughputCallback
+
+__all__ = [
+    "CONFIG_KEY",
+    "AtomicCheckpointIO",
+    "BestCheckpoint",
+    "EpochLinesCallback",
+    "LastCheckpoint",
+    "MonitorCheckCallback",
+    "OutcomeCallback",
+    "ParameterSummaryCallback",
+    "RunRecordCallback",
+    "StageSummary",
+    "ThroughputCallback",
+    "run_folder",
+    "summarise",
+]

@@ -1,0 +1,70 @@
+"""``best.ckpt`` and ``last.ckpt``: written whole or not at all, readable without executing anything."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric.plugins import TorchCheckpointIO
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+
+from tlearn.models import read_checkpoint
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Write beside the final name and rename, so that a killed run never leaves half a checkpoint under it.
+
+    Lightning's own goes through a temporary file in another folder, where a rename need not be atomic.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        """Write ``checkpoint`` to ``path``; the file that was there stays until the new one is complete."""
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+        try:
+            torch.save(checkpoint, partial)
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+    def load_checkpoint(self, path: str | Path, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Read ``path`` with ``weights_only=True``, whatever is asked; faults name the file."""
+        return read_checkpoint(path)
+
+
+class BestCheckpoint(ModelCheckpoint):
+    """Keep the weights of the epoch with the best validation result as ``checkpoints/best.ckpt``.
+
+    Args:
+        monitor: ``val/acc``, or ``val/loss`` for a regression. Never a test metric.
+    """
+
+    def __init__(self, monitor: str) -> None:
+        mode = "min" if monitor.endswith("loss") else "max"
+        super().__init__(
+            monitor=monitor, mode=mode, filename="best", save_on_train_epoch_end=True, enable_version_counter=False
+        )
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Compare this epoch, unless no validation has run yet."""
+        if self.monitor in trainer.callback_metrics:
+            super().on_train_epoch_end(trainer, pl_module)
+
+
+class LastCheckpoint(ModelCheckpoint):
+    """Keep the newest epoch as ``checkpoints/last.ckpt``, with or without validation: what a resume starts from."""
+
+    def __init__(self) -> None:
+        super().__init__(filename="last", save_on_train_epoch_end=True, enable_version_counter=False)
+
+
+def run_folder(trainer: Trainer) -> Path:
+    """Return the folder that holds everything of a run."""
+    for callback in trainer.checkpoint_callbacks:
+        if isinstance(callback, LastCheckpoint) and callback.dirpath:
+            return Path(callback.dirpath).parent
+    return Path(trainer.log_dir or trainer.default_root_dir)

@@ -1,0 +1,57 @@
+"""A plain log: one line per epoch where there is no terminal, and what came of the run at its end."""
+
+from __future__ import annotations
+
+import time
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
+
+from tlearn.reporting.checkpoints import BestCheckpoint, run_folder
+
+_SHOWN = ("train/loss", "train/acc", "train/mae", "val/loss", "val/acc", "val/mae", "val/r2", "train/images_per_s")
+
+
+class EpochLinesCallback(Callback):
+    """Print one line per epoch: ``epoch 3/20  train/loss 1.2041  val/acc 0.6120  12.3 s``.
+
+    A line is printed when the next epoch starts, because Lightning gathers an epoch's metrics only after its end.
+    """
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Print the epoch before, if this run trained it."""
+        self._print(trainer)
+        self._started: float | None = time.perf_counter()
+        self._epoch = trainer.current_epoch + 1
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Print the last epoch."""
+        self._print(trainer)
+
+    def _print(self, trainer: Trainer) -> None:
+        started = getattr(self, "_started", None)
+        if started is None or not trainer.is_global_zero:
+            return
+        metrics = trainer.callback_metrics
+        values = "  ".join(f"{name} {_short(name, metrics[name])}" for name in _SHOWN if name in metrics)
+        print(f"epoch {self._epoch}/{trainer.max_epochs}  {values}  {time.perf_counter() - started:.1f} s", flush=True)
+        self._started = None
+
+
+class OutcomeCallback(Callback):
+    """Say at the end of ``fit`` what the best epoch reached, where it lies, and what to type next."""
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Print the outcome."""
+        if trainer.fast_dev_run or not trainer.is_global_zero:
+            return
+        best = next((c for c in trainer.checkpoint_callbacks if isinstance(c, BestCheckpoint)), None)
+        if best is not None and best.best_model_score is not None:
+            print(f"best {best.monitor} {best.best_model_score:.4f}: {best.best_model_path}")
+            print(f"next: python -m tlearn test --ckpt_path {best.best_model_path}")
+        else:
+            print(f"no validation ran, so there is no best.ckpt; the last epoch: {run_folder(trainer)}/checkpoints/last.ckpt")
+
+
+def _short(name: str, value: Tensor) -> str:
+    return f"{value:.0f}" if name.endswith("_per_s") else f"{value:.4f}"

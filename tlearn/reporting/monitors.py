@@ -1,0 +1,37 @@
+"""Refuse a misspelt ``monitor`` before the first epoch, not after it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from tlearn.errors import TlearnError, unknown
+from tlearn.models import TransferModule, metric_names
+
+
+class MonitorCheckCallback(Callback):
+    """Compare every callback's and scheduler's ``monitor`` with what the module will log."""
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Check all of them.
+
+        Raises:
+            TlearnError: A name that will never be logged, with the names that will.
+        """
+        assert isinstance(pl_module, TransferModule)
+        train = [*metric_names(pl_module.task, pl_module.num_classes, "train"), "train/loss_step", "train/images_per_s"]
+        val = metric_names(pl_module.task, pl_module.num_classes, "val")
+        for owner, monitor in _monitors(trainer):
+            if monitor in val and not trainer.enable_validation:
+                raise TlearnError(f"{owner} monitors {monitor}, but no validation runs (trainer.limit_val_batches is 0)")
+            if monitor not in (*train, *val) and not monitor.startswith("lr-"):
+                raise unknown(f"monitor of {owner}", monitor, [*val, *train])
+
+
+def _monitors(trainer: Trainer) -> Iterator[tuple[str, str]]:
+    owners = [*trainer.callbacks, *(config.scheduler for config in trainer.lr_scheduler_configs)]  # type: ignore[attr-defined]
+    for owner in owners:
+        monitor = getattr(owner, "monitor", None)
+        if isinstance(monitor, str):
+            yield type(owner).__name__, monitor

@@ -1,0 +1,70 @@
+"""What trains and what does not, said before the first step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from rich.console import Console
+from rich.table import Table
+from torch import nn
+
+from tlearn.models import TransferModule
+
+
+@dataclass
+class StageSummary:
+    """One line of the summary.
+
+    Attributes:
+        stage: A stage of the backbone, or ``head``.
+        trainable: Number of trainable parameters.
+        frozen: Number of frozen parameters.
+        lr_scale: The factors on the learning rate of its trainable parameters, as text.
+        batch_norm: Whether its BatchNorm layers follow the batches, or stand still.
+    """
+
+    stage: str
+    trainable: int
+    frozen: int
+    lr_scale: str
+    batch_norm: str
+
+
+def summarise(module: TransferModule) -> list[StageSummary]:
+    """Summarise a module stage by stage, shallow to deep."""
+    return [_stage(module, stage) for stage in dict.fromkeys(module.stages.values())]
+
+
+def _stage(module: TransferModule, stage: str) -> StageSummary:
+    names = [name for name, of in module.stages.items() if of == stage]
+    counts = {name: module.get_parameter(name).numel() for name in names}
+    free = [name for name in names if module.get_parameter(name).requires_grad]
+    scales = sorted({module.rules[name].lr_scale or 0.0 for name in free})
+    owners = {module.get_submodule(name.rpartition(".")[0]) for name in names}
+    norms = [owner for owner in owners if isinstance(owner, nn.modules.batchnorm._BatchNorm)]
+    following = sum(norm.training for norm in norms)
+    state = "" if not norms else "follows" if following == len(norms) else "fixed" if not following else "mixed"
+    trainable = sum(counts[name] for name in free)
+    return StageSummary(stage, trainable, sum(counts.values()) - trainable, ", ".join(f"{s:g}" for s in scales), state)
+
+
+class ParameterSummaryCallback(Callback):
+    """Print the summary when ``fit`` starts."""
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Print a line per stage and the totals."""
+        if trainer.is_global_zero and isinstance(pl_module, TransferModule):
+            Console().print(_table(summarise(pl_module)))
+
+
+def _table(stages: list[StageSummary]) -> Table:
+    trainable, frozen = sum(s.trainable for s in stages), sum(s.frozen for s in stages)
+    caption = f"{trainable:,} trainable + {frozen:,} frozen = {trainable + frozen:,} parameters"
+    table = Table(title="parameters", caption=caption, title_justify="left", caption_justify="left")
+    table.add_column("stage")
+    for column in ("trainable", "frozen", "lr factor", "BatchNorm"):
+        table.add_column(column, justify="right")
+    for s in stages:
+        table.add_row(s.stage, f"{s.trainable:,}", f"{s.frozen:,}", s.lr_scale or "-", s.batch_norm or "-")
+    return table

@@ -1,0 +1,37 @@
+"""How many training images a second, without validation and reporting."""
+
+from __future__ import annotations
+
+import time
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from tlearn.types import Batch
+
+
+class ThroughputCallback(Callback):
+    """Log ``train/images_per_s`` once an epoch."""
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start counting."""
+        self._images, self._pause_s, self._start_s = 0, 0.0, time.perf_counter()
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: Batch, batch_idx: int
+    ) -> None:
+        """Count a batch."""
+        self._images += len(batch.images)
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Stop the clock."""
+        self._validation_start_s = time.perf_counter()
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Let the clock go on."""
+        if not trainer.sanity_checking and trainer.training:
+            self._pause_s += time.perf_counter() - self._validation_start_s
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Log the epoch's rate in images/s."""
+        time_s = time.perf_counter() - self._start_s - self._pause_s
+        pl_module.log("train/images_per_s", self._images / time_s)

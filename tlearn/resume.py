@@ -1,0 +1,155 @@
+"""What a checkpoint says about the options: it answers for those that were not typed, and refuses those that differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tlearn.arguments import Arguments
+from tlearn.config_files import leaves, read_config
+from tlearn.errors import TlearnError
+from tlearn.models import read_checkpoint
+from tlearn.reporting import CONFIG_KEY
+from tlearn.runs import DEFAULT_ROOT, find_checkpoint, run_folder_of
+
+# What makes a network another network; a checkpoint cannot be read into any other.
+_ARCHITECTURE = ("model.backbone", "model.tap", "model.image_size", "model.head_hidden", "model.head_dropout")
+# What decides the next step's bits.
+_FIXED_ON_RESUME = (
+    "seed_everything",
+    "model",
+    "data",
+    "trainer.precision",
+    "trainer.accumulate_grad_batches",
+    "trainer.gradient_clip_val",
+    "trainer.gradient_clip_algorithm",
+)
+# Where the data lie and who reads them may change, their content is checked by itself.
+_FREE_ON_RESUME = ("data.init_args.root", "data.init_args.download", "data.init_args.num_workers")
+
+
+@dataclass
+class Checkpoint:
+    """A checkpoint named on the command line.
+
+    Attributes:
+        path: The file.
+        config: The config of the run that wrote it; empty when it was written from Python.
+        epoch: The number of finished epochs.
+    """
+
+    path: Path
+    config: dict[str, Any]
+    epoch: int
+
+    @property
+    def run_folder(self) -> Path | None:
+        """The run folder that the file lies in, if it still does."""
+        return run_folder_of(self.path)
+
+
+def open_checkpoint(arguments: Arguments) -> Checkpoint | None:
+    """Find and read the checkpoint that the command line or a config names.
+
+    Raises:
+        TlearnError: ``validate``, ``test`` or ``predict`` without one; a missing or unreadable file; not ours.
+    """
+    typed = [read_config(path) for path in arguments.configs]
+    given = arguments.value_of("--ckpt_path") or _last_value(typed, "ckpt_path")
+    if given in (None, "null", "None"):
+        if arguments.verb == "fit":
+            return None
+        raise TlearnError(
+            f"{arguments.verb} needs --ckpt_path: without it the head is untrained; give best, last, a run folder or a file"
+        )
+    keyword = "last" if arguments.verb == "fit" else "best"
+    path = find_checkpoint(str(given), _runs_folder(arguments, typed), keyword)
+    content = read_checkpoint(path)
+    if "tlearn" not in content:
+        raise TlearnError(f"{path} is not a checkpoint of tlearn; to start from its weights use fit --model.weights {path}")
+    return Checkpoint(path, content.get(CONFIG_KEY, {}), int(content["epoch"]) + 1)
+
+
+def _runs_folder(arguments: Arguments, typed: list[dict[str, Any]]) -> Path:
+    def option(name: str) -> str | None:
+        short, long = (f"trainer.logger.{name}", f"trainer.logger.init_args.{name}")
+        return arguments.value_of(f"--{long}") or arguments.value_of(f"--{short}") or _last_value(typed, long)
+
+    top = arguments.value_of("--trainer.default_root_dir") or _last_value(typed, "trainer.default_root_dir")
+    return Path(option("save_dir") or top or DEFAULT_ROOT, option("name") or arguments.run_name)
+
+
+def _last_value(configs: list[dict[str, Any]], dotted: str) -> Any:
+    values = [dict(leaves(config)).get(dotted) for config in configs]
+    return next((value for value in reversed(values) if value is not None), None)
+
+
+def defaults_from(checkpoint: Checkpoint, verb: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the options that a checkpoint answers for: those that typed configs may override, and those they may not.
+
+    ``fit`` resumes, so everything comes from the checkpoint first; what is typed differently is checked afterwards.
+    The other verbs take the model as it is in the file, even where a config says otherwise.
+    """
+    config = {key: value for key, value in checkpoint.config.items() if key != "ckpt_path"}
+    if verb == "fit":
+        return config, {}
+    precision = config.get("trainer", {}).get("precision")
+    before = {key: config[key] for key in ("seed_everything", "data") if key in config}
+    before["trainer"] = {"precision": precision}
+    return before, {"model": config["model"]} if "model" in config else {}
+
+
+def overridden_model_options(checkpoint: Checkpoint, configs: Iterable[Path]) -> list[str]:
+    """List, as lines to print, what configs say of the network and the checkpoint knows better."""
+    stored, lines = dict(leaves(checkpoint.config)), []
+    for path in configs:
+        for key, value in leaves(read_config(path)):
+            if key in _ARCHITECTURE and key in stored and stored[key] != value:
+                lines.append(f"{key}: {stored[key]!r} as in the checkpoint, not {value!r} as in {path.name}")
+    return lines
+
+
+def check_evaluation(checkpoint: Checkpoint, config: Mapping[str, Any]) -> None:
+    """Refuse an architecture typed differently from the checkpoint's.
+
+    Raises:
+        TlearnError: The option, with both values.
+    """
+    _refuse(checkpoint, config, _ARCHITECTURE, (), "the network is the checkpoint's: drop the option")
+
+
+def check_resume(checkpoint: Checkpoint, config: Mapping[str, Any]) -> None:
+    """Refuse to resume with other options than those that wrote the checkpoint, or when nothing is left to do.
+
+    Raises:
+        TlearnError: Every option that differs, with both values and the way that allows the change.
+    """
+    remedy = f"a resume goes on exactly as before; to start anew from its weights: --model.weights {checkpoint.path}"
+    _refuse(checkpoint, config, _FIXED_ON_RESUME, _FREE_ON_RESUME, f"{remedy} (without --ckpt_path)")
+    epochs = config["trainer"]["max_epochs"]
+    if epochs is not None and 0 <= epochs <= checkpoint.epoch:
+        raise TlearnError(
+            f"{checkpoint.path} has {checkpoint.epoch} epochs behind it, nothing left of trainer.max_epochs {epochs}; raise it"
+        )
+
+
+def _refuse(
+    checkpoint: Checkpoint, config: Mapping[str, Any], fixed: tuple[str, ...], free: tuple[str, ...], remedy: str
+) -> None:
+    stored = dict(leaves(checkpoint.config))
+    if not stored:
+        return
+    given = dict(leaves(config))
+    differing = [
+        f"{key} is {stored.get(key)!r} in the checkpoint, {given.get(key)!r} was given"
+        for key in [*stored, *(key for key in given if key not in stored)]
+        if stored.get(key) != given.get(key) and _covers(fixed, key) and not _covers(free, key)
+    ]
+    if differing:
+        raise TlearnError(f"{'; '.join(differing)}; {remedy}")
+
+
+def _covers(prefixes: tuple[str, ...], key: str) -> bool:
+    return any(key == prefix or key.startswith(prefix + ".") for prefix in prefixes)
