@@ -2,6 +2,8 @@
 
     python -m benchmarks.train_speed
 
+Nothing else may run meanwhile: another busy process costs a contender more than half, and not each the same.
+
 ResNet18 without weights on random 32 px images, all contenders in one process, in alternating rounds, so that a drift
 of the machine meets them all. In each round a contender trains a new network; the first epoch warms up, uncounted. The
 figure is the median over all counted epochs of all rounds. The clock leaves out start-up, validation and
@@ -176,8 +178,11 @@ def parse(args: list[str] | None) -> argparse.Namespace:
 def main(args: list[str] | None = None) -> None:
     """Measure, print the table, write the JSON."""
     options = parse(args)
+    load = os.getloadavg()[0]
+    if load > 0.5:
+        print(f"something else is running (load {load:.1f}): the figures will be low and far apart", file=sys.stderr)
     results = measure(options)
-    report = as_json(options, results)
+    report = as_json(options, results) | {"load_at_start": load}
     options.json.parent.mkdir(parents=True, exist_ok=True)
     options.json.write_text(json.dumps(report, indent=2, default=str) + "\n", encoding="utf-8")
     print("; ".join(f"{key} {value}" for key, value in machine().items()), end="\n\n")

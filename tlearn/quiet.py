@@ -14,6 +14,8 @@ _EXPECTED = (
     r"The '\w+_dataloader' does not have many workers",
     # test and predict need none of the callbacks that wrote the checkpoint.
     r"Be aware that when using `ckpt_path`, callbacks used to create the checkpoint",
+    # A batch brings the positions of its images itself.
+    r"Couldn't infer the batch indices fetched from your dataloader",
     # Resuming last.ckpt goes on in its run folder, which is not empty then.
     r"Checkpoint directory .* exists and is not empty",
     # The CLI links the data's class names into the model; Lightning asks for a second run folder for no reason.
@@ -22,9 +24,9 @@ _EXPECTED = (
 _UPSTREAM = (
     # lightning 2.6.6 with torch 2.14: its own helper uses a name that torch has deprecated.
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",
-    # lightning 2.6.6 with jsonargparse 4.53: LightningCLI still calls the old name.
-    r"[\s\S]*``instantiate_classes`` was deprecated",
+    # lightning 2.6.6 with jsonargparse 4.53: LightningCLI still calls names that go away in jsonargparse 5.
     r"\s*By default only one JsonargparseDeprecationWarning",
+    r"[\s\S]*was deprecated in v4\.\d+\.0 and will be removed in v5\.0\.0",
 )
 
 

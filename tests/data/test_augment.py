@@ -27,15 +27,21 @@ def reference_cut(image: Tensor, top: int, left: int, padding: int, mirror: bool
     return cut.flip(2) if mirror else cut
 
 
-def test_flip_and_crop_equal_a_plain_loop_over_the_images() -> None:
-    images, _ = augmented(Augment(flip=True, crop_padding_px=2), ALL, epoch=1)
-    mirrors = (uniform(3, 1, ALL, 0) < 0.5).tolist()
+@pytest.mark.parametrize("flip", [True, False])
+def test_flip_and_crop_equal_a_plain_loop_over_the_images(flip: bool) -> None:
+    images, _ = augmented(Augment(flip=flip, crop_padding_px=2), ALL, epoch=1)
+    mirrors = [flip and draw < 0.5 for draw in uniform(3, 1, ALL, 0).tolist()]
     tops, lefts = ((uniform(3, 1, ALL, stream) * 5).int().tolist() for stream in (1, 2))
     rows = zip(some_images(), tops, lefts, mirrors, strict=True)
     expected = torch.stack([reference_cut(image, top, left, 2, mirror) for image, top, left, mirror in rows])
     assert torch.equal(images, expected)
     assert set(tops) == set(lefts) == {0, 1, 2, 3, 4}
-    assert 20 < sum(mirrors) < 44
+
+
+def test_randaugment_changes_equal_images_in_different_ways() -> None:
+    same = some_images()[:1].expand(64, -1, -1, -1)
+    images, _ = BatchAugment(Augment(randaugment=True), 4, seed=3)(same, ALL % 4, ALL, 0)
+    assert len(images.unique(dim=0)) > 32
 
 
 def test_flip_alone_mirrors_or_leaves() -> None:

@@ -24,7 +24,8 @@ def test_draws_do_not_depend_on_the_batch_around_them() -> None:
 
 def test_draws_are_even_and_streams_epochs_and_seeds_are_independent() -> None:
     indices = torch.arange(100_000)
-    draws = torch.stack([uniform(*k, indices, stream) for k, stream in [((0, 0), 0), ((0, 0), 1), ((0, 1), 0), ((1, 0), 0)]])
+    keys = [(0, 0, 0), (0, 0, 1), (0, 1, 0), (1, 0, 0)]
+    draws = torch.stack([uniform(seed, epoch, indices, stream) for seed, epoch, stream in keys])
     assert draws.dtype == torch.float32
     assert draws.min() >= 0
     assert draws.max() < 1

@@ -20,9 +20,9 @@ def test_split_is_stratified_sorted_disjoint_and_complete() -> None:
 
 def test_split_depends_on_its_seed_alone() -> None:
     labels = np.repeat([0, 1, 2], 20)
-    np.random.seed(1)  # noqa: NPY002  # scikit-learn's global state, which must not matter
+    np.random.seed(1)  # scikit-learn's global state, which must not matter
     first = stratified_split(labels, 0.2, 0, NAMES)[1]
-    np.random.seed(2)  # noqa: NPY002
+    np.random.seed(2)
     assert np.array_equal(stratified_split(labels, 0.2, 0, NAMES)[1], first)
     assert not np.array_equal(stratified_split(labels, 0.2, 1, NAMES)[1], first)
 
@@ -31,13 +31,17 @@ def test_split_depends_on_its_seed_alone() -> None:
 @pytest.mark.parametrize(("counts", "fraction"), [([2, 2, 2], 0.1), ([97, 2, 2], 0.1), ([96, 2, 2], 0.9)])
 def test_every_class_is_on_both_sides_however_rare(counts: list[int], fraction: float, seed: int) -> None:
     labels = np.repeat([0, 1, 2], counts)
-    for side in stratified_split(labels, fraction, seed, NAMES):
+    sides = stratified_split(labels, fraction, seed, NAMES)
+    for side in sides:
         assert set(labels[side]) == {0, 1, 2}
+        assert np.array_equal(side, np.sort(side))
+    assert np.array_equal(np.sort(np.concatenate(sides)), np.arange(len(labels)))
 
 
 def test_values_are_split_plainly() -> None:
     train, val = stratified_split(np.linspace(0, 1, 10), 0.2, 0, None)
     assert (len(train), len(val)) == (8, 2)
+    assert np.array_equal(train, np.sort(train))
 
 
 def test_a_class_of_one_is_named() -> None:

@@ -24,7 +24,7 @@ def check(root: Path) -> None:
         TlearnError: One is missing or damaged.
     """
     if fault := _fault(root):
-        raise TlearnError(f"CIFAR-10 in {root}: {fault}; {_remedy(root)}")
+        raise TlearnError(f"CIFAR-10 in {root}: {fault}; call prepare_data() or {_put_archive(root)}")
 
 
 def install(root: Path, download: bool) -> None:
@@ -41,57 +41,55 @@ def install(root: Path, download: bool) -> None:
     if fault is None:
         return
     archive = root / CIFAR10.filename
-    archive_fault = _difference(archive, CIFAR10.tgz_md5) if archive.exists() else f"no {CIFAR10.filename} beside it"
-    if archive_fault is None:
-        _replace_from(archive, root)
-    elif download:
-        _download(root, f"{fault}; {archive_fault}")
-    else:
-        raise TlearnError(f"CIFAR-10 in {root}: {fault}; {archive_fault}; download is off: {_remedy(root)}")
+    archive_fault = _difference(root, CIFAR10.filename, CIFAR10.tgz_md5)
+    if archive.exists() and archive_fault:
+        fault = f"{fault}; {archive_fault}"  # named, and never used: a download goes elsewhere
+    if archive_fault and not download:
+        raise TlearnError(
+            f"CIFAR-10 in {root}: {fault}; download is off: set data.init_args.download true or {_put_archive(root)}"
+        )
+    step = "download" if archive_fault else "unpacking"
+    try:
+        _download(root) if archive_fault else _unpack(archive, root)
+    except (OSError, RuntimeError, HTTPException) as error:  # URLError is an OSError
+        message = f"CIFAR-10 in {root}: {fault}; {step} failed ({error}): try again or {_put_archive(root)}"
+        raise TlearnError(message) from error
 
 
 def _fault(root: Path) -> str | None:
     """Say which file is wrong first, if any is."""
     expected = [*CIFAR10.train_list, *CIFAR10.test_list, [CIFAR10.meta["filename"], CIFAR10.meta["md5"]]]
-    differences = (_difference(root / CIFAR10.base_folder / name, md5) for name, md5 in expected)
+    differences = (_difference(root, f"{CIFAR10.base_folder}/{name}", md5) for name, md5 in expected)
     return next(filter(None, differences), None)
 
 
-def _difference(path: Path, md5: str) -> str | None:
-    if not path.is_file():
-        return f"{path.parent.name}/{path.name} is missing"
-    actual = calculate_md5(path)
-    return None if actual == md5 else f"{path.name} is damaged (md5 {actual}, expected {md5})"
+def _difference(root: Path, name: str, md5: str) -> str | None:
+    if not (root / name).is_file():
+        return f"{name} is missing"
+    actual = calculate_md5(root / name)
+    return None if actual == md5 else f"{name} is damaged (md5 {actual}, expected {md5})"
 
 
-def _remedy(root: Path) -> str:
-    where = f"put {CIFAR10.filename} (md5 {CIFAR10.tgz_md5}, from {CIFAR10.url}) into {root}"
-    return f"set data.init_args.download true or {where}"
+def _put_archive(root: Path) -> str:
+    return f"put {CIFAR10.filename} (md5 {CIFAR10.tgz_md5}, from {CIFAR10.url}) into {root}"
 
 
-def _download(root: Path, fault: str) -> None:
-    try:
-        with _folder_beside(root) as scratch, _timeout():
-            download_url(CIFAR10.url, scratch, CIFAR10.filename, CIFAR10.tgz_md5)
-            _replace_from(scratch / CIFAR10.filename, root)
-    except (OSError, RuntimeError, HTTPException) as error:  # URLError is an OSError
-        raise TlearnError(
-            f"CIFAR-10 in {root}: {fault}; download failed ({error}) from {CIFAR10.url}; "
-            f"offline, put {CIFAR10.filename} (md5 {CIFAR10.tgz_md5}) into {root}"
-        ) from error
+def _download(root: Path) -> None:
+    with _folder_beside(root) as scratch, _timeout():
+        download_url(CIFAR10.url, scratch, CIFAR10.filename, CIFAR10.tgz_md5)
+        _unpack(scratch / CIFAR10.filename, root)
 
 
-def _replace_from(archive: Path, root: Path) -> None:
+def _unpack(archive: Path, root: Path) -> None:
     with _folder_beside(root) as scratch:
         extract_archive(archive, scratch)
-        check(scratch)
-        folder = root / CIFAR10.base_folder
         root.mkdir(parents=True, exist_ok=True)
+        fresh, folder = scratch / CIFAR10.base_folder, root / CIFAR10.base_folder
         if folder.exists():  # replace file by file: what else a user keeps there is not ours
-            for file in (scratch / CIFAR10.base_folder).iterdir():
+            for file in fresh.iterdir():
                 file.replace(folder / file.name)
         else:
-            (scratch / CIFAR10.base_folder).replace(folder)
+            fresh.replace(folder)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ _TAKE_STREAM = 16  # the augmentation draws from the streams below it
 
 
 def stratified_split(
-    labels: Positions, val_fraction: float, seed: int, class_names: Sequence[str] | None
+    labels: NDArray[Any], val_fraction: float, seed: int, class_names: Sequence[str] | None
 ) -> tuple[Positions, Positions]:
     """Divide images into training and validation, each class in about the same proportion on both sides.
 
@@ -55,7 +56,7 @@ def stratified_split(
 
 
 def take_per_class(
-    labels: Positions, indices: Positions, per_class: int, seed: int, class_names: Sequence[str]
+    labels: NDArray[Any], indices: Positions, per_class: int, seed: int, class_names: Sequence[str]
 ) -> Positions:
     """Keep a few images of each class, to study how much data a task needs.
 
@@ -106,7 +107,7 @@ def renumbered(labels: Tensor, numbers: Sequence[int]) -> Tensor:
     return places[labels]
 
 
-def _check_two_of_each(labels: Positions, class_names: Sequence[str]) -> None:
+def _check_two_of_each(labels: NDArray[Any], class_names: Sequence[str]) -> None:
     for name, count in zip(class_names, np.bincount(labels, minlength=len(class_names)), strict=True):
         if count < 2:
             raise TlearnError(
@@ -115,7 +116,7 @@ def _check_two_of_each(labels: Positions, class_names: Sequence[str]) -> None:
             )
 
 
-def _give_missing(giver: Positions, taker: Positions, labels: Positions) -> tuple[Positions, Positions]:
+def _give_missing(giver: Positions, taker: Positions, labels: NDArray[Any]) -> tuple[Positions, Positions]:
     """Move one image of each class that ``taker`` lacks; stratification rounds, and may leave a rare class out."""
     moved = [giver[labels[giver] == number][0] for number in np.setdiff1d(labels, labels[taker])]
     return np.setdiff1d(giver, moved), np.append(taker, moved).astype(np.int64)
