@@ -8,13 +8,14 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from tlearn.version import __version__
+
 if TYPE_CHECKING:
     from tlearn.cli import main
     from tlearn.data import CIFAR10DataModule, DigitsDataModule, ImageDataModule
     from tlearn.errors import TlearnError
     from tlearn.models import TransferModule
 
-__version__ = "0.1.0"
 __all__ = [
     "CIFAR10DataModule",
     "DigitsDataModule",

@@ -1,4 +1,4 @@
-"""Where data, model and trainer are tied together: the LightningCLI behind ``fit``, ``validate``, ``test``, ``predict``."""
+"""Where data, model and trainer are tied together: the LightningCLI behind fit, validate, test and predict."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import LearningRateMonitor, RichProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
-from tlearn import data as _data  # noqa: F401  registers the datamodules, so that a YAML can use their short names
 from tlearn.arguments import Arguments
 from tlearn.data import ImageDataModule
 from tlearn.deploy import PredictionWriterCallback
@@ -131,8 +130,10 @@ class TransferCLI(LightningCLI):
             validates = config["limit_val_batches"] != 0
             monitor = "val/loss" if self.model.task == "regression" else "val/acc"
             callbacks += [*([BestCheckpoint(monitor)] if validates else []), LastCheckpoint()]
-        record = RunRecordCallback(self.plain, resumed=_goes_on(self.checkpoint))
-        return [*callbacks, MonitorCheckCallback(), ParameterSummaryCallback(), ThroughputCallback(), record, OutcomeCallback()]
+        callbacks += [MonitorCheckCallback(), ParameterSummaryCallback(), ThroughputCallback()]
+        if not config["fast_dev_run"]:  # that is a trial: it leaves nothing behind
+            callbacks += [RunRecordCallback(self.plain, resumed=_goes_on(self.checkpoint)), OutcomeCallback()]
+        return callbacks
 
 
 def run(arguments: Arguments) -> TransferCLI:
@@ -208,9 +209,11 @@ def _settle_machine(config: Namespace) -> None:
         trainer.enable_progress_bar = sys.stdout.isatty()
     if trainer.precision is None:
         trainer.precision = best_precision(str(trainer.accelerator))
-        log.info("precision %s: the fastest on this device (--trainer.precision 32-true for full precision)", trainer.precision)
+        log.info(
+            "precision %s: the fastest on this device (--trainer.precision 32-true for full precision)",
+            trainer.precision,
+        )
 
 
 def _as_list(value: Any) -> list[Any]:
     return [] if value is None else list(value) if isinstance(value, (list, tuple)) else [value]
-

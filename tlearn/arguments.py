@@ -53,7 +53,7 @@ class Arguments:
 
 
 def split_arguments(words: Sequence[str]) -> Arguments:
-    """Split a command line; configs may stand before or behind the verb, and options typed beat them wherever they stand.
+    """Split a command line: configs may stand before or behind the verb, typed options beat them wherever they stand.
 
     Raises:
         TlearnError: ``--config`` without a name, or a config that does not exist.

@@ -6,10 +6,10 @@ import os
 import sys
 from collections.abc import Sequence
 
-from tlearn import __version__
 from tlearn.arguments import Arguments, split_arguments
 from tlearn.config_files import read_config, shipped_configs
 from tlearn.errors import TlearnError, unknown
+from tlearn.version import __version__
 
 VERBS = {
     "fit": "train on the training images, validate after every epoch, keep best.ckpt and last.ckpt",

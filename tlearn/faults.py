@@ -28,7 +28,7 @@ _REFUSED = (
 _BATCH_OF_ONE = "Expected more than 1 value per channel"
 
 
-class ParserFault(Exception):
+class ParserFaultError(Exception):
     """What jsonargparse had to say, before it is put into one line.
 
     Args:
@@ -48,10 +48,14 @@ class TransferParser(LightningArgumentParser):
         """Raise what is wrong, with the keys that would have been right.
 
         Raises:
-            ParserFault: Always.
+            ParserFaultError: Always.
         """
-        nested = [parser for action in self._actions if isinstance(action.choices, dict) for parser in action.choices.values()]
-        raise ParserFault(message, [action.dest for parser in (self, *nested) for action in parser._actions]) from ex
+        nested = [
+            parser for action in self._actions if isinstance(action.choices, dict) for parser in action.choices.values()
+        ]
+        raise ParserFaultError(
+            message, [action.dest for parser in (self, *nested) for action in parser._actions]
+        ) from ex
 
 
 @contextmanager
@@ -63,7 +67,7 @@ def translated_faults(arguments: Arguments) -> Iterator[None]:
     """
     try:
         yield
-    except ParserFault as fault:
+    except ParserFaultError as fault:
         raise TlearnError(explain(str(fault), fault.keys, arguments)) from fault
     except MisconfigurationException as fault:
         raise TlearnError(_one_line(str(fault))) from fault
@@ -85,7 +89,9 @@ def _known_fault(fault: Exception) -> str | None:
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     files = getattr(fault, "errno", None) == errno.EMFILE or "Too many open files" in str(fault)
     if files or ("DataLoader worker" in str(fault) and limit < 256):
-        return f"too many open files: the limit is {limit} (ulimit -n); raise it, or set data.init_args.num_workers to 0"
+        return (
+            f"too many open files: the limit is {limit} (ulimit -n); raise it, or set data.init_args.num_workers to 0"
+        )
     return None
 
 
@@ -117,7 +123,11 @@ def explain(message: str, keys: Sequence[str], arguments: Arguments) -> str:
 
 
 def _unknown_key(key: str, keys: Sequence[str], arguments: Arguments) -> str:
-    known = [*keys, *_init_args("data.init_args", ImageDataModule.__subclasses__()), *_init_args("data.init_args.augment", [Augment])]
+    known = [
+        *keys,
+        *_init_args("data.init_args", ImageDataModule.__subclasses__()),
+        *_init_args("data.init_args.augment", [Augment]),
+    ]
     known += _init_args("model.optimizer.init_args", [torch.optim.SGD, torch.optim.AdamW])
     return f"unknown option {_locate(key, arguments)}{_nearest(key, known)}"
 

@@ -31,7 +31,7 @@ _UPSTREAM = (
 
 
 def quieten() -> None:
-    """Leave out the warnings above, and Lightning's notes about devices and seeds; say our own notes plainly on stderr."""
+    """Leave out the warnings above and Lightning's notes about devices; say our own notes plainly on stderr."""
     for message in (*_EXPECTED, *_UPSTREAM):
         warnings.filterwarnings("ignore", message=message)
     for name in ("lightning.pytorch", "lightning.fabric"):

@@ -62,13 +62,13 @@ def open_checkpoint(arguments: Arguments) -> Checkpoint | None:
         if arguments.verb == "fit":
             return None
         raise TlearnError(
-            f"{arguments.verb} needs --ckpt_path: without it the head is untrained; give best, last, a run folder or a file"
+            f"{arguments.verb} needs --ckpt_path, without it the head is untrained: best, last, a run folder or a file"
         )
     keyword = "last" if arguments.verb == "fit" else "best"
     path = find_checkpoint(str(given), _runs_folder(arguments, typed), keyword)
     content = read_checkpoint(path)
     if "tlearn" not in content:
-        raise TlearnError(f"{path} is not a checkpoint of tlearn; to start from its weights use fit --model.weights {path}")
+        raise TlearnError(f"{path} is no checkpoint of tlearn; to start from its weights: fit --model.weights {path}")
     return Checkpoint(path, content.get(CONFIG_KEY, {}), int(content["epoch"]) + 1)
 
 
@@ -96,7 +96,7 @@ def defaults_from(checkpoint: Checkpoint, verb: str) -> tuple[dict[str, Any], di
     if verb == "fit":
         return config, {}
     precision = config.get("trainer", {}).get("precision")
-    before = {key: config[key] for key in ("seed_everything", "data") if key in config}
+    before: dict[str, Any] = {key: config[key] for key in ("seed_everything", "data") if key in config}
     before["trainer"] = {"precision": precision}
     return before, {"model": config["model"]} if "model" in config else {}
 
@@ -131,7 +131,7 @@ def check_resume(checkpoint: Checkpoint, config: Mapping[str, Any]) -> None:
     epochs = config["trainer"]["max_epochs"]
     if epochs is not None and 0 <= epochs <= checkpoint.epoch:
         raise TlearnError(
-            f"{checkpoint.path} has {checkpoint.epoch} epochs behind it, nothing left of trainer.max_epochs {epochs}; raise it"
+            f"{checkpoint.path} has {checkpoint.epoch} epochs behind it, none is left: raise trainer.max_epochs {epochs}"
         )
 
 

@@ -25,8 +25,8 @@ _FAMILIES = ("resnet*", "resnext*", "wide_resnet*")
 class Backbone(nn.Module):
     """ResNet features, pooled at one stage or at several side by side.
 
-    Stages after the last tap are neither built into the checkpoint nor computed. Several taps give their pooled features
-    side by side, as in Head2Toe (Evci et al., 2022, arXiv 2201.03529).
+    Stages after the last tap are neither built into the checkpoint nor computed. Several taps give their pooled
+    features side by side, as in Head2Toe (Evci et al., 2022, arXiv 2201.03529).
 
     Args:
         name: A torchvision ResNet, ResNeXt or Wide ResNet.

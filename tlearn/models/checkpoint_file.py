@@ -36,7 +36,9 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     except pickle.UnpicklingError as error:
         raise _refused(path, str(error)) from error
     except (RuntimeError, EOFError, OSError, SafetensorError, ValueError, KeyError) as error:
-        raise TlearnError(f"{path} is not a readable checkpoint (truncated or damaged?); fetch or train it again") from error
+        raise TlearnError(
+            f"{path} is not a readable checkpoint (truncated or damaged?); fetch or train it again"
+        ) from error
     if not isinstance(content, dict):
         raise TlearnError(f"{path} holds a {type(content).__name__}, expected a state dict or a checkpoint")
     return content

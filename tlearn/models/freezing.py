@@ -103,7 +103,9 @@ def assign_rules(stage_of: Mapping[str, str], rules: Sequence[Rule]) -> dict[str
 
 def _idle(rule: Rule, stage_of: Mapping[str, str]) -> TlearnError:
     if any(rule.matches(name, stage) for name, stage in stage_of.items()):
-        return TlearnError(f"{rule.option}: '{rule.pattern}' decides nothing, earlier rules took all it matches; drop it")
+        return TlearnError(
+            f"{rule.option}: '{rule.pattern}' decides nothing, earlier rules took all it matches; drop it"
+        )
     choices = ["backbone", "head", *dict.fromkeys(s for s in stage_of.values() if s != "head")]
     error = unknown(f"pattern in {rule.option}", rule.pattern, choices)
     return TlearnError(f"{error}, or a shell pattern over parameter names such as '{next(iter(stage_of))}'")

@@ -48,7 +48,9 @@ def build_metrics(task: Task, num_classes: int, stage: str) -> MetricCollection:
     """
     metrics: dict[str, Metric | MetricCollection]
     if task == "regression":
-        metrics = {"mae": MeanAbsoluteError()} | ({} if stage == "train" else {"r2": DefinedR2Score()})
+        metrics = {"mae": MeanAbsoluteError()}
+        if stage != "train":
+            metrics["r2"] = DefinedR2Score()
     else:
         # No argument checks at every step: they cost more than the update, and the labels come from our own data.
         metrics = {"acc": MulticlassAccuracy(num_classes, average="micro", validate_args=False)}
@@ -61,7 +63,7 @@ def build_metrics(task: Task, num_classes: int, stage: str) -> MetricCollection:
 
 def metric_names(task: Task, num_classes: int, stage: str) -> list[str]:
     """List what a stage logs, for the check of names to monitor."""
-    return [f"{stage}/loss", *build_metrics(task, num_classes, stage).keys()]
+    return [f"{stage}/loss", *map(str, build_metrics(task, num_classes, stage).keys())]
 
 
 def compute_loss(task: Task, output: Tensor, targets: Tensor) -> Tensor:

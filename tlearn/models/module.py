@@ -90,7 +90,7 @@ class TransferModule(LightningModule):
         self.backbone = Backbone(backbone, tap)
         num_outputs = 1 if task == "regression" else num_classes
         self.head = build_head(self.backbone.num_features, num_outputs, head_hidden or (), head_dropout)
-        self.backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.backbone.to(memory_format=torch.channels_last)
         self.native_size: int | None = None
         if weights is not None:
             self._load(weights, backbone)
@@ -132,7 +132,7 @@ class TransferModule(LightningModule):
         self._evaluate(self.test_metrics, self.test_loss, batch)
 
     def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        """Return ``indices`` (B,) with ``probabilities`` (B, K), or ``values`` (B, 1), float32 whatever the precision."""
+        """Return ``indices`` (B,) with ``probabilities`` (B, K) or ``values`` (B, 1), float32 in any precision."""
         output = self(batch.images).float()
         if self.task == "regression":
             return {"indices": batch.indices, "values": output}
@@ -201,7 +201,7 @@ class TransferModule(LightningModule):
         if theirs != self.class_names:
             raise TlearnError(
                 f"the checkpoint knows {len(theirs)} classes ({', '.join(theirs)}), the data have "
-                f"{len(self.class_names)} ({', '.join(self.class_names)}); to start from its weights use --model.weights PATH"
+                f"{len(self.class_names)} ({', '.join(self.class_names)}); to start from its weights: --model.weights PATH"
             )
 
     def _load(self, weights: str, name: str) -> None:

@@ -44,7 +44,7 @@ class Preprocess(nn.Module):
         self.std.copy_(torch.tensor(std))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Turn uint8 (B, 3, H, W) into float32 (B, 3, S, S), ``channels_last``; S is ``image_size`` or the data's own."""
+        """Turn uint8 (B, 3, H, W) into float32 (B, 3, S, S), channels last; S is ``image_size`` or the data's own."""
         if self.image_size is not None and images.shape[-2:] != (self.image_size, self.image_size):
             images = F.resize(images, [self.image_size], antialias=True)
             images = F.center_crop(images, [self.image_size])

@@ -43,8 +43,8 @@ def load_weights(
     """Load ``weights`` into the parts of a network that starts anew.
 
     Args:
-        weights: ``DEFAULT``, a torchvision weights name, or the path of a file: a checkpoint of ours, or a state dict in
-            torchvision's names.
+        weights: ``DEFAULT``, a torchvision weights name, or the path of a file: a checkpoint of ours, or a state dict
+            in torchvision's names.
         name: The backbone's name, to find torchvision's weights.
         backbone: Gets every one of its tensors, or there is an error.
         head: Gets the file's head when it is ours and speaks of the same classes; else it starts new.
@@ -70,7 +70,12 @@ def _find_entry(weights: str, name: str) -> WeightsEnum:
     if wanted == "DEFAULT":
         return entries["DEFAULT"]
     if wanted not in entries.__members__:
-        choices = ["DEFAULT", *(entry.name for entry in entries), "null", f"a path ending in {', '.join(_FILE_SUFFIXES)}"]
+        choices = [
+            "DEFAULT",
+            *(entry.name for entry in entries),
+            "null",
+            f"a path ending in {', '.join(_FILE_SUFFIXES)}",
+        ]
         raise unknown(f"model.weights for {name}", weights, choices)
     return entries[wanted]
 
@@ -81,8 +86,8 @@ def _fetch(entry: WeightsEnum) -> dict[str, Tensor]:
         state: dict[str, Tensor] = entry.get_state_dict(progress=False, check_hash=True)
     except URLError as error:
         raise TlearnError(
-            f"cannot fetch {entry.url} ({error.reason}); put that file at {cached}, or give model.weights the path of a "
-            "local file, or null to start from random weights"
+            f"cannot fetch {entry.url} ({error.reason}); put that file at {cached}, or give model.weights the path of "
+            "a local file, or null to start from random weights"
         ) from error
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
         raise TlearnError(f"cached weights {cached} are damaged; delete the file and run again") from error
@@ -109,7 +114,9 @@ def _load_head(head: nn.Module, state: dict[str, Tensor], about: dict[str, Any],
         return f"the head starts new ({count} tensors)"
     theirs = list(about.get("class_names", []))
     if theirs != list(class_names):
-        return f"the head starts new ({count} tensors): {len(theirs)} classes in the file, {len(class_names)} others here"
+        return (
+            f"the head starts new ({count} tensors): {len(theirs)} classes in the file, {len(class_names)} others here"
+        )
     if {k: v.shape for k, v in state.items()} != {k: v.shape for k, v in wanted.items()}:
         return f"the head starts new ({count} tensors): the file's has another shape"
     head.load_state_dict(state)

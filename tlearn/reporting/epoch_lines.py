@@ -43,14 +43,16 @@ class OutcomeCallback(Callback):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Print the outcome."""
-        if trainer.fast_dev_run or not trainer.is_global_zero:
+        if not trainer.is_global_zero:
             return
         best = next((c for c in trainer.checkpoint_callbacks if isinstance(c, BestCheckpoint)), None)
         if best is not None and best.best_model_score is not None:
             print(f"best {best.monitor} {best.best_model_score:.4f}: {best.best_model_path}")
             print(f"next: python -m tlearn test --ckpt_path {best.best_model_path}")
         else:
-            print(f"no validation ran, so there is no best.ckpt; the last epoch: {run_folder(trainer)}/checkpoints/last.ckpt")
+            print(
+                f"no validation ran, so there is no best.ckpt; the last epoch: {run_folder(trainer)}/checkpoints/last.ckpt"
+            )
 
 
 def _short(name: str, value: Tensor) -> str:

@@ -24,7 +24,9 @@ class MonitorCheckCallback(Callback):
         val = metric_names(pl_module.task, pl_module.num_classes, "val")
         for owner, monitor in _monitors(trainer):
             if monitor in val and not trainer.enable_validation:
-                raise TlearnError(f"{owner} monitors {monitor}, but no validation runs (trainer.limit_val_batches is 0)")
+                raise TlearnError(
+                    f"{owner} monitors {monitor}, but no validation runs (trainer.limit_val_batches is 0)"
+                )
             if monitor not in (*train, *val) and not monitor.startswith("lr-"):
                 raise unknown(f"monitor of {owner}", monitor, [*val, *train])
 

@@ -33,13 +33,13 @@ class RunRecordCallback(Callback):
         Raises:
             TlearnError: The folder holds a run already.
         """
-        if trainer.fast_dev_run or not trainer.is_global_zero:
+        if not trainer.is_global_zero:
             return
         folder = run_folder(trainer)
         target = folder / "config.yaml"
         if target.exists() and not self.resumed:
             raise TlearnError(
-                f"{target.absolute()} exists: the folder holds another run; move it away, or leave the logger's version unset"
+                f"{target.absolute()} exists: the folder holds another run; move it, or leave the logger's version unset"
             )
         folder.mkdir(parents=True, exist_ok=True)
         write_whole(target, yaml.safe_dump(self.config, sort_keys=False, allow_unicode=True))
@@ -69,7 +69,9 @@ def hyper_parameters(config: dict[str, Any]) -> dict[str, Any]:
     settings = {key: _plain(value) for key, value in model.items() if key not in ("optimizer", "lr_scheduler")}
     optimizer = model["optimizer"] or {}
     settings["optimizer"] = str(optimizer.get("class_path", "")).rpartition(".")[2]
-    settings |= {key: value for key, value in optimizer.get("init_args", {}).items() if key in ("lr", "momentum", "weight_decay")}
+    settings |= {
+        key: value for key, value in optimizer.get("init_args", {}).items() if key in ("lr", "momentum", "weight_decay")
+    }
     for key in ("batch_size", "train_per_class"):
         settings[key] = _plain(data.get(key))
     settings["seed"] = _plain(config.get("seed_everything"))
