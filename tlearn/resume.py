@@ -131,7 +131,7 @@ def check_resume(checkpoint: Checkpoint, config: Mapping[str, Any]) -> None:
     epochs = config["trainer"]["max_epochs"]
     if epochs is not None and 0 <= epochs <= checkpoint.epoch:
         raise TlearnError(
-            f"{checkpoint.path} has {checkpoint.epoch} epochs behind it, none is left: raise trainer.max_epochs {epochs}"
+            f"{checkpoint.path} has {checkpoint.epoch} epochs behind it, none is left: raise trainer.max_epochs"
         )
 
 

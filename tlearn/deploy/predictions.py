@@ -62,7 +62,7 @@ class PredictionWriterCallback(BasePredictionWriter):
 
 
 def prediction_rows(prediction: dict[str, Tensor], class_names: Sequence[str]) -> list[list[Any]]:
-    """Turn ``indices`` (B,) with ``probabilities`` (B, K) or ``values`` (B, 1), as ``predict_step`` gives them, to rows."""
+    """Turn ``indices`` (B,) with ``probabilities`` (B, K) or ``values`` (B, 1), as ``predict_step`` gives, to rows."""
     indices = prediction["indices"].tolist()
     if "values" in prediction:
         return [[i, f"{v:.6g}"] for i, v in zip(indices, prediction["values"].flatten().tolist(), strict=True)]

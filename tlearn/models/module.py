@@ -201,7 +201,7 @@ class TransferModule(LightningModule):
         if theirs != self.class_names:
             raise TlearnError(
                 f"the checkpoint knows {len(theirs)} classes ({', '.join(theirs)}), the data have "
-                f"{len(self.class_names)} ({', '.join(self.class_names)}); to start from its weights: --model.weights PATH"
+                f"{len(self.class_names)} ({', '.join(self.class_names)}); to start from it: --model.weights PATH"
             )
 
     def _load(self, weights: str, name: str) -> None:

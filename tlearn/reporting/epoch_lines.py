@@ -50,9 +50,8 @@ class OutcomeCallback(Callback):
             print(f"best {best.monitor} {best.best_model_score:.4f}: {best.best_model_path}")
             print(f"next: python -m tlearn test --ckpt_path {best.best_model_path}")
         else:
-            print(
-                f"no validation ran, so there is no best.ckpt; the last epoch: {run_folder(trainer)}/checkpoints/last.ckpt"
-            )
+            last = run_folder(trainer) / "checkpoints" / "last.ckpt"
+            print(f"no validation ran, so there is no best.ckpt; the last epoch: {last}")
 
 
 def _short(name: str, value: Tensor) -> str:

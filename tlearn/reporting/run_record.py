@@ -39,7 +39,7 @@ class RunRecordCallback(Callback):
         target = folder / "config.yaml"
         if target.exists() and not self.resumed:
             raise TlearnError(
-                f"{target.absolute()} exists: the folder holds another run; move it, or leave the logger's version unset"
+                f"{target.absolute()} exists: the folder holds another run; move it, or unset the logger's version"
             )
         folder.mkdir(parents=True, exist_ok=True)
         write_whole(target, yaml.safe_dump(self.config, sort_keys=False, allow_unicode=True))
