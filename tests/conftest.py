@@ -1,0 +1,78 @@
+"""What the tests share: one thread, a small real-format CIFAR-10, and the command line as users type it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import pytest
+import torch
+
+from tests.fake_cifar import patch_checksums, write_fake_cifar10
+
+
+class Answer(NamedTuple):
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Tlearn(Protocol):
+    """`tlearn("fit", "--config", ...)` in this process."""
+
+    def __call__(self, *words: str) -> Answer: ...
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread() -> None:
+    # Two threads beside another busy process are far slower than one, and the pictures here are few.
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def cifar_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A root with 100 training and 20 test images, whose checksums torchvision takes for the right ones."""
+    root = tmp_path / "whole"
+    write_fake_cifar10(root, per_class_train=10, per_class_test=2)
+    patch_checksums(monkeypatch, root)
+    return root
+
+
+@pytest.fixture
+def tlearn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Tlearn:
+    """The command line, in an empty folder; it must never show a traceback."""
+    from tlearn import main
+
+    monkeypatch.chdir(tmp_path)
+
+    def call(*words: str) -> Answer:
+        capfd.readouterr()
+        code = main(list(words))
+        out, err = capfd.readouterr()
+        assert "Traceback" not in out + err
+        return Answer(code, out, err)
+
+    return call
+
+
+SMALL = """
+seed_everything: 0
+trainer: {max_epochs: 2, accelerator: cpu, precision: 32-true}
+model:
+  weights: null
+  tap: layer1
+  optimizer: {class_path: SGD, init_args: {lr: 0.01, momentum: 0.9}}
+data:
+  class_path: DigitsDataModule
+  init_args: {classes: [0, 1, 2], train_per_class: 8, val_fraction: 0.05, batch_size: 8, size_px: 16}
+"""
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> str:
+    """The path of a config that trains in a second: 24 digits, two stages of ResNet18."""
+    path = tmp_path / "small.yaml"
+    path.write_text(SMALL)
+    return str(path)

@@ -1,0 +1,35 @@
+"""Every YAML under configs/ runs for one batch through the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Tlearn
+from tlearn.config_files import configs_folder, shipped_configs
+
+
+@pytest.mark.parametrize("name", shipped_configs())
+def test_fits_one_batch(name: str, tlearn: Tlearn, cifar_root: Path) -> None:
+    text = (configs_folder() / name).read_text()
+    words = ["fit", "--config", name, "--trainer.fast_dev_run", "true", "--trainer.accelerator", "cpu"]
+    words += ["--model.weights", "null", "--data.init_args.batch_size", "2"]
+    if "CIFAR10DataModule" in text:
+        words += ["--data.init_args.root", str(cifar_root)]
+    answer = tlearn(*words)
+    assert answer.code == 0, answer.err
+    assert "epoch 1/1  train/loss" in answer.out
+
+
+@pytest.mark.parametrize("name", shipped_configs())
+def test_header_states_command_and_result(name: str) -> None:
+    header = (configs_folder() / name).read_text().split("\nseed_everything")[0]
+    assert f"--config {name}" in header
+    assert "easured" in header
+    assert "MEASURED" not in header
+
+
+def test_leaves_nothing_behind(tlearn: Tlearn, small: str, tmp_path: Path) -> None:
+    assert tlearn("fit", "--config", small, "--trainer.fast_dev_run", "true").code == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["small.yaml"]

@@ -1,0 +1,158 @@
+"""Resume, evaluate and start anew from checkpoints (C01, C09, C14, C30-C34, C37)."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.conftest import Tlearn
+from tests.test_training import events, last
+
+SCHEDULERS = {
+    "none": [],
+    "step": ["--model.lr_scheduler", "StepLR", "--model.lr_scheduler.step_size", "1"],
+    "cosine": ["--model.lr_scheduler", "CosineAnnealingLR", "--model.lr_scheduler.T_max", "4"],
+    "one_cycle": [
+        *["--model.lr_scheduler", "OneCycleLR", "--model.lr_scheduler.max_lr", "0.01"],
+        *["--model.lr_scheduler.total_steps", "12"],
+    ],
+    "plateau": [
+        *["--model.lr_scheduler", "lightning.pytorch.cli.ReduceLROnPlateau"],
+        *["--model.lr_scheduler.monitor", "train/loss", "--model.lr_scheduler.patience", "0"],
+        *["--model.lr_scheduler.mode", "max"],
+    ],
+}
+
+
+@pytest.mark.parametrize("scheduler", SCHEDULERS)
+def test_resumed_equals_uninterrupted(scheduler: str, tlearn: Tlearn, small: str, tmp_path: Path) -> None:
+    words = ["fit", "-c", small, *SCHEDULERS[scheduler], "--data.augment.flip", "true", "--model.head_dropout", "0.3"]
+    assert tlearn(*words, "--trainer.max_epochs", "4").code == 0
+    assert tlearn(*words, "--trainer.max_epochs", "2").code == 0
+    answer = tlearn(*words, "--trainer.max_epochs", "4", "--ckpt_path", "last")
+    assert answer.code == 0, answer.err
+    assert "epoch 3/4" in answer.out
+    assert "epoch 2/4" not in answer.out
+    whole, resumed = last(tmp_path, 0), last(tmp_path, 1)
+    assert all(torch.equal(resumed["state_dict"][key], value) for key, value in whole["state_dict"].items())
+    assert str(whole["optimizer_states"]) == str(resumed["optimizer_states"])
+    assert str(whole["lr_schedulers"]) == str(resumed["lr_schedulers"])
+    assert whole["global_step"] == resumed["global_step"] == 12
+    best = last(tmp_path, 0, "best"), last(tmp_path, 1, "best")
+    assert best[0]["epoch"] == best[1]["epoch"]
+    assert sorted(path.name for path in (tmp_path / "runs/small").iterdir()) == ["version_0", "version_1"]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--model.optimizer.lr", "0.5"], "model.optimizer.init_args.lr is 0.01 in the checkpoint, 0.5 was given"),
+        (["--model.freeze_backbone", "true"], "model.freeze_backbone is False in the checkpoint, True was given"),
+        (["--data.batch_size", "4"], "data.init_args.batch_size is 8 in the checkpoint, 4 was given"),
+        (["--data.split_seed", "4"], "data.init_args.split_seed is 0 in the checkpoint, 4 was given"),
+        (["--seed_everything", "4"], "seed_everything is 0 in the checkpoint, 4 was given"),
+        (["--trainer.max_epochs", "2"], "has 2 epochs behind it, none is left: raise trainer.max_epochs"),
+    ],
+)
+def test_resume_is_exact_or_refused(
+    words: list[str], expected: str, tlearn: Tlearn, small: str, tmp_path: Path
+) -> None:
+    assert tlearn("fit", "-c", small).code == 0
+    answer = tlearn("fit", "-c", small, "--trainer.max_epochs", "4", "--ckpt_path", "last", *words)
+    assert answer.code == 2
+    assert expected in answer.err
+    assert answer.err.count("\n") == 1
+    if "raise" not in expected:
+        assert f"--model.weights {tmp_path}/runs/small/version_0/checkpoints/last.ckpt" in answer.err
+
+
+def test_what_may_change_on_resume(tlearn: Tlearn, small: str) -> None:
+    assert tlearn("fit", "-c", small).code == 0
+    words = ["--trainer.max_epochs", "3", "--ckpt_path", "last", "--data.num_workers", "1"]
+    assert tlearn("fit", "-c", small, *words).code == 0
+
+
+def test_checkpoint_alone_answers_for_all_options(tlearn: Tlearn, small: str, tmp_path: Path) -> None:
+    assert tlearn("fit", "-c", small, "--model.image_size", "24", "--trainer.max_epochs", "1").code == 0
+    moved = tmp_path / "elsewhere.ckpt"
+    moved.write_bytes((tmp_path / "runs/small/version_0/checkpoints/best.ckpt").read_bytes())
+    assert tlearn("validate", "--ckpt_path", "runs/small/version_0/checkpoints/best.ckpt").code == 0
+    fit, validate = (point.value for point in events(tmp_path).Scalars("val/acc"))
+    assert fit == pytest.approx(validate)
+    for verb in ("test", "predict", "validate"):
+        answer = tlearn(verb, "--ckpt_path", str(moved))
+        assert answer.code == 0, answer.err
+
+
+def test_the_checkpoints_network_wins_over_a_config_and_says_so(tlearn: Tlearn, small: str) -> None:
+    assert tlearn("fit", "-c", small, "--model.image_size", "24", "--trainer.max_epochs", "1").code == 0
+    small_says_32 = Path(small).with_name("other.yaml")
+    small_says_32.write_text(Path(small).read_text().replace("tap: layer1", "{tap: layer1, image_size: 32}"))
+    small_says_32.write_text("model: {image_size: 32}")
+    answer = tlearn("test", "-c", small, "-c", str(small_says_32), "--ckpt_path", "best")
+    assert answer.code == 0
+    assert "model.image_size: 24 as in the checkpoint, not 32 as in other.yaml" in answer.err
+    answer = tlearn("test", "-c", small, "--ckpt_path", "best", "--model.image_size", "32")
+    assert answer.code == 2
+    assert "model.image_size is 24 in the checkpoint, 32 was given; the network is the checkpoint's" in answer.err
+
+
+def test_two_stages_start_from_weights(tlearn: Tlearn, small: str, tmp_path: Path) -> None:
+    assert tlearn("fit", "-c", small, "--model.freeze_backbone", "true").code == 0
+    checkpoint = tmp_path / "runs/small/version_0/checkpoints/best.ckpt"
+    first = last(tmp_path, name="best")["state_dict"]
+    answer = tlearn("fit", "-c", small, "--model.weights", str(checkpoint), "--model.optimizer.lr", "1e-30")
+    assert answer.code == 0
+    assert f"weights {checkpoint}: 30 backbone tensors loaded, head loaded too (2 tensors, same classes)" in answer.err
+    assert "epoch 1/2" in answer.out
+    assert torch.equal(last(tmp_path, 1)["state_dict"]["head.weight"], first["head.weight"])
+
+
+def test_other_classes_start_with_a_new_head(tlearn: Tlearn, small: str, tmp_path: Path) -> None:
+    assert tlearn("fit", "-c", small).code == 0
+    path = str(tmp_path / "runs/small/version_0/checkpoints/best.ckpt")
+    five = ["--data.classes", "[5,6,7,8,9]", "--data.val_fraction", "0.1"]
+    answer = tlearn("fit", "-c", small, *five, "--model.weights", path)
+    assert answer.code == 0
+    assert (
+        "30 backbone tensors loaded, the head starts new (2 tensors): 3 classes in the file, 5 others here"
+        in answer.err
+    )
+    answer = tlearn("test", "--ckpt_path", path, *five)
+    assert answer.code == 2
+    assert "the checkpoint knows 3 classes (0, 1, 2), the data have 5 (5, 6, 7, 8, 9)" in answer.err
+
+
+@pytest.mark.parametrize("verb", ["test", "predict", "fit"])
+@pytest.mark.parametrize("damage", ["half", "zero", "jpeg", "state_dict", "lfs", "pickle"])
+def test_damaged_and_foreign_checkpoints(damage: str, verb: str, tlearn: Tlearn, small: str, tmp_path: Path) -> None:
+    path, touched = tmp_path / "x.ckpt", tmp_path / "touched"
+    content = {
+        "half": lambda: path.with_suffix(".whole").read_bytes()[:3000],
+        "zero": lambda: b"",
+        "jpeg": lambda: b"\xff\xd8\xff\xe0" + b"x" * 500,
+        "lfs": lambda: b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n",
+        "pickle": lambda: pickle.dumps(Touch(str(touched))),
+    }
+    torch.save({"conv1.weight": torch.zeros(3)}, path.with_suffix(".whole"))
+    path.write_bytes(content.get(damage, path.with_suffix(".whole").read_bytes)())
+    answer = tlearn(verb, "-c", small, "--ckpt_path", str(path))
+    assert answer.code == 2
+    assert answer.err.count("\n") == 1
+    assert str(path) in answer.err
+    assert ("is no checkpoint of tlearn" in answer.err) is (damage == "state_dict")
+    assert ("Git LFS pointer" in answer.err) is (damage == "lfs")
+    assert not touched.exists()
+
+
+class Touch:
+    """Creates a file when it is unpickled."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return (Path.touch, (Path(self.path),))  # type: ignore[return-value]
