@@ -137,7 +137,7 @@ def test_damaged_and_foreign_checkpoints(damage: str, verb: str, tlearn: Tlearn,
         "lfs": lambda: b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n",
         "pickle": lambda: pickle.dumps(Touch(str(touched))),
     }
-    torch.save({"conv1.weight": torch.zeros(3)}, path.with_suffix(".whole"))
+    torch.save({"conv1.weight": torch.zeros(3000)}, path.with_suffix(".whole"))
     path.write_bytes(content.get(damage, path.with_suffix(".whole").read_bytes)())
     answer = tlearn(verb, "-c", small, "--ckpt_path", str(path))
     assert answer.code == 2

@@ -18,6 +18,7 @@ from tlearn.models.backbone import Backbone
 from tlearn.models.freezing import Rule, assign_rules, group_name, hold_frozen_in_eval, rules_from_options
 from tlearn.models.heads import build_head
 from tlearn.models.metrics import as_classes, as_values, build_metrics, compute_loss
+from tlearn.models.plateau import pending_metric, step_pending
 from tlearn.models.preprocess import Preprocess
 from tlearn.models.weights import load_weights
 from tlearn.types import Batch, Task
@@ -99,6 +100,7 @@ class TransferModule(LightningModule):
         self.rules = assign_rules(self.stages, table)
         self._freeze()
         self._optimizer, self._lr_scheduler = optimizer, lr_scheduler
+        self._pending_metric: float | None = None
         self.train_metrics = build_metrics(task, num_classes, "train")
         self.val_metrics = build_metrics(task, num_classes, "val")
         self.test_metrics = build_metrics(task, num_classes, "test")
@@ -142,12 +144,18 @@ class TransferModule(LightningModule):
         """Remember the run's seed."""
         self._seed = torch.initial_seed() % 2**62
 
-    def on_train_epoch_start(self) -> None:
-        """Key dropout to (seed, epoch), so that a resumed run draws what the uninterrupted one would have."""
-        torch.manual_seed(self._seed + self.current_epoch)
+    def on_train_start(self) -> None:
+        """Finish what the checkpoint that is resumed could not."""
+        if self._pending_metric is not None:
+            step_pending(self.trainer, self._pending_metric)
+            self._pending_metric = None
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Say once when the pictures are far smaller than what the weights were trained on."""
+        """Key dropout to (seed, step), and say once when the pictures are far smaller than the weights are used to.
+
+        A resumed run then draws what the uninterrupted one would have, and worker processes change nothing.
+        """
+        torch.manual_seed(self._seed + self.global_step)
         if self.global_step == 0 and self.native_size and self.trainer.is_global_zero:
             side = self.preprocess.image_size or batch.images.shape[-1]
             if side < self.native_size / 2:
@@ -186,7 +194,8 @@ class TransferModule(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what makes the file a whole: task and class names, as plain values."""
-        checkpoint["tlearn"] = {"format": 1, "task": self.task, "class_names": list(self.class_names)}
+        about = {"format": 1, "task": self.task, "class_names": list(self.class_names)}
+        checkpoint["tlearn"] = about | {"pending_metric": pending_metric(self.trainer)}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse a checkpoint that speaks of other classes than the data.
@@ -197,6 +206,7 @@ class TransferModule(LightningModule):
         about = checkpoint.get("tlearn")
         if about is None:
             raise TlearnError("not a checkpoint of tlearn; to start from its weights use --model.weights PATH")
+        self._pending_metric = about["pending_metric"]
         theirs = list(about["class_names"])
         if theirs != self.class_names:
             raise TlearnError(

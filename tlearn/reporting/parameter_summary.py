@@ -55,13 +55,14 @@ class ParameterSummaryCallback(Callback):
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Print a line per stage and the totals."""
         if trainer.is_global_zero and isinstance(pl_module, TransferModule):
-            Console().print(_table(summarise(pl_module)))
+            stages = summarise(pl_module)
+            Console().print(_table(stages))
+            trainable, frozen = sum(s.trainable for s in stages), sum(s.frozen for s in stages)
+            print(f"{trainable:,} trainable + {frozen:,} frozen = {trainable + frozen:,} parameters", flush=True)
 
 
 def _table(stages: list[StageSummary]) -> Table:
-    trainable, frozen = sum(s.trainable for s in stages), sum(s.frozen for s in stages)
-    caption = f"{trainable:,} trainable + {frozen:,} frozen = {trainable + frozen:,} parameters"
-    table = Table(title="parameters", caption=caption, title_justify="left", caption_justify="left")
+    table = Table(title="parameters", title_justify="left")
     table.add_column("stage")
     for column in ("trainable", "frozen", "lr factor", "BatchNorm"):
         table.add_column(column, justify="right")
