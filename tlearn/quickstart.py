@@ -29,7 +29,7 @@ def quickstart(arguments: Arguments) -> None:
     scratch = _fit_and_test("null", place)
     transferred = _fit_and_test(source, place)
     print(
-        "\ndigits 5-9, 10 labels each, test accuracy: "
+        "\ndigits 5-9, 3 labels each, test accuracy: "
         f"from scratch {scratch:.1%}, transferred from the digits 0-4 {transferred:.1%}"
     )
 
