@@ -162,7 +162,8 @@ def test_predictions_agree_with_validation(tlearn: Tlearn, small: str, tmp_path:
         ),
         (
             [
-                *"--trainer.callbacks EarlyStopping --trainer.callbacks.monitor val/acc --trainer.limit_val_batches 0".split()
+                *["--trainer.callbacks", "EarlyStopping", "--trainer.callbacks.monitor", "val/acc"],
+                *["--trainer.limit_val_batches", "0"],
             ],
             "EarlyStopping monitors val/acc, but no validation runs",
         ),
