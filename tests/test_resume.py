@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -130,7 +131,7 @@ def test_other_classes_start_with_a_new_head(tlearn: Tlearn, small: str, tmp_pat
 @pytest.mark.parametrize("damage", ["half", "zero", "jpeg", "state_dict", "lfs", "pickle"])
 def test_damaged_and_foreign_checkpoints(damage: str, verb: str, tlearn: Tlearn, small: str, tmp_path: Path) -> None:
     path, touched = tmp_path / "x.ckpt", tmp_path / "touched"
-    content = {
+    content: dict[str, Callable[[], bytes]] = {
         "half": lambda: path.with_suffix(".whole").read_bytes()[:3000],
         "zero": lambda: b"",
         "jpeg": lambda: b"\xff\xd8\xff\xe0" + b"x" * 500,

@@ -12,7 +12,7 @@ from lightning.pytorch import Trainer
 def pending_metric(trainer: Trainer) -> float | None:
     """Return the metric that a ReduceLROnPlateau is about to see, when a checkpoint is written at an epoch's end."""
     progress = trainer.fit_loop.epoch_progress.current
-    ends_epoch = progress.processed > progress.completed
+    ends_epoch = progress.processed > progress.completed  # type: ignore[attr-defined]  # typed as its base class
     monitors = [config.monitor for config in trainer.lr_scheduler_configs if config.reduce_on_plateau]
     if not ends_epoch or not monitors or monitors[0] not in trainer.callback_metrics:
         return None
@@ -23,4 +23,4 @@ def step_pending(trainer: Trainer, metric: float) -> None:
     """Make up for the step that the checkpoint came before."""
     for config in trainer.lr_scheduler_configs:
         if config.reduce_on_plateau:
-            config.scheduler.step(metric)
+            config.scheduler.step(metric)  # type: ignore[arg-type]  # a ReduceLROnPlateau, typed as its sibling
