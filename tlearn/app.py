@@ -18,6 +18,7 @@ from tlearn.arguments import Arguments
 from tlearn.data import ImageDataModule
 from tlearn.deploy import PredictionWriterCallback
 from tlearn.device import best_precision
+from tlearn.errors import TlearnError
 from tlearn.faults import TransferParser, translated_faults
 from tlearn.models import TransferModule
 from tlearn.quiet import quieten
@@ -45,12 +46,13 @@ from tlearn.runs import DEFAULT_ROOT, version_of
 log = logging.getLogger(__name__)
 
 # The tutorial's number of epochs. Its loss every 10 batches is a curve in TensorBoard. Our own summary and samplers
-# replace Lightning's.
+# replace Lightning's. One device: the samplers do not deal images out to several processes yet.
 TRAINER_DEFAULTS = {
     "max_epochs": 20,
     "log_every_n_steps": 10,
     "enable_model_summary": False,
     "use_distributed_sampler": False,
+    "devices": 1,
 }
 LOGGER = "lightning.pytorch.loggers.TensorBoardLogger"
 
@@ -61,9 +63,10 @@ class TransferCLI(LightningCLI):
     Args:
         arguments: The command line in parts.
         checkpoint: What ``--ckpt_path`` names, already read.
+        scratch: A folder for the configs that the checkpoint stands for.
     """
 
-    def __init__(self, arguments: Arguments, checkpoint: Checkpoint | None) -> None:
+    def __init__(self, arguments: Arguments, checkpoint: Checkpoint | None, scratch: Path) -> None:
         self.verb = arguments.verb or "fit"
         run = checkpoint.run_folder if checkpoint else None
         self.run_name = arguments.run_name if arguments.configs or run is None else run.parent.name
@@ -77,7 +80,7 @@ class TransferCLI(LightningCLI):
             seed_everything_default=0,
             parser_class=TransferParser,
             auto_configure_optimizers=False,
-            args=[self.verb, *_words(arguments, checkpoint)],
+            args=[self.verb, *_words(arguments, checkpoint, scratch)],
         )
 
     def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]  # static in Lightning, called on self
@@ -114,7 +117,10 @@ class TransferCLI(LightningCLI):
         """Add our own callbacks to those of the user, who cannot lose ours by setting theirs."""
         config = {**self._get(self.config_init, "trainer"), **kwargs}
         config["plugins"] = [*_as_list(config.get("plugins")), AtomicCheckpointIO()]
-        return self._instantiate_trainer(config, self._own_callbacks(config))
+        trainer = self._instantiate_trainer(config, self._own_callbacks(config))
+        if trainer.world_size > 1:
+            raise TlearnError(f"tlearn runs on one device for now, not on {trainer.world_size}; set trainer.devices to 1")
+        return trainer
 
     def _own_callbacks(self, config: dict[str, Any]) -> list[Callback]:
         callbacks: list[Callback] = [RichProgressBar(leave=True)] if config["enable_progress_bar"] else []
@@ -145,7 +151,8 @@ def run(arguments: Arguments) -> TransferCLI:
     quieten()
     with translated_faults(arguments):
         asks = any(word in ("-h", "--help") or word.startswith("--print_config") for word in arguments.options)
-        return TransferCLI(arguments, None if asks else open_checkpoint(arguments))
+        with tempfile.TemporaryDirectory(prefix="tlearn-") as scratch:
+            return TransferCLI(arguments, None if asks else open_checkpoint(arguments), Path(scratch))
 
 
 def plain_config(parser: LightningArgumentParser, config: Namespace) -> dict[str, Any]:
@@ -155,7 +162,7 @@ def plain_config(parser: LightningArgumentParser, config: Namespace) -> dict[str
     return plain
 
 
-def _words(arguments: Arguments, checkpoint: Checkpoint | None) -> list[str]:
+def _words(arguments: Arguments, checkpoint: Checkpoint | None, scratch: Path) -> list[str]:
     typed = [f"--config={path}" for path in arguments.configs]
     if checkpoint is None:
         return [*typed, *arguments.options]
@@ -163,16 +170,13 @@ def _words(arguments: Arguments, checkpoint: Checkpoint | None) -> list[str]:
     if after:
         for line in overridden_model_options(checkpoint, arguments.configs):
             log.warning(line)
-    words = [*_as_config(before), *typed, *_as_config(after), *arguments.without("--ckpt_path")]
-    return [*words, f"--ckpt_path={checkpoint.path}"]
+    first, second = _as_config(before, scratch / "before.yaml"), _as_config(after, scratch / "after.yaml")
+    return [*first, *typed, *second, *arguments.without("--ckpt_path"), f"--ckpt_path={checkpoint.path}"]
 
 
-def _as_config(options: dict[str, Any]) -> list[str]:
-    if not options:
-        return []
-    with tempfile.NamedTemporaryFile("w", prefix="checkpoint-", suffix=".yaml", delete=False, encoding="utf-8") as file:
-        yaml.safe_dump(options, file)
-    return [f"--config={file.name}"]
+def _as_config(options: dict[str, Any], path: Path) -> list[str]:
+    path.write_text(yaml.safe_dump(options), encoding="utf-8")
+    return [f"--config={path}"] if options else []
 
 
 def _goes_on(checkpoint: Checkpoint | None) -> bool:

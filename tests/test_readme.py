@@ -1,0 +1,49 @@
+"""Every command and snippet in the README is executed, in its order."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Tlearn
+
+README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+COMMANDS = [line[2:].partition("  #")[0] for line in re.findall(r"^\$ .*", README, flags=re.MULTILINE)]
+# These need a new environment or go on for ever; `.ci/run` starts with the make targets.
+NOT_HERE = ("make run", "make test", "pip install .", "tensorboard --logdir runs --port 6006")
+
+
+def test_commands(tlearn: Tlearn, cifar_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = [command for command in COMMANDS if not command.startswith(NOT_HERE)]
+    assert len(ours) == len(COMMANDS) - len(NOT_HERE) >= 10
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    for command in ours:
+        words = shlex.split(command)[3:]
+        if "fit" in words:
+            small = f"--data.root={cifar_root} --trainer.limit_train_batches=1 --data.batch_size=4 --trainer.max_epochs=1"
+            words = [*words, *small.split(), *([] if "--model.weights" in words else ["--model.weights=null"])]
+        if "40" in words:
+            words[-words[::-1].index("--trainer.max_epochs=1") - 1] = "--trainer.max_epochs=2"
+        answer = tlearn(*words)
+        if "gpu" in words:
+            assert "No supported gpu backend found" in answer.err
+        else:
+            assert answer.code == 0, f"{command}: {answer.err}"
+
+
+def test_python_snippet(tmp_path: Path) -> None:
+    (snippet,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    done = subprocess.run([sys.executable, "-c", snippet], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_table_names_every_config() -> None:
+    from tlearn.config_files import shipped_configs
+
+    assert [name for name in shipped_configs() if f"`{name}`" not in README] == []
