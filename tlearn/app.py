@@ -54,6 +54,8 @@ TRAINER_DEFAULTS = {
     "use_distributed_sampler": False,
     "devices": 1,
 }
+# Options that say where a run lies; typed, they are obeyed, else a run goes on where its checkpoint lies.
+_PLACES = ("save_dir", "name", "version", "init_args.save_dir", "init_args.name", "init_args.version")
 LOGGER = "lightning.pytorch.loggers.TensorBoardLogger"
 
 
@@ -71,6 +73,9 @@ class TransferCLI(LightningCLI):
         run = checkpoint.run_folder if checkpoint else None
         self.run_name = arguments.run_name if arguments.configs or run is None else run.parent.name
         self.checkpoint = checkpoint
+        self.run_folder = run if self.verb != "fit" or _goes_on(checkpoint) else None
+        if any(arguments.value_of(f"--trainer.logger.{option}") for option in _PLACES):
+            self.run_folder = None
         super().__init__(
             TransferModule,
             ImageDataModule,
@@ -109,8 +114,7 @@ class TransferCLI(LightningCLI):
             config.model.weights = None  # they are in the checkpoint
         if self.verb == "predict" and config.return_predictions is None:
             config.return_predictions = False  # rows are streamed to a file
-        on = self.checkpoint if self.verb != "fit" or _goes_on(self.checkpoint) else None
-        _settle_folder(config, self.run_name, on.run_folder if on else None)
+        _settle_folder(config, self.run_name, self.run_folder)
         _settle_machine(config)
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
@@ -200,11 +204,9 @@ def _settle_folder(config: Namespace, run_name: str, run: Path | None) -> None:
         parent = Path(trainer.default_root_dir or DEFAULT_ROOT, run_name)
         number = max((version_of(path) for path in parent.glob("version_*")), default=-1) + 1
         trainer.default_root_dir = str(run or parent / f"version_{number}")
-    elif run is not None and isinstance(trainer.logger, Namespace):
-        arguments = trainer.logger.get("init_args", Namespace())
-        home = Path(arguments.get("save_dir") or "", arguments.get("name") or "")
-        if arguments.get("version") is None and home.absolute() == run.parent.absolute():
-            arguments.version = version_of(run)
+    elif run is not None and isinstance(trainer.logger, Namespace) and "save_dir" in trainer.logger.init_args:
+        place = {"save_dir": str(run.parent.parent), "name": run.parent.name, "version": version_of(run)}
+        trainer.logger.init_args.update(Namespace(place))
 
 
 def _settle_machine(config: Namespace) -> None:

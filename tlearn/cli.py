@@ -21,7 +21,7 @@ VERBS = {
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code: 0 done, 2 a fault the user can mend, 1 any other.
+    """Run the command line and return its exit code: 0 done, 2 a fault the user can mend, 130 interrupted, 1 any other.
 
     Args:
         args: The words after ``tlearn``; those of this process by default.
@@ -39,9 +39,18 @@ def main(args: Sequence[str] | None = None) -> int:
             raise
         print(f"error: {type(error).__name__}: {error}; TLEARN_DEBUG=1 shows where it came from", file=sys.stderr)
         return 1
-    except SystemExit as end:  # jsonargparse ends --help and --print_config so
+    except SystemExit as end:  # jsonargparse ends --help and --print_config so, Lightning an interrupted run
+        if isinstance(end.__context__, KeyboardInterrupt):
+            return _interrupted()
         return end.code if isinstance(end.code, int) else 0
+    except KeyboardInterrupt:
+        return _interrupted()
     return 0
+
+
+def _interrupted() -> int:
+    print("interrupted; 'fit --ckpt_path last' goes on from the last whole epoch", file=sys.stderr)
+    return 130
 
 
 def _dispatch(arguments: Arguments) -> None:
