@@ -25,7 +25,9 @@ def test_commands(tlearn: Tlearn, cifar_root: Path, tmp_path: Path, monkeypatch:
     for command in ours:
         words = shlex.split(command)[3:]
         if "fit" in words:
-            small = f"--data.root={cifar_root} --trainer.limit_train_batches=1 --data.batch_size=4 --trainer.max_epochs=1"
+            small = (
+                f"--data.root={cifar_root} --trainer.limit_train_batches=1 --data.batch_size=4 --trainer.max_epochs=1"
+            )
             words = [*words, *small.split(), *([] if "--model.weights" in words else ["--model.weights=null"])]
         if "40" in words:
             words[-words[::-1].index("--trainer.max_epochs=1") - 1] = "--trainer.max_epochs=2"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import tempfile
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,7 @@ class TransferCLI(LightningCLI):
         config = self.config[self.verb]
         _settle_logger(config, self.run_name)
         self.plain = plain_config(self._parser(self.verb), config)
+        self.config_dump = deepcopy(self.plain)  # Lightning would dump it again, for the checkpoint's hyper-parameters
         if self.checkpoint is not None:
             (check_resume if self.verb == "fit" else check_evaluation)(self.checkpoint, self.plain)
             config.model.weights = None  # they are in the checkpoint
@@ -123,7 +125,7 @@ class TransferCLI(LightningCLI):
         config["plugins"] = [*_as_list(config.get("plugins")), AtomicCheckpointIO()]
         trainer = self._instantiate_trainer(config, self._own_callbacks(config))
         if trainer.world_size > 1:
-            raise TlearnError(f"tlearn runs on one device for now, not on {trainer.world_size}; set trainer.devices to 1")
+            raise TlearnError(f"tlearn runs on one device for now, not {trainer.world_size}; set trainer.devices to 1")
         return trainer
 
     def _own_callbacks(self, config: dict[str, Any]) -> list[Callback]:

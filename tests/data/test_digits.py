@@ -62,3 +62,11 @@ def test_regression_predicts_the_digits_value() -> None:
 def test_wrong_classes_are_refused_before_anything_is_read(classes: list[int], message: str) -> None:
     with pytest.raises(TlearnError, match=message):
         DigitsDataModule(classes=classes)
+
+
+def test_the_digits_are_scikit_learns() -> None:
+    data = DigitsDataModule(size_px=8)
+    parts = [data.load_split(split) for split in ("train", "test")]
+    pixels = torch.cat([images[:, 0] for images, _ in parts]).flatten(1).sum(dim=1).sort().values
+    expected = (torch.from_numpy(load_digits().images) * (255 / 16)).round().flatten(1).sum(dim=1).sort().values
+    assert torch.allclose(pixels.double(), expected, atol=1.0)

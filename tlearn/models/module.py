@@ -250,7 +250,8 @@ class TransferModule(LightningModule):
         self._update(metrics, mean, output, compute_loss(self.task, output, batch.targets), batch.targets)
 
     def _log_epoch(self, stage: str, metrics: MetricCollection, mean: MeanMetric) -> None:
-        self.log_dict({f"{stage}/loss": mean.compute(), **metrics.compute()}, prog_bar=True)
+        if not self.trainer.sanity_checking:
+            self.log_dict({f"{stage}/loss": mean.compute(), **metrics.compute()}, prog_bar=True)
         mean.reset()
         metrics.reset()
 
