@@ -14,7 +14,7 @@ from tlearn.config_files import configs_folder, shipped_configs
 def test_fits_one_batch(name: str, tlearn: Tlearn, cifar_root: Path) -> None:
     text = (configs_folder() / name).read_text()
     words = ["fit", "--config", name, "--trainer.fast_dev_run", "true", "--trainer.accelerator", "cpu"]
-    words += ["--model.weights", "null", "--data.init_args.batch_size", "2"]
+    words += ["--model.weights", "null", "--data.init_args.batch_size", "4"]
     if "CIFAR10DataModule" in text:
         words += ["--data.init_args.root", str(cifar_root)]
     answer = tlearn(*words)

@@ -24,13 +24,12 @@ def test_commands(tlearn: Tlearn, cifar_root: Path, tmp_path: Path, monkeypatch:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     for command in ours:
         words = shlex.split(command)[3:]
+        if "--config" in words:
+            words += ["--data.root", str(cifar_root)]
         if "fit" in words:
-            small = (
-                f"--data.root={cifar_root} --trainer.limit_train_batches=1 --data.batch_size=4 --trainer.max_epochs=1"
-            )
-            words = [*words, *small.split(), *([] if "--model.weights" in words else ["--model.weights=null"])]
-        if "40" in words:
-            words[-words[::-1].index("--trainer.max_epochs=1") - 1] = "--trainer.max_epochs=2"
+            epochs = "2" if "40" in words else "1"  # a resume needs an epoch more than what it resumes
+            words += ["--trainer.limit_train_batches=1", "--data.batch_size=4", "--trainer.max_epochs", epochs]
+            words += [] if "--model.weights" in words else ["--model.weights=null"]
         answer = tlearn(*words)
         if "gpu" in words:
             assert "No supported gpu backend found" in answer.err

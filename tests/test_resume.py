@@ -76,6 +76,25 @@ def test_what_may_change_on_resume(tlearn: Tlearn, small: str) -> None:
     assert tlearn("fit", "-c", small, *words).code == 0
 
 
+def test_a_moved_run_goes_on_and_keeps_its_best(
+    tlearn: Tlearn, small: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert tlearn("fit", "-c", small, "--trainer.max_epochs", "1").code == 0
+    run = (tmp_path / "runs/small/version_0").rename(tmp_path / "version_5")
+    before = torch.load(run / "checkpoints/last.ckpt", weights_only=True)
+    (best,) = (state for state in before["callbacks"].values() if state.get("monitor") == "val/acc")
+    best["best_model_score"] = torch.tensor(2.0)  # no later epoch can be better
+    torch.save(before, run / "checkpoints/last.ckpt")
+    written = (run / "checkpoints/best.ckpt").read_bytes()
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    answer = tlearn("fit", "--ckpt_path", "../version_5", "--trainer.max_epochs", "2")
+    assert answer.code == 0, answer.err
+    assert (run / "checkpoints/best.ckpt").read_bytes() == written
+    assert torch.load(run / "checkpoints/last.ckpt", weights_only=True)["epoch"] == 1
+    assert not list((tmp_path / "empty").iterdir())
+
+
 def test_checkpoint_alone_answers_for_all_options(tlearn: Tlearn, small: str, tmp_path: Path) -> None:
     assert tlearn("fit", "-c", small, "--model.image_size", "24", "--trainer.max_epochs", "1").code == 0
     moved = tmp_path / "elsewhere.ckpt"

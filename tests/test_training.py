@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,11 @@ def last(root: Path, version: int = 0, name: str = "last", run: str = "small") -
 
 def events(root: Path, version: int = 0) -> EventAccumulator:
     return EventAccumulator(str(root / f"runs/small/version_{version}")).Reload()
+
+
+def newest(log: EventAccumulator, tag: str) -> float:
+    """Return the value written last: TensorBoard reads the files of one second in any order."""
+    return float(max(log.Scalars(tag), key=lambda point: point.wall_time).value)
 
 
 def test_small_data_have_a_curve_and_an_hparams_row(tlearn: Tlearn, small: str, tmp_path: Path) -> None:
@@ -90,7 +96,7 @@ def test_validation_does_not_depend_on_the_batch(tlearn: Tlearn, small: str, tmp
         words = ["validate", "-c", small, "--ckpt_path", "best", "--data.batch_size", size]
         assert tlearn(*words).code == 0
         log = events(tmp_path)
-        seen.append((log.Scalars("val/acc")[-1].value, log.Scalars("val/loss")[-1].value))
+        seen.append((newest(log, "val/acc"), newest(log, "val/loss")))
     assert len({acc for acc, _ in seen}) == 1
     assert max(loss for _, loss in seen) - min(loss for _, loss in seen) < 1e-6
 
@@ -150,7 +156,7 @@ def test_predictions_agree_with_validation(tlearn: Tlearn, small: str, tmp_path:
     truth = {int(i): data.class_names[int(images.targets[i])] for i in images.indices}
     right = sum(truth[int(index)] == name for index, name, _ in rows)
     assert len(rows) == len(truth)
-    assert right / len(rows) == pytest.approx(events(tmp_path).Scalars("val/acc")[-1].value)
+    assert right / len(rows) == pytest.approx(newest(events(tmp_path), "val/acc"))
 
 
 @pytest.mark.parametrize(
@@ -203,3 +209,10 @@ def test_scheduler_from_the_command_line_acts(tlearn: Tlearn, small: str, tmp_pa
     rates = [point.value for point in events(tmp_path).Scalars("lr-SGD/head")]
     assert rates[0] == pytest.approx(0.01)
     assert rates[-1] == pytest.approx(0.001)
+
+
+def test_a_loss_that_is_not_a_number_is_reported_as_such(tlearn: Tlearn, small: str, tmp_path: Path) -> None:
+    assert tlearn("fit", "-c", small, "--model.optimizer.lr", "1e30").code == 0
+    log = events(tmp_path)
+    assert math.isnan(newest(log, "train/loss"))
+    assert math.isnan(newest(log, "val/loss"))

@@ -104,7 +104,8 @@ class TransferModule(LightningModule):
         self.train_metrics = build_metrics(task, num_classes, "train")
         self.val_metrics = build_metrics(task, num_classes, "val")
         self.test_metrics = build_metrics(task, num_classes, "test")
-        self.train_loss, self.val_loss, self.test_loss = MeanMetric(), MeanMetric(), MeanMetric()
+        # "disable": a NaN stays one; by default torchmetrics would leave it out of the mean.
+        self.train_loss, self.val_loss, self.test_loss = (MeanMetric(nan_strategy="disable") for _ in range(3))
 
     def forward(self, images: Tensor) -> Tensor:
         """Turn uint8 images (B, 3, H, W) into logits (B, K), or values (B, 1)."""
@@ -241,7 +242,7 @@ class TransferModule(LightningModule):
     def _update(
         self, metrics: MetricCollection, mean: MeanMetric, output: Tensor, loss: Tensor, targets: Tensor
     ) -> None:
-        mean.update(loss, weight=len(output))
+        mean.update(loss.expand(len(output)))  # once an image: with "disable", torchmetrics drops a weight
         wanted = as_values(targets, output) if self.task == "regression" else as_classes(targets)
         metrics.update(output.float(), wanted)
 

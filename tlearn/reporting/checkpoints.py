@@ -36,7 +36,23 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         return read_checkpoint(path)
 
 
-class BestCheckpoint(ModelCheckpoint):
+class _RunCheckpoint(ModelCheckpoint):
+    """One file of a fixed name, whose history goes along when the run folder is moved or named otherwise."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over the best result so far where its file lies in this run's folder, else begin anew.
+
+        Lightning compares the folders' spelling and forgets the best result when it differs: the next worse epoch
+        would overwrite ``best.ckpt``.
+        """
+        here = str(Path(self.dirpath or "", Path(state_dict["best_model_path"]).name))
+        if state_dict["best_model_path"] and Path(here).is_file():
+            score = state_dict["best_model_score"]
+            best = {"best_model_path": here, "kth_best_model_path": here, "best_k_models": {here: score}}
+            super().load_state_dict({**state_dict, **best, "dirpath": self.dirpath})
+
+
+class BestCheckpoint(_RunCheckpoint):
     """Keep the weights of the epoch with the best validation result as ``checkpoints/best.ckpt``.
 
     Args:
@@ -55,7 +71,7 @@ class BestCheckpoint(ModelCheckpoint):
             super().on_train_epoch_end(trainer, pl_module)
 
 
-class LastCheckpoint(ModelCheckpoint):
+class LastCheckpoint(_RunCheckpoint):
     """Keep the newest epoch as ``checkpoints/last.ckpt``, with or without validation: what a resume starts from."""
 
     def __init__(self) -> None:
