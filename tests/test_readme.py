@@ -32,7 +32,7 @@ def test_commands(tlearn: Tlearn, cifar_root: Path, tmp_path: Path, monkeypatch:
             words += [] if "--model.weights" in words else ["--model.weights=null"]
         answer = tlearn(*words)
         if "gpu" in words:
-            assert "No supported gpu backend found" in answer.err
+            assert "no GPU found; --trainer.accelerator auto" in answer.err
         else:
             assert answer.code == 0, f"{command}: {answer.err}"
 

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 from jsonargparse import Namespace
 from lightning.pytorch import Callback, Trainer
-from lightning.pytorch.callbacks import LearningRateMonitor, RichProgressBar
+from lightning.pytorch.callbacks import LearningRateMonitor
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from tlearn.arguments import Arguments
@@ -28,6 +28,7 @@ from tlearn.reporting import (
     BestCheckpoint,
     EpochLinesCallback,
     LastCheckpoint,
+    LeanProgressBar,
     MonitorCheckCallback,
     OutcomeCallback,
     ParameterSummaryCallback,
@@ -129,7 +130,7 @@ class TransferCLI(LightningCLI):
         return trainer
 
     def _own_callbacks(self, config: dict[str, Any]) -> list[Callback]:
-        callbacks: list[Callback] = [RichProgressBar(leave=True)] if config["enable_progress_bar"] else []
+        callbacks: list[Callback] = [LeanProgressBar()] if config["enable_progress_bar"] else []
         if self.verb == "predict":
             return [*callbacks, PredictionWriterCallback()]
         if self.verb != "fit":

@@ -62,13 +62,23 @@ def _dispatch(arguments: Arguments) -> None:
     for path in arguments.configs:
         read_config(path, VERBS)  # faults are said before torch is imported
     if arguments.verb == "quickstart":
-        from tlearn.quickstart import quickstart
-
-        quickstart(arguments)
+        _quickstart(arguments)
         return
     from tlearn.app import run
 
     run(arguments)
+
+
+def _quickstart(arguments: Arguments) -> None:
+    place = "--trainer.default_root_dir"
+    if arguments.options in (["-h"], ["--help"]):
+        print(f"usage: python -m tlearn quickstart [{place} FOLDER]\n\n{VERBS['quickstart']}")
+        return
+    if arguments.configs or arguments.without(place):
+        raise TlearnError(f"quickstart takes no config and no option but {place}; to change anything use fit")
+    from tlearn.quickstart import quickstart
+
+    quickstart(arguments.value_of(place))
 
 
 def _front_page(options: Sequence[str]) -> None:

@@ -70,6 +70,8 @@ def translated_faults(arguments: Arguments) -> Iterator[None]:
     except ParserFaultError as fault:
         raise TlearnError(explain(str(fault), fault.keys, arguments)) from fault
     except MisconfigurationException as fault:
+        if "No supported gpu backend" in str(fault):
+            raise TlearnError("no GPU found; --trainer.accelerator auto takes the best device there is") from fault
         raise TlearnError(_one_line(str(fault))) from fault
     except torch.OutOfMemoryError as fault:
         raise TlearnError("the device is out of memory; lower data.init_args.batch_size or model.image_size") from fault

@@ -5,26 +5,17 @@ from __future__ import annotations
 import shlex
 
 from tlearn.app import TransferCLI, run
-from tlearn.arguments import Arguments, split_arguments
-from tlearn.errors import TlearnError
+from tlearn.arguments import split_arguments
 from tlearn.reporting import BestCheckpoint
 
-_ROOT = "--trainer.default_root_dir"
 
-
-def quickstart(arguments: Arguments) -> None:
+def quickstart(root: str | None) -> None:
     """Run five commands, print each before it runs, and print both test accuracies at the end.
 
     Args:
-        arguments: The command line; ``--trainer.default_root_dir`` puts the runs elsewhere than ``runs/``.
-
-    Raises:
-        TlearnError: Another option or a config was given: the demonstration has fixed settings.
+        root: The folder for the runs; ``None`` is ``runs/``.
     """
-    if arguments.configs or arguments.without(_ROOT):
-        raise TlearnError(f"quickstart takes no config and no option but {_ROOT}; to change anything use fit")
-    root = arguments.value_of(_ROOT)
-    place = [_ROOT, root] if root else []
+    place = ["--trainer.default_root_dir", root] if root else []
     source = _fit("quickstart.yaml", *place)
     scratch = _fit_and_test("null", place)
     transferred = _fit_and_test(source, place)

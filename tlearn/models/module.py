@@ -252,7 +252,9 @@ class TransferModule(LightningModule):
 
     def _log_epoch(self, stage: str, metrics: MetricCollection, mean: MeanMetric) -> None:
         if not self.trainer.sanity_checking:
-            self.log_dict({f"{stage}/loss": mean.compute(), **metrics.compute()}, prog_bar=True)
+            self.log(f"{stage}/loss", mean.compute())
+            for name, value in metrics.compute().items():
+                self.log(name, value, prog_bar=name in ("val/acc", "val/mae"))
         mean.reset()
         metrics.reset()
 

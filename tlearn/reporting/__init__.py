@@ -4,6 +4,7 @@ from tlearn.reporting.checkpoints import AtomicCheckpointIO, BestCheckpoint, Las
 from tlearn.reporting.epoch_lines import EpochLinesCallback, OutcomeCallback
 from tlearn.reporting.monitors import MonitorCheckCallback
 from tlearn.reporting.parameter_summary import ParameterSummaryCallback, StageSummary, summarise
+from tlearn.reporting.progress_bar import LeanProgressBar
 from tlearn.reporting.run_record import CONFIG_KEY, RunRecordCallback
 from tlearn.reporting.throughput import ThroughputCallback
 
@@ -13,6 +14,7 @@ __all__ = [
     "BestCheckpoint",
     "EpochLinesCallback",
     "LastCheckpoint",
+    "LeanProgressBar",
     "MonitorCheckCallback",
     "OutcomeCallback",
     "ParameterSummaryCallback",
