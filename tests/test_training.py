@@ -12,7 +12,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from tests.conftest import Tlearn
 from tests.fake_cifar import patch_checksums, write_fake_cifar10
-from tlearn.models.metrics import build_metrics, compute_loss
+from tlearn.models.losses import compute_loss
+from tlearn.models.metrics import build_metrics
 
 
 def last(root: Path, version: int = 0, name: str = "last", run: str = "small") -> dict[str, Any]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jsonargparse import Namespace
+from jsonargparse import ActionYesNo, Namespace
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import LearningRateMonitor
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
@@ -27,6 +27,7 @@ from tlearn.reporting import (
     AtomicCheckpointIO,
     BestCheckpoint,
     EpochLinesCallback,
+    FreezeAuditCallback,
     LastCheckpoint,
     LeanProgressBar,
     MonitorCheckCallback,
@@ -44,6 +45,8 @@ from tlearn.resume import (
     overridden_model_options,
 )
 from tlearn.runs import DEFAULT_ROOT, version_of
+from tlearn.strategies import HeadProbeCallback, LearningRateFinderCallback, WiseFTCallback
+from tlearn.types import Task
 
 log = logging.getLogger(__name__)
 
@@ -98,6 +101,12 @@ class TransferCLI(LightningCLI):
         """Give the model what the data know, once both are made."""
         for name in ("num_classes", "class_names", "task"):
             parser.link_arguments(f"data.{name}", f"model.{name}", apply_on="instantiate")
+        parser.add_argument(
+            "--find_lr",
+            action=ActionYesNo,
+            default=False,
+            help="find the learning rate by a range test before the first step, keeping the ratios between groups",
+        )
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse without Lightning's warning that ``sys.argv`` holds words too: they are the same ones."""
@@ -124,33 +133,51 @@ class TransferCLI(LightningCLI):
         """Add our own callbacks to those of the user, who cannot lose ours by setting theirs."""
         config = {**self._get(self.config_init, "trainer"), **kwargs}
         config["plugins"] = [*_as_list(config.get("plugins")), AtomicCheckpointIO()]
-        trainer = self._instantiate_trainer(config, self._own_callbacks(config))
+        trainer = self._instantiate_trainer(config, self.own_callbacks(config))
         if trainer.world_size > 1:
             raise TlearnError(f"tlearn runs on one device for now, not {trainer.world_size}; set trainer.devices to 1")
         return trainer
 
-    def _own_callbacks(self, config: dict[str, Any]) -> list[Callback]:
-        callbacks: list[Callback] = [LeanProgressBar()] if config["enable_progress_bar"] else []
+    def own_callbacks(self, config: dict[str, Any]) -> list[Callback]:
+        """Choose what watches, reports and records this run."""
+        bar: list[Callback] = [LeanProgressBar()] if config["enable_progress_bar"] else []
         if self.verb == "predict":
-            return [*callbacks, PredictionWriterCallback()]
+            return [*bar, PredictionWriterCallback()]
         if self.verb != "fit":
-            return callbacks
-        if not config["enable_progress_bar"]:
-            callbacks.append(EpochLinesCallback())
-        if config["logger"]:
-            callbacks.append(LearningRateMonitor())
-        if config["enable_checkpointing"] is not False:
-            validates = config["limit_val_batches"] != 0
-            monitor = "val/loss" if self.model.task == "regression" else "val/acc"
-            callbacks += [*([BestCheckpoint(monitor)] if validates else []), LastCheckpoint()]
-        callbacks += [MonitorCheckCallback(), ParameterSummaryCallback(), ThroughputCallback()]
-        if not config["fast_dev_run"]:  # that is a trial: it leaves nothing behind
-            callbacks += [RunRecordCallback(self.plain, resumed=_goes_on(self.checkpoint)), OutcomeCallback()]
-        return callbacks
+            return bar
+        return [
+            *(bar or [EpochLinesCallback()]),
+            *[MonitorCheckCallback(), FreezeAuditCallback(), ParameterSummaryCallback(), ThroughputCallback()],
+            *([LearningRateMonitor()] if config["logger"] else []),
+            *self._before_the_first_step(),
+            *(_checkpoints(self.model.task, config) if config["enable_checkpointing"] is not False else []),
+            *([WiseFTCallback()] if self.model.wise_ft else []),
+            # fast_dev_run is a trial: it leaves nothing behind
+            *([] if config["fast_dev_run"] else [self._record(), OutcomeCallback()]),
+        ]
+
+    def _before_the_first_step(self) -> list[Callback]:
+        probe: list[Callback] = [HeadProbeCallback()] if self.model.head_init == "probe" else []
+        return [*probe, *([LearningRateFinderCallback()] if self._get(self.config_init, "find_lr") else [])]
+
+    def _record(self) -> RunRecordCallback:
+        return RunRecordCallback(self.plain, resumed=_goes_on(self.checkpoint))
 
 
-def run(arguments: Arguments) -> TransferCLI:
+def _checkpoints(task: Task, config: dict[str, Any]) -> list[Callback]:
+    validates = config["limit_val_batches"] != 0
+    return [
+        *([BestCheckpoint("val/loss" if task == "regression" else "val/acc")] if validates else []),
+        LastCheckpoint(),
+    ]
+
+
+def run(arguments: Arguments, kind: type[TransferCLI] = TransferCLI) -> TransferCLI:
     """Run ``fit``, ``validate``, ``test`` or ``predict``; what it made is returned, trainer and model included.
+
+    Args:
+        arguments: The command line in parts.
+        kind: What ties it all together; ``plan`` has its own.
 
     Raises:
         TlearnError: Any fault that the user can mend.
@@ -159,7 +186,7 @@ def run(arguments: Arguments) -> TransferCLI:
     with translated_faults(arguments):
         asks = any(word in ("-h", "--help") or word.startswith("--print_config") for word in arguments.options)
         with tempfile.TemporaryDirectory(prefix="tlearn-") as scratch:
-            return TransferCLI(arguments, None if asks else open_checkpoint(arguments), Path(scratch))
+            return kind(arguments, None if asks else open_checkpoint(arguments), Path(scratch))
 
 
 def plain_config(parser: LightningArgumentParser, config: Namespace) -> dict[str, Any]:
@@ -174,6 +201,8 @@ def _words(arguments: Arguments, checkpoint: Checkpoint | None, scratch: Path) -
     if checkpoint is None:
         return [*typed, *arguments.options]
     before, after = defaults_from(checkpoint, arguments.verb or "fit")
+    if any(word.startswith("--trainer.callbacks") for word in arguments.options):
+        before.get("trainer", {}).pop("callbacks", None)  # `callbacks+=`, typed once more, would double them
     if after:
         for line in overridden_model_options(checkpoint, arguments.configs):
             log.warning(line)

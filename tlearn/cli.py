@@ -13,6 +13,7 @@ from tlearn.version import __version__
 
 VERBS = {
     "fit": "train on the training images, validate after every epoch, keep best.ckpt and last.ckpt",
+    "plan": "what fit would do and cost: rates, what trains when, seconds, memory (--out plan.json)",
     "validate": "loss and accuracy of a checkpoint on the validation images",
     "test": "loss and accuracy of a checkpoint on the test images",
     "predict": "predictions of a checkpoint for the validation images, as CSV",
@@ -63,6 +64,11 @@ def _dispatch(arguments: Arguments) -> None:
         read_config(path, VERBS)  # faults are said before torch is imported
     if arguments.verb == "quickstart":
         _quickstart(arguments)
+        return
+    if arguments.verb == "plan":
+        from tlearn.planning import plan
+
+        plan(arguments)
         return
     from tlearn.app import run
 

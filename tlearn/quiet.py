@@ -18,6 +18,8 @@ _EXPECTED = (
     r"Couldn't infer the batch indices fetched from your dataloader",
     # Resuming last.ckpt goes on in its run folder, which is not empty then.
     r"Checkpoint directory .* exists and is not empty",
+    # All groups exist from the first step: BackboneFinetuning finds there what it wants to add.
+    r"The provided params to be frozen already exist within another group",
     # The CLI links the data's class names into the model; Lightning asks for a second run folder for no reason.
     r"Experiment logs directory .* exists and is not empty",
 )

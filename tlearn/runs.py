@@ -7,7 +7,7 @@ from pathlib import Path
 from tlearn.errors import TlearnError
 
 DEFAULT_ROOT = "runs"
-_KEYWORDS = ("best", "last")
+_KEYWORDS = ("best", "last", "wise_ft")
 
 
 def run_folder_of(checkpoint: Path) -> Path | None:
@@ -26,7 +26,7 @@ def find_checkpoint(given: str, runs: Path, keyword: str) -> Path:
     """Return the file that ``--ckpt_path`` means.
 
     Args:
-        given: ``best`` or ``last`` (looked up in the newest run that has it), a run folder, or a file.
+        given: ``best``, ``last`` or ``wise_ft`` (looked up in the newest run that has it), a run folder, or a file.
         runs: The folder that holds the ``version_N`` of this config.
         keyword: Which of a run folder's checkpoints to take: ``best`` or ``last``.
 

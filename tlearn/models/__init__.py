@@ -2,7 +2,8 @@
 
 from tlearn.models.backbone import STAGES, Backbone
 from tlearn.models.checkpoint_file import read_checkpoint
-from tlearn.models.freezing import Rule, assign_rules, frozen_modules, rules_from_options
+from tlearn.models.freezing import Rule, assign_rules, frozen_modules, group_by_rule, rules_from_options
+from tlearn.models.losses import compute_loss
 from tlearn.models.metrics import metric_names
 from tlearn.models.module import TransferModule
 from tlearn.models.preprocess import Preprocess
@@ -14,7 +15,9 @@ __all__ = [
     "Rule",
     "TransferModule",
     "assign_rules",
+    "compute_loss",
     "frozen_modules",
+    "group_by_rule",
     "metric_names",
     "read_checkpoint",
     "rules_from_options",

@@ -7,7 +7,7 @@ optimizer table.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from torch import nn
@@ -24,11 +24,17 @@ class Rule:
             (``backbone.layer3.*.bn1.*``).
         lr_scale: Factor on the learning rate; ``None`` means frozen.
         option: The option that made the rule, for messages.
+        from_epoch: The epoch, counted from 0, that starts to train what the rule speaks of; frozen until then.
     """
 
     pattern: str
     lr_scale: float | None
     option: str
+    from_epoch: int = 0
+
+    def trains_in(self, epoch: int) -> bool:
+        """Tell whether what the rule speaks of trains in an epoch, counted from 0."""
+        return self.lr_scale is not None and epoch >= self.from_epoch
 
     def matches(self, name: str, stage: str) -> bool:
         """Tell whether the rule speaks of this parameter."""
@@ -38,6 +44,7 @@ class Rule:
 
 
 REST = Rule("*", 1.0, "the default")
+_LR_SCALES, _UNFREEZE = "model.lr_scales", "model.unfreeze"
 
 
 def rules_from_options(
@@ -46,6 +53,7 @@ def rules_from_options(
     freeze_until: str | None = None,
     lr_scales: Mapping[str, float] | None = None,
     rules: Mapping[str, float | None] | None = None,
+    unfreeze: Mapping[str, int] | None = None,
 ) -> list[Rule]:
     """Turn the shorthands into the table they stand for.
 
@@ -55,24 +63,45 @@ def rules_from_options(
         freeze_until: Freeze the stages up to and including this one.
         lr_scales: Pattern to factor on the learning rate; what is not named keeps factor 1.
         rules: The whole table, pattern to factor or ``None`` for frozen; it must cover every parameter.
+        unfreeze: Stage, or ``backbone`` for all that are left, to the epoch that starts to train it. Stages that it
+            does not name stay frozen.
 
     Raises:
         TlearnError: An unknown stage, or ``rules`` beside a shorthand.
     """
     if rules is not None:
-        if freeze_backbone or freeze_until or lr_scales:
+        if freeze_backbone or freeze_until or lr_scales or unfreeze:
             raise TlearnError(
-                "model.rules is the whole table: give it alone, without freeze_backbone, freeze_until or lr_scales"
+                "model.rules is the whole table: give it alone, without freeze_backbone, freeze_until, lr_scales or "
+                "unfreeze"
             )
         return [Rule(pattern, scale, "model.rules") for pattern, scale in rules.items()]
-    table = [Rule("backbone", None, "model.freeze_backbone")] if freeze_backbone else []
-    if freeze_until is not None:
-        if freeze_until not in stages:
-            raise unknown("stage in model.freeze_until", freeze_until, stages)
-        frozen = stages[: stages.index(freeze_until) + 1]
-        table += [Rule(stage, None, "model.freeze_until") for stage in frozen]
-    table += [Rule(pattern, scale, "model.lr_scales") for pattern, scale in (lr_scales or {}).items()]
+    table = _frozen_prefix(stages, freeze_until)
+    if unfreeze:
+        table += _schedule(stages, unfreeze, {rule.pattern for rule in table})
+    elif freeze_backbone:
+        table.insert(0, Rule("backbone", None, "model.freeze_backbone"))
+    table += [Rule(pattern, scale, _LR_SCALES) for pattern, scale in (lr_scales or {}).items()]
     return [*table, REST]
+
+
+def _frozen_prefix(stages: Sequence[str], until: str | None) -> list[Rule]:
+    if until is None:
+        return []
+    if until not in stages:
+        raise unknown("stage in model.freeze_until", until, stages)
+    return [Rule(stage, None, "model.freeze_until") for stage in stages[: stages.index(until) + 1]]
+
+
+def _schedule(stages: Sequence[str], unfreeze: Mapping[str, int], frozen: set[str]) -> list[Rule]:
+    for stage in unfreeze:
+        if stage not in (*stages, "backbone"):
+            raise unknown("stage in model.unfreeze", stage, [*stages, "backbone"])
+    named = [Rule(stage, 1.0, _UNFREEZE, int(epoch)) for stage, epoch in unfreeze.items() if stage != "backbone"]
+    if "backbone" in unfreeze:
+        return [*named, Rule("backbone", 1.0, _UNFREEZE, int(unfreeze["backbone"]))]
+    rest = [stage for stage in stages if stage not in frozen and stage not in unfreeze]
+    return [*named, *(Rule(stage, None, "model.unfreeze (not named in it)") for stage in rest)]
 
 
 def assign_rules(stage_of: Mapping[str, str], rules: Sequence[Rule]) -> dict[str, Rule]:
@@ -86,14 +115,20 @@ def assign_rules(stage_of: Mapping[str, str], rules: Sequence[Rule]) -> dict[str
         TlearnError: A parameter that no rule matches, a rule that decides nothing, or nothing left to train.
     """
     assigned: dict[str, Rule] = {}
+    used: set[Rule] = set()
     for name, stage in stage_of.items():
-        rule = next((rule for rule in rules if rule.matches(name, stage)), None)
-        if rule is None:
+        matching = [rule for rule in rules if rule.matches(name, stage)]
+        if not matching:
             raise TlearnError(f"no rule in model.rules matches parameter '{name}'; end the table with '*: 1.0'")
+        rule = matching[0]
+        used.add(rule)
+        rate = next((other for other in matching if other.option == _LR_SCALES), None)
+        if rate is not None and rule.option == _UNFREEZE:  # the schedule says when, lr_scales how fast
+            used.add(rate)
+            rule = replace(rule, lr_scale=rate.lr_scale)
         assigned[name] = rule
-    used = set(map(id, assigned.values()))
     for rule in rules:
-        if rule is not REST and id(rule) not in used:
+        if rule is not REST and rule not in used:
             raise _idle(rule, stage_of)
     if all(rule.lr_scale is None for rule in assigned.values()):
         options = ", ".join(sorted({rule.option for rule in assigned.values()}))
@@ -111,13 +146,27 @@ def _idle(rule: Rule, stage_of: Mapping[str, str]) -> TlearnError:
     return TlearnError(f"{error}, or a shell pattern over parameter names such as '{next(iter(stage_of))}'")
 
 
-def group_name(rule: Rule, names: Sequence[str]) -> str:
-    """Name the optimizer group of a rule, as TensorBoard shows it.
+def group_by_rule(rules: Mapping[str, Rule]) -> dict[str, tuple[Rule, list[str]]]:
+    """Gather what trains, now or later, into named groups with one rule each, in the model's order.
 
     Args:
-        rule: The group's rule.
-        names: Its parameters.
+        rules: Parameter name to rule.
+
+    Returns:
+        Group name, as TensorBoard shows it, to its rule and the names of its parameters.
     """
+    members: dict[Rule, list[str]] = {}
+    for name, rule in rules.items():
+        if rule.lr_scale is not None:
+            members.setdefault(rule, []).append(name)
+    groups: dict[str, tuple[Rule, list[str]]] = {}
+    for rule, names in members.items():
+        name = _group_name(rule, names)
+        groups[f"{name} x{rule.lr_scale:g}" if name in groups else name] = (rule, names)
+    return groups
+
+
+def _group_name(rule: Rule, names: Sequence[str]) -> str:
     if rule is not REST:
         return rule.pattern
     return "head" if all(name.startswith("head.") for name in names) else "rest"

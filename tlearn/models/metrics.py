@@ -1,9 +1,8 @@
-"""Losses and metrics of a task. B images, K classes. All metrics are torchmetrics'."""
+"""The metrics of a task, all of them torchmetrics'. K classes."""
 
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torchmetrics import MeanAbsoluteError, Metric, MetricCollection, R2Score
 from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix
@@ -64,27 +63,3 @@ def build_metrics(task: Task, num_classes: int, stage: str) -> MetricCollection:
 def metric_names(task: Task, num_classes: int, stage: str) -> list[str]:
     """List what a stage logs, for the check of names to monitor."""
     return [f"{stage}/loss", *map(str, build_metrics(task, num_classes, stage).keys())]
-
-
-def compute_loss(task: Task, output: Tensor, targets: Tensor) -> Tensor:
-    """Return the mean loss: cross-entropy, or the squared error for regression.
-
-    Args:
-        task: Which of the two.
-        output: Logits (B, K), or values (B, 1).
-        targets: Class numbers (B,) or shares (B, K); values (B,) or (B, 1). The two shapes of values are never
-            broadcast against each other: torch would only warn, and the loss would be wrong.
-    """
-    if task == "regression":
-        return F.mse_loss(output.float(), as_values(targets, output))
-    return F.cross_entropy(output.float(), targets)
-
-
-def as_values(targets: Tensor, output: Tensor) -> Tensor:
-    """Give regression targets (B,) or (B, 1) the shape of the output (B, 1)."""
-    return targets.float().view_as(output)
-
-
-def as_classes(targets: Tensor) -> Tensor:
-    """Turn class shares (B, K) of mixed images into the class with the largest share (B,)."""
-    return targets.argmax(dim=1) if targets.ndim == 2 else targets

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+import math
+from typing import Any, Literal
 
 import torch
-from jsonargparse.typing import PositiveFloat, PositiveInt
+from jsonargparse.typing import ClosedUnitInterval, NonNegativeInt, PositiveFloat, PositiveInt
 from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable, ReduceLROnPlateau
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.lr_scheduler import CyclicLR, OneCycleLR
 from torchmetrics import MeanMetric, MetricCollection
 
 from tlearn.errors import TlearnError
 from tlearn.models.backbone import Backbone
-from tlearn.models.freezing import Rule, assign_rules, group_name, hold_frozen_in_eval, rules_from_options
+from tlearn.models.freezing import assign_rules, group_by_rule, hold_frozen_in_eval, rules_from_options
 from tlearn.models.heads import build_head
-from tlearn.models.metrics import as_classes, as_values, build_metrics, compute_loss
+from tlearn.models.losses import as_classes, as_values, balanced_class_weights, compute_loss, pull_towards
+from tlearn.models.metrics import build_metrics
 from tlearn.models.plateau import pending_metric, step_pending
 from tlearn.models.preprocess import Preprocess
 from tlearn.models.weights import load_weights
@@ -52,15 +54,28 @@ class TransferModule(LightningModule):
         lr_scales: Stage or pattern to factor on the learning rate, e.g. ``{backbone: 0.1}``.
         rules: The whole table instead of the three shorthands above: pattern to factor, ``null`` for frozen; the first
             match wins.
+        unfreeze: Stage, or ``backbone`` for the rest, to the epoch, counted from 0, that starts to train it, e.g.
+            ``{layer4: 2, layer3: 5}``. What it does not name stays frozen; the head trains from the start.
+        unfreeze_warmup_steps: Steps in which the learning rate of a newly opened stage rises to its own.
+        head_init: ``random``, or ``probe``: the linear head is solved on the frozen features before the first step,
+            so that the fine-tuning starts from a good one (LP-FT; Kumar et al., 2022, arXiv 2202.10054).
+        l2_sp: Strength of the pull towards the starting weights of the backbone (L2-SP; Li et al., 2018, arXiv
+            1802.01483; 0.01 to 0.1 there). Set the optimizer's ``weight_decay`` to 0 with it.
+        wise_ft: At the end mix the starting weights, with the probe's head, and the fine-tuned ones, in the share that
+            validation likes best (WiSE-FT; Wortsman et al., 2022, arXiv 2109.01903). Needs ``head_init: probe``.
+        label_smoothing: Share of each target spread over all classes, in the training loss alone.
+        class_weights: One weight per class, or ``balanced``, in the training loss alone: for classes of uneven size.
         optimizer: Gets the parameter groups that the rules make; the default is the tutorial's.
         lr_scheduler: Steps once an epoch; none by default, as in the tutorial.
 
     Attributes:
         stages: Parameter name to stage (``stem``, ``layer1``, ..., ``head``), in the model's order.
-        rules: Parameter name to the rule that decides whether it trains, and how fast.
+        rules: Parameter name to the rule that decides whether it trains, from when on, and how fast.
+        start: Parameter or buffer name to its value before the first step, kept where an option needs it.
 
     Raises:
-        TlearnError: A name that does not exist, weights that cannot be had, or nothing left to train.
+        TlearnError: A name that does not exist, weights that cannot be had, nothing left to train, or options that
+            exclude each other.
     """
 
     def __init__(
@@ -78,11 +93,19 @@ class TransferModule(LightningModule):
         freeze_until: str | None = None,
         lr_scales: dict[str, PositiveFloat] | None = None,
         rules: dict[str, PositiveFloat | None] | None = None,
+        unfreeze: dict[str, NonNegativeInt] | None = None,
+        unfreeze_warmup_steps: NonNegativeInt = 0,
+        head_init: Literal["random", "probe"] = "random",
+        l2_sp: PositiveFloat | None = None,
+        wise_ft: bool = False,
+        label_smoothing: ClosedUnitInterval = 0.0,
+        class_weights: Literal["balanced"] | list[PositiveFloat] | None = None,
         optimizer: OptimizerCallable = lambda p: torch.optim.SGD(p, lr=1e-3, momentum=0.9),
         lr_scheduler: LRSchedulerCallable | None = None,
     ) -> None:
         super().__init__()
         self.save_hyperparameters(ignore=["optimizer", "lr_scheduler", "weights"], logger=False)
+        self.hparams.update({name: _plain(value) for name, value in self.hparams.items()})
         self.hparams["weights"] = None  # a checkpoint brings its own: loading one asks for no other file
         self.task: Task = task
         self.num_classes = num_classes
@@ -93,12 +116,21 @@ class TransferModule(LightningModule):
         self.head = build_head(self.backbone.num_features, num_outputs, head_hidden or (), head_dropout)
         self.backbone.to(memory_format=torch.channels_last)
         self.native_size: int | None = None
+        self._starts_at_random = weights is None
         if weights is not None:
             self._load(weights, backbone)
-        table = rules_from_options(self.backbone.stages, freeze_backbone, freeze_until, lr_scales, rules)
+        table = rules_from_options(self.backbone.stages, freeze_backbone, freeze_until, lr_scales, rules, unfreeze)
         self.stages = self._stage_of()
         self.rules = assign_rules(self.stages, table)
-        self._freeze()
+        self.open_stages(epoch=0)
+        self.unfreeze_warmup_steps = unfreeze_warmup_steps
+        self.head_init, self.l2_sp, self.wise_ft = head_init, l2_sp, wise_ft
+        self.label_smoothing, self.class_weights = label_smoothing, class_weights
+        self.start: dict[str, Tensor] = {}
+        self._refuse_contradictions()
+        listed = torch.tensor(class_weights) if isinstance(class_weights, list) else None
+        self.class_weights_tensor: Tensor | None
+        self.register_buffer("class_weights_tensor", listed, persistent=False)
         self._optimizer, self._lr_scheduler = optimizer, lr_scheduler
         self._pending_metric: float | None = None
         self.train_metrics = build_metrics(task, num_classes, "train")
@@ -121,10 +153,14 @@ class TransferModule(LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the mean loss of a batch; metrics are gathered and logged once an epoch."""
         output = self(batch.images)
-        loss = compute_loss(self.task, output, batch.targets)
+        loss = self.training_loss(output, batch.targets)
         self._update(self.train_metrics, self.train_loss, output.detach(), loss.detach(), batch.targets)
         self.log("train/loss_step", loss.detach(), prog_bar=True)
         return loss
+
+    def training_loss(self, output: Tensor, targets: Tensor) -> Tensor:
+        """Return what training minimises (a scalar), with label smoothing and class weights; validation has neither."""
+        return compute_loss(self.task, output, targets, self.label_smoothing, self.class_weights_tensor)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Gather loss and metrics of a batch."""
@@ -142,14 +178,70 @@ class TransferModule(LightningModule):
         return {"indices": batch.indices, "probabilities": output.softmax(dim=1)}
 
     def on_fit_start(self) -> None:
-        """Remember the run's seed."""
+        """Remember the run's seed, and weigh the classes.
+
+        Raises:
+            TlearnError: ``l2_sp`` has nothing to pull towards.
+        """
         self._seed = torch.initial_seed() % 2**62
+        self._say_what_never_opens()
+        if self.l2_sp and self._starts_at_random and not self.trainer.ckpt_path:
+            raise TlearnError("model.l2_sp pulls towards pretrained weights, but model.weights is null; name some")
+        if self.class_weights == "balanced":
+            train = self.trainer.datamodule.dataset("train")  # type: ignore[attr-defined]  # set by fit
+            weights = balanced_class_weights(train.targets[train.indices], self.num_classes)
+            self.class_weights_tensor = weights.to(self.device)
 
     def on_train_start(self) -> None:
-        """Finish what the checkpoint that is resumed could not."""
+        """Finish what the checkpoint that is resumed could not, and keep the starting weights where they are needed."""
         if self._pending_metric is not None:
             step_pending(self.trainer, self._pending_metric)
             self._pending_metric = None
+        if self.l2_sp or self.wise_ft:
+            start = self.start or {name: value.clone() for name, value in self.network_state().items()}
+            self.start = {name: value.to(self.device) for name, value in start.items()}
+
+    def on_train_epoch_start(self) -> None:
+        """Open the stages that the schedule starts in this epoch; whatever else touched it, frozen stays frozen."""
+        self.open_stages(self.current_epoch)
+
+    def open_stages(self, epoch: int) -> None:
+        """Let the parameters train that their rules open in this epoch, counted from 0, and freeze those not open yet.
+
+        A parameter that trains from the start is left as it is: a callback of the user's may hold it.
+        """
+        opened = False
+        for name, rule in self.rules.items():
+            parameter = self.get_parameter(name)
+            if not rule.trains_in(epoch):
+                parameter.requires_grad_(False)
+                parameter.grad = None
+            elif rule.from_epoch and not parameter.requires_grad:
+                parameter.requires_grad_(True)
+                opened = True
+        if opened:
+            self.train()
+        hold_frozen_in_eval(self)
+
+    def optimizer_step(self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Any = None) -> None:
+        """Step, with the lower rates of stages that are warming up; the scheduler never sees those."""
+        groups = optimizer.param_groups
+        rates = [group["lr"] for group in groups]
+        for group in groups:
+            group["lr"] = group["lr"] * self._warmup(group.get("from_epoch", 0))
+        super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
+        for group, rate in zip(groups, rates, strict=True):
+            group["lr"] = rate
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Pull towards the starting weights, before any clipping."""
+        if self.l2_sp:
+            pull_towards(dict(self.backbone.named_parameters("backbone")), self.start, self.l2_sp)
+
+    def network_state(self) -> dict[str, Tensor]:
+        """Return the state dict of what answers: backbone and head, without metrics; values are references."""
+        parts = ("backbone.", "head.")
+        return {name: value for name, value in self.state_dict().items() if name.startswith(parts)}
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Key dropout to (seed, step), and say once when the pictures are far smaller than the weights are used to.
@@ -197,6 +289,8 @@ class TransferModule(LightningModule):
         """Add what makes the file a whole: task and class names, as plain values."""
         about = {"format": 1, "task": self.task, "class_names": list(self.class_names)}
         checkpoint["tlearn"] = about | {"pending_metric": pending_metric(self.trainer)}
+        if self.start:
+            checkpoint["tlearn_start"] = self.start
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse a checkpoint that speaks of other classes than the data.
@@ -208,6 +302,7 @@ class TransferModule(LightningModule):
         if about is None:
             raise TlearnError("not a checkpoint of tlearn; to start from its weights use --model.weights PATH")
         self._pending_metric = about["pending_metric"]
+        self.start = checkpoint.get("tlearn_start", {})
         theirs = list(about["class_names"])
         if theirs != self.class_names:
             raise TlearnError(
@@ -224,20 +319,49 @@ class TransferModule(LightningModule):
         stages = {f"backbone.{name}": self.backbone.stage_of(name) for name, _ in self.backbone.named_parameters()}
         return stages | {f"head.{name}": "head" for name, _ in self.head.named_parameters()}
 
-    def _freeze(self) -> None:
-        for name, rule in self.rules.items():
-            self.get_parameter(name).requires_grad_(rule.lr_scale is not None)
-        self.train()
-
     def _groups(self) -> list[dict[str, Any]]:
-        groups: dict[Rule, dict[str, Any]] = {}
-        for name, rule in self.rules.items():
-            if rule.lr_scale is not None:
-                groups.setdefault(rule, {"params": [], "lr_scale": rule.lr_scale})["params"].append(name)
-        for rule, group in groups.items():
-            group["name"] = group_name(rule, group["params"])
-            group["params"] = [self.get_parameter(name) for name in group["params"]]
-        return list(groups.values())
+        return [
+            {
+                "name": name,
+                "params": [self.get_parameter(member) for member in members],
+                "lr_scale": rule.lr_scale,
+                "from_epoch": rule.from_epoch,
+            }
+            for name, (rule, members) in group_by_rule(self.rules).items()
+        ]
+
+    def _warmup(self, from_epoch: int) -> float:
+        if not from_epoch or not self.unfreeze_warmup_steps:
+            return 1.0
+        steps_per_epoch = math.ceil(self.trainer.num_training_batches / self.trainer.accumulate_grad_batches)
+        steps = self.global_step - from_epoch * steps_per_epoch
+        return float(min(1.0, (steps + 1) / (self.unfreeze_warmup_steps + 1)))
+
+    def _say_what_never_opens(self) -> None:
+        epochs = self.trainer.max_epochs
+        for rule in dict.fromkeys(self.rules.values()):
+            if epochs is not None and 0 <= epochs <= rule.from_epoch and self.trainer.is_global_zero:
+                log.warning(
+                    "model.unfreeze opens %s after %d epochs, this run ends after %d: it stays frozen",
+                    rule.pattern,
+                    rule.from_epoch,
+                    epochs,
+                )
+
+    def _refuse_contradictions(self) -> None:
+        classes_only = {"label_smoothing": self.label_smoothing, "class_weights": self.class_weights}
+        for option, value in classes_only.items():
+            if value and self.task == "regression":
+                raise TlearnError(f"model.{option} needs classes, the task is regression; unset it")
+        if isinstance(self.class_weights, list) and len(self.class_weights) != self.num_classes:
+            raise TlearnError(
+                f"model.class_weights lists {len(self.class_weights)} weights, the data have {self.num_classes} "
+                f"classes ({', '.join(self.class_names)}); give one for each, or balanced"
+            )
+        if self.wise_ft and self.head_init != "probe":
+            raise TlearnError("model.wise_ft mixes in the probe's head; set model.head_init to probe")
+        if self.head_init == "probe" and sum(isinstance(part, nn.Linear) for part in self.head.modules()) != 1:
+            raise TlearnError("model.head_init: probe solves a linear head; drop model.head_hidden")
 
     def _update(
         self, metrics: MetricCollection, mean: MeanMetric, output: Tensor, loss: Tensor, targets: Tensor
@@ -261,3 +385,15 @@ class TransferModule(LightningModule):
 
 def _default_names(task: Task, num_classes: int) -> list[str]:
     return [] if task == "regression" else [str(number) for number in range(num_classes)]
+
+
+def _plain(value: Any) -> Any:
+    """Turn jsonargparse's restricted numbers into plain ones: a checkpoint holds nothing that would need its code."""
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    for kind in (bool, int, float):
+        if isinstance(value, kind):
+            return kind(value)
+    return value

@@ -2,10 +2,12 @@
 
 from tlearn.reporting.checkpoints import AtomicCheckpointIO, BestCheckpoint, LastCheckpoint, run_folder
 from tlearn.reporting.epoch_lines import EpochLinesCallback, OutcomeCallback
+from tlearn.reporting.freeze_audit import FreezeAuditCallback
 from tlearn.reporting.monitors import MonitorCheckCallback
 from tlearn.reporting.parameter_summary import ParameterSummaryCallback, StageSummary, summarise
+from tlearn.reporting.plan_table import print_plan
 from tlearn.reporting.progress_bar import LeanProgressBar
-from tlearn.reporting.run_record import CONFIG_KEY, RunRecordCallback
+from tlearn.reporting.run_record import CONFIG_KEY, RunRecordCallback, write_whole
 from tlearn.reporting.throughput import ThroughputCallback
 
 __all__ = [
@@ -13,6 +15,7 @@ __all__ = [
     "AtomicCheckpointIO",
     "BestCheckpoint",
     "EpochLinesCallback",
+    "FreezeAuditCallback",
     "LastCheckpoint",
     "LeanProgressBar",
     "MonitorCheckCallback",
@@ -21,6 +24,8 @@ __all__ = [
     "RunRecordCallback",
     "StageSummary",
     "ThroughputCallback",
+    "print_plan",
     "run_folder",
     "summarise",
+    "write_whole",
 ]

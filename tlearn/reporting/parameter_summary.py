@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
-from tlearn.models import TransferModule
+from tlearn.models import Rule, TransferModule
 
 
 @dataclass
@@ -20,7 +20,7 @@ class StageSummary:
         stage: A stage of the backbone, or ``head``.
         trainable: Number of trainable parameters.
         frozen: Number of frozen parameters.
-        lr_scale: The factors on the learning rate of its trainable parameters, as text.
+        lr_scale: The factors on the learning rate of what trains in it, and from when on, as text.
         batch_norm: Whether its BatchNorm layers follow the batches, or stand still.
     """
 
@@ -40,13 +40,17 @@ def _stage(module: TransferModule, stage: str) -> StageSummary:
     names = [name for name, of in module.stages.items() if of == stage]
     counts = {name: module.get_parameter(name).numel() for name in names}
     free = [name for name in names if module.get_parameter(name).requires_grad]
-    scales = sorted({module.rules[name].lr_scale or 0.0 for name in free})
+    scales = dict.fromkeys(_rate(module.rules[name]) for name in names if module.rules[name].lr_scale is not None)
     owners = {module.get_submodule(name.rpartition(".")[0]) for name in names}
     norms = [owner for owner in owners if isinstance(owner, nn.modules.batchnorm._BatchNorm)]
     following = sum(norm.training for norm in norms)
     state = "" if not norms else "follows" if following == len(norms) else "fixed" if not following else "mixed"
     trainable = sum(counts[name] for name in free)
-    return StageSummary(stage, trainable, sum(counts.values()) - trainable, ", ".join(f"{s:g}" for s in scales), state)
+    return StageSummary(stage, trainable, sum(counts.values()) - trainable, ", ".join(scales), state)
+
+
+def _rate(rule: Rule) -> str:
+    return f"{rule.lr_scale:g}" + (f" after {rule.from_epoch} epochs" if rule.from_epoch else "")
 
 
 class ParameterSummaryCallback(Callback):

@@ -1,0 +1,72 @@
+"""What training minimises, and what validation reports. B images, K classes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from tlearn.types import Task
+
+
+def compute_loss(
+    task: Task,
+    output: Tensor,
+    targets: Tensor,
+    label_smoothing: float = 0.0,
+    class_weights: Tensor | None = None,
+) -> Tensor:
+    """Return the mean loss: cross-entropy, or the squared error for regression.
+
+    Args:
+        task: Which of the two.
+        output: Logits (B, K), or values (B, 1).
+        targets: Class numbers (B,) or shares (B, K); values (B,) or (B, 1). The two shapes of values are never
+            broadcast against each other: torch would only warn, and the loss would be wrong.
+        label_smoothing: Share of every target that is spread over all classes (Szegedy et al., 2016, arXiv 1512.00567).
+        class_weights: Weight of each class (K,); the mean is over weights, as in torch.
+    """
+    if task == "regression":
+        return F.mse_loss(output.float(), as_values(targets, output))
+    return F.cross_entropy(output.float(), targets, weight=class_weights, label_smoothing=label_smoothing)
+
+
+def as_values(targets: Tensor, output: Tensor) -> Tensor:
+    """Give regression targets (B,) or (B, 1) the shape of the output (B, 1)."""
+    return targets.float().view_as(output)
+
+
+def as_classes(targets: Tensor) -> Tensor:
+    """Turn class shares (B, K) of mixed images into the class with the largest share (B,)."""
+    return targets.argmax(dim=1) if targets.ndim == 2 else targets
+
+
+def balanced_class_weights(labels: Tensor, num_classes: int) -> Tensor:
+    """Weigh every class by N / (K * its images), as scikit-learn's ``balanced``; the mean over all images is 1.
+
+    Args:
+        labels: Class numbers (N,); every class has at least one, or its weight is 0.
+        num_classes: K.
+    """
+    counts = torch.bincount(labels, minlength=num_classes)
+    weights = len(labels) / (num_classes * counts)
+    return weights.where(counts > 0, 0.0)
+
+
+@torch.no_grad()
+def pull_towards(parameters: Mapping[str, Tensor], start: Mapping[str, Tensor], strength: float) -> None:
+    """Add the gradient of ``strength / 2 * |w - w0|^2`` to that of every parameter that has one: L2-SP.
+
+    The decay pulls towards the pretrained weights instead of towards zero (Li, Grandvalet and Davoine, 2018,
+    arXiv 1802.01483). Added to the gradient, it leaves the logged loss what it is without.
+
+    Args:
+        parameters: Name to parameter w.
+        start: Name to starting value w0.
+        strength: The paper's alpha.
+    """
+    for name, w in parameters.items():
+        if w.grad is not None:
+            w.grad.add_(w - start[name], alpha=strength)

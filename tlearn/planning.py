@@ -1,0 +1,53 @@
+"""The verb ``plan``: everything that ``fit`` does up to its first step, then the timeline instead of it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.callbacks import Checkpoint, LearningRateMonitor
+from lightning.pytorch.loggers.logger import DummyLogger
+
+from tlearn.app import TransferCLI, run
+from tlearn.arguments import Arguments
+from tlearn.errors import TlearnError
+from tlearn.reporting import FreezeAuditCallback, MonitorCheckCallback, print_plan, write_whole
+from tlearn.strategies import Plan, PlanCallback
+
+_OUT = "--out"
+
+
+class PlanCLI(TransferCLI):
+    """The command line of ``fit`` with a trainer that writes nothing and stops before its first step."""
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """Take away what would write: logger, checkpoints, and the user's callbacks that need them."""
+        given = self._get(self.config_init, "trainer", {}).get("callbacks") or []
+        kept = [callback for callback in given if not isinstance(callback, (Checkpoint, LearningRateMonitor))]
+        quiet = {"logger": DummyLogger(), "enable_checkpointing": False, "enable_progress_bar": False}
+        return super().instantiate_trainer(**quiet, callbacks=kept, **kwargs)
+
+    def own_callbacks(self, config: dict[str, Any]) -> list[Callback]:
+        """Check what ``fit`` would check, then plan."""
+        return [MonitorCheckCallback(), FreezeAuditCallback(), PlanCallback()]
+
+
+def plan(arguments: Arguments) -> Plan:
+    """Print the plan of what ``fit`` would do with the same words, and write it where ``--out`` says.
+
+    Raises:
+        TlearnError: Whatever ``fit`` would refuse, or a folder to write to that does not exist.
+    """
+    out = arguments.value_of(_OUT)
+    if out is not None and not Path(out).absolute().parent.is_dir():
+        raise TlearnError(f"{_OUT} {out}: the folder {Path(out).absolute().parent} does not exist; make it first")
+    cli = run(replace(arguments, verb="fit", options=arguments.without(_OUT)), PlanCLI)
+    made = next(c for c in cli.trainer.callbacks if isinstance(c, PlanCallback)).plan  # type: ignore[attr-defined]
+    assert made is not None
+    print_plan(made)
+    if out is not None:
+        write_whole(Path(out), json.dumps(asdict(made), indent=1))
+    return made

@@ -1,0 +1,40 @@
+"""Print a plan: a line per group, a column per change of rates."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+
+from tlearn.strategies import Plan
+
+
+def print_plan(plan: Plan) -> None:
+    """Print the timeline, the totals and the costs."""
+    table = Table(title=f"plan: {plan.epochs} epochs", title_justify="left")
+    for column in ("group", "stages", "BatchNorm"):
+        table.add_column(column, overflow="fold")
+    table.add_column("parameters", justify="right")
+    shown = _epochs_to_show(plan)
+    for epoch in shown:
+        table.add_column(f"lr, epoch {epoch + 1}", justify="right")
+    for group in plan.groups:
+        rates = [f"{group.learning_rates[epoch]:.3g}" if group.learning_rates[epoch] else "-" for epoch in shown]
+        stages = group.stages[0] if len(group.stages) == 1 else f"{group.stages[0]} to {group.stages[-1]}"
+        table.add_row(group.name, stages, group.batch_norm or "-", f"{group.parameters:,}", *rates)
+    Console().print(table)
+    print(f"{plan.trainable:,} trainable + {plan.frozen:,} frozen = {plan.trainable + plan.frozen:,} parameters")
+    if plan.adaptive:
+        print("the scheduler follows a metric: its later rates cannot be told in advance")
+    changes = [epoch for epoch in shown if epoch == 0 or plan.epoch_time_s[epoch] != plan.epoch_time_s[epoch - 1]]
+    each = ", then ".join(f"{plan.epoch_time_s[epoch]:.1f} s from epoch {epoch + 1}" for epoch in changes)
+    print(f"an epoch takes {each}; the run {plan.run_time_s:.0f} s; peak memory {plan.peak_memory_bytes / 1e9:.1f} GB")
+
+
+def _epochs_to_show(plan: Plan, most: int = 5) -> list[int]:
+    """Choose the first epoch, those that open a stage, and, while there is room, the middle and the last."""
+    opening = {group.from_epoch for group in plan.groups if group.from_epoch is not None}
+    wanted = [0, *sorted(opening - {0}), plan.epochs - 1, plan.epochs // 2]
+    rates = {group.name: group.learning_rates for group in plan.groups}
+    if all(len({rate for rate in of if rate}) <= 1 for of in rates.values()):
+        wanted = wanted[:-2]  # constant rates: what they are at the end is no news
+    return sorted({epoch for epoch in dict.fromkeys(wanted) if epoch < plan.epochs})[:most]

@@ -1,0 +1,17 @@
+"""What to do with a pretrained network beyond plain training: solve the head, average, find rates, plan."""
+
+from tlearn.strategies.head_probe import HeadProbeCallback, solve_head
+from tlearn.strategies.lr_finder import LearningRateFinderCallback
+from tlearn.strategies.plan import GroupPlan, Plan, PlanCallback
+from tlearn.strategies.wise_ft import WiseFTCallback, interpolate
+
+__all__ = [
+    "GroupPlan",
+    "HeadProbeCallback",
+    "LearningRateFinderCallback",
+    "Plan",
+    "PlanCallback",
+    "WiseFTCallback",
+    "interpolate",
+    "solve_head",
+]

@@ -1,0 +1,124 @@
+"""Find a learning rate by a range test that keeps the ratios between groups.
+
+Raise the rate from step to step and watch the loss (Smith, 2017, arXiv 1506.01186). Lightning's own finder sets every
+group to one rate, and so undoes ``lr_scales``.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterator, Sequence
+from copy import deepcopy
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from tlearn.errors import TlearnError
+from tlearn.models import TransferModule
+from tlearn.strategies.training_steps import training_batches, training_step
+
+log = logging.getLogger(__name__)
+
+_STEPS = 100
+_LOWEST, _HIGHEST = 1e-7, 10.0  # rates of the fastest group
+_SMOOTHING = 0.9
+_SETTLING = 10  # steps before the smoothed loss means something
+_DIVERGED = 4.0  # times the lowest loss so far
+_RATES = ("lr", "initial_lr", "max_lr", "min_lr")  # what optimizer and scheduler keep in a group
+
+
+def suggest_rate(rates: Sequence[float], losses: Sequence[float]) -> float | None:
+    """Return a tenth of the rate at which the smoothed loss is lowest, or ``None`` where it never falls.
+
+    The minimum is where training is about to diverge; a tenth of it is fastai's rule (Howard and Gugger, 2020). The
+    steepest point, the other common rule, is mostly noise when batches are small.
+
+    Args:
+        rates: Rising.
+        losses: The training loss at each.
+    """
+    smooth = _smoothed(losses)[_SETTLING:]
+    if not smooth or min(smooth) >= smooth[0]:
+        return None
+    return rates[_SETTLING + smooth.index(min(smooth))] / 10
+
+
+def _smoothed(losses: Sequence[float]) -> list[float]:
+    smooth, average = [], 0.0
+    for step, loss in enumerate(losses, start=1):
+        average = _SMOOTHING * average + (1 - _SMOOTHING) * loss
+        smooth.append(average / (1 - _SMOOTHING**step))  # without the pull of the first zero
+    return smooth
+
+
+class LearningRateFinderCallback(Callback):
+    """Find the rate before the first step, use it, and leave everything else exactly as it was."""
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Run the test on training batches; the found rate goes into optimizer, scheduler and log.
+
+        Raises:
+            TlearnError: The loss does not fall at any rate.
+        """
+        assert isinstance(pl_module, TransferModule)
+        if trainer.global_step > 0:
+            return  # a resumed run has found it already
+        rates, losses = _range_test(trainer, pl_module)
+        rate = suggest_rate(rates, losses)
+        if rate is None:
+            raise TlearnError("find_lr: the loss falls at no learning rate; set model.optimizer.init_args.lr yourself")
+        optimizer = trainer.optimizers[0]
+        factor = rate / max(group["lr"] for group in optimizer.param_groups)
+        for group in optimizer.param_groups:
+            group.update({key: group[key] * factor for key in _RATES if key in group})
+        for config in trainer.lr_scheduler_configs:
+            _scale_scheduler(config.scheduler, factor)
+        found = ", ".join(f"{group['name']} {group['lr']:.2e}" for group in optimizer.param_groups)
+        log.info("find_lr: %.3g times the config's rates after %d steps: %s", factor, len(losses), found)
+        for logger in trainer.loggers:
+            logger.log_metrics({f"found_lr/{g['name']}": g["lr"] for g in optimizer.param_groups}, step=0)
+
+
+def _scale_scheduler(scheduler: Any, factor: float) -> None:
+    if hasattr(scheduler, "base_lrs"):
+        scheduler.base_lrs = [rate * factor for rate in scheduler.base_lrs]
+    if hasattr(scheduler, "_last_lr"):
+        scheduler._last_lr = [rate * factor for rate in scheduler._last_lr]
+    for inner in getattr(scheduler, "_schedulers", ()):  # SequentialLR, ChainedScheduler
+        _scale_scheduler(inner, factor)
+
+
+def _range_test(trainer: Trainer, module: TransferModule) -> tuple[list[float], list[float]]:
+    state = deepcopy(module.state_dict())
+    modes = {part: part.training for part in module.modules()}
+    random = torch.get_rng_state()
+    optimizer = trainer.optimizers[0]
+    optimizer_state = deepcopy(optimizer.state_dict())
+    given = [group["lr"] for group in optimizer.param_groups]
+    rates, losses = [], list[float]()
+    try:
+        for rate, batch in zip(_spaced_rates(), training_batches(trainer, module), strict=False):
+            for group, own in zip(optimizer.param_groups, given, strict=True):
+                group["lr"] = rate * own / max(given)
+            loss = training_step(trainer, module, optimizer, batch)
+            if not math.isfinite(loss) or (losses and loss > _DIVERGED * min(losses)):
+                break
+            rates.append(rate)
+            losses.append(loss)
+    finally:
+        optimizer.zero_grad(set_to_none=True)
+        optimizer.state.clear()
+        optimizer.load_state_dict(optimizer_state)
+        module.load_state_dict(state)
+        torch.set_rng_state(random)
+        for part, mode in modes.items():
+            part.training = mode
+    return rates, losses
+
+
+def _spaced_rates() -> Iterator[float]:
+    low, high = math.log(_LOWEST), math.log(_HIGHEST)
+    for step in range(_STEPS):
+        yield math.exp(low + (high - low) * step / (_STEPS - 1))

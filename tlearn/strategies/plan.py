@@ -1,0 +1,197 @@
+"""What a run will do, epoch by epoch, and what it will cost on this machine: worked out without running it."""
+
+from __future__ import annotations
+
+import resource
+import time
+import warnings
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import nn
+
+from tlearn.errors import TlearnError
+from tlearn.models import TransferModule, group_by_rule
+from tlearn.strategies.features import evaluating
+from tlearn.strategies.training_steps import training_batches, training_step
+
+_WARM_STEPS, _TIMED_STEPS, _TIMED_S = 2, 12, 6.0
+
+
+@dataclass(frozen=True)
+class GroupPlan:
+    """One group of parameters that share a rule.
+
+    Attributes:
+        name: As in TensorBoard; ``frozen`` for all that never train.
+        stages: The stages it lies in, shallow to deep.
+        parameters: How many numbers.
+        from_epoch: The epoch, counted from 0, that starts to train it; ``None`` for never.
+        learning_rates: Of every epoch, at its start; 0 while frozen.
+        batch_norm: ``follows`` the batches once the group trains, ``fixed`` for good, or empty without BatchNorm.
+    """
+
+    name: str
+    stages: list[str]
+    parameters: int
+    from_epoch: int | None
+    learning_rates: list[float]
+    batch_norm: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The timeline of a run.
+
+    Attributes:
+        groups: In the model's order, frozen ones last.
+        trainable: Parameters that train, now or later.
+        frozen: Parameters that never do.
+        epochs: Their number.
+        epoch_time_s: Expected duration of every epoch with its validation.
+        run_time_s: Their sum; start-up and checkpoints are not in it.
+        peak_memory_bytes: Of this process after a few real steps; of the GPU where one is used.
+        adaptive: The scheduler follows a metric: its later rates cannot be told in advance.
+    """
+
+    groups: list[GroupPlan]
+    trainable: int
+    frozen: int
+    epochs: int
+    epoch_time_s: list[float]
+    run_time_s: float
+    peak_memory_bytes: int
+    adaptive: bool
+
+
+def make_plan(trainer: Trainer, module: TransferModule) -> Plan:
+    """Work out the plan of a trainer that is about to take its first step.
+
+    The module is trained for a few steps in each phase of its schedule, to time them: it is of no use afterwards.
+
+    Raises:
+        TlearnError: The number of epochs is open.
+    """
+    epochs = trainer.max_epochs or -1
+    if epochs < 0:
+        raise TlearnError("plan needs trainer.max_epochs, a run without end has no plan")
+    rates = _learning_rates(trainer, module, epochs)
+    groups = [
+        _group(module, name, members, rule.from_epoch, rates[name])
+        for name, (rule, members) in group_by_rule(module.rules).items()
+    ]
+    never = [name for name, rule in module.rules.items() if rule.lr_scale is None]
+    if never:
+        groups.append(_group(module, "frozen", never, None, [0.0] * epochs))
+    times = _epoch_times(trainer, module, epochs)
+    return Plan(
+        groups=groups,
+        trainable=sum(group.parameters for group in groups if group.from_epoch is not None),
+        frozen=sum(group.parameters for group in groups if group.from_epoch is None),
+        epochs=epochs,
+        epoch_time_s=times,
+        run_time_s=sum(times),
+        peak_memory_bytes=_peak_memory(module.device),
+        adaptive=any(config.reduce_on_plateau for config in trainer.lr_scheduler_configs),
+    )
+
+
+def _group(
+    module: TransferModule, name: str, members: list[str], from_epoch: int | None, rates: list[float]
+) -> GroupPlan:
+    owners = {module.get_submodule(member.rpartition(".")[0]) for member in members}
+    norms = any(isinstance(owner, nn.modules.batchnorm._BatchNorm) for owner in owners)
+    start = len(rates) if from_epoch is None else from_epoch
+    return GroupPlan(
+        name=name,
+        stages=list(dict.fromkeys(module.stages[member] for member in members)),
+        parameters=sum(module.get_parameter(member).numel() for member in members),
+        from_epoch=from_epoch,
+        learning_rates=[0.0 if epoch < start else rate for epoch, rate in enumerate(rates)],
+        batch_norm="" if not norms else "fixed" if from_epoch is None else "follows",
+    )
+
+
+def _learning_rates(trainer: Trainer, module: TransferModule, epochs: int) -> dict[str, list[float]]:
+    """Let a fresh optimizer and scheduler run through the epochs without training."""
+    configured: Any = module.configure_optimizers()
+    optimizer = configured["optimizer"] if isinstance(configured, dict) else configured
+    config: dict[str, Any] | None = configured["lr_scheduler"] if isinstance(configured, dict) else None
+    steps = trainer.num_training_batches if config and config["interval"] == "step" else 1
+    rates: dict[str, list[float]] = {group["name"]: [] for group in optimizer.param_groups}
+    for _ in range(epochs):
+        for group in optimizer.param_groups:
+            rates[group["name"]].append(float(group["lr"]))
+        if config and "monitor" not in config:
+            _step_without_training(config["scheduler"], int(steps))
+    return rates
+
+
+def _step_without_training(scheduler: Any, steps: int) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that no optimizer stepped is the point
+        for _ in range(steps):
+            scheduler.step()
+
+
+def _epoch_times(trainer: Trainer, module: TransferModule, epochs: int) -> list[float]:
+    batches, optimizer = training_batches(trainer, module), trainer.optimizers[0]
+    validation_s = _validation_time(trainer, module)
+    phases = {rule.from_epoch for rule in module.rules.values() if rule.lr_scale is not None}
+    times: list[float] = []
+    for epoch in range(epochs):
+        if epoch == 0 or epoch in phases:
+            module.open_stages(epoch)
+            step_s = _median_time(lambda: training_step(trainer, module, optimizer, next(batches)))
+        validates = trainer.enable_validation and (epoch + 1) % (trainer.check_val_every_n_epoch or 1) == 0
+        times.append(step_s * trainer.num_training_batches + validation_s * validates)
+    return times
+
+
+def _validation_time(trainer: Trainer, module: TransferModule) -> float:
+    counts = [int(count) for count in trainer.num_val_batches]
+    if not sum(counts):
+        return 0.0
+    batch = next(iter(trainer.datamodule.val_dataloader()))  # type: ignore[attr-defined]  # an ImageDataModule
+    images = batch.images.to(module.device)
+    with evaluating(module), trainer.precision_plugin.forward_context():
+        return _median_time(lambda: module(images)) * sum(counts)
+
+
+def _median_time(work: Any) -> float:
+    for _ in range(_WARM_STEPS):
+        work()
+    times: list[float] = []
+    while len(times) < _TIMED_STEPS and sum(times) < _TIMED_S:
+        start = time.perf_counter()
+        work()
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        times.append(time.perf_counter() - start)
+    return median(times)
+
+
+def _peak_memory(device: torch.device) -> int:
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+class PlanCallback(Callback):
+    """Make the plan where the first step would be, after everything that ``fit`` would have refused; then stop.
+
+    Attributes:
+        plan: ``None`` until then.
+    """
+
+    def __init__(self) -> None:
+        self.plan: Plan | None = None
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Make it, and take no step."""
+        assert isinstance(pl_module, TransferModule)
+        self.plan = make_plan(trainer, pl_module)
+        trainer.should_stop = True

@@ -1,0 +1,91 @@
+"""Mix the weights before and after fine-tuning (WiSE-FT; Wortsman et al., 2022, arXiv 2109.01903)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+from torch import Tensor
+
+from tlearn.models import TransferModule, compute_loss, read_checkpoint
+from tlearn.strategies.features import run_over_split
+
+log = logging.getLogger(__name__)
+
+_SHARES = tuple(step / 10 for step in range(11))
+
+
+class Mixture(NamedTuple):
+    """One point on the line between start and fine-tuned.
+
+    Attributes:
+        share: Of the fine-tuned weights.
+        accuracy: On validation; minus the mean squared error for a regression.
+        loss: On validation.
+    """
+
+    share: float
+    accuracy: float
+    loss: float
+
+
+def interpolate(start: Mapping[str, Tensor], tuned: Mapping[str, Tensor], share: float) -> dict[str, Tensor]:
+    """Return ``(1 - share) * start + share * tuned``, BatchNorm statistics included; counters are the tuned ones.
+
+    Args:
+        start: State dict before the first step.
+        tuned: State dict with the same keys and shapes.
+        share: From 0 (start, exactly) to 1 (tuned, exactly).
+    """
+    mixed = {}
+    for name, value in tuned.items():
+        both = (start[name], value)
+        mixed[name] = torch.lerp(*both, share) if value.is_floating_point() else value.clone()
+    return mixed
+
+
+class WiseFTCallback(Callback):
+    """Write ``checkpoints/wise_ft.ckpt``: the mixture of start and best epoch that validation likes best."""
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Try eleven mixtures, keep the best one, and leave the network as training left it."""
+        assert isinstance(pl_module, TransferModule)
+        best = _best_checkpoint(trainer)
+        if best is None:
+            return
+        checkpoint = read_checkpoint(best)
+        left = {name: value.clone() for name, value in pl_module.network_state().items()}
+        tuned = {name: value.to(pl_module.device) for name, value in checkpoint["state_dict"].items() if name in left}
+        tried = []
+        for share in _SHARES:
+            pl_module.load_state_dict(interpolate(pl_module.start, tuned, share), strict=False)
+            tried.append(_judge(trainer, pl_module, share))
+        pl_module.load_state_dict(left, strict=False)
+        chosen = max(tried, key=lambda mixture: (mixture.accuracy, -mixture.loss))
+        checkpoint["state_dict"] |= interpolate(pl_module.start, tuned, chosen.share)
+        target = best.with_name("wise_ft.ckpt")
+        trainer.strategy.checkpoint_io.save_checkpoint(checkpoint, target)
+        if trainer.is_global_zero:
+            print(
+                f"wise_ft: share {chosen.share:.1f} of the fine-tuned weights, val/acc {chosen.accuracy:.4f} "
+                f"(start {tried[0].accuracy:.4f}, fine-tuned {tried[-1].accuracy:.4f}): {target}"
+            )
+
+
+def _best_checkpoint(trainer: Trainer) -> Path | None:
+    for callback in trainer.checkpoint_callbacks:
+        if isinstance(callback, ModelCheckpoint) and callback.monitor and callback.best_model_path:
+            return Path(callback.best_model_path)
+    return None
+
+
+def _judge(trainer: Trainer, module: TransferModule, share: float) -> Mixture:
+    outputs, targets = run_over_split(trainer, module, "val", module)
+    loss = float(compute_loss(module.task, outputs, targets))
+    right = -loss if module.task == "regression" else float((outputs.argmax(dim=1) == targets).float().mean())
+    return Mixture(share, right, loss)
