@@ -1,6 +1,6 @@
 """The network: preprocess, backbone and head, what of it is frozen, and where its weights come from."""
 
-from tlearn.models.backbone import STAGES, Backbone
+from tlearn.models.backbone import Backbone
 from tlearn.models.checkpoint_file import read_checkpoint
 from tlearn.models.freezing import Rule, assign_rules, frozen_modules, group_by_rule, rules_from_options
 from tlearn.models.losses import compute_loss
@@ -9,7 +9,6 @@ from tlearn.models.module import TransferModule
 from tlearn.models.preprocess import Preprocess
 
 __all__ = [
-    "STAGES",
     "Backbone",
     "Preprocess",
     "Rule",

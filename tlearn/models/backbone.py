@@ -1,64 +1,54 @@
-"""A torchvision ResNet cut after the last stage that is needed. B images, D features, H and W pixels."""
+"""A classifier cut after the last stage that is needed. B images, C channels, D features, H and W pixels."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.models import ResNet, get_model, list_models
+from torchvision.models import get_model, list_models
 
 from tlearn.errors import TlearnError, unknown
+from tlearn.models.families import family_of
 from tlearn.models.freezing import hold_frozen_in_eval
+from tlearn.models.preprocess import IMAGENET_MEAN, IMAGENET_STD
 
-# Stage -> its modules in torchvision's ResNet, in the order of the forward pass. The names are torchvision's own, so
-# state dicts fit as they are.
-STAGES = {
-    "stem": ("conv1", "bn1", "relu", "maxpool"),
-    "layer1": ("layer1",),
-    "layer2": ("layer2",),
-    "layer3": ("layer3",),
-    "layer4": ("layer4",),
-}
-_FAMILIES = ("resnet*", "resnext*", "wide_resnet*")
+TIMM = "timm/"
 
 
-class Backbone(nn.Module):
-    """ResNet features, pooled at one stage or at several side by side.
+class Backbone(nn.Module, ABC):
+    """Features of a network, pooled at one stage or at several side by side.
 
-    Stages after the last tap are neither built into the checkpoint nor computed. Several taps give their pooled
-    features side by side, as in Head2Toe (Evci et al., 2022, arXiv 2201.03529).
-
-    Args:
-        name: A torchvision ResNet, ResNeXt or Wide ResNet.
-        tap: Stage or stages whose pooled output is the feature; ``None`` is the last one, as the tutorial has it.
+    Several taps give their pooled features side by side, as in Head2Toe (Evci et al., 2022, arXiv 2201.03529).
 
     Attributes:
         stages: The stages that were built, shallow to deep.
+        taps: Those whose pooled output is the feature.
         num_features: D, as timm calls it.
-
-    Raises:
-        TlearnError: An unknown network or stage.
+        mean: Per channel, of pixels scaled to [0, 1], that the pretrained weights want to see.
+        std: Likewise.
+        native_size: Side in pixels that they were trained at, where the name of the network tells.
     """
 
-    def __init__(self, name: str = "resnet18", tap: str | list[str] | None = None) -> None:
-        super().__init__()
-        network = _build(name)
-        self.taps = _check_taps(tap)
-        self.stages = tuple(STAGES)[: 1 + max(tuple(STAGES).index(stage) for stage in self.taps)]
-        for stage in self.stages:
-            for child in STAGES[stage]:
-                self.add_module(child, network.get_submodule(child))
-        self.num_features = self._measure_width()
+    stages: tuple[str, ...]
+    taps: tuple[str, ...]
+    num_features: int
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    std: tuple[float, ...] = IMAGENET_STD
+    native_size: int | None = None
 
+    @abstractmethod
     def forward(self, x: Tensor) -> Tensor:
         """Turn float (B, 3, H, W) into features (B, D)."""
-        pooled = []
-        for stage in self.stages:
-            for child in STAGES[stage]:
-                x = self.get_submodule(child)(x)
-            if stage in self.taps:
-                pooled.append(F.adaptive_avg_pool2d(x, 1).flatten(1))
-        return torch.cat(pooled, dim=1)
+
+    @abstractmethod
+    def stage_of(self, parameter: str) -> str:
+        """Name the stage that a parameter of this module belongs to."""
+
+    @property
+    def network(self) -> nn.Module:
+        """Return the module whose tensors bear the names that its library gave them."""
+        return self
 
     def train(self, mode: bool = True) -> Backbone:
         """Set the mode, but keep what is frozen in eval mode, whoever asks."""
@@ -66,36 +56,110 @@ class Backbone(nn.Module):
         hold_frozen_in_eval(self)
         return self
 
-    def stage_of(self, parameter: str) -> str:
-        """Name the stage that a parameter of this module belongs to."""
-        child = parameter.split(".")[0]
-        return next(stage for stage in self.stages if child in STAGES[stage])
-
-    def _measure_width(self) -> int:
+    def measure_width(self, size_px: int) -> int:
+        """Return D, from a black picture; nothing changes."""
         self.eval()  # so that no BatchNorm statistic moves
         with torch.no_grad():
-            width = self(torch.zeros(1, 3, 32, 32)).shape[1]
+            width = self(torch.zeros(1, 3, size_px, size_px)).shape[1]
         self.train()
         return int(width)
 
 
-def _build(name: str) -> ResNet:
-    known = list_models(include=_FAMILIES, exclude="*quantized*")
-    known = [model for model in known if "/" not in model]
-    if name not in known:
-        raise unknown("model.backbone", name, known)
-    network = get_model(name, weights=None)
-    assert isinstance(network, ResNet)
-    return network
+class TorchvisionBackbone(Backbone):
+    """A torchvision classifier; stages after the last tap are neither built into the checkpoint nor computed.
+
+    Args:
+        name: As torchvision lists it.
+        tap: Stage or stages whose pooled output is the feature; ``None`` is the last one, as the tutorial has it.
+
+    Raises:
+        TlearnError: An unknown network or stage.
+    """
+
+    def __init__(self, name: str = "resnet18", tap: str | list[str] | None = None) -> None:
+        super().__init__()
+        family = family_of(name) if name in torchvision_backbones() else None
+        if family is None:
+            raise unknown("model.backbone", name, [*torchvision_backbones(), f"{TIMM}NAME"])
+        network = get_model(name, weights=None)
+        layout = family.stages(network)
+        self.family = family
+        self.taps = check_taps(tap, tuple(layout))
+        self.stages = tuple(layout)[: 1 + tuple(layout).index(self.taps[-1])]
+        self.layout = {stage: layout[stage] for stage in self.stages}
+        self.after_pool = family.after_pool if len(self.stages) == len(layout) else ()
+        for paths in (*self.layout.values(), self.after_pool):
+            for path in paths:
+                _place(self, path, network.get_submodule(path))
+        if family.fixed_size:
+            _place_tokens(self, network)
+        self.fixed_size_px: int | None = int(network.image_size) if family.fixed_size else None
+        self.num_features = self.measure_width(self.fixed_size_px or 64)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Turn float (B, 3, H, W) into features (B, D).
+
+        Raises:
+            TlearnError: The network takes pictures of one size alone, and these have another.
+        """
+        if self.fixed_size_px and x.shape[-2:] != (self.fixed_size_px, self.fixed_size_px):
+            raise TlearnError(
+                f"this backbone takes {self.fixed_size_px} px pictures alone, got {x.shape[-1]} px; set "
+                f"model.image_size to {self.fixed_size_px}"
+            )
+        pooled = []
+        for stage, paths in self.layout.items():
+            if stage == "stem" and self.family.stem:
+                x = self.family.stem(self, x)
+            else:
+                for path in paths:
+                    x = self.get_submodule(path)(x)
+            if stage in self.taps:
+                pooled.append(self.family.pool(x))
+        for path in self.after_pool:
+            pooled[-1] = self.get_submodule(path)(pooled[-1])
+        return torch.cat([vector.flatten(1) for vector in pooled], dim=1)
+
+    def stage_of(self, parameter: str) -> str:
+        """Name the stage that a parameter of this module belongs to; what follows the pooling is the last one's."""
+        for stage, paths in self.layout.items():
+            if any(parameter.startswith(f"{path}.") for path in paths):
+                return stage
+        return self.stages[-1] if parameter.startswith(self.after_pool) else self.stages[0]  # else the tokens of a ViT
 
 
-def _check_taps(tap: str | list[str] | None) -> tuple[str, ...]:
+def torchvision_backbones() -> list[str]:
+    """List torchvision's classifiers whose stages can be told."""
+    return [name for name in list_models() if "/" not in name and "quantized" not in name and family_of(name)]
+
+
+def check_taps(tap: str | list[str] | None, stages: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the taps in the order of the stages; ``None`` is the last stage.
+
+    Raises:
+        TlearnError: None is named, or one that does not exist.
+    """
     taps = [tap] if isinstance(tap, str) else tap
     if taps is None:
-        return (tuple(STAGES)[-1],)
+        return (stages[-1],)
     if not taps:
-        raise TlearnError(f"model.tap is an empty list; name at least one stage of {', '.join(STAGES)}")
+        raise TlearnError(f"model.tap is an empty list; name at least one stage of {', '.join(stages)}")
     for stage in taps:
-        if stage not in STAGES:
-            raise unknown("stage in model.tap", stage, STAGES)
-    return tuple(stage for stage in STAGES if stage in taps)
+        if stage not in stages:
+            raise unknown("stage in model.tap", stage, stages)
+    return tuple(stage for stage in stages if stage in taps)
+
+
+def _place(root: nn.Module, path: str, module: nn.Module) -> None:
+    """Put a module at the same path as in the network it comes from."""
+    *parents, name = path.split(".")
+    for parent in parents:
+        if parent not in dict(root.named_children()):
+            root.add_module(parent, nn.Module())
+        root = root.get_submodule(parent)
+    root.add_module(name, module)
+
+
+def _place_tokens(root: nn.Module, network: nn.Module) -> None:
+    root.register_parameter("class_token", network.get_parameter("class_token"))
+    root.get_submodule("encoder").register_parameter("pos_embedding", network.get_parameter("encoder.pos_embedding"))

@@ -15,13 +15,14 @@ from torch.optim.lr_scheduler import CyclicLR, OneCycleLR
 from torchmetrics import MeanMetric, MetricCollection
 
 from tlearn.errors import TlearnError
-from tlearn.models.backbone import Backbone
+from tlearn.models.backbone import TIMM, Backbone, TorchvisionBackbone
 from tlearn.models.freezing import assign_rules, group_by_rule, hold_frozen_in_eval, rules_from_options
 from tlearn.models.heads import build_head
 from tlearn.models.losses import as_classes, as_values, balanced_class_weights, compute_loss, pull_towards
 from tlearn.models.metrics import build_metrics
 from tlearn.models.plateau import pending_metric, step_pending
 from tlearn.models.preprocess import Preprocess
+from tlearn.models.timm_backbone import TimmBackbone
 from tlearn.models.weights import load_weights
 from tlearn.types import Batch, Task
 
@@ -39,7 +40,8 @@ class TransferModule(LightningModule):
         num_classes: K; linked to the data by the command line.
         class_names: K names, stored in the checkpoint; linked to the data by the command line.
         task: What the head gives: K class scores, or one value. Linked to the data by the command line.
-        backbone: A torchvision ResNet, ResNeXt or Wide ResNet.
+        backbone: A torchvision classifier (ResNet, ResNeXt, Wide ResNet, RegNet, ConvNeXt, Swin, EfficientNet,
+            MobileNet, ViT), or ``timm/NAME``; ``help`` lists them.
         weights: Where the weights come from: ``DEFAULT`` (torchvision's best for ImageNet), a torchvision weights name,
             the path of a checkpoint or state dict, or ``null`` for random weights. A head for the same classes is
             loaded too, any other starts new.
@@ -50,7 +52,7 @@ class TransferModule(LightningModule):
         head_hidden: Widths of the head's hidden layers; empty is one linear layer.
         head_dropout: Share of the head's inputs dropped while training.
         freeze_backbone: The network is a fixed feature extractor, only the head trains.
-        freeze_until: Freeze the stages up to and including this one: ``stem``, ``layer1`` to ``layer4``.
+        freeze_until: Freeze the stages up to and including this one: ``stem``, ``layer1`` to ``layer4`` in a ResNet.
         lr_scales: Stage or pattern to factor on the learning rate, e.g. ``{backbone: 0.1}``.
         rules: The whole table instead of the three shorthands above: pattern to factor, ``null`` for frozen; the first
             match wins.
@@ -110,8 +112,9 @@ class TransferModule(LightningModule):
         self.task: Task = task
         self.num_classes = num_classes
         self.class_names = _default_names(task, num_classes) if class_names is None else list(class_names)
-        self.preprocess = Preprocess(image_size)
-        self.backbone = Backbone(backbone, tap)
+        kind = TimmBackbone if backbone.startswith(TIMM) else TorchvisionBackbone
+        self.backbone: Backbone = kind(backbone, tap)
+        self.preprocess = Preprocess(image_size, self.backbone.mean, self.backbone.std)
         num_outputs = 1 if task == "regression" else num_classes
         self.head = build_head(self.backbone.num_features, num_outputs, head_hidden or (), head_dropout)
         self.backbone.to(memory_format=torch.channels_last)

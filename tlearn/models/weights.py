@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from torchvision.models import WeightsEnum, get_model_weights
 
 from tlearn.errors import TlearnError, unknown
-from tlearn.models.backbone import Backbone
+from tlearn.models.backbone import TIMM, Backbone
 from tlearn.models.checkpoint_file import read_checkpoint, state_dict_of
 from tlearn.models.preprocess import Preprocess
+from tlearn.models.timm_backbone import fetch_timm_weights
 
 _FILE_SUFFIXES = (".ckpt", ".pth", ".pt", ".safetensors")
 
@@ -55,12 +56,23 @@ def load_weights(
     """
     if Path(weights).suffix in _FILE_SUFFIXES:
         return _load_file(weights, backbone, head, preprocess, class_names)
+    if name.startswith(TIMM):
+        return _load_timm(weights, name, backbone)
     entry = _find_entry(weights, name)
     _fill(backbone, _fetch(entry), entry.url)
     preset = entry.transforms()
     preprocess.set_statistics(tuple(preset.mean), tuple(preset.std))
     message = f"weights {name} {entry.name}: {_count(backbone)} backbone tensors loaded, the head starts new"
     return Loaded(message, int(preset.crop_size[0]))
+
+
+def _load_timm(weights: str, name: str, backbone: Backbone) -> Loaded:
+    if weights != "DEFAULT":
+        choices = ["DEFAULT", "null", f"a path ending in {', '.join(_FILE_SUFFIXES)}"]
+        raise unknown(f"model.weights for {name}", weights, choices)
+    _fill(backbone, fetch_timm_weights(name), name)
+    message = f"weights {name}: {_count(backbone)} backbone tensors loaded, the head starts new"
+    return Loaded(message, backbone.native_size)
 
 
 def _find_entry(weights: str, name: str) -> WeightsEnum:
@@ -103,7 +115,7 @@ def _load_file(
     for statistic, value in _part(state, "preprocess.").items():
         preprocess.get_buffer(statistic).copy_(value)
     head_line = _load_head(head, _part(state, "head."), content.get("tlearn", {}), class_names)
-    return Loaded(f"weights {path}: {_count(backbone)} backbone tensors loaded, {head_line}")
+    return Loaded(f"weights {path}: {_count(backbone)} backbone tensors loaded, {head_line}", backbone.native_size)
 
 
 def _load_head(head: nn.Module, state: dict[str, Tensor], about: dict[str, Any], class_names: Sequence[str]) -> str:
@@ -123,7 +135,8 @@ def _load_head(head: nn.Module, state: dict[str, Tensor], about: dict[str, Any],
 
 
 def _fill(backbone: Backbone, state: dict[str, Tensor], source: str | Path) -> None:
-    wanted = backbone.state_dict()
+    target = backbone if any(key in state for key in backbone.state_dict()) else backbone.network
+    wanted = target.state_dict()
     missing = [key for key in wanted if key not in state]
     other = [key for key in wanted if key in state and state[key].shape != wanted[key].shape]
     if missing or other:
@@ -132,7 +145,7 @@ def _fill(backbone: Backbone, state: dict[str, Tensor], source: str | Path) -> N
             f"weights {source} do not fit model.backbone: {problem} of {len(wanted)} tensors "
             f"(first: {(missing or other)[0]}); give the backbone they were made for"
         )
-    backbone.load_state_dict({key: state[key] for key in wanted})
+    target.load_state_dict({key: state[key] for key in wanted})
 
 
 def _part(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -1,0 +1,99 @@
+"""Which modules of a torchvision classifier make its stages, and how its last feature map becomes a vector.
+
+Names are torchvision's own, so that state dicts fit as they are. B images, C channels, H and W pixels, T tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+Stages = dict[str, tuple[str, ...]]
+
+
+def _pool_maps(x: Tensor) -> Tensor:
+    return F.adaptive_avg_pool2d(x, 1).flatten(1)
+
+
+@dataclass(frozen=True)
+class Family:
+    """One way of building networks.
+
+    Attributes:
+        patterns: Names of the networks, as torchvision lists them.
+        stages: Stage name to the paths of its modules, in the order of the forward pass, for a given network.
+        pool: Feature map to (B, C) or (B, C, 1, 1).
+        after_pool: Paths of what follows the pooling of the last stage, before the last linear layer.
+        stem: Replaces the plain run through the first stage's modules.
+        fixed_size: The network takes pictures of its ``image_size`` alone.
+    """
+
+    patterns: tuple[str, ...]
+    stages: Callable[[nn.Module], Stages]
+    pool: Callable[[Tensor], Tensor] = _pool_maps
+    after_pool: tuple[str, ...] = ()
+    stem: Callable[[nn.Module, Tensor], Tensor] | None = None
+    fixed_size: bool = False
+
+
+def _resnet(network: nn.Module) -> Stages:
+    return {"stem": ("conv1", "bn1", "relu", "maxpool"), **{f"layer{n}": (f"layer{n}",) for n in range(1, 5)}}
+
+
+def _regnet(network: nn.Module) -> Stages:
+    return {"stem": ("stem",), **{f"block{n}": (f"trunk_output.block{n}",) for n in range(1, 5)}}
+
+
+def _downsampled(network: nn.Module) -> Stages:
+    """ConvNeXt and Swin: from the second stage on, each begins with the layer that halves the picture."""
+    stages: Stages = {"stem": ("features.0",), "stage1": ("features.1",)}
+    return stages | {f"stage{n}": (f"features.{2 * n - 2}", f"features.{2 * n - 1}") for n in range(2, 5)}
+
+
+def _swin(network: nn.Module) -> Stages:
+    stages = _downsampled(network)
+    return stages | {"stage4": (*stages["stage4"], "norm")}
+
+
+def _mobile(network: nn.Module) -> Stages:
+    """EfficientNet and MobileNet: a stem, one stage for each entry of ``features``, and a last convolution."""
+    count = len(list(network.get_submodule("features").children()))
+    middle = {f"stage{n}": (f"features.{n}",) for n in range(1, count - 1)}
+    return {"stem": ("features.0",), **middle, "top": (f"features.{count - 1}",)}
+
+
+def _vit(network: nn.Module) -> Stages:
+    blocks = [name for name, _ in network.get_submodule("encoder.layers").named_children()]
+    stages: Stages = {"stem": ("conv_proj",)}
+    stages |= {f"block{n}": (f"encoder.layers.{name}",) for n, name in enumerate(blocks, start=1)}
+    last = f"block{len(blocks)}"
+    return stages | {last: (*stages[last], "encoder.ln")}
+
+
+def _vit_stem(backbone: nn.Module, x: Tensor) -> Tensor:
+    """Cut the picture into patches (B, T, C), with the class token first and the positions added."""
+    patches = backbone.get_submodule("conv_proj")(x).flatten(2).transpose(1, 2)
+    token = backbone.get_parameter("class_token").expand(len(x), -1, -1)
+    positions: Tensor = backbone.get_parameter("encoder.pos_embedding")
+    return torch.cat([token, patches], dim=1) + positions
+
+
+FAMILIES = (
+    Family(("resnet*", "resnext*", "wide_resnet*"), _resnet),
+    Family(("regnet_*",), _regnet),
+    Family(("convnext_*",), _downsampled, pool=lambda x: F.adaptive_avg_pool2d(x, 1), after_pool=("classifier.0",)),
+    Family(("swin_*",), _swin, pool=lambda x: x.mean(dim=(1, 2))),
+    Family(("efficientnet_*", "mobilenet_v2"), _mobile),
+    Family(("mobilenet_v3_*",), _mobile, after_pool=("classifier.0", "classifier.1")),
+    Family(("vit_*",), _vit, pool=lambda x: x[:, 0], stem=_vit_stem, fixed_size=True),
+)
+
+
+def family_of(name: str) -> Family | None:
+    """Return the family of a torchvision network, or ``None`` where it belongs to none of them."""
+    return next((family for family in FAMILIES if any(fnmatchcase(name, p) for p in family.patterns)), None)

@@ -1,0 +1,130 @@
+"""Any network of timm as a backbone: its stages are the ends of timm's own feature list. D features."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tlearn.errors import TlearnError, unknown
+from tlearn.models.backbone import TIMM, Backbone, check_taps
+
+
+class TimmBackbone(Backbone):
+    """A timm network without its classifier.
+
+    Stages are ``stem``, then ``stage1``, ``stage2``, ... which end where timm's ``feature_info`` says. The last one
+    goes on to the network's own pooled features, whatever layers stand there.
+
+    Args:
+        name: ``timm/`` and the network's name.
+        tap: Stage or stages whose pooled output is the feature; ``None`` is the end.
+
+    Raises:
+        TlearnError: timm is not installed, or does not know the network; an unknown stage.
+    """
+
+    def __init__(self, name: str, tap: str | list[str] | None = None) -> None:
+        super().__init__()
+        self.network_ = _create(name.removeprefix(TIMM))
+        self._assigned, self._index = _assign_stages(self.network_)
+        all_stages = tuple(dict.fromkeys(self._assigned.values()))
+        self.taps = check_taps(tap, tuple(self._index))
+        self.stages = all_stages[: 1 + all_stages.index(self.taps[-1])]
+        self._whole = self.taps[-1] == all_stages[-1]
+        if not self._whole:
+            indices = [self._index[stage] for stage in self.taps]
+            self.network_.prune_intermediate_layers(indices, prune_norm=True, prune_head=True)  # type: ignore[operator]
+        config: Any = self.network_.pretrained_cfg
+        self.mean, self.std = tuple(config["mean"]), tuple(config["std"])
+        self.native_size = int(config["input_size"][-1])
+        self.num_features = self.measure_width(self.native_size)
+
+    @property
+    def network(self) -> nn.Module:
+        """Return timm's network, with timm's names."""
+        return self.network_
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Turn float (B, 3, H, W) into features (B, D)."""
+        network: Any = self.network_
+        if len(self.taps) == 1 and self._whole:
+            return network(x)  # type: ignore[no-any-return]
+        early = self.taps[:-1] if self._whole else self.taps
+        found = network.forward_intermediates(
+            x,
+            indices=[self._index[stage] for stage in early],
+            intermediates_only=not self._whole,
+            stop_early=not self._whole,
+        )
+        last, maps = found if self._whole else (None, found)
+        pooled = [F.adaptive_avg_pool2d(feature_map, 1).flatten(1) for feature_map in maps]
+        return torch.cat([*pooled, *([network.forward_head(last)] if self._whole else [])], dim=1)
+
+    def stage_of(self, parameter: str) -> str:
+        """Name the stage that a parameter of this module belongs to."""
+        return self._assigned[parameter.removeprefix("network_.")]
+
+
+def _timm() -> Any:
+    try:
+        import timm
+    except ImportError as error:
+        raise TlearnError("a timm/ backbone needs timm; run: pip install 'tlearn[timm]'") from error
+    return timm
+
+
+def _create(name: str) -> nn.Module:
+    timm = _timm()
+    if not timm.is_model(name):
+        raise unknown("model.backbone timm/", name, timm.list_models(f"*{name[:6]}*") or timm.list_models("resnet*"))
+    return timm.create_model(name, pretrained=False, num_classes=0)  # type: ignore[no-any-return]
+
+
+def fetch_timm_weights(name: str) -> dict[str, Tensor]:
+    """Download timm's default weights of a network, or take them from the Hugging Face cache.
+
+    Raises:
+        TlearnError: They cannot be had.
+    """
+    try:
+        network = _timm().create_model(name.removeprefix(TIMM), pretrained=True, num_classes=0)
+    except Exception as error:  # every layer between here and the network has its own
+        reason = str(error).splitlines()[0][:120]
+        raise TlearnError(
+            f"cannot fetch timm's weights of {name} ({reason}); give model.weights the path of a local file, or null "
+            "to start from random weights"
+        ) from error
+    return dict(network.state_dict())
+
+
+def _assign_stages(network: Any) -> tuple[dict[str, str], dict[str, int]]:
+    """Give every parameter its stage by timm's own order of layers, the one that it decays learning rates by.
+
+    Returns:
+        Parameter name to stage, shallow to deep, and the place of each stage in timm's feature list.
+    """
+    from timm.models import group_parameters
+
+    layers = group_parameters(network, network.group_matcher())
+    order = {name: layer for layer, names in sorted(layers.items()) for name in names}
+    ends: dict[int, int] = {}  # place in the feature list to last layer; an entry without parameters ends no stage
+    for place, entry in enumerate(network.feature_info):
+        inside = [layer for name, layer in order.items() if name.startswith(f"{entry['module']}.")]
+        if inside:
+            ends[place] = max(inside)
+    if not ends:
+        raise TlearnError(
+            f"timm/{network.pretrained_cfg['architecture']} has no stages that could be told; take another"
+        )
+    first = min(
+        layer for name, layer in order.items() if name.startswith(f"{network.feature_info[min(ends)]['module']}.")
+    )
+    index = {f"stage{number}": place for number, place in enumerate(ends, start=1)}
+    assigned = {}
+    for name, layer in order.items():
+        later = [stage for stage, place in index.items() if layer <= ends[place]]
+        assigned[name] = "stem" if layer < first else later[0] if later else f"stage{len(index)}"
+    return assigned, index
