@@ -4,8 +4,9 @@
     python -m benchmarks.strategies --root DATA --only lp_ft --labels 100 --seeds 1
 
 A ResNet18 learns five of the classes from scratch; the other five are learned from few labels, by every strategy, with
-the same recipe; 500 images serve as validation. Accuracy is on the target's 5,000 test images, of the epoch that validation liked best. Seconds are
-those of `fit`, without start-up. Finished runs in the results file are not repeated.
+the same recipe; 500 images serve as validation. Accuracy is on the target's 5,000 test images, of the epoch that
+validation liked best. Seconds are those of a whole `fit` but for the imports. Finished runs in the results file are not
+repeated.
 """
 
 from __future__ import annotations

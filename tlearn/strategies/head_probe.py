@@ -21,7 +21,7 @@ from tlearn.types import Task
 
 log = logging.getLogger(__name__)
 
-# Inverse strengths of the penalty on standardised features; choosing among them is worth more than converging.
+# Inverse strengths of the penalty on features of variance 1 on average; choosing among them is worth more than converging.
 _STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 _ITERATIONS = 50
 
@@ -58,7 +58,9 @@ def solve_head(
         num_outputs: K; 1 for regression.
         class_weights: Weight of each class (K,) in the loss.
     """
-    mean, scale = train[0].mean(dim=0), train[0].std(dim=0, correction=0).clamp_min(1e-6)
+    # One scale for all features: a scale each would give the quietest of them the largest weights, through which the
+    # first steps of a fine-tuning tear the backbone apart.
+    mean, scale = train[0].mean(dim=0), train[0].var(dim=0, correction=0).mean().sqrt().clamp_min(1e-6)
     features = ((train[0] - mean) / scale).numpy()
     best: SolvedHead | None = None
     for strength in _STRENGTHS:
