@@ -4,9 +4,9 @@
     python -m benchmarks.strategies --root DATA --only lp_ft --labels 100 --seeds 1
 
 A ResNet18 learns five of the classes from scratch; the other five are learned from few labels, by every strategy, with
-the same recipe; 500 images serve as validation. Accuracy is on the target's 5,000 test images, of the epoch that
-validation liked best. Seconds are those of a whole `fit` but for the imports. Finished runs in the results file are not
-repeated.
+the same recipe, but for a lower rate where the head starts solved; 500 images serve as validation. Accuracy is on the
+target's 5,000 test images, of the epoch that validation liked best. Seconds are those of a whole `fit` but for the
+imports. Finished runs in the results file are not repeated.
 """
 
 from __future__ import annotations
@@ -24,14 +24,17 @@ from tlearn.reporting import BestCheckpoint
 
 SOURCE = ["airplane", "bird", "deer", "frog", "ship"]
 TARGET = ["automobile", "cat", "dog", "horse", "truck"]
+# A solved head has larger weights than a new one (standard deviation up to 0.11 against 0.026), and larger gradients
+# reach the backbone: at the others' rate of 0.01 LP-FT ended at 52.8 % with 500 labels a class (n = 3).
+GENTLE = ["--model.optimizer.lr", "0.001"]
 STRATEGIES: dict[str, list[str]] = {
     "scratch": ["--model.weights", "null"],
     "frozen": ["--model.freeze_backbone", "true"],
     "partial": ["--model.freeze_until", "layer2"],
     "full": [],
-    "lp_ft": ["--model.head_init", "probe"],
+    "lp_ft": ["--model.head_init", "probe", *GENTLE],
     "l2_sp": ["--model.l2_sp", "0.01"],
-    "wise_ft": ["--model.head_init", "probe", "--model.wise_ft", "true"],
+    "wise_ft": ["--model.head_init", "probe", "--model.wise_ft", "true", *GENTLE],
 }
 EPOCHS = {20: 40, 100: 20, 500: 10}  # fewer labels make fewer steps an epoch
 RECIPE = ["--model.optimizer.lr", "0.01", "--data.batch_size", "64"]

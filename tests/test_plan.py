@@ -33,6 +33,7 @@ def test_timeline(tlearn: Tlearn, small: str, tmp_path: Path) -> None:
     assert plan["trainable"] == 147968 + 9536 + 64 * 3 + 3
     assert plan["frozen"] == 0
     assert plan["run_time_s"] == pytest.approx(sum(plan["epoch_time_s"]))
+    assert plan["probe_time_s"] == 0
     assert plan["peak_memory_bytes"] > 1e8
     assert sorted(path.name for path in tmp_path.iterdir()) == ["plan.json", "small.yaml"]
 
@@ -48,6 +49,24 @@ def test_rates_are_those_of_the_run(tlearn: Tlearn, small: str, tmp_path: Path) 
     assert tlearn("fit", *words, *every_step).code == 0
     rates = [point.value for point in events(tmp_path).Scalars("lr-SGD/rest")]
     assert plan["groups"][0]["learning_rates"] == pytest.approx(rates[:: len(rates) // 4], rel=1e-5)
+
+
+def test_probe_costs_a_pass(tlearn: Tlearn, small: str, tmp_path: Path) -> None:
+    plan = planned(tlearn, tmp_path, "-c", small, "--model.head_init", "probe")
+    assert 0 < plan["probe_time_s"] == pytest.approx(plan["run_time_s"] - sum(plan["epoch_time_s"]))
+
+
+def test_accumulation_and_least_epochs(tlearn: Tlearn, small: str, tmp_path: Path) -> None:
+    cycle = ["--model.lr_scheduler", "OneCycleLR", "--model.lr_scheduler.max_lr", "0.01"]
+    words = [*cycle, "--model.lr_scheduler.total_steps", "4", "--trainer.max_epochs", "2"]
+    words += ["--trainer.accumulate_grad_batches", "2", "--trainer.min_epochs", "2"]
+    plan = planned(tlearn, tmp_path, "-c", small, *words)
+    assert len(plan["groups"][0]["learning_rates"]) == 2
+
+
+def test_found_rate_is_planned(tlearn: Tlearn, small: str, tmp_path: Path) -> None:
+    plan = planned(tlearn, tmp_path, "-c", small, "--model.optimizer.lr", "1e-6", "--find_lr")
+    assert plan["groups"][0]["learning_rates"][0] > 1e-5
 
 
 def test_frozen_part_is_listed(tlearn: Tlearn, small: str) -> None:
@@ -66,6 +85,8 @@ def test_frozen_part_is_listed(tlearn: Tlearn, small: str) -> None:
         (["--data.batch_size", "1", "--data.size_px", "8", "--model.tap", "layer4"], "BatchNorm"),
         (["--out", "nowhere/plan.json"], "nowhere does not exist"),
         (["--trainer.max_epochs", "-1"], "plan needs trainer.max_epochs"),
+        (["--ckpt_path", "last"], "plan tells of a whole run"),
+        (["--out"], "--out needs the name of a file"),
     ],
 )
 def test_refuses_what_fit_would(words: list[str], expected: str, tlearn: Tlearn, small: str) -> None:

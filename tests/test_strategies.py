@@ -14,7 +14,8 @@ from torch import Tensor
 
 from tests.conftest import Tlearn
 from tests.test_training import events, newest
-from tlearn import TransferModule
+from tlearn import DigitsDataModule, TransferModule
+from tlearn.errors import TlearnError
 from tlearn.models.losses import balanced_class_weights, compute_loss, pull_towards
 from tlearn.strategies import interpolate, solve_head
 from tlearn.strategies.lr_finder import suggest_rate
@@ -127,6 +128,9 @@ def test_wise_ft_writes_the_mixture_that_validation_likes_best(
     tuned_state = {name: fine["state_dict"][name] for name in fine["tlearn_start"]}
     for name, value in interpolate(fine["tlearn_start"], tuned_state, share).items():
         assert torch.equal(mixed["state_dict"][name], value), name
+    answer = tlearn("fit", "-c", small, "--ckpt_path", "wise_ft")
+    assert answer.code == 2
+    assert "a mixture has no training to go on with; to start from it: --model.weights" in answer.err
     answer = tlearn("validate", "-c", small, "--ckpt_path", "wise_ft")
     assert answer.code == 0, answer.err
     assert newest(events(tmp_path, 1), "val/acc") == pytest.approx(best, abs=1e-4)
@@ -165,7 +169,17 @@ class Rates(Callback):
             self.modes.append(Counter(part.training for part in pl_module.backbone.modules()))
 
 
-@pytest.mark.parametrize("scheduler", [[], ["--model.lr_scheduler", "StepLR", "--model.lr_scheduler.step_size", "1"]])
+CYCLE = ["--model.lr_scheduler", "OneCycleLR", "--model.lr_scheduler.max_lr", "1e-5"]
+
+
+@pytest.mark.parametrize(
+    "scheduler",
+    [
+        [],
+        ["--model.lr_scheduler", "StepLR", "--model.lr_scheduler.step_size", "1"],
+        [*CYCLE, "--model.lr_scheduler.total_steps", "6"],
+    ],
+)
 def test_finder_keeps_ratios_and_leaves_the_network_as_it_was(
     scheduler: list[str], tlearn: Tlearn, small: str, tmp_path: Path
 ) -> None:
@@ -182,10 +196,14 @@ def test_finder_keeps_ratios_and_leaves_the_network_as_it_was(
     plain, tuned = Rates.groups
     assert tuned["head"] > 10 * plain["head"]
     assert tuned["layer1"] / tuned["head"] == pytest.approx(0.1)
+    if "OneCycleLR" in scheduler:  # what was found is the peak, not the start
+        peak = saved(tmp_path, 1)["optimizer_states"][0]["param_groups"][-1]["max_lr"]
+        assert peak == pytest.approx(25 * tuned["head"])
+        assert peak < 1
     assert all(torch.equal(value, Rates.network[1][name]) for name, value in Rates.network[0].items())
     assert Rates.modes[0] == Rates.modes[1]
     assert newest(events(tmp_path, 1), "found_lr/head") == pytest.approx(tuned["head"])
-    if scheduler:
+    if "StepLR" in scheduler:
         rates = [point.value for point in events(tmp_path, 1).Scalars("lr-SGD/head")]
         assert rates == pytest.approx([tuned["head"], tuned["head"] * 0.1])
 
@@ -197,7 +215,7 @@ def test_a_tenth_of_the_rate_with_the_lowest_loss_is_suggested() -> None:
     assert suggest_rate(rates, [float(step) for step in range(80)]) is None
 
 
-EMA = ["--trainer.callbacks+=EMAWeightAveraging", "--trainer.callbacks.decay", "0.5"]
+EMA = ["--trainer.callbacks+=EMAWeightAveraging", "--trainer.callbacks.decay", "0.9"]
 
 
 @pytest.mark.parametrize("scheme", [["--model.freeze_backbone", "true"], ["--model.unfreeze", "{layer1: 1}"]])
@@ -215,6 +233,30 @@ def test_averaging_and_clipping_stand_beside_freezing_and_resume(
     assert not torch.equal(plain["head.weight"], whole["head.weight"])
     assert torch.equal(plain["backbone.conv1.weight"], whole["backbone.conv1.weight"])
     assert torch.equal(plain["backbone.bn1.running_var"], whole["backbone.bn1.running_var"])
+
+
+def test_balanced_weights_stand_beside_averaging(tlearn: Tlearn, small: str, tmp_path: Path) -> None:
+    words = ["--model.class_weights", "balanced", "--trainer.max_epochs", "2", "--data.train_per_class", "null"]
+    answer = tlearn("fit", "-c", small, *words, *EMA)
+    assert answer.code == 0, answer.err
+    mean = saved(tmp_path, 0)["state_dict"]["preprocess.mean"]
+    assert mean.tolist() == pytest.approx([0.485, 0.456, 0.406])
+
+
+def test_a_resume_does_not_lose_the_average(tlearn: Tlearn, small: str) -> None:
+    assert tlearn("fit", "-c", small, *EMA, "--trainer.max_epochs", "1").code == 0
+    words = ["--trainer.callbacks+=EarlyStopping", "--trainer.callbacks.monitor=val/loss", "--trainer.max_epochs", "2"]
+    answer = tlearn("fit", "-c", small, *words, "--ckpt_path", "last")
+    assert answer.code == 2
+    assert "the checkpoint holds averaged weights; a resume needs the callback that averages" in answer.err
+
+
+def test_options_that_act_through_callbacks_are_not_lost_from_python() -> None:
+    data = DigitsDataModule(classes=[0, 1], train_per_class=4, size_px=16)
+    model = TransferModule(2, data.class_names, weights=None, tap="stem", head_init="probe")
+    trainer = Trainer(max_epochs=1, barebones=True, accelerator="cpu")
+    with pytest.raises(TlearnError, match=r"acts through tlearn\.strategies\.HeadProbeCallback"):
+        trainer.fit(model, data)
 
 
 @pytest.mark.parametrize(

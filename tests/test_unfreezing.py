@@ -18,9 +18,16 @@ WATCH = ["--trainer.callbacks+=tests.test_unfreezing.Watch"]
 
 
 class Watch(Callback):
-    """Write down, at the first batch of every epoch, what is open, in which mode, and the groups' rates."""
+    """Write down, at every step, what is open, in which mode, and the rates that the optimizer really used."""
 
     seen: ClassVar[list[dict[str, Any]]] = []
+    rates: ClassVar[list[dict[str, float]]] = []
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        def note(optimizer: Any, args: Any, kwargs: Any) -> None:
+            self.rates.append({group["name"]: group["lr"] for group in optimizer.param_groups})
+
+        trainer.optimizers[0].register_step_pre_hook(note)
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
         assert isinstance(pl_module, TransferModule)
@@ -54,32 +61,44 @@ def test_stages_open_when_they_should(tlearn: Tlearn, small: str, tmp_path: Path
 def test_what_is_closed_stands_still_bit_for_bit(tlearn: Tlearn, small: str, tmp_path: Path) -> None:
     adamw = ["--model.optimizer", "AdamW", "--model.optimizer.lr", "0.01", "--model.optimizer.weight_decay", "0.5"]
     states: list[dict[str, Any]] = []
-    for epochs in ("2", "3"):  # the same seed starts both at the same weights
-        words = ["--model.unfreeze", "{layer1: 1}", "--trainer.max_epochs", epochs]
+    for epochs in ("1", "2", "3"):  # the same seed starts all at the same weights; layer1 opens after two
+        words = ["--model.unfreeze", "{layer1: 2}", "--trainer.max_epochs", epochs]
         assert tlearn("fit", "-c", small, *adamw, *words).code == 0
         states.append(saved(tmp_path, len(states))["state_dict"])
-    assert tlearn("fit", "-c", small, "--model.freeze_backbone", "true", "--trainer.max_epochs", "1").code == 0
-    start = saved(tmp_path, 2)["state_dict"]
-    for name, value in start.items():
+    for name, value in states[0].items():
         if name.startswith(("backbone.conv1", "backbone.bn1")):
-            assert torch.equal(value, states[1][name]), name
+            assert torch.equal(value, states[2][name]), name
         elif name.startswith("backbone.layer1"):
-            assert not torch.equal(value, states[0][name]), name
+            assert torch.equal(value, states[1][name]), name
+            assert not torch.equal(value, states[2][name]), name
 
 
 def test_a_newly_opened_stage_warms_up_and_the_scheduler_does_not_see_it(
     tlearn: Tlearn, small: str, tmp_path: Path
 ) -> None:
-    words = ["--model.unfreeze", "{layer1: 1}", "--trainer.max_epochs", "2"]
-    states: list[dict[str, Any]] = []
-    for warmup in ("0", "3"):
-        more = [*WATCH, "--model.unfreeze_warmup_steps", warmup, "--model.optimizer.init_args.momentum", "0.0"]
-        assert tlearn("fit", "-c", small, *words, *more).code == 0
-        states.append(saved(tmp_path, len(states)))
-    moved = [state["state_dict"]["backbone.layer1.0.conv1.weight"] for state in states]
-    assert not torch.equal(*moved)
-    rates = [[group["lr"] for group in state["optimizer_states"][0]["param_groups"]] for state in states]
-    assert rates[0] == rates[1] == [0.01, 0.01]
+    Watch.rates.clear()
+    words = ["--model.unfreeze", "{layer1: 1}", "--trainer.max_epochs", "3", "--model.unfreeze_warmup_steps", "3"]
+    assert tlearn("fit", "-c", small, *words, *WATCH).code == 0
+    opened = [rates["layer1"] for rates in Watch.rates[3:]]  # three steps an epoch
+    assert opened == pytest.approx([0.01 * share for share in (0.25, 0.5, 0.75, 1.0, 1.0, 1.0)])
+    assert {rates["head"] for rates in Watch.rates} == {0.01}
+    assert [group["lr"] for group in saved(tmp_path, 0)["optimizer_states"][0]["param_groups"]] == [0.01, 0.01]
+
+
+CYCLIC = ["--model.lr_scheduler", "CyclicLR", "--model.lr_scheduler.base_lr", "0.001"]
+CYCLIC += ["--model.lr_scheduler.max_lr", "0.01", "--model.lr_scheduler.step_size_up", "4"]
+
+
+@pytest.mark.parametrize("scheduler", [*SCHEDULERS, "cyclic"])
+def test_ratios_between_groups_hold_under_every_scheduler(scheduler: str, tlearn: Tlearn, small: str) -> None:
+    Watch.rates.clear()
+    words = [*SCHEDULE, *(CYCLIC if scheduler == "cyclic" else SCHEDULERS[scheduler]), "--trainer.max_epochs", "4"]
+    answer = tlearn("fit", "-c", small, *words, *WATCH)
+    assert answer.code == 0, answer.err
+    assert len(Watch.rates) == 12
+    for rates in Watch.rates:
+        assert rates["stem"] == pytest.approx(0.5 * rates["head"])
+        assert rates["layer1"] == pytest.approx(rates["head"])
 
 
 @pytest.mark.parametrize("scheduler", SCHEDULERS)

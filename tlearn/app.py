@@ -132,7 +132,7 @@ class TransferCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Add our own callbacks to those of the user, who cannot lose ours by setting theirs."""
         config = {**self._get(self.config_init, "trainer"), **kwargs}
-        config["plugins"] = [*_as_list(config.get("plugins")), AtomicCheckpointIO()]
+        config["plugins"] = [*as_list(config.get("plugins")), AtomicCheckpointIO()]
         trainer = self._instantiate_trainer(config, self.own_callbacks(config))
         if trainer.world_size > 1:
             raise TlearnError(f"tlearn runs on one device for now, not {trainer.world_size}; set trainer.devices to 1")
@@ -149,14 +149,15 @@ class TransferCLI(LightningCLI):
             *(bar or [EpochLinesCallback()]),
             *[MonitorCheckCallback(), FreezeAuditCallback(), ParameterSummaryCallback(), ThroughputCallback()],
             *([LearningRateMonitor()] if config["logger"] else []),
-            *self._before_the_first_step(),
+            *self.before_the_first_step(),
             *(_checkpoints(self.model.task, config) if config["enable_checkpointing"] is not False else []),
             *([WiseFTCallback()] if self.model.wise_ft else []),
             # fast_dev_run is a trial: it leaves nothing behind
             *([] if config["fast_dev_run"] else [self._record(), OutcomeCallback()]),
         ]
 
-    def _before_the_first_step(self) -> list[Callback]:
+    def before_the_first_step(self) -> list[Callback]:
+        """Choose what changes the network or its rates before training begins."""
         probe: list[Callback] = [HeadProbeCallback()] if self.model.head_init == "probe" else []
         return [*probe, *([LearningRateFinderCallback()] if self._get(self.config_init, "find_lr") else [])]
 
@@ -253,5 +254,6 @@ def _settle_machine(config: Namespace) -> None:
         )
 
 
-def _as_list(value: Any) -> list[Any]:
+def as_list(value: Any) -> list[Any]:
+    """Return a list of nothing, of one thing, or of the things given."""
     return [] if value is None else list(value) if isinstance(value, (list, tuple)) else [value]

@@ -11,7 +11,7 @@ from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import Checkpoint, LearningRateMonitor
 from lightning.pytorch.loggers.logger import DummyLogger
 
-from tlearn.app import TransferCLI, run
+from tlearn.app import TransferCLI, as_list, run
 from tlearn.arguments import Arguments
 from tlearn.errors import TlearnError
 from tlearn.reporting import FreezeAuditCallback, MonitorCheckCallback, print_plan, write_whole
@@ -25,14 +25,16 @@ class PlanCLI(TransferCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Take away what would write: logger, checkpoints, and the user's callbacks that need them."""
-        given = self._get(self.config_init, "trainer", {}).get("callbacks") or []
+        given = as_list(self._get(self.config_init, "trainer", {}).get("callbacks"))
         kept = [callback for callback in given if not isinstance(callback, (Checkpoint, LearningRateMonitor))]
         quiet = {"logger": DummyLogger(), "enable_checkpointing": False, "enable_progress_bar": False}
+        quiet |= {"min_epochs": None, "min_steps": None}  # else the trainer would not stop at once
         return super().instantiate_trainer(**quiet, callbacks=kept, **kwargs)
 
     def own_callbacks(self, config: dict[str, Any]) -> list[Callback]:
         """Check what ``fit`` would check, then plan."""
-        return [MonitorCheckCallback(), FreezeAuditCallback(), PlanCallback()]
+        finder = self.before_the_first_step() if self._get(self.config_init, "find_lr") else []
+        return [MonitorCheckCallback(), FreezeAuditCallback(), *finder, PlanCallback()]
 
 
 def plan(arguments: Arguments) -> Plan:
@@ -42,6 +44,10 @@ def plan(arguments: Arguments) -> Plan:
         TlearnError: Whatever ``fit`` would refuse, or a folder to write to that does not exist.
     """
     out = arguments.value_of(_OUT)
+    if out is None and any(word == _OUT for word in arguments.options):
+        raise TlearnError(f"{_OUT} needs the name of a file to write")
+    if arguments.value_of("--ckpt_path"):
+        raise TlearnError("plan tells of a whole run, not of the rest of one; drop --ckpt_path")
     if out is not None and not Path(out).absolute().parent.is_dir():
         raise TlearnError(f"{_OUT} {out}: the folder {Path(out).absolute().parent} does not exist; make it first")
     cli = run(replace(arguments, verb="fit", options=arguments.without(_OUT)), PlanCLI)

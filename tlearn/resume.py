@@ -21,7 +21,9 @@ _FIXED_ON_RESUME = (
     "seed_everything",
     "model",
     "data",
+    "find_lr",
     "trainer.precision",
+    "trainer.limit_train_batches",
     "trainer.accumulate_grad_batches",
     "trainer.gradient_clip_val",
     "trainer.gradient_clip_algorithm",
@@ -62,10 +64,13 @@ def open_checkpoint(arguments: Arguments) -> Checkpoint | None:
         if arguments.verb == "fit":
             return None
         raise TlearnError(
-            f"{arguments.verb} needs --ckpt_path, without it the head is untrained: best, last, a run folder or a file"
+            f"{arguments.verb} needs --ckpt_path, without it the head is untrained: best, last, wise_ft, a run folder "
+            "or a file"
         )
     keyword = "last" if arguments.verb == "fit" else "best"
     path = find_checkpoint(str(given), _runs_folder(arguments, typed), keyword)
+    if arguments.verb == "fit" and path.name == "wise_ft.ckpt":
+        raise TlearnError(f"a mixture has no training to go on with; to start from it: --model.weights {path}")
     content = read_checkpoint(path)
     if "tlearn" not in content:
         raise TlearnError(f"{path} is no checkpoint of tlearn; to start from its weights: fit --model.weights {path}")

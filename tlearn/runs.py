@@ -44,5 +44,5 @@ def find_checkpoint(given: str, runs: Path, keyword: str) -> Path:
     if path.is_dir():
         path = path / ("" if path.name == "checkpoints" else "checkpoints") / f"{keyword}.ckpt"
     if not path.is_file():
-        raise TlearnError(f"no checkpoint at {path}; give --ckpt_path best, last, a run folder or a file")
+        raise TlearnError(f"no checkpoint at {path}; give --ckpt_path best, last, wise_ft, a run folder or a file")
     return path

@@ -7,6 +7,7 @@ from tlearn.models.losses import compute_loss
 from tlearn.models.metrics import metric_names
 from tlearn.models.module import TransferModule
 from tlearn.models.preprocess import Preprocess
+from tlearn.models.rates import peak_rates, scale_rates
 
 __all__ = [
     "Backbone",
@@ -18,6 +19,8 @@ __all__ = [
     "frozen_modules",
     "group_by_rule",
     "metric_names",
+    "peak_rates",
     "read_checkpoint",
     "rules_from_options",
+    "scale_rates",
 ]

@@ -28,6 +28,7 @@ class Backbone(nn.Module, ABC):
         mean: Per channel, of pixels scaled to [0, 1], that the pretrained weights want to see.
         std: Likewise.
         native_size: Side in pixels that they were trained at, where the name of the network tells.
+        fixed_size_px: The only side that the network takes, if it has one.
     """
 
     stages: tuple[str, ...]
@@ -36,6 +37,7 @@ class Backbone(nn.Module, ABC):
     mean: tuple[float, ...] = IMAGENET_MEAN
     std: tuple[float, ...] = IMAGENET_STD
     native_size: int | None = None
+    fixed_size_px: int | None = None
 
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor:
@@ -44,6 +46,18 @@ class Backbone(nn.Module, ABC):
     @abstractmethod
     def stage_of(self, parameter: str) -> str:
         """Name the stage that a parameter of this module belongs to."""
+
+    def check_size(self, x: Tensor) -> None:
+        """Check that pictures (B, 3, H, W) have the size that the network takes.
+
+        Raises:
+            TlearnError: They have another.
+        """
+        if self.fixed_size_px and x.shape[-2:] != (self.fixed_size_px, self.fixed_size_px):
+            raise TlearnError(
+                f"this backbone takes {self.fixed_size_px} px pictures alone, got {x.shape[-1]} px; set "
+                f"model.image_size to {self.fixed_size_px}"
+            )
 
     @property
     def network(self) -> nn.Module:
@@ -93,7 +107,7 @@ class TorchvisionBackbone(Backbone):
                 _place(self, path, network.get_submodule(path))
         if family.fixed_size:
             _place_tokens(self, network)
-        self.fixed_size_px: int | None = int(network.image_size) if family.fixed_size else None
+        self.fixed_size_px = int(network.image_size) if family.fixed_size else None
         self.num_features = self.measure_width(self.fixed_size_px or 64)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -102,11 +116,7 @@ class TorchvisionBackbone(Backbone):
         Raises:
             TlearnError: The network takes pictures of one size alone, and these have another.
         """
-        if self.fixed_size_px and x.shape[-2:] != (self.fixed_size_px, self.fixed_size_px):
-            raise TlearnError(
-                f"this backbone takes {self.fixed_size_px} px pictures alone, got {x.shape[-1]} px; set "
-                f"model.image_size to {self.fixed_size_px}"
-            )
+        self.check_size(x)
         pooled = []
         for stage, paths in self.layout.items():
             if stage == "stem" and self.family.stem:

@@ -26,7 +26,7 @@ def compute_loss(
         targets: Class numbers (B,) or shares (B, K); values (B,) or (B, 1). The two shapes of values are never
             broadcast against each other: torch would only warn, and the loss would be wrong.
         label_smoothing: Share of every target that is spread over all classes (Szegedy et al., 2016, arXiv 1512.00567).
-        class_weights: Weight of each class (K,); the mean is over weights, as in torch.
+        class_weights: Weight of each class (K,); the mean is over weights, or over images for shares, as in torch.
     """
     if task == "regression":
         return F.mse_loss(output.float(), as_values(targets, output))

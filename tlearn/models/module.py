@@ -9,6 +9,7 @@ from typing import Any, Literal
 import torch
 from jsonargparse.typing import ClosedUnitInterval, NonNegativeInt, PositiveFloat, PositiveInt
 from lightning.pytorch import LightningModule
+from lightning.pytorch.callbacks import WeightAveraging
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable, ReduceLROnPlateau
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import CyclicLR, OneCycleLR
@@ -22,6 +23,7 @@ from tlearn.models.losses import as_classes, as_values, balanced_class_weights, 
 from tlearn.models.metrics import build_metrics
 from tlearn.models.plateau import pending_metric, step_pending
 from tlearn.models.preprocess import Preprocess
+from tlearn.models.rates import peak_rates, scale_rates
 from tlearn.models.timm_backbone import TimmBackbone
 from tlearn.models.weights import load_weights
 from tlearn.types import Batch, Task
@@ -131,9 +133,10 @@ class TransferModule(LightningModule):
         self.label_smoothing, self.class_weights = label_smoothing, class_weights
         self.start: dict[str, Tensor] = {}
         self._refuse_contradictions()
-        listed = torch.tensor(class_weights) if isinstance(class_weights, list) else None
+        # In place from the start: weight averaging copies the module before the classes are counted.
+        listed = torch.tensor(class_weights) if isinstance(class_weights, list) else torch.ones(num_classes)
         self.class_weights_tensor: Tensor | None
-        self.register_buffer("class_weights_tensor", listed, persistent=False)
+        self.register_buffer("class_weights_tensor", listed if class_weights else None, persistent=False)
         self._optimizer, self._lr_scheduler = optimizer, lr_scheduler
         self._pending_metric: float | None = None
         self.train_metrics = build_metrics(task, num_classes, "train")
@@ -186,20 +189,21 @@ class TransferModule(LightningModule):
         Raises:
             TlearnError: ``l2_sp`` has nothing to pull towards.
         """
-        self._seed = torch.initial_seed() % 2**62
+        self._seed = torch.initial_seed() % 2**61
         self._say_what_never_opens()
         if self.l2_sp and self._starts_at_random and not self.trainer.ckpt_path:
             raise TlearnError("model.l2_sp pulls towards pretrained weights, but model.weights is null; name some")
-        if self.class_weights == "balanced":
+        if self.class_weights_tensor is not None and self.class_weights == "balanced":
             train = self.trainer.datamodule.dataset("train")  # type: ignore[attr-defined]  # set by fit
             weights = balanced_class_weights(train.targets[train.indices], self.num_classes)
-            self.class_weights_tensor = weights.to(self.device)
+            self.class_weights_tensor.copy_(weights)
 
     def on_train_start(self) -> None:
         """Finish what the checkpoint that is resumed could not, and keep the starting weights where they are needed."""
         if self._pending_metric is not None:
             step_pending(self.trainer, self._pending_metric)
             self._pending_metric = None
+        self.open_stages(self.current_epoch)  # a resume inside an epoch leaves on_train_epoch_start out
         if self.l2_sp or self.wise_ft:
             start = self.start or {name: value.clone() for name, value in self.network_state().items()}
             self.start = {name: value.to(self.device) for name, value in start.items()}
@@ -247,11 +251,16 @@ class TransferModule(LightningModule):
         return {name: value for name, value in self.state_dict().items() if name.startswith(parts)}
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Key dropout to (seed, step), and say once when the pictures are far smaller than the weights are used to.
+        """Key dropout to (seed, epoch, batch), and say once when pictures are far smaller than the weights are used to.
 
         A resumed run then draws what the uninterrupted one would have, and worker processes change nothing.
+
+        Raises:
+            TlearnError: An option acts through a callback, and the trainer has none such.
         """
-        torch.manual_seed(self._seed + self.global_step)
+        torch.manual_seed(self._seed + (self.current_epoch << 32) + batch_idx)
+        if self.global_step == 0:
+            self._require_callbacks()
         if self.global_step == 0 and self.native_size and self.trainer.is_global_zero:
             side = self.preprocess.image_size or batch.images.shape[-1]
             if side < self.native_size / 2:
@@ -277,11 +286,15 @@ class TransferModule(LightningModule):
     def configure_optimizers(self) -> Any:
         """Build the optimizer on the groups that the rules make, frozen parameters in none of them."""
         optimizer = self._optimizer(self._groups())
-        for group in optimizer.param_groups:
-            group["lr"] *= group.pop("lr_scale")
+        groups = optimizer.param_groups
+        scales = [group.pop("lr_scale") for group in groups]
+        scale_rates(groups, [], scales)
         if self._lr_scheduler is None:
             return optimizer
         scheduler = self._lr_scheduler(optimizer)
+        # These set all groups to rates of their own; where the user lists one for each group, those stand.
+        if isinstance(scheduler, _STEPWISE_SCHEDULERS) and len(set(peak_rates(groups, [scheduler]))) == 1:
+            scale_rates(groups, [scheduler], scales)
         interval = "step" if isinstance(scheduler, _STEPWISE_SCHEDULERS) else "epoch"
         config: dict[str, Any] = {"scheduler": scheduler, "interval": interval}
         if isinstance(scheduler, ReduceLROnPlateau):
@@ -299,11 +312,13 @@ class TransferModule(LightningModule):
         """Refuse a checkpoint that speaks of other classes than the data.
 
         Raises:
-            TlearnError: Another task, or other class names; both are listed.
+            TlearnError: Another task, or other class names; both are listed. A resume without the weight averaging that
+                the checkpoint was written with.
         """
         about = checkpoint.get("tlearn")
         if about is None:
             raise TlearnError("not a checkpoint of tlearn; to start from its weights use --model.weights PATH")
+        self._refuse_lost_average(checkpoint)
         self._pending_metric = about["pending_metric"]
         self.start = checkpoint.get("tlearn_start", {})
         theirs = list(about["class_names"])
@@ -350,6 +365,25 @@ class TransferModule(LightningModule):
                     rule.from_epoch,
                     epochs,
                 )
+
+    def _require_callbacks(self) -> None:
+        """The command line adds these; from Python they are easily forgotten, and the option would do nothing."""
+        present = {type(callback).__name__ for callback in self.trainer.callbacks}  # type: ignore[attr-defined]
+        needed = {"HeadProbeCallback": self.head_init == "probe", "WiseFTCallback": self.wise_ft}
+        for name, wanted in needed.items():
+            if wanted and name not in present:
+                option = "wise_ft" if name == "WiseFTCallback" else "head_init: probe"
+                raise TlearnError(f"model.{option} acts through tlearn.strategies.{name}; give the Trainer one")
+
+    def _refuse_lost_average(self, checkpoint: dict[str, Any]) -> None:
+        trainer = self._trainer
+        if trainer is None or trainer.state.fn != "fit" or "current_model_state" not in checkpoint:
+            return
+        if not any(isinstance(callback, WeightAveraging) for callback in trainer.callbacks):  # type: ignore[attr-defined]
+            raise TlearnError(
+                "the checkpoint holds averaged weights; a resume needs the callback that averages: "
+                "--trainer.callbacks+=EMAWeightAveraging, as before"
+            )
 
     def _refuse_contradictions(self) -> None:
         classes_only = {"label_smoothing": self.label_smoothing, "class_weights": self.class_weights}

@@ -40,6 +40,7 @@ class TimmBackbone(Backbone):
         config: Any = self.network_.pretrained_cfg
         self.mean, self.std = tuple(config["mean"]), tuple(config["std"])
         self.native_size = int(config["input_size"][-1])
+        self.fixed_size_px = self.native_size if config.get("fixed_input_size") else None
         self.num_features = self.measure_width(self.native_size)
 
     @property
@@ -49,6 +50,7 @@ class TimmBackbone(Backbone):
 
     def forward(self, x: Tensor) -> Tensor:
         """Turn float (B, 3, H, W) into features (B, D)."""
+        self.check_size(x)
         network: Any = self.network_
         if len(self.taps) == 1 and self._whole:
             return network(x)  # type: ignore[no-any-return]

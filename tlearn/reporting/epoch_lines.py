@@ -7,7 +7,7 @@ import time
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from tlearn.reporting.checkpoints import BestCheckpoint, run_folder
+from tlearn.reporting.checkpoints import BestCheckpoint, LastCheckpoint, run_folder
 
 _SHOWN = ("train/loss", "train/acc", "train/mae", "val/loss", "val/acc", "val/mae", "val/r2", "train/images_per_s")
 
@@ -49,7 +49,7 @@ class OutcomeCallback(Callback):
         if best is not None and best.best_model_score is not None:
             print(f"best {best.monitor} {best.best_model_score:.4f}: {best.best_model_path}")
             print(f"next: python -m tlearn test --ckpt_path {best.best_model_path}")
-        else:
+        elif any(isinstance(callback, LastCheckpoint) for callback in trainer.checkpoint_callbacks):
             last = run_folder(trainer) / "checkpoints" / "last.ckpt"
             print(f"no validation ran, so there is no best.ckpt; the last epoch: {last}")
 

@@ -89,6 +89,11 @@ class FreezeAuditCallback(Callback):
         assert isinstance(pl_module, TransferModule)
         self._compare(pl_module, f"epoch {trainer.current_epoch + 1}")
 
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Write what is frozen as it is: weight averaging, which comes before, rounds even the mean of equal values."""
+        live = pl_module.state_dict()
+        checkpoint["state_dict"].update({name: live[name] for name in self.fingerprints})
+
     def state_dict(self) -> dict[str, Any]:
         """Return the fingerprints, for the checkpoint."""
         return {"fingerprints": self.fingerprints}

@@ -21,7 +21,7 @@ from tlearn.types import Task
 
 log = logging.getLogger(__name__)
 
-# Inverse strengths of the penalty on features of variance 1 on average; choosing among them is worth more than converging.
+# Inverse strengths of the penalty on features of variance 1 on average; to choose is worth more than to converge.
 _STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 _ITERATIONS = 50
 

@@ -10,13 +10,12 @@ import logging
 import math
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
-from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from tlearn.errors import TlearnError
-from tlearn.models import TransferModule
+from tlearn.models import TransferModule, peak_rates, scale_rates
 from tlearn.strategies.training_steps import training_batches, training_step
 
 log = logging.getLogger(__name__)
@@ -25,8 +24,7 @@ _STEPS = 100
 _LOWEST, _HIGHEST = 1e-7, 10.0  # rates of the fastest group
 _SMOOTHING = 0.9
 _SETTLING = 10  # steps before the smoothed loss means something
-_DIVERGED = 4.0  # times the lowest loss so far
-_RATES = ("lr", "initial_lr", "max_lr", "min_lr")  # what optimizer and scheduler keep in a group
+_DIVERGED = 4.0  # times the lowest smoothed loss so far
 
 
 def suggest_rate(rates: Sequence[float], losses: Sequence[float]) -> float | None:
@@ -70,24 +68,13 @@ class LearningRateFinderCallback(Callback):
         if rate is None:
             raise TlearnError("find_lr: the loss falls at no learning rate; set model.optimizer.init_args.lr yourself")
         optimizer = trainer.optimizers[0]
-        factor = rate / max(group["lr"] for group in optimizer.param_groups)
-        for group in optimizer.param_groups:
-            group.update({key: group[key] * factor for key in _RATES if key in group})
-        for config in trainer.lr_scheduler_configs:
-            _scale_scheduler(config.scheduler, factor)
+        schedulers = [config.scheduler for config in trainer.lr_scheduler_configs]
+        factor = rate / max(peak_rates(optimizer.param_groups, schedulers))
+        scale_rates(optimizer.param_groups, schedulers, [factor] * len(optimizer.param_groups))
         found = ", ".join(f"{group['name']} {group['lr']:.2e}" for group in optimizer.param_groups)
         log.info("find_lr: %.3g times the config's rates after %d steps: %s", factor, len(losses), found)
         for logger in trainer.loggers:
             logger.log_metrics({f"found_lr/{g['name']}": g["lr"] for g in optimizer.param_groups}, step=0)
-
-
-def _scale_scheduler(scheduler: Any, factor: float) -> None:
-    if hasattr(scheduler, "base_lrs"):
-        scheduler.base_lrs = [rate * factor for rate in scheduler.base_lrs]
-    if hasattr(scheduler, "_last_lr"):
-        scheduler._last_lr = [rate * factor for rate in scheduler._last_lr]
-    for inner in getattr(scheduler, "_schedulers", ()):  # SequentialLR, ChainedScheduler
-        _scale_scheduler(inner, factor)
 
 
 def _range_test(trainer: Trainer, module: TransferModule) -> tuple[list[float], list[float]]:
@@ -103,10 +90,13 @@ def _range_test(trainer: Trainer, module: TransferModule) -> tuple[list[float], 
             for group, own in zip(optimizer.param_groups, given, strict=True):
                 group["lr"] = rate * own / max(given)
             loss = training_step(trainer, module, optimizer, batch)
-            if not math.isfinite(loss) or (losses and loss > _DIVERGED * min(losses)):
+            if not math.isfinite(loss):
                 break
             rates.append(rate)
             losses.append(loss)
+            smooth = _smoothed(losses)[_SETTLING:]
+            if smooth and smooth[-1] > _DIVERGED * min(smooth):
+                break
     finally:
         optimizer.zero_grad(set_to_none=True)
         optimizer.state.clear()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import resource
+import sys
 import time
 import warnings
 from dataclasses import dataclass
-from statistics import median
+from statistics import mean
 from typing import Any
 
 import torch
@@ -14,11 +16,11 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import nn
 
 from tlearn.errors import TlearnError
-from tlearn.models import TransferModule, group_by_rule
+from tlearn.models import TransferModule, group_by_rule, scale_rates
 from tlearn.strategies.features import evaluating
 from tlearn.strategies.training_steps import training_batches, training_step
 
-_WARM_STEPS, _TIMED_STEPS, _TIMED_S = 2, 12, 6.0
+_WARM_STEPS, _TIMED_STEPS, _TIMED_S = 3, 40, 8.0
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,8 @@ class Plan:
         frozen: Parameters that never do.
         epochs: Their number.
         epoch_time_s: Expected duration of every epoch with its validation.
-        run_time_s: Their sum; start-up and checkpoints are not in it.
+        probe_time_s: Of the pass over the training images that ``head_init: probe`` needs; solving is not in it.
+        run_time_s: The sum of both; start-up and checkpoints are not in it.
         peak_memory_bytes: Of this process after a few real steps; of the GPU where one is used.
         adaptive: The scheduler follows a metric: its later rates cannot be told in advance.
     """
@@ -62,6 +65,7 @@ class Plan:
     frozen: int
     epochs: int
     epoch_time_s: list[float]
+    probe_time_s: float
     run_time_s: float
     peak_memory_bytes: int
     adaptive: bool
@@ -86,14 +90,17 @@ def make_plan(trainer: Trainer, module: TransferModule) -> Plan:
     never = [name for name, rule in module.rules.items() if rule.lr_scale is None]
     if never:
         groups.append(_group(module, "frozen", never, None, [0.0] * epochs))
-    times = _epoch_times(trainer, module, epochs)
+    forward_s = _forward_time(trainer, module)
+    probe_time_s = forward_s * trainer.num_training_batches if module.head_init == "probe" else 0.0
+    times = _epoch_times(trainer, module, epochs, forward_s)
     return Plan(
         groups=groups,
         trainable=sum(group.parameters for group in groups if group.from_epoch is not None),
         frozen=sum(group.parameters for group in groups if group.from_epoch is None),
         epochs=epochs,
         epoch_time_s=times,
-        run_time_s=sum(times),
+        probe_time_s=probe_time_s,
+        run_time_s=sum(times) + probe_time_s,
         peak_memory_bytes=_peak_memory(module.device),
         adaptive=any(config.reduce_on_plateau for config in trainer.lr_scheduler_configs),
     )
@@ -120,13 +127,20 @@ def _learning_rates(trainer: Trainer, module: TransferModule, epochs: int) -> di
     configured: Any = module.configure_optimizers()
     optimizer = configured["optimizer"] if isinstance(configured, dict) else configured
     config: dict[str, Any] | None = configured["lr_scheduler"] if isinstance(configured, dict) else None
-    steps = trainer.num_training_batches if config and config["interval"] == "step" else 1
+    batches = trainer.num_training_batches / trainer.accumulate_grad_batches
+    steps = math.ceil(batches) if config and config["interval"] == "step" else 1
+    # The trainer's own optimizer has been through `find_lr`, if that was asked for.
+    found = [
+        mine["lr"] / fresh["lr"]
+        for mine, fresh in zip(trainer.optimizers[0].param_groups, optimizer.param_groups, strict=True)
+    ]
+    scale_rates(optimizer.param_groups, [config["scheduler"]] if config else [], found)
     rates: dict[str, list[float]] = {group["name"]: [] for group in optimizer.param_groups}
     for _ in range(epochs):
         for group in optimizer.param_groups:
             rates[group["name"]].append(float(group["lr"]))
         if config and "monitor" not in config:
-            _step_without_training(config["scheduler"], int(steps))
+            _step_without_training(config["scheduler"], steps)
     return rates
 
 
@@ -137,31 +151,29 @@ def _step_without_training(scheduler: Any, steps: int) -> None:
             scheduler.step()
 
 
-def _epoch_times(trainer: Trainer, module: TransferModule, epochs: int) -> list[float]:
+def _epoch_times(trainer: Trainer, module: TransferModule, epochs: int, forward_s: float) -> list[float]:
     batches, optimizer = training_batches(trainer, module), trainer.optimizers[0]
-    validation_s = _validation_time(trainer, module)
+    validation_s = forward_s * sum(int(count) for count in trainer.num_val_batches)
     phases = {rule.from_epoch for rule in module.rules.values() if rule.lr_scale is not None}
     times: list[float] = []
     for epoch in range(epochs):
         if epoch == 0 or epoch in phases:
             module.open_stages(epoch)
-            step_s = _median_time(lambda: training_step(trainer, module, optimizer, next(batches)))
+            step_s = _mean_time(lambda: training_step(trainer, module, optimizer, next(batches)))
         validates = trainer.enable_validation and (epoch + 1) % (trainer.check_val_every_n_epoch or 1) == 0
         times.append(step_s * trainer.num_training_batches + validation_s * validates)
     return times
 
 
-def _validation_time(trainer: Trainer, module: TransferModule) -> float:
-    counts = [int(count) for count in trainer.num_val_batches]
-    if not sum(counts):
-        return 0.0
+def _forward_time(trainer: Trainer, module: TransferModule) -> float:
+    """Return the seconds of a batch without gradients."""
     batch = next(iter(trainer.datamodule.val_dataloader()))  # type: ignore[attr-defined]  # an ImageDataModule
     images = batch.images.to(module.device)
     with evaluating(module), trainer.precision_plugin.forward_context():
-        return _median_time(lambda: module(images)) * sum(counts)
+        return _mean_time(lambda: module(images))
 
 
-def _median_time(work: Any) -> float:
+def _mean_time(work: Any) -> float:
     for _ in range(_WARM_STEPS):
         work()
     times: list[float] = []
@@ -171,13 +183,14 @@ def _median_time(work: Any) -> float:
         if torch.cuda.is_available():
             torch.cuda.synchronize()
         times.append(time.perf_counter() - start)
-    return median(times)
+    return mean(times)  # not the median: what is slow now and then counts in an epoch too
 
 
 def _peak_memory(device: torch.device) -> int:
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024  # macOS counts bytes, Linux kibibytes
 
 
 class PlanCallback(Callback):

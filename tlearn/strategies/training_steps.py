@@ -1,4 +1,7 @@
-"""Plain training steps outside Lightning's loop, to measure with: the same loss, precision and optimizer."""
+"""Plain training steps outside Lightning's loop, to measure with.
+
+Loss, precision, optimizer and clipping are those of the run; accumulation and the pull of L2-SP are not in it.
+"""
 
 from __future__ import annotations
 
@@ -28,5 +31,6 @@ def training_step(trainer: Trainer, module: TransferModule, optimizer: torch.opt
     with trainer.precision_plugin.forward_context():
         loss = module.training_loss(module(batch.images), batch.targets)
     loss.backward()
+    module.configure_gradient_clipping(optimizer, trainer.gradient_clip_val, trainer.gradient_clip_algorithm)
     optimizer.step()
     return float(loss.detach())

@@ -12,6 +12,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
 
+from tlearn.errors import TlearnError
 from tlearn.models import TransferModule, compute_loss, read_checkpoint
 from tlearn.strategies.features import run_over_split
 
@@ -52,12 +53,22 @@ def interpolate(start: Mapping[str, Tensor], tuned: Mapping[str, Tensor], share:
 class WiseFTCallback(Callback):
     """Write ``checkpoints/wise_ft.ckpt``: the mixture of start and best epoch that validation likes best."""
 
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Check that there will be something to choose by.
+
+        Raises:
+            TlearnError: No validation, or no checkpoints.
+        """
+        if not trainer.fast_dev_run and not (trainer.enable_validation and _best_callback(trainer)):  # type: ignore[attr-defined]
+            raise TlearnError("model.wise_ft chooses on validation and writes a checkpoint; leave both switched on")
+
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Try eleven mixtures, keep the best one, and leave the network as training left it."""
         assert isinstance(pl_module, TransferModule)
-        best = _best_checkpoint(trainer)
-        if best is None:
-            return
+        callback = _best_callback(trainer)
+        if callback is None or not callback.best_model_path:
+            return  # fast_dev_run
+        best = Path(callback.best_model_path)
         checkpoint = read_checkpoint(best)
         left = {name: value.clone() for name, value in pl_module.network_state().items()}
         tuned = {name: value.to(pl_module.device) for name, value in checkpoint["state_dict"].items() if name in left}
@@ -71,17 +82,18 @@ class WiseFTCallback(Callback):
         target = best.with_name("wise_ft.ckpt")
         trainer.strategy.checkpoint_io.save_checkpoint(checkpoint, target)
         if trainer.is_global_zero:
+            name, sign = ("val/loss", -1) if pl_module.task == "regression" else ("val/acc", 1)
+            reached, start, end = (sign * mixture.accuracy for mixture in (chosen, tried[0], tried[-1]))
             print(
-                f"wise_ft: share {chosen.share:.1f} of the fine-tuned weights, val/acc {chosen.accuracy:.4f} "
-                f"(start {tried[0].accuracy:.4f}, fine-tuned {tried[-1].accuracy:.4f}): {target}"
+                f"wise_ft: share {chosen.share:.1f} of the fine-tuned weights, {name} {reached:.4f} "
+                f"(start {start:.4f}, fine-tuned {end:.4f}): {target}"
             )
 
 
-def _best_checkpoint(trainer: Trainer) -> Path | None:
-    for callback in trainer.checkpoint_callbacks:
-        if isinstance(callback, ModelCheckpoint) and callback.monitor and callback.best_model_path:
-            return Path(callback.best_model_path)
-    return None
+def _best_callback(trainer: Trainer) -> ModelCheckpoint | None:
+    """Return our own callback, which writes ``best.ckpt``, whatever others the user has."""
+    callbacks = [c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint)]
+    return next((callback for callback in callbacks if callback.monitor and callback.filename == "best"), None)
 
 
 def _judge(trainer: Trainer, module: TransferModule, share: float) -> Mixture:
