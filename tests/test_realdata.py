@@ -59,7 +59,8 @@ class AntsAndBeesDataModule(ImageDataModule):
         for label, name in enumerate(self.class_names):
             for path in sorted((self.root / {"train": "train", "test": "val"}[split] / name).iterdir()):
                 try:
-                    photograph = F.pil_to_tensor(Image.open(path).convert("RGB"))
+                    with path.open("rb") as file:
+                        photograph = F.pil_to_tensor(Image.open(file).convert("RGB"))
                 except UnidentifiedImageError:
                     continue
                 smaller = F.resize(photograph, [256], interpolation=F.InterpolationMode.BICUBIC, antialias=True)

@@ -25,8 +25,15 @@ def print_plan(plan: Plan) -> None:
     print(f"{plan.trainable:,} trainable + {plan.frozen:,} frozen = {plan.trainable + plan.frozen:,} parameters")
     if plan.adaptive:
         print("the scheduler follows a metric: its later rates cannot be told in advance")
+    if plan.probe_time_s:
+        print(
+            f"before the first step the head is solved: a pass over the training images takes {plan.probe_time_s:.1f} s"
+        )
     changes = [epoch for epoch in shown if epoch == 0 or plan.epoch_time_s[epoch] != plan.epoch_time_s[epoch - 1]]
-    each = ", then ".join(f"{plan.epoch_time_s[epoch]:.1f} s from epoch {epoch + 1}" for epoch in changes)
+    times = [f"{plan.epoch_time_s[epoch]:.1f} s" for epoch in changes]
+    each = ", then ".join(
+        time if epoch == 0 else f"{time} from epoch {epoch + 1}" for time, epoch in zip(times, changes, strict=True)
+    )
     print(f"an epoch takes {each}; the run {plan.run_time_s:.0f} s; peak memory {plan.peak_memory_bytes / 1e9:.1f} GB")
 
 
