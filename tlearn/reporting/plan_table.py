@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -10,13 +11,14 @@ from tlearn.strategies import Plan
 
 def print_plan(plan: Plan) -> None:
     """Print the timeline, the totals and the costs."""
-    table = Table(title=f"plan: {plan.epochs} epochs", title_justify="left")
+    # Few lines and little padding: seven columns fit into 80 characters, and no number is ever cut.
+    table = Table(title=f"plan: {plan.epochs} epochs", title_justify="left", box=SIMPLE_HEAD, padding=0)
     for column in ("group", "stages", "BatchNorm"):
         table.add_column(column, overflow="fold")
-    table.add_column("parameters", justify="right")
+    table.add_column("parameters", justify="right", no_wrap=True)
     shown = _epochs_to_show(plan)
     for epoch in shown:
-        table.add_column(f"lr, epoch {epoch + 1}", justify="right")
+        table.add_column(f"lr\nepoch {epoch + 1}", justify="right", no_wrap=True)
     for group in plan.groups:
         rates = [f"{group.learning_rates[epoch]:.3g}" if group.learning_rates[epoch] else "-" for epoch in shown]
         stages = group.stages[0] if len(group.stages) == 1 else f"{group.stages[0]} to {group.stages[-1]}"
