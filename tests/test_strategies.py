@@ -13,17 +13,12 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from tests.conftest import Tlearn
-from tests.test_training import events, newest
+from tests.test_training import events, last, newest
 from tlearn import DigitsDataModule, TransferModule
 from tlearn.errors import TlearnError
 from tlearn.models.losses import balanced_class_weights, compute_loss, pull_towards
 from tlearn.strategies import interpolate, solve_head
 from tlearn.strategies.lr_finder import suggest_rate
-
-
-def saved(root: Path, version: int, name: str = "last") -> dict[str, Any]:
-    path = root / f"runs/small/version_{version}/checkpoints/{name}.ckpt"
-    return dict(torch.load(path, weights_only=True))
 
 
 @pytest.fixture
@@ -38,15 +33,15 @@ def test_solved_head_separates_what_is_separable() -> None:
     generator = torch.Generator().manual_seed(0)
     labels = torch.arange(300) % 3
     features = torch.randn(300, 5, generator=generator) + 100 + 6 * torch.eye(5)[labels]
-    solved = solve_head("classification", (features, labels), (features, labels), 3)
+    solved = solve_head("classification", (features, labels), (features, labels))
     assert solved.weight.shape == (3, 5)
     assert ((features @ solved.weight.T + solved.bias).argmax(dim=1) == labels).float().mean() > 0.98
     two = labels < 2
-    solved = solve_head("classification", (features[two], labels[two]), (features[two], labels[two]), 2)
+    solved = solve_head("classification", (features[two], labels[two]), (features[two], labels[two]))
     assert solved.weight.shape == (2, 5)
     assert ((features[two] @ solved.weight.T + solved.bias).argmax(dim=1) == labels[two]).float().mean() > 0.98
     values = features[:, :1] * 2 + 7
-    solved = solve_head("regression", (features, values), (features, values), 1)
+    solved = solve_head("regression", (features, values), (features, values))
     assert (features @ solved.weight.T + solved.bias - values).abs().max() < 0.3
 
 
@@ -91,14 +86,14 @@ def test_l2_sp_holds_the_backbone_near_its_start_and_resumes(
         assert tlearn(*words, "--model.l2_sp", strength, "--trainer.max_epochs", "4").code == 0
 
     def distance(version: int) -> float:
-        state = saved(tmp_path, version)["state_dict"]
+        state = last(tmp_path, version)["state_dict"]
         keys = [key for key in start if key.startswith("backbone") and "running" not in key and "num_" not in key]
         return float(sum((state[key] - start[key]).square().sum() for key in keys) ** 0.5)
 
     assert distance(2) < 0.5 * distance(1)
     assert tlearn(*words, "--model.l2_sp", "10.0", "--trainer.max_epochs", "2").code == 0
     assert tlearn(*words, "--model.l2_sp", "10.0", "--trainer.max_epochs", "4", "--ckpt_path", "last").code == 0
-    whole, resumed = saved(tmp_path, 2)["state_dict"], saved(tmp_path, 3)["state_dict"]
+    whole, resumed = last(tmp_path, 2)["state_dict"], last(tmp_path, 3)["state_dict"]
     assert all(torch.equal(value, resumed[name]) for name, value in whole.items())
 
 
@@ -124,7 +119,7 @@ def test_wise_ft_writes_the_mixture_that_validation_likes_best(
     share, best, start, tuned = map(float, found.groups())
     assert best >= max(start, tuned)
     assert tuned == pytest.approx(newest(events(tmp_path, 1), "val/acc"), abs=1e-4)
-    mixed, fine = saved(tmp_path, 1, "wise_ft"), saved(tmp_path, 1, "best")
+    mixed, fine = last(tmp_path, 1, "wise_ft"), last(tmp_path, 1, "best")
     tuned_state = {name: fine["state_dict"][name] for name in fine["tlearn_start"]}
     for name, value in interpolate(fine["tlearn_start"], tuned_state, share).items():
         assert torch.equal(mixed["state_dict"][name], value), name
@@ -197,7 +192,7 @@ def test_finder_keeps_ratios_and_leaves_the_network_as_it_was(
     assert tuned["head"] > 10 * plain["head"]
     assert tuned["layer1"] / tuned["head"] == pytest.approx(0.1)
     if "OneCycleLR" in scheduler:  # what was found is the peak, not the start
-        peak = saved(tmp_path, 1)["optimizer_states"][0]["param_groups"][-1]["max_lr"]
+        peak = last(tmp_path, 1)["optimizer_states"][0]["param_groups"][-1]["max_lr"]
         assert peak == pytest.approx(25 * tuned["head"])
         assert peak < 1
     assert all(torch.equal(value, Rates.network[1][name]) for name, value in Rates.network[0].items())
@@ -226,10 +221,10 @@ def test_averaging_and_clipping_stand_beside_freezing_and_resume(
     for more in (["3"], ["2"], ["3", "--ckpt_path", "last"]):
         answer = tlearn(*words, "--trainer.max_epochs", *more)
         assert answer.code == 0, answer.err
-    whole, resumed = saved(tmp_path, 0)["state_dict"], saved(tmp_path, 1)["state_dict"]
+    whole, resumed = last(tmp_path, 0)["state_dict"], last(tmp_path, 1)["state_dict"]
     assert all(torch.equal(value, resumed[name]) for name, value in whole.items())
     assert tlearn("fit", "-c", small, *scheme, "--trainer.max_epochs", "3").code == 0
-    plain = saved(tmp_path, 2)["state_dict"]
+    plain = last(tmp_path, 2)["state_dict"]
     assert not torch.equal(plain["head.weight"], whole["head.weight"])
     assert torch.equal(plain["backbone.conv1.weight"], whole["backbone.conv1.weight"])
     assert torch.equal(plain["backbone.bn1.running_var"], whole["backbone.bn1.running_var"])
@@ -239,7 +234,7 @@ def test_balanced_weights_stand_beside_averaging(tlearn: Tlearn, small: str, tmp
     words = ["--model.class_weights", "balanced", "--trainer.max_epochs", "2", "--data.train_per_class", "null"]
     answer = tlearn("fit", "-c", small, *words, *EMA)
     assert answer.code == 0, answer.err
-    mean = saved(tmp_path, 0)["state_dict"]["preprocess.mean"]
+    mean = last(tmp_path, 0)["state_dict"]["preprocess.mean"]
     assert mean.tolist() == pytest.approx([0.485, 0.456, 0.406])
 
 

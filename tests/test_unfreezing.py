@@ -11,6 +11,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from tests.conftest import Tlearn
 from tests.test_resume import SCHEDULERS
+from tests.test_training import last
 from tlearn import TransferModule
 
 SCHEDULE = ["--model.unfreeze", "{layer1: 1, stem: 2}", "--model.lr_scales", "{stem: 0.5}"]
@@ -44,11 +45,6 @@ class Watch(Callback):
         )
 
 
-def saved(root: Path, version: int) -> dict[str, Any]:
-    path = root / f"runs/small/version_{version}/checkpoints/last.ckpt"
-    return dict(torch.load(path, weights_only=True))
-
-
 def test_stages_open_when_they_should(tlearn: Tlearn, small: str, tmp_path: Path) -> None:
     Watch.seen.clear()
     assert tlearn("fit", "-c", small, *SCHEDULE, *WATCH, "--trainer.max_epochs", "3").code == 0
@@ -64,7 +60,7 @@ def test_what_is_closed_stands_still_bit_for_bit(tlearn: Tlearn, small: str, tmp
     for epochs in ("1", "2", "3"):  # the same seed starts all at the same weights; layer1 opens after two
         words = ["--model.unfreeze", "{layer1: 2}", "--trainer.max_epochs", epochs]
         assert tlearn("fit", "-c", small, *adamw, *words).code == 0
-        states.append(saved(tmp_path, len(states))["state_dict"])
+        states.append(last(tmp_path, len(states))["state_dict"])
     for name, value in states[0].items():
         if name.startswith(("backbone.conv1", "backbone.bn1")):
             assert torch.equal(value, states[2][name]), name
@@ -82,7 +78,7 @@ def test_a_newly_opened_stage_warms_up_and_the_scheduler_does_not_see_it(
     opened = [rates["layer1"] for rates in Watch.rates[3:]]  # three steps an epoch
     assert opened == pytest.approx([0.01 * share for share in (0.25, 0.5, 0.75, 1.0, 1.0, 1.0)])
     assert {rates["head"] for rates in Watch.rates} == {0.01}
-    assert [group["lr"] for group in saved(tmp_path, 0)["optimizer_states"][0]["param_groups"]] == [0.01, 0.01]
+    assert [group["lr"] for group in last(tmp_path, 0)["optimizer_states"][0]["param_groups"]] == [0.01, 0.01]
 
 
 CYCLIC = ["--model.lr_scheduler", "CyclicLR", "--model.lr_scheduler.base_lr", "0.001"]
@@ -111,7 +107,7 @@ def test_resumed_equals_uninterrupted(
     assert tlearn(*words, "--trainer.max_epochs", stop_after).code == 0
     answer = tlearn(*words, "--trainer.max_epochs", "4", "--ckpt_path", "last")
     assert answer.code == 0, answer.err
-    whole, resumed = saved(tmp_path, 0), saved(tmp_path, 1)
+    whole, resumed = last(tmp_path, 0), last(tmp_path, 1)
     assert whole["epoch"] == resumed["epoch"] == 3
     for name, value in whole["state_dict"].items():
         assert torch.equal(value, resumed["state_dict"][name]), name

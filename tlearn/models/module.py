@@ -147,8 +147,13 @@ class TransferModule(LightningModule):
 
     def forward(self, images: Tensor) -> Tensor:
         """Turn uint8 images (B, 3, H, W) into logits (B, K), or values (B, 1)."""
-        output: Tensor = self.head(self.backbone(self.preprocess(images)))
+        output: Tensor = self.head(self.features(images))
         return output
+
+    def features(self, images: Tensor) -> Tensor:
+        """Turn uint8 images (B, 3, H, W) into what the head sees, (B, D)."""
+        features: Tensor = self.backbone(self.preprocess(images))
+        return features
 
     def train(self, mode: bool = True) -> TransferModule:
         """Set the mode, but keep what is frozen in eval mode, so that its BatchNorm statistics cannot move."""
@@ -244,6 +249,11 @@ class TransferModule(LightningModule):
         """Pull towards the starting weights, before any clipping."""
         if self.l2_sp:
             pull_towards(dict(self.backbone.named_parameters("backbone")), self.start, self.l2_sp)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Count the steps of the optimizer in an epoch of the trainer at hand."""
+        return math.ceil(self.trainer.num_training_batches / self.trainer.accumulate_grad_batches)
 
     def network_state(self) -> dict[str, Tensor]:
         """Return the state dict of what answers: backbone and head, without metrics; values are references."""
@@ -351,8 +361,7 @@ class TransferModule(LightningModule):
     def _warmup(self, from_epoch: int) -> float:
         if not from_epoch or not self.unfreeze_warmup_steps:
             return 1.0
-        steps_per_epoch = math.ceil(self.trainer.num_training_batches / self.trainer.accumulate_grad_batches)
-        steps = self.global_step - from_epoch * steps_per_epoch
+        steps = self.global_step - from_epoch * self.steps_per_epoch
         return float(min(1.0, (steps + 1) / (self.unfreeze_warmup_steps + 1)))
 
     def _say_what_never_opens(self) -> None:

@@ -112,21 +112,19 @@ def _assign_stages(network: Any) -> tuple[dict[str, str], dict[str, int]]:
 
     layers = group_parameters(network, network.group_matcher())
     order = {name: layer for layer, names in sorted(layers.items()) for name in names}
-    ends: dict[int, int] = {}  # place in the feature list to last layer; an entry without parameters ends no stage
+    spans: dict[int, tuple[int, int]] = {}  # place in the feature list to first and last layer
     for place, entry in enumerate(network.feature_info):
         inside = [layer for name, layer in order.items() if name.startswith(f"{entry['module']}.")]
-        if inside:
-            ends[place] = max(inside)
-    if not ends:
+        if inside:  # an entry without parameters ends no stage
+            spans[place] = (min(inside), max(inside))
+    if not spans:
         raise TlearnError(
             f"timm/{network.pretrained_cfg['architecture']} has no stages that could be told; take another"
         )
-    first = min(
-        layer for name, layer in order.items() if name.startswith(f"{network.feature_info[min(ends)]['module']}.")
-    )
-    index = {f"stage{number}": place for number, place in enumerate(ends, start=1)}
+    first = spans[min(spans)][0]
+    index = {f"stage{number}": place for number, place in enumerate(spans, start=1)}
     assigned = {}
     for name, layer in order.items():
-        later = [stage for stage, place in index.items() if layer <= ends[place]]
+        later = [stage for stage, place in index.items() if layer <= spans[place][1]]
         assigned[name] = "stem" if layer < first else later[0] if later else f"stage{len(index)}"
     return assigned, index

@@ -15,16 +15,22 @@ _BATCH_SIZE = 256  # the fastest on a CPU, and small enough for a GPU
 
 
 @contextmanager
-def evaluating(module: nn.Module) -> Iterator[None]:
-    """Put a module in eval mode without gradients; every part of it is in its own mode again afterwards."""
+def keeping_modes(module: nn.Module) -> Iterator[None]:
+    """Put every part of a module back into its own mode, training or eval, afterwards."""
     modes = {part: part.training for part in module.modules()}
-    module.eval()
     try:
-        with torch.no_grad():
-            yield
+        yield
     finally:
         for part, mode in modes.items():
             part.training = mode
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """Put a module in eval mode without gradients; every part of it is in its own mode again afterwards."""
+    with keeping_modes(module), torch.no_grad():
+        module.eval()
+        yield
 
 
 def run_over_split(

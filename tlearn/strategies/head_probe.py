@@ -46,7 +46,6 @@ def solve_head(
     task: Task,
     train: tuple[Tensor, Tensor],
     val: tuple[Tensor, Tensor],
-    num_outputs: int,
     class_weights: Tensor | None = None,
 ) -> SolvedHead:
     """Fit scikit-learn's logistic regression (or ridge regression) for several strengths and keep the best on ``val``.
@@ -55,7 +54,6 @@ def solve_head(
         task: Which of the two.
         train: Features, float32 (N, D), and class numbers (N,) or values (N, 1).
         val: The same for validation.
-        num_outputs: K; 1 for regression.
         class_weights: Weight of each class (K,) in the loss.
     """
     # One scale for all features: a scale each would give the quietest of them the largest weights, through which the
@@ -64,7 +62,7 @@ def solve_head(
     features = ((train[0] - mean) / scale).numpy()
     best: SolvedHead | None = None
     for strength in _STRENGTHS:
-        weight, bias = _fit(task, features, train[1], strength, num_outputs, class_weights)
+        weight, bias = _fit(task, features, train[1], strength, class_weights)
         weight = weight / scale  # back to features as they are
         bias = bias - weight @ mean
         loss = float(compute_loss(task, val[0] @ weight.T + bias, val[1]))
@@ -75,7 +73,7 @@ def solve_head(
 
 
 def _fit(
-    task: Task, features: Any, targets: Tensor, strength: float, num_outputs: int, class_weights: Tensor | None
+    task: Task, features: Any, targets: Tensor, strength: float, class_weights: Tensor | None
 ) -> tuple[Tensor, Tensor]:
     # Here, not above: importing scikit-learn takes 0.4 s that only this option needs.
     from sklearn.exceptions import ConvergenceWarning
@@ -105,12 +103,8 @@ class HeadProbeCallback(Callback):
             return
         start = time.perf_counter()
         layer = next(part for part in pl_module.head.modules() if isinstance(part, nn.Linear))
-
-        def features(images: Tensor) -> Tensor:
-            return pl_module.backbone(pl_module.preprocess(images))  # type: ignore[no-any-return]
-
-        train, val = (run_over_split(trainer, pl_module, split, features) for split in ("train", "val"))
-        solved = solve_head(pl_module.task, train, val, layer.out_features, pl_module.class_weights_tensor)
+        train, val = (run_over_split(trainer, pl_module, split, pl_module.features) for split in ("train", "val"))
+        solved = solve_head(pl_module.task, train, val, pl_module.class_weights_tensor)
         with torch.no_grad():
             layer.weight.copy_(solved.weight)
             layer.bias.copy_(solved.bias)

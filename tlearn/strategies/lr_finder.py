@@ -16,6 +16,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from tlearn.errors import TlearnError
 from tlearn.models import TransferModule, peak_rates, scale_rates
+from tlearn.strategies.features import keeping_modes
 from tlearn.strategies.training_steps import training_batches, training_step
 
 log = logging.getLogger(__name__)
@@ -63,7 +64,8 @@ class LearningRateFinderCallback(Callback):
         assert isinstance(pl_module, TransferModule)
         if trainer.global_step > 0:
             return  # a resumed run has found it already
-        rates, losses = _range_test(trainer, pl_module)
+        with keeping_modes(pl_module):
+            rates, losses = _range_test(trainer, pl_module)
         rate = suggest_rate(rates, losses)
         if rate is None:
             raise TlearnError("find_lr: the loss falls at no learning rate; set model.optimizer.init_args.lr yourself")
@@ -79,7 +81,6 @@ class LearningRateFinderCallback(Callback):
 
 def _range_test(trainer: Trainer, module: TransferModule) -> tuple[list[float], list[float]]:
     state = deepcopy(module.state_dict())
-    modes = {part: part.training for part in module.modules()}
     random = torch.get_rng_state()
     optimizer = trainer.optimizers[0]
     optimizer_state = deepcopy(optimizer.state_dict())
@@ -103,8 +104,6 @@ def _range_test(trainer: Trainer, module: TransferModule) -> tuple[list[float], 
         optimizer.load_state_dict(optimizer_state)
         module.load_state_dict(state)
         torch.set_rng_state(random)
-        for part, mode in modes.items():
-            part.training = mode
     return rates, losses
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import resource
 import sys
 import time
@@ -127,8 +126,7 @@ def _learning_rates(trainer: Trainer, module: TransferModule, epochs: int) -> di
     configured: Any = module.configure_optimizers()
     optimizer = configured["optimizer"] if isinstance(configured, dict) else configured
     config: dict[str, Any] | None = configured["lr_scheduler"] if isinstance(configured, dict) else None
-    batches = trainer.num_training_batches / trainer.accumulate_grad_batches
-    steps = math.ceil(batches) if config and config["interval"] == "step" else 1
+    steps = module.steps_per_epoch if config and config["interval"] == "step" else 1
     # The trainer's own optimizer has been through `find_lr`, if that was asked for.
     found = [
         mine["lr"] / fresh["lr"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -15,8 +14,6 @@ from torch import Tensor
 from tlearn.errors import TlearnError
 from tlearn.models import TransferModule, compute_loss, read_checkpoint
 from tlearn.strategies.features import run_over_split
-
-log = logging.getLogger(__name__)
 
 _SHARES = tuple(step / 10 for step in range(11))
 
