@@ -13,7 +13,16 @@ from typing import NamedTuple
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "tlearn"
-RUNGS = {"errors": 0, "types": 0, "data": 1, "models": 2, "strategies": 3, "reporting": 4, "deploy": 5}
+RUNGS = {
+    "errors": 0,
+    "types": 0,
+    "feature_store": 0,
+    "data": 1,
+    "models": 2,
+    "strategies": 3,
+    "reporting": 4,
+    "deploy": 5,
+}
 TOP = 6  # the package's own __init__ and every top-level module that is not named above
 STRANGERS = {"data", "models"}  # never import each other, though one is the lower
 

@@ -45,7 +45,7 @@ from tlearn.resume import (
     overridden_model_options,
 )
 from tlearn.runs import DEFAULT_ROOT, version_of
-from tlearn.strategies import HeadProbeCallback, LearningRateFinderCallback, WiseFTCallback
+from tlearn.strategies import FeatureCacheCallback, HeadProbeCallback, LearningRateFinderCallback, WiseFTCallback
 from tlearn.types import Task
 
 log = logging.getLogger(__name__)
@@ -149,6 +149,7 @@ class TransferCLI(LightningCLI):
             *(bar or [EpochLinesCallback()]),
             *[MonitorCheckCallback(), FreezeAuditCallback(), ParameterSummaryCallback(), ThroughputCallback()],
             *([LearningRateMonitor()] if config["logger"] else []),
+            *([FeatureCacheCallback()] if self.model.feature_cache != "off" else []),
             *self.before_the_first_step(),
             *(_checkpoints(self.model.task, config) if config["enable_checkpointing"] is not False else []),
             *([WiseFTCallback()] if self.model.wise_ft else []),

@@ -13,7 +13,7 @@ class Batch(NamedTuple):
     """What a datamodule hands to a model.
 
     Attributes:
-        images: uint8 pixels, (B, 3, H, W).
+        images: uint8 pixels, (B, 3, H, W); float32 features (B, D) while a head trains on the cache.
         targets: int64 class numbers (B,); float32 (B, K) class shares when images were mixed; float32 (B, 1) values for
             regression.
         indices: int64 (B,), the position of each image in its source (the training or the test set as it lies on disk).

@@ -6,6 +6,7 @@ Letters: N images, B images in a batch, H and W pixels, K classes.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import torch
@@ -15,7 +16,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from tlearn.data.augment import NO_AUGMENT, Augment, BatchAugment
-from tlearn.data.memory import EpochBatchSampler, InMemoryImages, fingerprint
+from tlearn.data.memory import CachedFeatures, EpochBatchSampler, InMemoryImages, PhasedLoader, fingerprint
 from tlearn.data.split import stratified_split, take_per_class
 from tlearn.errors import TlearnError
 from tlearn.types import Batch, Task
@@ -66,6 +67,8 @@ class ImageDataModule(LightningDataModule, ABC):
         self.drop_last, self.num_workers = drop_last, num_workers
         self._seed = 0
         self._sets: dict[str, InMemoryImages] = {}
+        self._features: dict[str, CachedFeatures] = {}
+        self._fingerprint: str | None = None
         self._refuse_classes_in_regression()
 
     @abstractmethod
@@ -101,17 +104,37 @@ class ImageDataModule(LightningDataModule, ABC):
         """Return the images of a split, never augmented; after `setup`."""
         return self._sets[split]
 
-    def train_dataloader(self) -> DataLoader[Batch]:
+    @property
+    def is_augmented(self) -> bool:
+        """Tell whether training images change from epoch to epoch."""
+        return self.augment != NO_AUGMENT
+
+    @property
+    def data_fingerprint(self) -> str:
+        """Hash the training source, pixels, targets and order; after `setup`."""
+        if self._fingerprint is None:
+            train = self._sets["train"]
+            self._fingerprint = fingerprint(train.images, train.targets)
+        return self._fingerprint
+
+    def serve_features(self, features: Mapping[str, Tensor]) -> None:
+        """Serve features, float32 (N, D) for each split, in place of the images they were computed from."""
+        self._features = {split: CachedFeatures(rows, self._sets[split]) for split, rows in features.items()}
+
+    def serve_images(self) -> None:
+        """Serve images again, from the next pass on."""
+        self._features = {}
+
+    def train_dataloader(self) -> DataLoader[Batch] | PhasedLoader:
         """Serve the training images, shuffled and augmented."""
         train = self._sets["train"]
         transform = BatchAugment(self.augment, self.num_classes, self._seed)
-        return self._loader(
-            InMemoryImages(train.images, train.targets, train.indices, transform), self._train_sampler()
-        )
+        images = InMemoryImages(train.images, train.targets, train.indices, transform)
+        return self._phased("train", self._loader(images, self._train_sampler()))
 
-    def val_dataloader(self) -> DataLoader[Batch]:
+    def val_dataloader(self) -> DataLoader[Batch] | PhasedLoader:
         """Serve the validation images in the order of their source."""
-        return self._plain_loader("val")
+        return self._phased("val", self._plain_loader("val"))
 
     def test_dataloader(self) -> DataLoader[Batch]:
         """Serve the test images in the order of their source."""
@@ -127,7 +150,7 @@ class ImageDataModule(LightningDataModule, ABC):
         return {
             "split_seed": int(self.split_seed),
             "val_fraction": float(self.val_fraction),
-            "fingerprint": fingerprint(train.images, train.targets),
+            "fingerprint": self.data_fingerprint,
             "train": train.indices.tolist(),
             "val": val.indices.tolist(),
         }
@@ -144,6 +167,9 @@ class ImageDataModule(LightningDataModule, ABC):
 
     def _train_sampler(self) -> EpochBatchSampler:
         return EpochBatchSampler(len(self._sets["train"]), self.batch_size, True, self.drop_last, self._seed)
+
+    def _phased(self, split: str, images: DataLoader[Batch]) -> DataLoader[Batch] | PhasedLoader:
+        return PhasedLoader(lambda: self._features.get(split), images) if self._features else images
 
     def _plain_loader(self, split: Literal["val", "test"]) -> DataLoader[Batch]:
         images = self._sets[split]

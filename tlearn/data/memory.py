@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from tlearn.data.keyed_random import key
 from tlearn.errors import TlearnError
@@ -70,6 +70,55 @@ class InMemoryImages(Dataset[Batch]):
         if self.transform is not None:
             images, targets = self.transform(images, targets, rows, batch_key.epoch)
         return Batch(images, targets, rows)
+
+
+class CachedFeatures(Dataset[Batch]):
+    """Features in place of the images that they were computed from."""
+
+    def __init__(self, features: Tensor, images: InMemoryImages) -> None:
+        """Hold references; nothing is copied.
+
+        Args:
+            features: float32 (N, D), a row for each of ``images``, in their order.
+            images: What they were computed from; gives targets and positions.
+        """
+        self.features, self.targets, self.indices = features, images.targets, images.indices
+
+    def __len__(self) -> int:
+        """Count images."""
+        return len(self.indices)
+
+    def __getitem__(self, batch_key: BatchKey) -> Batch:
+        """Gather a batch."""
+        rows = self.indices[batch_key.positions]
+        return Batch(self.features.index_select(0, batch_key.positions), self.targets[rows], rows)
+
+
+class PhasedLoader:
+    """Serve features while there are some, images afterwards; asked anew at the start of every pass."""
+
+    def __init__(self, features: Callable[[], Dataset[Batch] | None], images: DataLoader[Batch]) -> None:
+        """Take both.
+
+        Args:
+            features: Returns the features, or ``None`` once images are wanted.
+            images: The loader of the images; its sampler decides order and batches in both phases.
+        """
+        self.features, self.images = features, images
+        self.sampler, self.batch_sampler = images.sampler, images.batch_sampler  # Lightning looks at both
+
+    def __len__(self) -> int:
+        """Count batches."""
+        return len(self.images)
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Yield the batches of one pass."""
+        features = self.features()
+        if features is None:
+            yield from self.images
+            return
+        for batch_key in self.sampler:
+            yield features[batch_key]
 
 
 class EpochBatchSampler(Sampler[BatchKey]):

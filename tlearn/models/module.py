@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
@@ -69,6 +70,8 @@ class TransferModule(LightningModule):
             validation likes best (WiSE-FT; Wortsman et al., 2022, arXiv 2109.01903). Needs ``head_init: probe``.
         label_smoothing: Share of each target spread over all classes, in the training loss alone.
         class_weights: One weight per class, or ``balanced``, in the training loss alone: for classes of uneven size.
+        feature_cache: ``auto`` computes the features of a frozen backbone once, keeps them under ``.cache/tlearn`` and
+            trains the head on them; ``refresh`` computes them anew, ``off`` never caches.
         optimizer: Gets the parameter groups that the rules make; the default is the tutorial's.
         lr_scheduler: Steps once an epoch; none by default, as in the tutorial.
 
@@ -104,6 +107,7 @@ class TransferModule(LightningModule):
         wise_ft: bool = False,
         label_smoothing: ClosedUnitInterval = 0.0,
         class_weights: Literal["balanced"] | list[PositiveFloat] | None = None,
+        feature_cache: Literal["auto", "off", "refresh"] = "auto",
         optimizer: OptimizerCallable = lambda p: torch.optim.SGD(p, lr=1e-3, momentum=0.9),
         lr_scheduler: LRSchedulerCallable | None = None,
     ) -> None:
@@ -131,6 +135,8 @@ class TransferModule(LightningModule):
         self.unfreeze_warmup_steps = unfreeze_warmup_steps
         self.head_init, self.l2_sp, self.wise_ft = head_init, l2_sp, wise_ft
         self.label_smoothing, self.class_weights = label_smoothing, class_weights
+        self.feature_cache = feature_cache
+        self.take_images()
         self.start: dict[str, Tensor] = {}
         self._refuse_contradictions()
         # In place from the start: weight averaging copies the module before the classes are counted.
@@ -146,9 +152,22 @@ class TransferModule(LightningModule):
         self.train_loss, self.val_loss, self.test_loss = (MeanMetric(nan_strategy="disable") for _ in range(3))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Turn uint8 images (B, 3, H, W) into logits (B, K), or values (B, 1)."""
-        output: Tensor = self.head(self.features(images))
+        """Turn uint8 images (B, 3, H, W), or cached features (B, D), into logits (B, K), or values (B, 1)."""
+        output: Tensor = self.head(self._extract(images))
         return output
+
+    @property
+    def takes_features(self) -> bool:
+        """Tell whether batches hold features, not images."""
+        return self._extract is _as_they_are
+
+    def take_features(self) -> None:
+        """Let batches hold the features of the frozen backbone (B, D) from now on, in place of images."""
+        self._extract: Callable[[Tensor], Tensor] = _as_they_are
+
+    def take_images(self) -> None:
+        """Let batches hold images (B, 3, H, W) from now on."""
+        self._extract = self.features
 
     def features(self, images: Tensor) -> Tensor:
         """Turn uint8 images (B, 3, H, W) into what the head sees, (B, D)."""
@@ -272,7 +291,7 @@ class TransferModule(LightningModule):
         if self.global_step == 0:
             self._require_callbacks()
         if self.global_step == 0 and self.native_size and self.trainer.is_global_zero:
-            side = self.preprocess.image_size or batch.images.shape[-1]
+            side = self.preprocess.image_size or self._source_size(batch)
             if side < self.native_size / 2:
                 log.warning(
                     "%d px pictures into a network pretrained at %d px cost much accuracy; try --model.image_size 128",
@@ -337,6 +356,11 @@ class TransferModule(LightningModule):
                 f"the checkpoint knows {len(theirs)} classes ({', '.join(theirs)}), the data have "
                 f"{len(self.class_names)} ({', '.join(self.class_names)}); to start from it: --model.weights PATH"
             )
+
+    def _source_size(self, batch: Batch) -> int:
+        """Return the side in pixels of the images, also where the batch holds their features."""
+        images = self.trainer.datamodule.dataset("train").images if self.takes_features else batch.images  # type: ignore[attr-defined]
+        return int(images.shape[-1])
 
     def _load(self, weights: str, name: str) -> None:
         loaded = load_weights(weights, name, self.backbone, self.head, self.preprocess, self.class_names)
@@ -427,6 +451,10 @@ class TransferModule(LightningModule):
                 self.log(name, value, prog_bar=name in ("val/acc", "val/mae"))
         mean.reset()
         metrics.reset()
+
+
+def _as_they_are(features: Tensor) -> Tensor:
+    return features
 
 
 def _default_names(task: Task, num_classes: int) -> list[str]:

@@ -1,0 +1,175 @@
+"""Features of a frozen backbone are computed once, and never outlive what they were made from (C41)."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.conftest import Tlearn
+from tests.test_training import events, last, newest
+from tlearn import feature_store
+from tlearn.feature_store import Features, fill, key_of, load
+
+FROZEN = ("--model.freeze_backbone", "true")
+
+
+def state(root: Path, version: int) -> dict[str, torch.Tensor]:
+    return dict(last(root, version)["state_dict"])
+
+
+def entries(root: Path) -> list[Path]:
+    return sorted((root / ".cache/tlearn").glob("*.npy"))
+
+
+def test_the_head_learns_the_same_from_cached_features(tlearn: Tlearn, small: str, tmp_path: Path) -> None:
+    first = tlearn("fit", "-c", small, *FROZEN)
+    again = tlearn("fit", "-c", small, *FROZEN)
+    live = tlearn("fit", "-c", small, *FROZEN, "--model.feature_cache", "off")
+    assert (first.code, again.code, live.code) == (0, 0, 0)
+    assert "features of train: 24 images x 64" in first.err
+    assert first.err.count("computed once") == 2
+    assert again.err.count("from the cache") == 2
+    assert "features of" not in live.err
+    cached, repeated, alone = (state(tmp_path, version) for version in range(3))
+    assert cached.keys() == alone.keys()  # the whole network is in the checkpoint
+    for name, value in alone.items():
+        assert torch.equal(cached[name], repeated[name])
+        assert torch.allclose(cached[name], value, rtol=0, atol=1e-5), name
+    reached = newest(events(tmp_path, 0), "val/acc")
+    assert reached == newest(events(tmp_path, 2), "val/acc")
+    assert tlearn("validate", "--ckpt_path", "runs/small/version_0/checkpoints/last.ckpt").code == 0
+    assert newest(events(tmp_path, 0), "val/acc") == reached  # from images, what the cache had promised
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ["--model.image_size", "20"],
+        ["--model.tap", "stem"],
+        ["--seed_everything", "1"],  # other random weights
+        ["--data.split_seed", "1"],
+        ["--data.train_per_class", "7"],
+        ["--data.size_px", "18"],
+        ["--data.classes", "[0, 2, 1]"],
+        ["--trainer.precision", "bf16-mixed"],
+    ],
+)
+def test_every_change_is_another_entry(change: list[str], tlearn: Tlearn, small: str, tmp_path: Path) -> None:
+    assert tlearn("fit", "-c", small, *FROZEN).code == 0
+    before = len(entries(tmp_path))
+    assert tlearn("fit", "-c", small, *FROZEN, *change).code == 0
+    assert len(entries(tmp_path)) > before
+    assert "computed once" in tlearn("fit", "-c", small, *FROZEN, "--model.feature_cache", "refresh").err
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--model.freeze_until", "stem"],
+        [*FROZEN, "--data.augment.flip", "true"],
+        [*FROZEN, "--trainer.fast_dev_run", "true"],
+        [*FROZEN, "--trainer.limit_train_batches", "1"],
+    ],
+)
+def test_what_is_never_cached(options: list[str], tlearn: Tlearn, small: str, tmp_path: Path) -> None:
+    assert tlearn("fit", "-c", small, *options).code == 0
+    assert entries(tmp_path) == []
+    answer = tlearn("fit", "-c", small, *options, "--model.feature_cache", "refresh")
+    assert answer.code == 2
+    assert "model.feature_cache refresh: nothing to cache, " in answer.err
+
+
+def test_an_unfreezing_goes_over_to_images(tlearn: Tlearn, small: str, tmp_path: Path) -> None:
+    words = ["fit", "-c", small, "--trainer.max_epochs", "3", "--model.unfreeze", "{layer1: 2}"]
+    cached = tlearn(*words)
+    assert (cached.code, tlearn(*words, "--model.feature_cache", "off").code) == (0, 0)
+    assert "features of train" in cached.err
+    for name, value in state(tmp_path, 1).items():
+        assert torch.allclose(state(tmp_path, 0)[name].float(), value.float(), rtol=0, atol=1e-4), name
+    assert len(events(tmp_path, 0).Scalars("val/acc")) == 3
+
+
+def test_resumed_on_the_cache_with_the_same_bits(tlearn: Tlearn, small: str, tmp_path: Path) -> None:
+    words = ["fit", "-c", small, "--model.unfreeze", "{layer1: 2}"]
+    assert tlearn(*words, "--trainer.max_epochs", "4").code == 0
+    for epochs in ("1", "3"):
+        assert tlearn(*words, "--trainer.max_epochs", epochs).code == 0
+        version = 1 if epochs == "1" else 2
+        checkpoint = f"runs/small/version_{version}/checkpoints/last.ckpt"
+        answer = tlearn(*words, "--trainer.max_epochs", "4", "--ckpt_path", checkpoint)
+        assert answer.code == 0
+        assert ("features of" in answer.err) == (epochs == "1")
+        for name, value in state(tmp_path, 0).items():
+            assert torch.equal(state(tmp_path, version)[name], value), name
+
+
+def test_a_damaged_entry_is_rebuilt(tlearn: Tlearn, small: str, tmp_path: Path) -> None:
+    assert tlearn("fit", "-c", small, *FROZEN).code == 0
+    for damage in (lambda b: b[:-5], lambda b: b[:200] + bytes([b[200] ^ 1]) + b[201:], lambda b: b""):
+        for path in entries(tmp_path):
+            path.write_bytes(damage(path.read_bytes()))
+        assert tlearn("fit", "-c", small, *FROZEN).err.count("computed once") == 2
+    for path in entries(tmp_path):
+        path.with_suffix(".json").write_text('{"sha256": 3')
+    assert tlearn("fit", "-c", small, *FROZEN).err.count("computed once") == 2
+    assert len({str(state(tmp_path, version)["head.weight"].tolist()) for version in range(5)}) == 1
+
+
+def test_a_folder_that_cannot_be_written(tlearn: Tlearn, small: str, tmp_path: Path) -> None:
+    (tmp_path / ".cache").write_text("a file stands where the folder should")
+    answer = tlearn("fit", "-c", small, *FROZEN)
+    assert answer.code == 2
+    assert "--model.feature_cache off" in answer.err
+
+
+def test_a_writer_that_dies_leaves_nothing_under_the_final_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feature_store, "FOLDER", tmp_path)
+    about = {"what": "a test"}
+    code = (
+        "import os, pathlib, numpy as np; from tlearn import feature_store as s\n"
+        f"s.FOLDER = pathlib.Path({str(tmp_path)!r})\n"
+        "def chunks():\n    yield np.zeros((1, 2), np.float32)\n    os._exit(9)\n"
+        f"s.fill({about!r}, (2, 2), chunks(), False)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 9
+    assert load(about) is None
+    made = fill(about, (2, 2), iter([np.ones((2, 2), np.float32)]), renew=False)  # the lock died with its holder
+    assert made.tolist() == [[1.0, 1.0], [1.0, 1.0]]
+    assert sorted(p.suffix for p in tmp_path.iterdir()) == [".json", ".lock", ".npy"]
+    assert json.loads((tmp_path / f"{key_of(about)}.json").read_text())["about"] == about
+
+
+def test_two_processes_compute_an_entry_once(tmp_path: Path) -> None:
+    code = (
+        "import pathlib, time, numpy as np; from tlearn import feature_store as s\n"
+        f"s.FOLDER = pathlib.Path({str(tmp_path)!r})\n"
+        "def chunks():\n    print('computed'); time.sleep(0.5); yield np.ones((2, 2), np.float32)\n"
+        "print(s.fill({}, (2, 2), chunks(), False).sum())"
+    )
+    both = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    said = "".join(process.communicate()[0] for process in both)
+    assert said.count("computed") == 1
+    assert said.count("4.0") == 2
+
+
+def test_chunks_are_not_computed_where_an_entry_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feature_store, "FOLDER", tmp_path)
+
+    def once() -> Iterator[Features]:
+        yield np.ones((1, 1), np.float32)
+
+    def never() -> Iterator[Features]:
+        raise AssertionError
+        yield
+
+    fill({}, (1, 1), once(), renew=False)
+    assert fill({}, (1, 1), never(), renew=False).tolist() == [[1.0]]

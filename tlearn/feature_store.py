@@ -1,0 +1,90 @@
+"""Features on disk under ``.cache/tlearn``: written whole or not at all, checked before use. N images, D features."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock
+from numpy.typing import NDArray
+
+from tlearn.errors import TlearnError
+
+FOLDER = Path(".cache/tlearn")
+Features = NDArray[np.float32]
+
+
+def key_of(about: Mapping[str, Any]) -> str:
+    """Hash everything that shaped the features: any difference is another entry."""
+    return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def load(about: Mapping[str, Any]) -> Features | None:
+    """Map an entry into memory, (N, D); ``None`` where there is none, or where it is damaged."""
+    path = FOLDER / f"{key_of(about)}.npy"
+    try:
+        record = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != record["sha256"]:
+                return None
+        # Copy on write: torch wants writable memory, and what nobody writes stays shared with the file.
+        features: Features = np.load(path, mmap_mode="c", allow_pickle=False)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return features
+
+
+def fill(about: Mapping[str, Any], shape: tuple[int, int], chunks: Iterable[Features], renew: bool) -> Features:
+    """Write an entry from its chunks, unless another process has done so meanwhile, and map it.
+
+    Args:
+        about: What the features were made from; its hash names the entry.
+        shape: (N, D).
+        chunks: float32, (n, D) each, N rows in all; computed only where they are needed.
+        renew: Write even where a sound entry lies.
+
+    Raises:
+        TlearnError: The folder cannot be written.
+    """
+    path = FOLDER / f"{key_of(about)}.npy"
+    try:
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.with_suffix(".lock")):
+            found = None if renew else load(about)
+            if found is None:
+                _write(path, about, shape, chunks)
+                found = load(about)
+    except OSError as error:
+        raise TlearnError(
+            f"cannot write features to {FOLDER.absolute()} ({error.strerror}); make it writable, or train without: "
+            "--model.feature_cache off"
+        ) from error
+    if found is None:
+        raise TlearnError(f"{path.absolute()} changed while it was written; run again")
+    return found
+
+
+def _write(path: Path, about: Mapping[str, Any], shape: tuple[int, int], chunks: Iterable[Features]) -> None:
+    for left in FOLDER.glob(f".{path.stem}.*"):
+        left.unlink()  # of a process that was killed: the lock is ours
+    partial = path.with_name(f".{path.stem}.{os.getpid()}.npy")
+    try:
+        # Not a memory map: a full disk would kill the process instead of raising.
+        with partial.open("wb") as file:
+            np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
+            for chunk in chunks:
+                file.write(chunk.tobytes())
+        with partial.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        record = partial.with_suffix(".json")
+        record.write_text(json.dumps({"sha256": digest, "about": about}), encoding="utf-8")
+        partial.replace(path)  # between these two lines the old checksum does not fit: the entry counts as damaged
+        record.replace(path.with_suffix(".json"))
+    finally:
+        partial.unlink(missing_ok=True)
+        partial.with_suffix(".json").unlink(missing_ok=True)
