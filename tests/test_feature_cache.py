@@ -173,3 +173,16 @@ def test_chunks_are_not_computed_where_an_entry_lies(tmp_path: Path, monkeypatch
 
     fill({}, (1, 1), once(), renew=False)
     assert fill({}, (1, 1), never(), renew=False).tolist() == [[1.0]]
+
+
+def test_a_plan_counts_the_pass_once(tlearn: Tlearn, small: str, tmp_path: Path) -> None:
+    planned = []
+    for cache in ("auto", "off"):
+        answer = tlearn("plan", "-c", small, *FROZEN, "--model.feature_cache", cache, "--out", "plan.json")
+        assert answer.code == 0, answer.err
+        assert ("the frozen network runs once and its features are kept" in answer.out) == (cache == "auto")
+        planned.append(json.loads((tmp_path / "plan.json").read_text()))
+    assert planned[0]["features_time_s"] > 0
+    assert planned[1]["features_time_s"] == 0
+    assert planned[0]["epoch_time_s"][0] < planned[1]["epoch_time_s"][0]
+    assert entries(tmp_path) == []

@@ -90,7 +90,7 @@ class FeatureCacheCallback(Callback):
             TlearnError: ``feature_cache: refresh`` where there is nothing to cache.
         """
         assert isinstance(pl_module, TransferModule)
-        reason = _obstacle(trainer, pl_module, self._first_epoch)
+        reason = obstacle(trainer, pl_module, self._first_epoch)
         if reason and pl_module.feature_cache == "refresh":
             raise TlearnError(f"model.feature_cache refresh: nothing to cache, {reason}; set it to auto")
         if reason is None:
@@ -118,7 +118,8 @@ class FeatureCacheCallback(Callback):
         self.on_train_end(trainer, pl_module)
 
 
-def _obstacle(trainer: Trainer, module: TransferModule, first_epoch: int) -> str | None:
+def obstacle(trainer: Trainer, module: TransferModule, first_epoch: int = 0) -> str | None:
+    """Say why a run that begins with this epoch trains on images from its start; ``None`` where it need not."""
     data: Any = trainer.datamodule  # type: ignore[attr-defined]
     if module.feature_cache == "off":
         return "it is off"

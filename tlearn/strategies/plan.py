@@ -16,6 +16,7 @@ from torch import nn
 
 from tlearn.errors import TlearnError
 from tlearn.models import TransferModule, group_by_rule, scale_rates
+from tlearn.strategies.feature_cache import frozen_epochs, obstacle
 from tlearn.strategies.features import evaluating
 from tlearn.strategies.training_steps import training_batches, training_step
 
@@ -54,7 +55,8 @@ class Plan:
         epochs: Their number.
         epoch_time_s: Expected duration of every epoch with its validation.
         probe_time_s: Of the pass over the training images that ``head_init: probe`` needs; solving is not in it.
-        run_time_s: The sum of both; start-up and checkpoints are not in it.
+        features_time_s: Of the pass over training and validation images that fills the feature cache; 0 without it.
+        run_time_s: The sum of all three; start-up and checkpoints are not in it.
         peak_memory_bytes: Of this process after a few real steps; of the GPU where one is used.
         adaptive: The scheduler follows a metric: its later rates cannot be told in advance.
     """
@@ -65,6 +67,7 @@ class Plan:
     epochs: int
     epoch_time_s: list[float]
     probe_time_s: float
+    features_time_s: float
     run_time_s: float
     peak_memory_bytes: int
     adaptive: bool
@@ -91,7 +94,10 @@ def make_plan(trainer: Trainer, module: TransferModule) -> Plan:
         groups.append(_group(module, "frozen", never, None, [0.0] * epochs))
     forward_s = _forward_time(trainer, module)
     probe_time_s = forward_s * trainer.num_training_batches if module.head_init == "probe" else 0.0
-    times = _epoch_times(trainer, module, epochs, forward_s)
+    cached = 0 if obstacle(trainer, module) else int(min(epochs, frozen_epochs(module)))
+    passes = trainer.num_training_batches + sum(int(count) for count in trainer.num_val_batches)
+    features_time_s = forward_s * passes if cached else 0.0
+    times = _epoch_times(trainer, module, epochs, forward_s, cached)
     return Plan(
         groups=groups,
         trainable=sum(group.parameters for group in groups if group.from_epoch is not None),
@@ -99,7 +105,8 @@ def make_plan(trainer: Trainer, module: TransferModule) -> Plan:
         epochs=epochs,
         epoch_time_s=times,
         probe_time_s=probe_time_s,
-        run_time_s=sum(times) + probe_time_s,
+        features_time_s=features_time_s,
+        run_time_s=sum(times) + probe_time_s + features_time_s,
         peak_memory_bytes=_peak_memory(module.device),
         adaptive=any(config.reduce_on_plateau for config in trainer.lr_scheduler_configs),
     )
@@ -149,16 +156,29 @@ def _step_without_training(scheduler: Any, steps: int) -> None:
             scheduler.step()
 
 
-def _epoch_times(trainer: Trainer, module: TransferModule, epochs: int, forward_s: float) -> list[float]:
+def _epoch_times(trainer: Trainer, module: TransferModule, epochs: int, forward_s: float, cached: int) -> list[float]:
+    """Time a step of every phase; in the first ``cached`` epochs the head alone runs, on features."""
     batches, optimizer = training_batches(trainer, module), trainer.optimizers[0]
+
+    def step() -> None:
+        batch = next(batches)
+        if module.takes_features:
+            batch = batch._replace(
+                images=torch.zeros(len(batch.images), module.backbone.num_features).to(module.device)
+            )
+        training_step(trainer, module, optimizer, batch)
+
     validation_s = forward_s * sum(int(count) for count in trainer.num_val_batches)
     phases = {rule.from_epoch for rule in module.rules.values() if rule.lr_scale is not None}
     times: list[float] = []
     for epoch in range(epochs):
         if epoch == 0 or epoch in phases:
+            (module.take_features if epoch < cached else module.take_images)()
             module.open_stages(epoch)
-            step_s = _mean_time(lambda: training_step(trainer, module, optimizer, next(batches)))
-        validates = trainer.enable_validation and (epoch + 1) % (trainer.check_val_every_n_epoch or 1) == 0
+            step_s = _mean_time(step)
+        validates = (
+            epoch >= cached and trainer.enable_validation and (epoch + 1) % (trainer.check_val_every_n_epoch or 1) == 0
+        )
         times.append(step_s * trainer.num_training_batches + validation_s * validates)
     return times
 
