@@ -32,7 +32,7 @@ def test_timeline(tlearn: Tlearn, small: str, tmp_path: Path) -> None:
     assert groups["layer1"]["batch_norm"] == "follows"
     assert plan["trainable"] == 147968 + 9536 + 64 * 3 + 3
     assert plan["frozen"] == 0
-    assert plan["run_time_s"] == pytest.approx(sum(plan["epoch_time_s"]))
+    assert plan["run_time_s"] == pytest.approx(sum(plan["epoch_time_s"]) + plan["features_time_s"])
     assert plan["probe_time_s"] == 0
     assert plan["peak_memory_bytes"] > 1e8
     assert sorted(path.name for path in tmp_path.iterdir()) == ["plan.json", "small.yaml"]
