@@ -149,7 +149,7 @@ class TransferCLI(LightningCLI):
             *(bar or [EpochLinesCallback()]),
             *[MonitorCheckCallback(), FreezeAuditCallback(), ParameterSummaryCallback(), ThroughputCallback()],
             *([LearningRateMonitor()] if config["logger"] else []),
-            *([FeatureCacheCallback()] if self.model.feature_cache != "off" else []),
+            FeatureCacheCallback(),
             *self.before_the_first_step(),
             *(_checkpoints(self.model.task, config) if config["enable_checkpointing"] is not False else []),
             *([WiseFTCallback()] if self.model.wise_ft else []),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import itertools
 import json
 import os
 from collections.abc import Iterable, Mapping
@@ -75,16 +77,21 @@ def _write(path: Path, about: Mapping[str, Any], shape: tuple[int, int], chunks:
     partial = path.with_name(f".{path.stem}.{os.getpid()}.npy")
     try:
         # Not a memory map: a full disk would kill the process instead of raising.
+        digest = hashlib.sha256()
         with partial.open("wb") as file:
-            np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
-            for chunk in chunks:
-                file.write(chunk.tobytes())
-        with partial.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            for part in itertools.chain([_header(shape)], (chunk.tobytes() for chunk in chunks)):
+                file.write(part)
+                digest.update(part)
         record = partial.with_suffix(".json")
-        record.write_text(json.dumps({"sha256": digest, "about": about}), encoding="utf-8")
+        record.write_text(json.dumps({"sha256": digest.hexdigest(), "about": about}), encoding="utf-8")
         partial.replace(path)  # between these two lines the old checksum does not fit: the entry counts as damaged
         record.replace(path.with_suffix(".json"))
     finally:
         partial.unlink(missing_ok=True)
         partial.with_suffix(".json").unlink(missing_ok=True)
+
+
+def _header(shape: tuple[int, int]) -> bytes:
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f4", "fortran_order": False, "shape": shape})
+    return header.getvalue()

@@ -79,6 +79,7 @@ def open_checkpoint(arguments: Arguments) -> Checkpoint | None:
 
 def _runs_folder(arguments: Arguments, typed: list[dict[str, Any]]) -> Path:
     def option(name: str) -> str | None:
+        """Return what was typed for an option of the logger, long or short."""
         short, long = (f"trainer.logger.{name}", f"trainer.logger.init_args.{name}")
         return arguments.value_of(f"--{long}") or arguments.value_of(f"--{short}") or _last_value(typed, long)
 

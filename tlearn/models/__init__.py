@@ -2,6 +2,7 @@
 
 from tlearn.models.backbone import Backbone
 from tlearn.models.checkpoint_file import read_checkpoint
+from tlearn.models.fingerprint import fingerprint
 from tlearn.models.freezing import Rule, assign_rules, frozen_modules, group_by_rule, rules_from_options
 from tlearn.models.losses import compute_loss
 from tlearn.models.metrics import metric_names
@@ -16,6 +17,7 @@ __all__ = [
     "TransferModule",
     "assign_rules",
     "compute_loss",
+    "fingerprint",
     "frozen_modules",
     "group_by_rule",
     "metric_names",

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import BaseFinetuning
 from torch import Tensor
 
 from tlearn.errors import TlearnError
-from tlearn.models import TransferModule
-
-
-def fingerprint(tensor: Tensor) -> str:
-    """Hash a tensor's bits to 32 hexadecimal digits (SHA-256, which processors have instructions for)."""
-    flat = tensor.detach().cpu().contiguous().flatten()  # a scalar has no bytes to view, a vector has
-    return hashlib.sha256(flat.view(torch.uint8).numpy().data).hexdigest()[:32]
+from tlearn.models import TransferModule, fingerprint
 
 
 def frozen_tensors(module: TransferModule) -> dict[str, Tensor]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import time
-from collections.abc import Iterator
 from importlib.metadata import version
 from typing import Any
 
@@ -14,14 +12,14 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from tlearn.errors import TlearnError
-from tlearn.feature_store import FOLDER, Features, fill, load
-from tlearn.models import TransferModule
-from tlearn.strategies.features import evaluating
+from tlearn.feature_store import FOLDER, fill, key_of, load
+from tlearn.models import TransferModule, fingerprint
+from tlearn.strategies.features import iterate_over_split
 
 log = logging.getLogger(__name__)
 
 _FORMAT = 1
-_PIXELS = 2**18  # in a batch: 256 images of 32 px, the fastest there; few enough at 224 px to keep memory low
+_AUGMENTED = "data.augment changes the images in every epoch"
 
 
 def frozen_epochs(module: TransferModule) -> float:
@@ -30,42 +28,47 @@ def frozen_epochs(module: TransferModule) -> float:
     return min((rule.from_epoch for rule in rules), default=float("inf"))
 
 
-def describe(trainer: Trainer, module: TransferModule, split: str) -> dict[str, Any]:
-    """Name everything that shapes the features of a split, as plain values."""
+def describe(trainer: Trainer, module: TransferModule) -> dict[str, Any]:
+    """Name everything that shapes the features but the choice of images, as plain values."""
     data: Any = trainer.datamodule  # type: ignore[attr-defined]  # an ImageDataModule, set by fit
     device = module.device
+    weights = {name: [str(x.dtype), list(x.shape), fingerprint(x)] for name, x in module.backbone.state_dict().items()}
     chip = torch.cuda.get_device_name(device) if device.type == "cuda" else torch.backends.cpu.get_cpu_capability()
     return {
         "format": _FORMAT,
         "backbone": module.hparams["backbone"],
         "tap": list(module.backbone.taps),
-        "weights": _digest(*(part for item in sorted(module.backbone.state_dict().items()) for part in item)),
+        "weights": key_of(weights),
         "image_size": module.preprocess.image_size,
         "normalise": [module.preprocess.mean.tolist(), module.preprocess.std.tolist()],
         "precision": str(trainer.precision),
         "device": f"{device.type} {chip}",
         "data": data.data_fingerprint,
         "classes": list(module.class_names),
-        "split": split,
-        "rows": _digest(data.dataset(split).indices),
         "versions": {name: version(name) for name in ("torch", "torchvision", "timm") if _matters(name, module)},
     }
 
 
-def cached_features(trainer: Trainer, module: TransferModule, split: str) -> Tensor:
+def cached_features(trainer: Trainer, module: TransferModule, split: str, origin: dict[str, Any]) -> Tensor:
     """Return the features of a split, float32 (N, D), from the cache or into it, and say what happened.
+
+    Args:
+        trainer: Gives data and precision.
+        module: Gives the network.
+        split: ``train`` or ``val``.
+        origin: As `describe` returns it.
 
     Raises:
         TlearnError: The cache cannot be written.
     """
     start = time.perf_counter()
-    about, renew = describe(trainer, module, split), module.feature_cache == "refresh"
+    images = trainer.datamodule.dataset(split)  # type: ignore[attr-defined]
+    about, renew = origin | {"split": split, "rows": fingerprint(images.indices)}, module.feature_cache == "refresh"
     found = None if renew else load(about)
     how = "from the cache"
     if found is None:
-        count = len(trainer.datamodule.dataset(split))  # type: ignore[attr-defined]
-        chunks = _chunks(trainer, module, split)
-        found, how = fill(about, (count, module.backbone.num_features), chunks, renew), "computed once"
+        chunks = (rows.numpy() for rows in iterate_over_split(trainer, module, split, module.features))
+        found, how = fill(about, (len(images), module.backbone.num_features), chunks, renew), "computed once"
     log.info(
         "features of %s: %d images x %d, %.1f MB in %s, %s in %.1f s",
         *(split, *found.shape, found.nbytes / 1e6, FOLDER, how, time.perf_counter() - start),
@@ -94,28 +97,33 @@ class FeatureCacheCallback(Callback):
         if reason and pl_module.feature_cache == "refresh":
             raise TlearnError(f"model.feature_cache refresh: nothing to cache, {reason}; set it to auto")
         if reason is None:
-            splits = {split: cached_features(trainer, pl_module, split) for split in ("train", "val")}
+            origin = describe(trainer, pl_module)
+            splits = {split: cached_features(trainer, pl_module, split, origin) for split in ("train", "val")}
             trainer.datamodule.serve_features(splits)  # type: ignore[attr-defined]
             pl_module.take_features()
-        elif "augment" in reason:
+        elif reason == _AUGMENTED:
             log.info("features are not cached: %s", reason)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Go over to images when the first stage opens; the loaders ask for each epoch anew."""
         assert isinstance(pl_module, TransferModule)
         if trainer.current_epoch >= frozen_epochs(pl_module):
-            self.on_train_end(trainer, pl_module)
+            _take_images(trainer, pl_module)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Take images again."""
-        assert isinstance(pl_module, TransferModule)
-        if pl_module.takes_features:
-            trainer.datamodule.serve_images()  # type: ignore[attr-defined]
-            pl_module.take_images()
+        _take_images(trainer, pl_module)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Take images again, also after a fault."""
-        self.on_train_end(trainer, pl_module)
+        _take_images(trainer, pl_module)
+
+
+def _take_images(trainer: Trainer, module: LightningModule) -> None:
+    assert isinstance(module, TransferModule)
+    if module.takes_features:
+        trainer.datamodule.serve_images()  # type: ignore[attr-defined]
+        module.take_images()
 
 
 def obstacle(trainer: Trainer, module: TransferModule, first_epoch: int = 0) -> str | None:
@@ -128,7 +136,7 @@ def obstacle(trainer: Trainer, module: TransferModule, first_epoch: int = 0) -> 
     if not hasattr(data, "serve_features"):
         return "the data are not tlearn's"
     if data.is_augmented:
-        return "data.augment changes the images in every epoch"
+        return _AUGMENTED
     if trainer.fast_dev_run or _seen_images(trainer, data) < len(data.dataset("train")):  # type: ignore[attr-defined]
         return "the run sees only a part of the images"
     return None
@@ -141,25 +149,5 @@ def _seen_images(trainer: Trainer, data: Any) -> float:
     return float(images * epochs) if images else 0.0
 
 
-def _chunks(trainer: Trainer, module: TransferModule, split: str) -> Iterator[Features]:
-    images = trainer.datamodule.dataset(split)  # type: ignore[attr-defined]
-    size_px = module.preprocess.image_size or int(images.images.shape[-1])
-    batch = max(8, min(256, _PIXELS // size_px**2))
-    with evaluating(module), trainer.precision_plugin.forward_context():
-        for rows in images.indices.split(batch):
-            yield module.features(images.images[rows].to(module.device)).float().cpu().numpy()
-
-
 def _matters(package: str, module: TransferModule) -> bool:
     return package != "timm" or str(module.hparams["backbone"]).startswith("timm/")
-
-
-def _digest(*parts: str | Tensor) -> str:
-    digest = hashlib.sha256()
-    for part in parts:
-        if isinstance(part, Tensor):
-            digest.update(f"{part.dtype}{tuple(part.shape)}".encode())
-            digest.update(part.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
-        else:
-            digest.update(part.encode())
-    return digest.hexdigest()

@@ -93,11 +93,12 @@ def make_plan(trainer: Trainer, module: TransferModule) -> Plan:
     if never:
         groups.append(_group(module, "frozen", never, None, [0.0] * epochs))
     forward_s = _forward_time(trainer, module)
-    probe_time_s = forward_s * trainer.num_training_batches if module.head_init == "probe" else 0.0
+    training_pass_s = forward_s * trainer.num_training_batches
+    validation_s = forward_s * sum(int(count) for count in trainer.num_val_batches)
+    probe_time_s = training_pass_s if module.head_init == "probe" else 0.0
     cached = 0 if obstacle(trainer, module) else int(min(epochs, frozen_epochs(module)))
-    passes = trainer.num_training_batches + sum(int(count) for count in trainer.num_val_batches)
-    features_time_s = forward_s * passes if cached else 0.0
-    times = _epoch_times(trainer, module, epochs, forward_s, cached)
+    features_time_s = training_pass_s + validation_s if cached else 0.0
+    times = _epoch_times(trainer, module, epochs, validation_s, cached)
     return Plan(
         groups=groups,
         trainable=sum(group.parameters for group in groups if group.from_epoch is not None),
@@ -156,11 +157,14 @@ def _step_without_training(scheduler: Any, steps: int) -> None:
             scheduler.step()
 
 
-def _epoch_times(trainer: Trainer, module: TransferModule, epochs: int, forward_s: float, cached: int) -> list[float]:
+def _epoch_times(
+    trainer: Trainer, module: TransferModule, epochs: int, validation_s: float, cached: int
+) -> list[float]:
     """Time a step of every phase; in the first ``cached`` epochs the head alone runs, on features."""
     batches, optimizer = training_batches(trainer, module), trainer.optimizers[0]
 
     def step() -> None:
+        """Take a training step on images, or on features of zeros: their values do not matter for its time."""
         batch = next(batches)
         if module.takes_features:
             batch = batch._replace(
@@ -168,7 +172,6 @@ def _epoch_times(trainer: Trainer, module: TransferModule, epochs: int, forward_
             )
         training_step(trainer, module, optimizer, batch)
 
-    validation_s = forward_s * sum(int(count) for count in trainer.num_val_batches)
     phases = {rule.from_epoch for rule in module.rules.values() if rule.lr_scale is not None}
     times: list[float] = []
     for epoch in range(epochs):
