@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 
 from tests.conftest import Tlearn
 from tests.test_training import events, last, newest
@@ -186,3 +187,50 @@ def test_a_plan_counts_the_pass_once(tlearn: Tlearn, small: str, tmp_path: Path)
     assert planned[1]["features_time_s"] == 0
     assert planned[0]["epoch_time_s"][0] < planned[1]["epoch_time_s"][0]
     assert entries(tmp_path) == []
+
+
+def test_cache_lists_and_removes(tlearn: Tlearn, small: str, tmp_path: Path) -> None:
+    assert "no features in" in tlearn("cache", "ls").out
+    for size_px in ("16", "20"):
+        assert tlearn("fit", "-c", small, *FROZEN, "--model.image_size", size_px).code == 0
+    names = [path.stem for path in entries(tmp_path)]
+    listed = tlearn("cache", "ls").out
+    assert all(name[:8] in listed for name in names)
+    assert listed.count("24 x 64") == listed.count("21 x 64") == 2
+    assert "4 entries" in listed
+    answer = tlearn("cache", "rm", names[0][:8], "feed")
+    assert answer.code == 2
+    assert "unknown entry of the cache 'feed'" in answer.err
+    assert len(entries(tmp_path)) == 4  # a wrong name removes nothing
+    assert "removed 1 entry," in tlearn("cache", "rm", names[0][:8]).out
+    assert [path.stem for path in entries(tmp_path)] == names[1:]
+    entries(tmp_path)[0].write_bytes(b"")
+    assert tlearn("cache", "ls").out.count("damaged") == 1
+    assert "removed 3 entries" in tlearn("cache", "rm", "all").out
+    assert not [path for path in (tmp_path / ".cache/tlearn").iterdir() if path.suffix != ".lock"]
+
+
+@pytest.mark.parametrize("words", [[], ["list"], ["rm"], ["ls", "-x"]])
+def test_cache_says_what_it_takes(words: list[str], tlearn: Tlearn) -> None:
+    answer = tlearn("cache", *words)
+    assert answer.code == 2
+    assert "cache ls | cache rm NAME ... | cache rm all" in answer.err
+
+
+def test_an_entry_that_is_being_written_stays(tlearn: Tlearn, small: str, tmp_path: Path) -> None:
+    assert tlearn("fit", "-c", small, *FROZEN).code == 0
+    path = entries(tmp_path)[0]
+    with FileLock(path.with_suffix(".lock")):
+        answer = tlearn("cache", "rm", path.stem)
+    assert answer.code == 2
+    assert "a run is writing it now" in answer.err
+    assert path.exists()
+
+
+def test_steps_are_logged_the_same_from_features(tlearn: Tlearn, small: str, tmp_path: Path) -> None:
+    for cache in ("auto", "off"):
+        words = ["fit", "-c", small, *FROZEN, "--model.feature_cache", cache, "--trainer.log_every_n_steps", "2"]
+        assert tlearn(*words, "--trainer.max_epochs", "4").code == 0
+    cached, live = (events(tmp_path, version).Scalars("train/loss_step") for version in (0, 1))
+    assert [point.step for point in cached] == [point.step for point in live] == [1, 3, 5, 7, 9, 11]
+    assert [point.value for point in cached] == pytest.approx([point.value for point in live], abs=1e-5)

@@ -34,6 +34,7 @@ from tlearn.reporting import (
     OutcomeCallback,
     ParameterSummaryCallback,
     RunRecordCallback,
+    StepLossCallback,
     ThroughputCallback,
 )
 from tlearn.resume import (
@@ -147,7 +148,8 @@ class TransferCLI(LightningCLI):
             return bar
         return [
             *(bar or [EpochLinesCallback()]),
-            *[MonitorCheckCallback(), FreezeAuditCallback(), ParameterSummaryCallback(), ThroughputCallback()],
+            *[MonitorCheckCallback(), FreezeAuditCallback(), ParameterSummaryCallback()],
+            *[ThroughputCallback(), StepLossCallback()],
             *([LearningRateMonitor()] if config["logger"] else []),
             FeatureCacheCallback(),
             *self.before_the_first_step(),

@@ -17,6 +17,7 @@ VERBS = {
     "validate": "loss and accuracy of a checkpoint on the validation images",
     "test": "loss and accuracy of a checkpoint on the test images",
     "predict": "predictions of a checkpoint for the validation images, as CSV",
+    "cache": "the features kept in this folder: 'cache ls' lists them, 'cache rm NAME ...' or 'cache rm all' removes",
     "quickstart": "no network, under a minute: learn the digits 0-4, transfer to 5-9, compare with from scratch",
 }
 
@@ -64,6 +65,11 @@ def _dispatch(arguments: Arguments) -> None:
         read_config(path, VERBS)  # faults are said before torch is imported
     if arguments.verb == "quickstart":
         _quickstart(arguments)
+        return
+    if arguments.verb == "cache":
+        from tlearn.caching import cache
+
+        cache(arguments)
         return
     if arguments.verb == "plan":
         from tlearn.planning import plan

@@ -8,17 +8,37 @@ import itertools
 import json
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from tlearn.errors import TlearnError
 
 FOLDER = Path(".cache/tlearn")
 Features = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What lies in the store under one name.
+
+    Attributes:
+        name: 32 hexadecimal digits, as `key_of` returns them.
+        about: What the features were made from; empty where the entry is damaged.
+        shape: (N, D), likewise.
+        size_bytes: On disk.
+        written_s: Seconds since 1970.
+    """
+
+    name: str
+    about: Mapping[str, Any]
+    shape: tuple[int, ...]
+    size_bytes: int
+    written_s: float
 
 
 def key_of(about: Mapping[str, Any]) -> str:
@@ -36,7 +56,7 @@ def load(about: Mapping[str, Any]) -> Features | None:
                 return None
         # Copy on write: torch wants writable memory, and what nobody writes stays shared with the file.
         features: Features = np.load(path, mmap_mode="c", allow_pickle=False)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, EOFError):
         return None
     return features
 
@@ -69,6 +89,40 @@ def fill(about: Mapping[str, Any], shape: tuple[int, int], chunks: Iterable[Feat
     if found is None:
         raise TlearnError(f"{path.absolute()} changed while it was written; run again")
     return found
+
+
+def entries() -> list[Entry]:
+    """List what lies there, the oldest first; contents are not checked, `load` does that."""
+    names = {path.stem for suffix in ("npy", "json") for path in FOLDER.glob(f"[!.]*.{suffix}")}
+    return sorted((_entry(name) for name in names), key=lambda entry: (entry.written_s, entry.name))
+
+
+def remove(name: str) -> None:
+    """Remove an entry; a run that has mapped it keeps what it sees.
+
+    Raises:
+        TlearnError: A run is writing it, or it cannot be deleted.
+    """
+    path = FOLDER / f"{name}.npy"
+    try:
+        with FileLock(path.with_suffix(".lock"), timeout=0):
+            for suffix in (".json", ".npy"):
+                path.with_suffix(suffix).unlink(missing_ok=True)
+    except Timeout as error:
+        raise TlearnError(f"{name}: a run is writing it now; try again when it has") from error
+    except OSError as error:
+        raise TlearnError(f"cannot delete {path.absolute()} ({error.strerror}); make the folder writable") from error
+
+
+def _entry(name: str) -> Entry:
+    files = [path for suffix in (".npy", ".json") if (path := FOLDER / f"{name}{suffix}").exists()]
+    sizes = [path.stat() for path in files]
+    try:
+        about = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))["about"]
+        shape = np.load(FOLDER / f"{name}.npy", mmap_mode="r", allow_pickle=False).shape
+    except (OSError, ValueError, KeyError, TypeError, EOFError):
+        about, shape = {}, ()
+    return Entry(name, about, shape, sum(s.st_size for s in sizes), max((s.st_mtime for s in sizes), default=0.0))
 
 
 def _write(path: Path, about: Mapping[str, Any], shape: tuple[int, int], chunks: Iterable[Features]) -> None:

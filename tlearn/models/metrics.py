@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
-from torchmetrics import MeanAbsoluteError, Metric, MetricCollection, R2Score
+from torch import Tensor, nn
+from torchmetrics import MeanAbsoluteError, MeanMetric, Metric, MetricCollection, R2Score
 from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix
 
+from tlearn.models.losses import as_classes, as_values
 from tlearn.types import Task
+
+_BLOCK_ROWS = 8192
 
 
 class MacroAccuracy(MulticlassConfusionMatrix):
@@ -58,6 +61,59 @@ def build_metrics(task: Task, num_classes: int, stage: str) -> MetricCollection:
             if num_classes > 5:
                 metrics["acc_top5"] = MulticlassAccuracy(num_classes, average="micro", top_k=5, validate_args=False)
     return MetricCollection(metrics, prefix=f"{stage}/", compute_groups=False)
+
+
+class EpochMetrics(nn.Module):
+    """Loss and metrics of one stage over an epoch, on whatever device the outputs are.
+
+    Outputs are gathered into blocks before torchmetrics sees them: its updates at every step cost more than a step of a
+    head on cached features.
+
+    Args:
+        task: Classification or regression.
+        num_classes: K; not used for regression.
+        stage: ``train``, ``val`` or ``test``.
+    """
+
+    def __init__(self, task: Task, num_classes: int, stage: str) -> None:
+        super().__init__()
+        self.task, self.stage = task, stage
+        self.metrics = build_metrics(task, num_classes, stage)
+        # "disable": a NaN stays one; by default torchmetrics would leave it out of the mean.
+        self.loss = MeanMetric(nan_strategy="disable")
+        self._block: list[tuple[Tensor, Tensor, Tensor]] = []
+
+    def update(self, output: Tensor, loss: Tensor, targets: Tensor) -> None:
+        """Take a batch.
+
+        Args:
+            output: Logits (B, K), or values (B, 1).
+            loss: The batch's mean loss, a scalar.
+            targets: Class numbers (B,), shares (B, K), or values (B, 1).
+        """
+        wanted = as_values(targets, output) if self.task == "regression" else as_classes(targets)
+        # Once an image: with "disable", torchmetrics drops a weight.
+        self._block.append((output.detach(), loss.detach().expand(len(output)), wanted))
+        if sum(len(output) for output, _, _ in self._block) >= _BLOCK_ROWS:
+            self._flush()
+
+    def compute(self) -> dict[str, Tensor]:
+        """Return loss and metrics of all batches since the last reset; every image counts once."""
+        self._flush()
+        return {f"{self.stage}/loss": self.loss.compute(), **self.metrics.compute()}
+
+    def reset(self) -> None:
+        """Forget all batches."""
+        self._block = []
+        self.loss.reset()
+        self.metrics.reset()
+
+    def _flush(self) -> None:
+        if self._block:
+            output, losses, wanted = (torch.cat(parts) for parts in zip(*self._block, strict=True))
+            self._block = []
+            self.loss.update(losses)
+            self.metrics.update(output.float(), wanted)
 
 
 def metric_names(task: Task, num_classes: int, stage: str) -> list[str]:

@@ -14,14 +14,13 @@ from lightning.pytorch.callbacks import WeightAveraging
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable, ReduceLROnPlateau
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import CyclicLR, OneCycleLR
-from torchmetrics import MeanMetric, MetricCollection
 
 from tlearn.errors import TlearnError
 from tlearn.models.backbone import TIMM, Backbone, TorchvisionBackbone
 from tlearn.models.freezing import assign_rules, group_by_rule, hold_frozen_in_eval, rules_from_options
 from tlearn.models.heads import build_head
-from tlearn.models.losses import as_classes, as_values, balanced_class_weights, compute_loss, pull_towards
-from tlearn.models.metrics import build_metrics
+from tlearn.models.losses import balanced_class_weights, compute_loss, pull_towards
+from tlearn.models.metrics import EpochMetrics
 from tlearn.models.plateau import pending_metric, step_pending
 from tlearn.models.preprocess import Preprocess
 from tlearn.models.rates import peak_rates, scale_rates
@@ -145,11 +144,9 @@ class TransferModule(LightningModule):
         self.register_buffer("class_weights_tensor", listed if class_weights else None, persistent=False)
         self._optimizer, self._lr_scheduler = optimizer, lr_scheduler
         self._pending_metric: float | None = None
-        self.train_metrics = build_metrics(task, num_classes, "train")
-        self.val_metrics = build_metrics(task, num_classes, "val")
-        self.test_metrics = build_metrics(task, num_classes, "test")
-        # "disable": a NaN stays one; by default torchmetrics would leave it out of the mean.
-        self.train_loss, self.val_loss, self.test_loss = (MeanMetric(nan_strategy="disable") for _ in range(3))
+        self.train_metrics = EpochMetrics(task, num_classes, "train")
+        self.val_metrics = EpochMetrics(task, num_classes, "val")
+        self.test_metrics = EpochMetrics(task, num_classes, "test")
 
     def forward(self, images: Tensor) -> Tensor:
         """Turn uint8 images (B, 3, H, W), or cached features (B, D), into logits (B, K), or values (B, 1)."""
@@ -184,8 +181,7 @@ class TransferModule(LightningModule):
         """Return the mean loss of a batch; metrics are gathered and logged once an epoch."""
         output = self(batch.images)
         loss = self.training_loss(output, batch.targets)
-        self._update(self.train_metrics, self.train_loss, output.detach(), loss.detach(), batch.targets)
-        self.log("train/loss_step", loss.detach(), prog_bar=True)
+        self.train_metrics.update(output, loss, batch.targets)
         return loss
 
     def training_loss(self, output: Tensor, targets: Tensor) -> Tensor:
@@ -194,11 +190,11 @@ class TransferModule(LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Gather loss and metrics of a batch."""
-        self._evaluate(self.val_metrics, self.val_loss, batch)
+        self._evaluate(self.val_metrics, batch)
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         """Gather loss and metrics of a batch."""
-        self._evaluate(self.test_metrics, self.test_loss, batch)
+        self._evaluate(self.test_metrics, batch)
 
     def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Return ``indices`` (B,) with ``probabilities`` (B, K) or ``values`` (B, 1), float32 in any precision."""
@@ -287,7 +283,7 @@ class TransferModule(LightningModule):
         Raises:
             TlearnError: An option acts through a callback, and the trainer has none such.
         """
-        torch.manual_seed(self._seed + (self.current_epoch << 32) + batch_idx)
+        _seed_generator(self.device, self._seed + (self.current_epoch << 32) + batch_idx)
         if self.global_step == 0:
             self._require_callbacks()
         if self.global_step == 0 and self.native_size and self.trainer.is_global_zero:
@@ -302,15 +298,15 @@ class TransferModule(LightningModule):
 
     def on_train_epoch_end(self) -> None:
         """Log ``train/loss`` and ``train/acc`` of the epoch."""
-        self._log_epoch("train", self.train_metrics, self.train_loss)
+        self._log_epoch(self.train_metrics)
 
     def on_validation_epoch_end(self) -> None:
         """Log ``val/*``; every image counts once, whatever the batch size."""
-        self._log_epoch("val", self.val_metrics, self.val_loss)
+        self._log_epoch(self.val_metrics)
 
     def on_test_epoch_end(self) -> None:
         """Log ``test/*``."""
-        self._log_epoch("test", self.test_metrics, self.test_loss)
+        self._log_epoch(self.test_metrics)
 
     def configure_optimizers(self) -> Any:
         """Build the optimizer on the groups that the rules make, frozen parameters in none of them."""
@@ -433,24 +429,29 @@ class TransferModule(LightningModule):
         if self.head_init == "probe" and sum(isinstance(part, nn.Linear) for part in self.head.modules()) != 1:
             raise TlearnError("model.head_init: probe solves a linear head; drop model.head_hidden")
 
-    def _update(
-        self, metrics: MetricCollection, mean: MeanMetric, output: Tensor, loss: Tensor, targets: Tensor
-    ) -> None:
-        mean.update(loss.expand(len(output)))  # once an image: with "disable", torchmetrics drops a weight
-        wanted = as_values(targets, output) if self.task == "regression" else as_classes(targets)
-        metrics.update(output.float(), wanted)
-
-    def _evaluate(self, metrics: MetricCollection, mean: MeanMetric, batch: Batch) -> None:
+    def _evaluate(self, metrics: EpochMetrics, batch: Batch) -> None:
         output = self(batch.images)
-        self._update(metrics, mean, output, compute_loss(self.task, output, batch.targets), batch.targets)
+        metrics.update(output, compute_loss(self.task, output, batch.targets), batch.targets)
 
-    def _log_epoch(self, stage: str, metrics: MetricCollection, mean: MeanMetric) -> None:
+    def _log_epoch(self, metrics: EpochMetrics) -> None:
         if not self.trainer.sanity_checking:
-            self.log(f"{stage}/loss", mean.compute())
             for name, value in metrics.compute().items():
                 self.log(name, value, prog_bar=name in ("val/acc", "val/mae"))
-        mean.reset()
         metrics.reset()
+
+
+def _seed_generator(device: torch.device, seed: int) -> None:
+    """Seed the one generator that dropout draws from.
+
+    Not ``torch.manual_seed``: it seeds all kinds of devices, and for each that is absent queues a call with its stack
+    trace, a third of a head step, in a list that grows for as long as the process lives.
+    """
+    if device.type == "cuda":
+        torch.cuda.default_generators[device.index or 0].manual_seed(seed)
+    elif device.type == "cpu":
+        torch.default_generator.manual_seed(seed)
+    else:
+        torch.manual_seed(seed)
 
 
 def _as_they_are(features: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from tlearn.reporting.parameter_summary import ParameterSummaryCallback, StageSu
 from tlearn.reporting.plan_table import print_plan
 from tlearn.reporting.progress_bar import LeanProgressBar
 from tlearn.reporting.run_record import CONFIG_KEY, RunRecordCallback, write_whole
+from tlearn.reporting.step_loss import StepLossCallback
 from tlearn.reporting.throughput import ThroughputCallback
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "ParameterSummaryCallback",
     "RunRecordCallback",
     "StageSummary",
+    "StepLossCallback",
     "ThroughputCallback",
     "print_plan",
     "run_folder",

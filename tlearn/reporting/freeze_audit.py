@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import BaseFinetuning
 from torch import Tensor
 
 from tlearn.errors import TlearnError
 from tlearn.models import TransferModule, fingerprint
+
+
+def _quick_hash(tensor: Tensor) -> int:
+    return int(torch.hash_tensor(tensor.detach()).view(torch.int64))
 
 
 def frozen_tensors(module: TransferModule) -> dict[str, Tensor]:
@@ -45,12 +50,16 @@ def check_groups(module: TransferModule, groups: Iterable[dict[str, Any]]) -> No
 class FreezeAuditCallback(Callback):
     """Fingerprint what is frozen at every epoch's start, compare at its end, and put the fingerprints into checkpoints.
 
+    Within a run torch's own hash is compared, the exclusive or of all bits: 4 ms for a ResNet18, where epochs on cached
+    features take 200 ms and the fingerprints of a checkpoint 30 ms.
+
     Attributes:
         fingerprints: Tensor name to hash, of what is frozen in the current epoch.
     """
 
     def __init__(self) -> None:
         self.fingerprints: dict[str, str] = {}
+        self._quick: dict[str, int] = {}
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Check the optimizer's groups, and whether a resumed checkpoint holds what it says.
@@ -62,7 +71,7 @@ class FreezeAuditCallback(Callback):
         assert isinstance(pl_module, TransferModule)
         self._refuse_forgetful(trainer)
         check_groups(pl_module, [group for optimizer in trainer.optimizers for group in optimizer.param_groups])
-        self._compare(pl_module, "the checkpoint")
+        self._compare(pl_module, self.fingerprints, fingerprint, "the checkpoint")
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Take the fingerprints of the stages that this epoch holds frozen: the module has set them by now."""
@@ -71,6 +80,8 @@ class FreezeAuditCallback(Callback):
             frozen = frozen_tensors(pl_module)
             known = self.fingerprints
             self.fingerprints = {name: known.get(name) or fingerprint(value) for name, value in frozen.items()}
+            quick = self._quick
+            self._quick = {name: quick[name] if name in quick else _quick_hash(x) for name, x in frozen.items()}
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Compare.
@@ -79,7 +90,7 @@ class FreezeAuditCallback(Callback):
             TlearnError: A frozen tensor changed; its name, and what may have done it.
         """
         assert isinstance(pl_module, TransferModule)
-        self._compare(pl_module, f"epoch {trainer.current_epoch + 1}")
+        self._compare(pl_module, self._quick, _quick_hash, f"epoch {trainer.current_epoch + 1}")
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Write what is frozen as it is: weight averaging, which comes before, rounds even the mean of equal values."""
@@ -94,10 +105,12 @@ class FreezeAuditCallback(Callback):
         """Take the fingerprints of the run that is resumed."""
         self.fingerprints = dict(state_dict["fingerprints"])
 
-    def _compare(self, module: TransferModule, where: str) -> None:
+    def _compare(
+        self, module: TransferModule, known: Mapping[str, object], hash_of: Callable[[Tensor], object], where: str
+    ) -> None:
         tensors = dict(module.named_parameters()) | dict(module.named_buffers())
-        for name, known in self.fingerprints.items():
-            if fingerprint(tensors[name]) != known:
+        for name, value in known.items():
+            if hash_of(tensors[name]) != value:
                 rule = module.rules.get(name)
                 reason = f" ({rule.option})" if rule else ""
                 raise TlearnError(

@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
 
 from tlearn.errors import TlearnError
-from tlearn.models import TransferModule, compute_loss, read_checkpoint
+from tlearn.models import TransferModule, compute_loss
 from tlearn.strategies.features import run_over_split
 
 _SHARES = tuple(step / 10 for step in range(11))
@@ -66,7 +66,7 @@ class WiseFTCallback(Callback):
         if callback is None or not callback.best_model_path:
             return  # fast_dev_run
         best = Path(callback.best_model_path)
-        checkpoint = read_checkpoint(best)
+        checkpoint = trainer.strategy.checkpoint_io.load_checkpoint(best)  # it may still have to write it
         left = {name: value.clone() for name, value in pl_module.network_state().items()}
         tuned = {name: value.to(pl_module.device) for name, value in checkpoint["state_dict"].items() if name in left}
         tried = []

@@ -1,0 +1,50 @@
+"""The loss between epochs: a curve of its own, and the number beside the progress bar."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
+
+from tlearn.models import TransferModule
+from tlearn.types import Batch
+
+NAME = "train/loss_step"
+
+
+class StepLossCallback(Callback):
+    """Log ``train/loss_step`` at every ``trainer.log_every_n_steps`` steps, as the tutorial prints it.
+
+    While the head trains on cached features its points are written once an epoch: to log one takes as long as a step.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: dict[int, Tensor] = {}
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        """Log the loss of this batch, or keep it."""
+        assert isinstance(pl_module, TransferModule)
+        every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]  # set outside its class
+        step = trainer.global_step
+        if not every or not step or step % every:
+            return
+        loss = outputs["loss"] * trainer.accumulate_grad_batches
+        if pl_module.takes_features:
+            self._waiting.setdefault(step - 1, loss)
+        else:
+            pl_module.log(NAME, loss, prog_bar=True)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write what was kept; the last value is there to be monitored."""
+        if not self._waiting:
+            return
+        losses = torch.stack(list(self._waiting.values()))
+        for step, loss in zip(self._waiting, losses.tolist(), strict=True):
+            for logger in trainer.loggers:
+                logger.log_metrics({NAME: loss}, step=step)
+        self._waiting = {}
+        pl_module.log(NAME, losses[-1], prog_bar=True, logger=False)
