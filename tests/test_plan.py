@@ -52,7 +52,10 @@ def test_rates_are_those_of_the_run(tlearn: Tlearn, small: str, tmp_path: Path) 
 
 
 def test_probe_costs_a_pass(tlearn: Tlearn, small: str, tmp_path: Path) -> None:
-    plan = planned(tlearn, tmp_path, "-c", small, "--model.head_init", "probe")
+    words = ["-c", small, "--model.head_init", "probe"]
+    plan = planned(tlearn, tmp_path, *words)  # kept: the next run has the features
+    assert 0 < plan["features_time_s"] == pytest.approx(plan["run_time_s"] - sum(plan["epoch_time_s"]))
+    plan = planned(tlearn, tmp_path, *words, "--model.feature_cache", "off")
     assert 0 < plan["probe_time_s"] == pytest.approx(plan["run_time_s"] - sum(plan["epoch_time_s"]))
 
 

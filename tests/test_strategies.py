@@ -33,15 +33,15 @@ def test_solved_head_separates_what_is_separable() -> None:
     generator = torch.Generator().manual_seed(0)
     labels = torch.arange(300) % 3
     features = torch.randn(300, 5, generator=generator) + 100 + 6 * torch.eye(5)[labels]
-    solved = solve_head("classification", (features, labels), (features, labels))
+    solved = solve_head("classification", (features, labels), (features, labels), 3)
     assert solved.weight.shape == (3, 5)
     assert ((features @ solved.weight.T + solved.bias).argmax(dim=1) == labels).float().mean() > 0.98
     two = labels < 2
-    solved = solve_head("classification", (features[two], labels[two]), (features[two], labels[two]))
+    solved = solve_head("classification", (features[two], labels[two]), (features[two], labels[two]), 2)
     assert solved.weight.shape == (2, 5)
     assert ((features[two] @ solved.weight.T + solved.bias).argmax(dim=1) == labels[two]).float().mean() > 0.98
     values = features[:, :1] * 2 + 7
-    solved = solve_head("regression", (features, values), (features, values))
+    solved = solve_head("regression", (features, values), (features, values), 1)
     assert (features @ solved.weight.T + solved.bias - values).abs().max() < 0.3
 
 
@@ -51,7 +51,7 @@ def test_finetuning_starts_from_the_probes_accuracy(
     words = ["--model.weights", pretrained, "--model.optimizer.lr", "1e-30", "--trainer.max_epochs", "1"]
     answer = tlearn("fit", "-c", small, *words, "--model.head_init", "probe", "--model.freeze_backbone", "true")
     assert answer.code == 0, answer.err
-    probe = re.search(r"head solved on frozen features: val/loss ([\d.]+)  val/acc ([\d.]+)", answer.err)
+    probe = re.search(r"by lbfgs, penalty \S+: val/loss ([\d.]+)  val/acc ([\d.]+)", answer.err)
     assert probe
     assert float(probe[2]) > 0.8
     log = events(tmp_path, 1)

@@ -161,8 +161,12 @@ class TransferCLI(LightningCLI):
 
     def before_the_first_step(self) -> list[Callback]:
         """Choose what changes the network or its rates before training begins."""
-        probe: list[Callback] = [HeadProbeCallback()] if self.model.head_init == "probe" else []
-        return [*probe, *([LearningRateFinderCallback()] if self._get(self.config_init, "find_lr") else [])]
+        finds_rate = self._get(self.config_init, "find_lr")
+        if finds_rate and self.model.head_solver != "sgd":
+            raise TlearnError(f"model.head_solver {self.model.head_solver} takes no steps; drop --find_lr")
+        solves = self.model.head_init == "probe" or self.model.head_solver != "sgd"
+        probe: list[Callback] = [HeadProbeCallback()] if solves else []
+        return [*probe, *([LearningRateFinderCallback()] if finds_rate else [])]
 
     def _record(self) -> RunRecordCallback:
         return RunRecordCallback(self.plain, resumed=_goes_on(self.checkpoint))

@@ -6,7 +6,7 @@ Letters: N images, B images in a batch, H and W pixels, K classes.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import torch
@@ -117,9 +117,31 @@ class ImageDataModule(LightningDataModule, ABC):
             self._fingerprint = fingerprint(train.images, train.targets)
         return self._fingerprint
 
-    def serve_features(self, features: Mapping[str, Tensor]) -> None:
-        """Serve features, float32 (N, D) for each split, in place of the images they were computed from."""
-        self._features = {split: CachedFeatures(rows, self._sets[split]) for split, rows in features.items()}
+    @property
+    def seed(self) -> int:
+        """Return the seed of order and augmentation; after `setup`."""
+        return self._seed
+
+    def augmented(self, split: Literal["train", "val", "test"], indices: Tensor, view: int) -> Tensor:
+        """Return images, uint8 (B, 3, H, W), by their positions (B,), as an epoch of this number would show them."""
+        images = self._sets[split]
+        transform = BatchAugment(self.augment, self.num_classes, self._seed)
+        return transform(images.images[indices], images.targets[indices], indices, view)[0]
+
+    def serve_features(self, features: Mapping[str, Sequence[Tensor]]) -> None:
+        """Serve features in place of the images they were computed from.
+
+        Args:
+            features: For each split one tensor, float32 (N, D), or several views, of which each epoch draws one for
+                each image.
+        """
+        self._features = {
+            split: CachedFeatures(views, self._sets[split], self._seed) for split, views in features.items()
+        }
+
+    def features(self, split: Literal["train", "val"]) -> Sequence[Tensor]:
+        """Return what `serve_features` was given for a split."""
+        return self._features[split].views
 
     def serve_images(self) -> None:
         """Serve images again, from the next pass on."""

@@ -7,16 +7,18 @@ the dataset answers it with one gather. The key carries the epoch, for workers t
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from tlearn.data.keyed_random import key
+from tlearn.data.keyed_random import key, uniform
 from tlearn.errors import TlearnError
 from tlearn.types import Batch
+
+_VIEW = 100  # the stream that draws views: none of augmentation's
 
 BatchTransform = Callable[[Tensor, Tensor, Tensor, int], tuple[Tensor, Tensor]]
 
@@ -75,14 +77,15 @@ class InMemoryImages(Dataset[Batch]):
 class CachedFeatures(Dataset[Batch]):
     """Features in place of the images that they were computed from."""
 
-    def __init__(self, features: Tensor, images: InMemoryImages) -> None:
+    def __init__(self, views: Sequence[Tensor], images: InMemoryImages, seed: int) -> None:
         """Hold references; nothing is copied.
 
         Args:
-            features: float32 (N, D), a row for each of ``images``, in their order.
+            views: Each float32 (N, D), a row for each of ``images``, in their order.
             images: What they were computed from; gives targets and positions.
+            seed: Decides which view of an image an epoch shows.
         """
-        self.features, self.targets, self.indices = features, images.targets, images.indices
+        self.views, self.targets, self.indices, self.seed = views, images.targets, images.indices, seed
 
     def __len__(self) -> int:
         """Count images."""
@@ -90,8 +93,14 @@ class CachedFeatures(Dataset[Batch]):
 
     def __getitem__(self, batch_key: BatchKey) -> Batch:
         """Gather a batch."""
-        rows = self.indices[batch_key.positions]
-        return Batch(self.features.index_select(0, batch_key.positions), self.targets[rows], rows)
+        epoch, positions = batch_key
+        rows = self.indices[positions]
+        features = self.views[0].index_select(0, positions)
+        if len(self.views) > 1:
+            chosen = (uniform(self.seed, epoch, rows, _VIEW) * len(self.views)).long()
+            for number, view in enumerate(self.views[1:], start=1):
+                features[chosen == number] = view.index_select(0, positions[chosen == number])
+        return Batch(features, self.targets[rows], rows)
 
 
 class PhasedLoader:

@@ -71,6 +71,11 @@ class TransferModule(LightningModule):
         class_weights: One weight per class, or ``balanced``, in the training loss alone: for classes of uneven size.
         feature_cache: ``auto`` computes the features of a frozen backbone once, keeps them under ``.cache/tlearn`` and
             trains the head on them; ``refresh`` computes them anew, ``off`` never caches.
+        cache_views: How many forms of each training image the cache keeps where images are augmented, the first as it
+            is; each epoch shows one of them. 1 keeps none, and augmented images run through the network every time.
+        head_solver: ``sgd`` trains the head by the optimizer. ``lbfgs`` (logistic regression) and ``ridge`` (least
+            squares) solve a linear head on a frozen backbone in seconds, with the penalty that validation likes best;
+            one epoch follows, without steps, that shows what it reaches.
         optimizer: Gets the parameter groups that the rules make; the default is the tutorial's.
         lr_scheduler: Steps once an epoch; none by default, as in the tutorial.
 
@@ -107,6 +112,8 @@ class TransferModule(LightningModule):
         label_smoothing: ClosedUnitInterval = 0.0,
         class_weights: Literal["balanced"] | list[PositiveFloat] | None = None,
         feature_cache: Literal["auto", "off", "refresh"] = "auto",
+        cache_views: PositiveInt = 1,
+        head_solver: Literal["sgd", "lbfgs", "ridge"] = "sgd",
         optimizer: OptimizerCallable = lambda p: torch.optim.SGD(p, lr=1e-3, momentum=0.9),
         lr_scheduler: LRSchedulerCallable | None = None,
     ) -> None:
@@ -134,10 +141,11 @@ class TransferModule(LightningModule):
         self.unfreeze_warmup_steps = unfreeze_warmup_steps
         self.head_init, self.l2_sp, self.wise_ft = head_init, l2_sp, wise_ft
         self.label_smoothing, self.class_weights = label_smoothing, class_weights
-        self.feature_cache = feature_cache
+        self.feature_cache, self.cache_views, self.head_solver = feature_cache, int(cache_views), head_solver
         self.take_images()
         self.start: dict[str, Tensor] = {}
         self._refuse_contradictions()
+        self._check_head_solver(lr_scheduler)
         # In place from the start: weight averaging copies the module before the classes are counted.
         listed = torch.tensor(class_weights) if isinstance(class_weights, list) else torch.ones(num_classes)
         self.class_weights_tensor: Tensor | None
@@ -211,6 +219,8 @@ class TransferModule(LightningModule):
         """
         self._seed = torch.initial_seed() % 2**61
         self._say_what_never_opens()
+        if self.head_solver != "sgd":
+            self.trainer.fit_loop.max_epochs = 1
         if self.l2_sp and self._starts_at_random and not self.trainer.ckpt_path:
             raise TlearnError("model.l2_sp pulls towards pretrained weights, but model.weights is null; name some")
         if self.class_weights_tensor is not None and self.class_weights == "balanced":
@@ -252,6 +262,9 @@ class TransferModule(LightningModule):
 
     def optimizer_step(self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Any = None) -> None:
         """Step, with the lower rates of stages that are warming up; the scheduler never sees those."""
+        if self.head_solver != "sgd":
+            optimizer_closure()  # loss and metrics of the solved head
+            return
         groups = optimizer.param_groups
         rates = [group["lr"] for group in groups]
         for group in groups:
@@ -398,10 +411,11 @@ class TransferModule(LightningModule):
     def _require_callbacks(self) -> None:
         """The command line adds these; from Python they are easily forgotten, and the option would do nothing."""
         present = {type(callback).__name__ for callback in self.trainer.callbacks}  # type: ignore[attr-defined]
-        needed = {"HeadProbeCallback": self.head_init == "probe", "WiseFTCallback": self.wise_ft}
-        for name, wanted in needed.items():
+        needed = [("HeadProbeCallback", "head_init: probe", self.head_init == "probe")]
+        needed += [("HeadProbeCallback", f"head_solver: {self.head_solver}", self.head_solver != "sgd")]
+        needed += [("WiseFTCallback", "wise_ft", self.wise_ft)]
+        for name, option, wanted in needed:
             if wanted and name not in present:
-                option = "wise_ft" if name == "WiseFTCallback" else "head_init: probe"
                 raise TlearnError(f"model.{option} acts through tlearn.strategies.{name}; give the Trainer one")
 
     def _refuse_lost_average(self, checkpoint: dict[str, Any]) -> None:
@@ -428,6 +442,23 @@ class TransferModule(LightningModule):
             raise TlearnError("model.wise_ft mixes in the probe's head; set model.head_init to probe")
         if self.head_init == "probe" and sum(isinstance(part, nn.Linear) for part in self.head.modules()) != 1:
             raise TlearnError("model.head_init: probe solves a linear head; drop model.head_hidden")
+
+    def _check_head_solver(self, lr_scheduler: LRSchedulerCallable | None) -> None:
+        if self.head_solver == "sgd":
+            return
+        trains = [rule.option for name, rule in self.rules.items() if rule.lr_scale and name.startswith("backbone.")]
+        reasons = {
+            f"the backbone trains ({trains[0] if trains else ''}); freeze it (model.freeze_backbone: true), or let "
+            "model.head_init: probe solve the head before it does": bool(trains),
+            "model.head_hidden and model.head_dropout make more of the head; drop them": len(list(self.head.modules()))
+            != 1,
+            "model.head_init: probe does so too; drop one of them": self.head_init != "random",
+            "nothing steps and model.lr_scheduler would do nothing; drop it": lr_scheduler is not None,
+            "values are solved by ridge": self.head_solver == "lbfgs" and self.task == "regression",
+        }
+        for reason, holds in reasons.items():
+            if holds:
+                raise TlearnError(f"model.head_solver {self.head_solver} solves a linear head, but {reason}")
 
     def _evaluate(self, metrics: EpochMetrics, batch: Batch) -> None:
         output = self(batch.images)

@@ -1,7 +1,8 @@
 """What to do with a pretrained network beyond plain training: solve the head, average, find rates, plan."""
 
 from tlearn.strategies.feature_cache import FeatureCacheCallback
-from tlearn.strategies.head_probe import HeadProbeCallback, solve_head
+from tlearn.strategies.head_probe import HeadProbeCallback
+from tlearn.strategies.head_solver import SolvedHead, solve_head
 from tlearn.strategies.lr_finder import LearningRateFinderCallback
 from tlearn.strategies.plan import GroupPlan, Plan, PlanCallback
 from tlearn.strategies.wise_ft import WiseFTCallback, interpolate
@@ -13,6 +14,7 @@ __all__ = [
     "LearningRateFinderCallback",
     "Plan",
     "PlanCallback",
+    "SolvedHead",
     "WiseFTCallback",
     "interpolate",
     "solve_head",

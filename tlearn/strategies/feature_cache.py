@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
@@ -19,7 +20,7 @@ from tlearn.strategies.features import iterate_over_split
 log = logging.getLogger(__name__)
 
 _FORMAT = 1
-_AUGMENTED = "data.augment changes the images in every epoch"
+_AUGMENTED = "data.augment changes the images in every epoch (model.cache_views: 8 would keep eight forms of each)"
 
 
 def frozen_epochs(module: TransferModule) -> float:
@@ -49,29 +50,45 @@ def describe(trainer: Trainer, module: TransferModule) -> dict[str, Any]:
     }
 
 
-def cached_features(trainer: Trainer, module: TransferModule, split: str, origin: dict[str, Any]) -> Tensor:
-    """Return the features of a split, float32 (N, D), from the cache or into it, and say what happened.
+def features_of(trainer: Trainer, module: TransferModule, split: str) -> list[Tensor]:
+    """Return the features of a split, float32 (N, D), one tensor for each view: the plain one, and the augmented.
+
+    They come from the cache, or go into it, unless it is off or the run sees only a part of the images.
 
     Args:
         trainer: Gives data and precision.
-        module: Gives the network.
+        module: Gives the network, frozen so far.
         split: ``train`` or ``val``.
-        origin: As `describe` returns it.
 
     Raises:
         TlearnError: The cache cannot be written.
     """
+    if module.takes_features:
+        return list(trainer.datamodule.features(split))  # type: ignore[attr-defined]  # an ImageDataModule, set by fit
+    views = range(module.cache_views if split == "train" else 1)
+    if obstacle_to_storing(trainer, module):
+        return [torch.cat(list(iterate_over_split(trainer, module, split, module.features, view))) for view in views]
+    origin = describe(trainer, module)
+    return [_cached(trainer, module, split, view, origin) for view in views]
+
+
+def _cached(trainer: Trainer, module: TransferModule, split: str, view: int, origin: dict[str, Any]) -> Tensor:
     start = time.perf_counter()
-    images = trainer.datamodule.dataset(split)  # type: ignore[attr-defined]
-    about, renew = origin | {"split": split, "rows": fingerprint(images.indices)}, module.feature_cache == "refresh"
+    data: Any = trainer.datamodule  # type: ignore[attr-defined]
+    images = data.dataset(split)
+    about = origin | {"split": split, "rows": fingerprint(images.indices)}
+    if view:
+        about |= {"view": view, "seed": data.seed, "augment": asdict(data.augment)}
+    renew = module.feature_cache == "refresh"
     found = None if renew else load(about)
     how = "from the cache"
     if found is None:
-        chunks = (rows.numpy() for rows in iterate_over_split(trainer, module, split, module.features))
+        chunks = (rows.numpy() for rows in iterate_over_split(trainer, module, split, module.features, view))
         found, how = fill(about, (len(images), module.backbone.num_features), chunks, renew), "computed once"
     log.info(
         "features of %s: %d images x %d, %.1f MB in %s, %s in %.1f s",
-        *(split, *found.shape, found.nbytes / 1e6, FOLDER, how, time.perf_counter() - start),
+        *(f"{split}, view {view}" if view else split, *found.shape, found.nbytes / 1e6),
+        *(FOLDER, how, time.perf_counter() - start),
     )
     return torch.from_numpy(found)
 
@@ -90,15 +107,16 @@ class FeatureCacheCallback(Callback):
         """Compute or load the features, unless something speaks against it.
 
         Raises:
-            TlearnError: ``feature_cache: refresh`` where there is nothing to cache.
+            TlearnError: ``feature_cache: refresh`` where there is nothing to cache, or ``cache_views`` in vain.
         """
         assert isinstance(pl_module, TransferModule)
         reason = obstacle(trainer, pl_module, self._first_epoch)
         if reason and pl_module.feature_cache == "refresh":
             raise TlearnError(f"model.feature_cache refresh: nothing to cache, {reason}; set it to auto")
+        if pl_module.cache_views > 1:
+            _check_views(trainer, pl_module, self._first_epoch)
         if reason is None:
-            origin = describe(trainer, pl_module)
-            splits = {split: cached_features(trainer, pl_module, split, origin) for split in ("train", "val")}
+            splits = {split: features_of(trainer, pl_module, split) for split in ("train", "val")}
             trainer.datamodule.serve_features(splits)  # type: ignore[attr-defined]
             pl_module.take_features()
         elif reason == _AUGMENTED:
@@ -128,18 +146,51 @@ def _take_images(trainer: Trainer, module: LightningModule) -> None:
 
 def obstacle(trainer: Trainer, module: TransferModule, first_epoch: int = 0) -> str | None:
     """Say why a run that begins with this epoch trains on images from its start; ``None`` where it need not."""
+    if reason := obstacle_to_storing(trainer, module):
+        return reason
+    if frozen_epochs(module) <= first_epoch:
+        return f"the backbone trains in epoch {first_epoch + 1}"
+    if trainer.datamodule.is_augmented and module.cache_views == 1:  # type: ignore[attr-defined]
+        return _AUGMENTED
+    return None
+
+
+def obstacle_to_storing(trainer: Trainer, module: TransferModule) -> str | None:
+    """Say why features are not kept at all; ``None`` where they are."""
     data: Any = trainer.datamodule  # type: ignore[attr-defined]
     if module.feature_cache == "off":
         return "it is off"
-    if frozen_epochs(module) <= first_epoch:
-        return f"the backbone trains in epoch {first_epoch + 1}"
     if not hasattr(data, "serve_features"):
         return "the data are not tlearn's"
-    if data.is_augmented:
-        return _AUGMENTED
     if trainer.fast_dev_run or _seen_images(trainer, data) < len(data.dataset("train")):  # type: ignore[attr-defined]
         return "the run sees only a part of the images"
     return None
+
+
+def _check_views(trainer: Trainer, module: TransferModule, first_epoch: int) -> None:
+    """Say what the views save and cost.
+
+    Raises:
+        TlearnError: Nothing would be cached, the views would be alike, or their targets cannot be kept.
+    """
+    data: Any = trainer.datamodule  # type: ignore[attr-defined]
+    views = module.cache_views
+    reason = obstacle(trainer, module, first_epoch)
+    if reason is None and not data.is_augmented:
+        reason = "data.augment is off and all views would be alike"
+    if reason is None and (data.augment.mixup_alpha or data.augment.cutmix_alpha):
+        reason = "mixup and cutmix blend targets too, in pairs that the cache does not know"
+    if reason:
+        raise TlearnError(f"model.cache_views {views} keeps augmented views for a frozen backbone, but {reason}")
+    images, width = len(data.dataset("train")), module.backbone.num_features
+    most = trainer.max_epochs or -1
+    epochs = min(frozen_epochs(module), most if most > 0 else float("inf"))
+    log.info(
+        "%d views of each training image: %d passes over the network in place of %s, %.1f MB; an epoch shows each "
+        "image in one of %d forms, the first as it is, and no longer in a new one",
+        *(views, views, "one in every epoch" if epochs == float("inf") else int(epochs)),
+        *(views * images * width * 4 / 1e6, views),
+    )
 
 
 def _seen_images(trainer: Trainer, data: Any) -> float:

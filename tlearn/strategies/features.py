@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from lightning.pytorch import Trainer
@@ -53,12 +54,17 @@ def run_over_split(
 
 
 def iterate_over_split(
-    trainer: Trainer, module: TransferModule, split: str, compute: Callable[[Tensor], Tensor]
+    trainer: Trainer, module: TransferModule, split: str, compute: Callable[[Tensor], Tensor], view: int = 0
 ) -> Iterator[Tensor]:
-    """Yield what `run_over_split` returns part by part: rows as float32 (n, ...), N in all, on the CPU."""
-    images = trainer.datamodule.dataset(split)  # type: ignore[attr-defined]  # an ImageDataModule, set by fit
+    """Yield what `run_over_split` returns part by part: rows as float32 (n, ...), N in all, on the CPU.
+
+    View 0 shows the images as they are, any other in one augmented form.
+    """
+    data: Any = trainer.datamodule  # type: ignore[attr-defined]  # an ImageDataModule, set by fit
+    images = data.dataset(split)
     size_px = module.preprocess.image_size or int(images.images.shape[-1])
     batch_size = max(8, min(256, _PIXELS // size_px**2))
     with evaluating(module), trainer.precision_plugin.forward_context():
         for indices in images.indices.split(batch_size):
-            yield compute(images.images[indices].to(module.device)).float().cpu()
+            pixels = data.augmented(split, indices, view) if view else images.images[indices]
+            yield compute(pixels.to(module.device)).float().cpu()

@@ -16,7 +16,7 @@ from torch import nn
 
 from tlearn.errors import TlearnError
 from tlearn.models import TransferModule, group_by_rule, scale_rates
-from tlearn.strategies.feature_cache import frozen_epochs, obstacle
+from tlearn.strategies.feature_cache import frozen_epochs, obstacle, obstacle_to_storing
 from tlearn.strategies.features import evaluating
 from tlearn.strategies.training_steps import training_batches, training_step
 
@@ -54,8 +54,9 @@ class Plan:
         frozen: Parameters that never do.
         epochs: Their number.
         epoch_time_s: Expected duration of every epoch with its validation.
-        probe_time_s: Of the pass over the training images that ``head_init: probe`` needs; solving is not in it.
-        features_time_s: Of the pass over training and validation images that fills the feature cache; 0 without it.
+        probe_time_s: Of the pass over all images that a solved head needs, where its features are not kept; solving is
+            not in it.
+        features_time_s: Of the passes over training and validation images that fill the feature cache; 0 without it.
         run_time_s: The sum of all three; start-up and checkpoints are not in it.
         peak_memory_bytes: Of this process after a few real steps; of the GPU where one is used.
         adaptive: The scheduler follows a metric: its later rates cannot be told in advance.
@@ -95,9 +96,11 @@ def make_plan(trainer: Trainer, module: TransferModule) -> Plan:
     forward_s = _forward_time(trainer, module)
     training_pass_s = forward_s * trainer.num_training_batches
     validation_s = forward_s * sum(int(count) for count in trainer.num_val_batches)
-    probe_time_s = training_pass_s if module.head_init == "probe" else 0.0
     cached = 0 if obstacle(trainer, module) else int(min(epochs, frozen_epochs(module)))
-    features_time_s = training_pass_s + validation_s if cached else 0.0
+    passes_s = training_pass_s * module.cache_views + validation_s
+    solves, keeps = module.head_init == "probe" or module.head_solver != "sgd", not obstacle_to_storing(trainer, module)
+    features_time_s = passes_s if cached or (solves and keeps) else 0.0
+    probe_time_s = passes_s if solves and not keeps else 0.0
     times = _epoch_times(trainer, module, epochs, validation_s, cached)
     return Plan(
         groups=groups,
