@@ -105,6 +105,11 @@ class ImageDataModule(LightningDataModule, ABC):
         return self._sets[split]
 
     @property
+    def image_size_px(self) -> int:
+        """Return the side of the images; after `setup`."""
+        return int(next(iter(self._sets.values())).images.shape[-1])
+
+    @property
     def is_augmented(self) -> bool:
         """Tell whether training images change from epoch to epoch."""
         return self.augment != NO_AUGMENT

@@ -19,6 +19,7 @@ from tlearn.errors import TlearnError
 from tlearn.models.backbone import TIMM, Backbone, TorchvisionBackbone
 from tlearn.models.freezing import assign_rules, group_by_rule, hold_frozen_in_eval, rules_from_options
 from tlearn.models.heads import build_head
+from tlearn.models.live_taps import LiveTapsConv2d, leave_out_padding, put_back
 from tlearn.models.losses import balanced_class_weights, compute_loss, pull_towards
 from tlearn.models.metrics import EpochMetrics
 from tlearn.models.plateau import pending_metric, step_pending
@@ -211,6 +212,26 @@ class TransferModule(LightningModule):
             return {"indices": batch.indices, "values": output}
         return {"indices": batch.indices, "probabilities": output.softmax(dim=1)}
 
+    def setup(self, stage: str) -> None:
+        """Leave out the weights that meet nothing but padding in pictures of the data's size."""
+        side = self._side_of_data()
+        if side is not None and not self._is_averaged():  # the average was copied before this, from the whole kernels
+            pixels = torch.zeros(1, 3, side, side, dtype=torch.uint8, device=self.device)
+            modes = [part for part in self.modules() if part.training]
+            self.eval()  # so that no BatchNorm statistic moves
+            leave_out_padding(self.backbone, self.preprocess(pixels))
+            for part in modes:
+                part.training = True
+
+    def teardown(self, stage: str) -> None:
+        """Make the network a plain one again."""
+        put_back(self.backbone)
+
+    def left_out(self, name: str) -> int:
+        """Count the weights of a parameter's tensor that meet nothing but padding, and are no parameter."""
+        owner = self.get_submodule(name.rpartition(".")[0])
+        return owner.left_out if isinstance(owner, LiveTapsConv2d) and name.endswith(".weight") else 0
+
     def on_fit_start(self) -> None:
         """Remember the run's seed, and weigh the classes.
 
@@ -276,7 +297,8 @@ class TransferModule(LightningModule):
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Pull towards the starting weights, before any clipping."""
         if self.l2_sp:
-            pull_towards(dict(self.backbone.named_parameters("backbone")), self.start, self.l2_sp)
+            parameters = dict(self.backbone.named_parameters("backbone"))
+            pull_towards(parameters, {name: self._live(name, self.start[name]) for name in parameters}, self.l2_sp)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -300,7 +322,7 @@ class TransferModule(LightningModule):
         if self.global_step == 0:
             self._require_callbacks()
         if self.global_step == 0 and self.native_size and self.trainer.is_global_zero:
-            side = self.preprocess.image_size or self._source_size(batch)
+            side = self._side_of_data() or int(batch.images.shape[-1])
             if side < self.native_size / 2:
                 log.warning(
                     "%d px pictures into a network pretrained at %d px cost much accuracy; try --model.image_size 128",
@@ -366,10 +388,18 @@ class TransferModule(LightningModule):
                 f"{len(self.class_names)} ({', '.join(self.class_names)}); to start from it: --model.weights PATH"
             )
 
-    def _source_size(self, batch: Batch) -> int:
-        """Return the side in pixels of the images, also where the batch holds their features."""
-        images = self.trainer.datamodule.dataset("train").images if self.takes_features else batch.images  # type: ignore[attr-defined]
-        return int(images.shape[-1])
+    def _is_averaged(self) -> bool:
+        return any(isinstance(callback, WeightAveraging) for callback in self.trainer.callbacks)  # type: ignore[attr-defined]
+
+    def _side_of_data(self) -> int | None:
+        data: Any = getattr(self._trainer, "datamodule", None)
+        if not hasattr(data, "image_size_px"):
+            return None
+        return self.preprocess.image_size or int(data.image_size_px)
+
+    def _live(self, name: str, value: Tensor) -> Tensor:
+        owner = self.get_submodule(name.rpartition(".")[0])
+        return value[owner.live] if isinstance(owner, LiveTapsConv2d) and name.endswith(".weight") else value
 
     def _load(self, weights: str, name: str) -> None:
         loaded = load_weights(weights, name, self.backbone, self.head, self.preprocess, self.class_names)
@@ -422,7 +452,7 @@ class TransferModule(LightningModule):
         trainer = self._trainer
         if trainer is None or trainer.state.fn != "fit" or "current_model_state" not in checkpoint:
             return
-        if not any(isinstance(callback, WeightAveraging) for callback in trainer.callbacks):  # type: ignore[attr-defined]
+        if not self._is_averaged():
             raise TlearnError(
                 "the checkpoint holds averaged weights; a resume needs the callback that averages: "
                 "--trainer.callbacks+=EMAWeightAveraging, as before"

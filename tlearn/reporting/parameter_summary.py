@@ -20,6 +20,8 @@ class StageSummary:
         stage: A stage of the backbone, or ``head``.
         trainable: Number of trainable parameters.
         frozen: Number of frozen parameters.
+        left_out: Number of weights beside these that meet nothing but padding in pictures of this size, where the stage
+            trains: they get no gradient, and weight decay, gradients and momentum leave them out.
         lr_scale: The factors on the learning rate of what trains in it, and from when on, as text.
         batch_norm: Whether its BatchNorm layers follow the batches, or stand still.
     """
@@ -27,6 +29,7 @@ class StageSummary:
     stage: str
     trainable: int
     frozen: int
+    left_out: int
     lr_scale: str
     batch_norm: str
 
@@ -38,15 +41,16 @@ def summarise(module: TransferModule) -> list[StageSummary]:
 
 def _stage(module: TransferModule, stage: str) -> StageSummary:
     names = [name for name, of in module.stages.items() if of == stage]
-    counts = {name: module.get_parameter(name).numel() for name in names}
     free = [name for name in names if module.get_parameter(name).requires_grad]
+    trainable = sum(module.get_parameter(name).numel() for name in free)
+    frozen = sum(module.get_parameter(name).numel() + module.left_out(name) for name in names if name not in free)
     scales = dict.fromkeys(_rate(module.rules[name]) for name in names if module.rules[name].lr_scale is not None)
     owners = {module.get_submodule(name.rpartition(".")[0]) for name in names}
     norms = [owner for owner in owners if isinstance(owner, nn.modules.batchnorm._BatchNorm)]
     following = sum(norm.training for norm in norms)
     state = "" if not norms else "follows" if following == len(norms) else "fixed" if not following else "mixed"
-    trainable = sum(counts[name] for name in free)
-    return StageSummary(stage, trainable, sum(counts.values()) - trainable, ", ".join(scales), state)
+    left_out = sum(module.left_out(name) for name in free)
+    return StageSummary(stage, trainable, frozen, left_out, ", ".join(scales), state)
 
 
 def _rate(rule: Rule) -> str:
@@ -62,7 +66,14 @@ class ParameterSummaryCallback(Callback):
             stages = summarise(pl_module)
             Console().print(_table(stages))
             trainable, frozen = sum(s.trainable for s in stages), sum(s.frozen for s in stages)
-            print(f"{trainable:,} trainable + {frozen:,} frozen = {trainable + frozen:,} parameters", flush=True)
+            left_out = sum(s.left_out for s in stages)
+            print(totals(trainable, frozen, left_out), flush=True)
+
+
+def totals(trainable: int, frozen: int, left_out: int) -> str:
+    """Say in one line how many parameters there are of each kind."""
+    rest = f" + {left_out:,} that meet only padding at this size and get no gradient" if left_out else ""
+    return f"{trainable:,} trainable + {frozen:,} frozen{rest} = {trainable + frozen + left_out:,} parameters"
 
 
 def _table(stages: list[StageSummary]) -> Table:

@@ -6,6 +6,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from tlearn.reporting.parameter_summary import totals
 from tlearn.strategies import Plan
 
 
@@ -24,7 +25,7 @@ def print_plan(plan: Plan) -> None:
         stages = group.stages[0] if len(group.stages) == 1 else f"{group.stages[0]} to {group.stages[-1]}"
         table.add_row(group.name, stages, group.batch_norm or "-", f"{group.parameters:,}", *rates)
     Console().print(table)
-    print(f"{plan.trainable:,} trainable + {plan.frozen:,} frozen = {plan.trainable + plan.frozen:,} parameters")
+    print(totals(plan.trainable, plan.frozen, plan.left_out))
     if plan.adaptive:
         print("the scheduler follows a metric: its later rates cannot be told in advance")
     if plan.probe_time_s:

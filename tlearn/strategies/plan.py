@@ -52,6 +52,7 @@ class Plan:
         groups: In the model's order, frozen ones last.
         trainable: Parameters that train, now or later.
         frozen: Parameters that never do.
+        left_out: Weights beside these that meet nothing but padding in pictures of this size, and get no gradient.
         epochs: Their number.
         epoch_time_s: Expected duration of every epoch with its validation.
         probe_time_s: Of the pass over all images that a solved head needs, where its features are not kept; solving is
@@ -65,6 +66,7 @@ class Plan:
     groups: list[GroupPlan]
     trainable: int
     frozen: int
+    left_out: int
     epochs: int
     epoch_time_s: list[float]
     probe_time_s: float
@@ -106,6 +108,7 @@ def make_plan(trainer: Trainer, module: TransferModule) -> Plan:
         groups=groups,
         trainable=sum(group.parameters for group in groups if group.from_epoch is not None),
         frozen=sum(group.parameters for group in groups if group.from_epoch is None),
+        left_out=sum(module.left_out(name) for name in module.rules if name not in never),
         epochs=epochs,
         epoch_time_s=times,
         probe_time_s=probe_time_s,
@@ -125,7 +128,10 @@ def _group(
     return GroupPlan(
         name=name,
         stages=list(dict.fromkeys(module.stages[member] for member in members)),
-        parameters=sum(module.get_parameter(member).numel() for member in members),
+        parameters=sum(
+            module.get_parameter(member).numel() + (module.left_out(member) if from_epoch is None else 0)
+            for member in members
+        ),
         from_epoch=from_epoch,
         learning_rates=[0.0 if epoch < start else rate for epoch, rate in enumerate(rates)],
         batch_norm="" if not norms else "fixed" if from_epoch is None else "follows",
