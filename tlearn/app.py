@@ -26,6 +26,7 @@ from tlearn.quiet import quieten
 from tlearn.reporting import (
     AtomicCheckpointIO,
     BestCheckpoint,
+    BusyCoresCallback,
     EpochLinesCallback,
     FreezeAuditCallback,
     LastCheckpoint,
@@ -47,6 +48,7 @@ from tlearn.resume import (
 )
 from tlearn.runs import DEFAULT_ROOT, version_of
 from tlearn.strategies import FeatureCacheCallback, HeadProbeCallback, LearningRateFinderCallback, WiseFTCallback
+from tlearn.threads import limit_threads
 from tlearn.types import Task
 
 log = logging.getLogger(__name__)
@@ -149,7 +151,7 @@ class TransferCLI(LightningCLI):
         return [
             *(bar or [EpochLinesCallback()]),
             *[MonitorCheckCallback(), FreezeAuditCallback(), ParameterSummaryCallback()],
-            *[ThroughputCallback(), StepLossCallback()],
+            *[ThroughputCallback(), StepLossCallback(), BusyCoresCallback()],
             *([LearningRateMonitor()] if config["logger"] else []),
             FeatureCacheCallback(),
             *self.before_the_first_step(),
@@ -191,6 +193,7 @@ def run(arguments: Arguments, kind: type[TransferCLI] = TransferCLI) -> Transfer
         TlearnError: Any fault that the user can mend.
     """
     quieten()
+    limit_threads()
     with translated_faults(arguments):
         asks = any(word in ("-h", "--help") or word.startswith("--print_config") for word in arguments.options)
         with tempfile.TemporaryDirectory(prefix="tlearn-") as scratch:

@@ -72,7 +72,7 @@ class BatchAugment:
         Args:
             images: uint8 (B, 3, H, W).
             targets: int64 (B,) class numbers, or float32 (B, 1) values, which cannot be mixed.
-            indices: int64 (B,), positions in the source.
+            indices: int64 (B,), positions in the source, on the CPU: reading a number off a GPU would wait for it.
             epoch: Counted from 0.
 
         Returns:
@@ -92,6 +92,7 @@ class BatchAugment:
             (uniform(self.seed, epoch, indices, stream) * (2 * padding + 1)).long() for stream in (_CROP_Y, _CROP_X)
         )
         flip = (uniform(self.seed, epoch, indices, _FLIP) < 0.5) & self.augment.flip
+        flip, top, left = (draw.to(images.device, non_blocking=True) for draw in (flip, top, left))
         return flip_and_crop(images, flip, top, left, padding)
 
     def _randaugmented(self, images: Tensor, indices: Tensor, epoch: int) -> Tensor:

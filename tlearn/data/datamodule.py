@@ -156,7 +156,7 @@ class ImageDataModule(LightningDataModule, ABC):
         """Serve the training images, shuffled and augmented."""
         train = self._sets["train"]
         transform = BatchAugment(self.augment, self.num_classes, self._seed)
-        images = InMemoryImages(train.images, train.targets, train.indices, transform)
+        images = train.on(self._device_for(train), transform)
         return self._phased("train", self._loader(images, self._train_sampler()))
 
     def val_dataloader(self) -> DataLoader[Batch] | PhasedLoader:
@@ -203,7 +203,7 @@ class ImageDataModule(LightningDataModule, ABC):
         return PhasedLoader(lambda: self._features.get(split), images) if self._features else images
 
     def _plain_loader(self, split: Literal["val", "test"]) -> DataLoader[Batch]:
-        images = self._sets[split]
+        images = self._sets[split].on(self._device_for(self._sets[split]))
         return self._loader(images, EpochBatchSampler(len(images), self.batch_size, False, False, seed=0))
 
     def _loader(self, images: InMemoryImages, sampler: EpochBatchSampler) -> DataLoader[Batch]:
@@ -213,8 +213,16 @@ class ImageDataModule(LightningDataModule, ABC):
             sampler=sampler,
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
-            pin_memory=torch.cuda.is_available(),
+            pin_memory=torch.cuda.is_available() and images.images.device.type == "cpu",
         )
+
+    def _device_for(self, images: InMemoryImages) -> torch.device:
+        """Choose where the images lie: on the trainer's GPU if they take no more than a quarter of its free memory."""
+        device: torch.device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
+        if device.type != "cuda" or self.num_workers:
+            return torch.device("cpu")
+        free, _ = torch.cuda.mem_get_info(device)
+        return device if images.images.nbytes <= free / 4 else torch.device("cpu")
 
     def _refuse_classes_in_regression(self) -> None:
         if self.task == "classification":

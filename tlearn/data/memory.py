@@ -55,8 +55,12 @@ class InMemoryImages(Dataset[Batch]):
         """Count images, not batches."""
         return len(self.indices)
 
+    def on(self, device: torch.device, transform: BatchTransform | None = None) -> InMemoryImages:
+        """Return the same images on a device, where batches are then gathered and transformed."""
+        return InMemoryImages(self.images.to(device), self.targets.to(device), self.indices, transform)
+
     def __getitem__(self, batch_key: BatchKey) -> Batch:
-        """Gather a batch and transform it.
+        """Gather a batch, where the images lie, and transform it.
 
         Raises:
             TlearnError: The key is a plain number, which comes from another sampler than ours.
@@ -67,8 +71,9 @@ class InMemoryImages(Dataset[Batch]):
                 "use trainer.limit_train_batches or data.init_args.train_per_class"
             )
         rows = self.indices[batch_key.positions]
-        images = self.images.index_select(0, rows)  # four times as fast as images[rows]
-        targets = self.targets[rows]
+        there = rows.to(self.images.device, non_blocking=True)
+        images = self.images.index_select(0, there)  # four times as fast as images[rows]
+        targets = self.targets.index_select(0, there)
         if self.transform is not None:
             images, targets = self.transform(images, targets, rows, batch_key.epoch)
         return Batch(images, targets, rows)
@@ -95,12 +100,17 @@ class CachedFeatures(Dataset[Batch]):
         """Gather a batch."""
         epoch, positions = batch_key
         rows = self.indices[positions]
-        features = self.views[0].index_select(0, positions)
-        if len(self.views) > 1:
+        if len(self.views) == 1:
+            features = _gather(self.views[0], positions)
+        else:
             chosen = (uniform(self.seed, epoch, rows, _VIEW) * len(self.views)).long()
-            for number, view in enumerate(self.views[1:], start=1):
-                features[chosen == number] = view.index_select(0, positions[chosen == number])
-        return Batch(features, self.targets[rows], rows)
+            forms = torch.stack([_gather(view, positions) for view in self.views])
+            features = forms[chosen.to(forms.device, non_blocking=True), torch.arange(len(rows), device=forms.device)]
+        return Batch(features, _gather(self.targets, rows), rows)
+
+
+def _gather(rows: Tensor, positions: Tensor) -> Tensor:
+    return rows.index_select(0, positions.to(rows.device, non_blocking=True))
 
 
 class PhasedLoader:

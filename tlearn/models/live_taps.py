@@ -113,14 +113,14 @@ def leave_out_padding(network: nn.Module, images: Tensor) -> None:
         along = zip(map_px, conv.kernel_size, conv.stride, _padding_of(conv), conv.dilation, strict=True)
         rows, columns = (live_range(*axis) for axis in along)
         if (rows[1] - rows[0], columns[1] - columns[0]) != conv.kernel_size:
-            _replace(network, name, LiveTapsConv2d(conv, map_px, rows, columns))
+            replace_part(network, name, LiveTapsConv2d(conv, map_px, rows, columns))
 
 
 def put_back(network: nn.Module) -> None:
     """Undo `leave_out_padding`: the network has plain convolutions again, with what was learned."""
     for name, part in list(network.named_modules()):
         if isinstance(part, LiveTapsConv2d):
-            _replace(network, name, part.plain())
+            replace_part(network, name, part.plain())
 
 
 def _map_sizes(network: nn.Module, images: Tensor) -> dict[str, tuple[int, int]]:
@@ -138,7 +138,8 @@ def _map_sizes(network: nn.Module, images: Tensor) -> dict[str, tuple[int, int]]
     return {name: next(iter(noted)) for name, noted in sizes.items() if len(noted) == 1}
 
 
-def _replace(network: nn.Module, name: str, part: nn.Module) -> None:
+def replace_part(network: nn.Module, name: str, part: nn.Module) -> None:
+    """Put a part in the place of the one of that name."""
     parent, _, child = name.rpartition(".")
     setattr(network.get_submodule(parent), child, part)
 

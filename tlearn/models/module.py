@@ -17,6 +17,7 @@ from torch.optim.lr_scheduler import CyclicLR, OneCycleLR
 
 from tlearn.errors import TlearnError
 from tlearn.models.backbone import TIMM, Backbone, TorchvisionBackbone
+from tlearn.models.folding import folded
 from tlearn.models.freezing import assign_rules, group_by_rule, hold_frozen_in_eval, rules_from_options
 from tlearn.models.heads import build_head
 from tlearn.models.live_taps import LiveTapsConv2d, leave_out_padding, put_back
@@ -145,6 +146,10 @@ class TransferModule(LightningModule):
         self.feature_cache, self.cache_views, self.head_solver = feature_cache, int(cache_views), head_solver
         self.take_images()
         self.start: dict[str, Tensor] = {}
+        self._never_trains = not any(rule.lr_scale for name, rule in self.rules.items() if name.startswith("backbone."))
+        self._is_in_run = False
+        self._twins: dict[torch.dtype | None, Backbone] = {}
+        self.register_load_state_dict_post_hook(lambda module, _: module._twins.clear())  # type: ignore[no-untyped-call]
         self._refuse_contradictions()
         self._check_head_solver(lr_scheduler)
         # In place from the start: weight averaging copies the module before the classes are counted.
@@ -177,7 +182,9 @@ class TransferModule(LightningModule):
 
     def features(self, images: Tensor) -> Tensor:
         """Turn uint8 images (B, 3, H, W) into what the head sees, (B, D)."""
-        features: Tensor = self.backbone(self.preprocess(images))
+        pixels = self.preprocess(images)
+        network = self._twin(pixels) if self._never_trains and self._is_in_run else self.backbone
+        features: Tensor = network(pixels)
         return features
 
     def train(self, mode: bool = True) -> TransferModule:
@@ -214,8 +221,10 @@ class TransferModule(LightningModule):
 
     def setup(self, stage: str) -> None:
         """Leave out the weights that meet nothing but padding in pictures of the data's size."""
+        self._is_in_run = True
         side = self._side_of_data()
-        if side is not None and not self._is_averaged():  # the average was copied before this, from the whole kernels
+        # Averaging callbacks have copied the whole kernels by now; a network that never trains has a twin instead.
+        if side is not None and not self._never_trains and not self._is_averaged():
             pixels = torch.zeros(1, 3, side, side, dtype=torch.uint8, device=self.device)
             modes = [part for part in self.modules() if part.training]
             self.eval()  # so that no BatchNorm statistic moves
@@ -225,6 +234,8 @@ class TransferModule(LightningModule):
 
     def teardown(self, stage: str) -> None:
         """Make the network a plain one again."""
+        self._is_in_run = False
+        self._twins.clear()
         put_back(self.backbone)
 
     def left_out(self, name: str) -> int:
@@ -390,6 +401,14 @@ class TransferModule(LightningModule):
 
     def _is_averaged(self) -> bool:
         return any(isinstance(callback, WeightAveraging) for callback in self.trainer.callbacks)  # type: ignore[attr-defined]
+
+    def _twin(self, pixels: Tensor) -> Backbone:
+        """Return what computes for a backbone that never trains; outside of runs weights may change unseen."""
+        kind = pixels.device.type
+        dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else None
+        if dtype not in self._twins:
+            self._twins[dtype] = folded(self.backbone, pixels, dtype)
+        return self._twins[dtype]
 
     def _side_of_data(self) -> int | None:
         data: Any = getattr(self._trainer, "datamodule", None)

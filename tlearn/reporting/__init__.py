@@ -1,5 +1,6 @@
 """Callbacks: what a run says, shows and leaves behind. Training works without any of them."""
 
+from tlearn.reporting.busy_cores import BusyCoresCallback
 from tlearn.reporting.checkpoints import AtomicCheckpointIO, BestCheckpoint, LastCheckpoint, run_folder
 from tlearn.reporting.epoch_lines import EpochLinesCallback, OutcomeCallback
 from tlearn.reporting.freeze_audit import FreezeAuditCallback
@@ -15,6 +16,7 @@ __all__ = [
     "CONFIG_KEY",
     "AtomicCheckpointIO",
     "BestCheckpoint",
+    "BusyCoresCallback",
     "EpochLinesCallback",
     "FreezeAuditCallback",
     "LastCheckpoint",

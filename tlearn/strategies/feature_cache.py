@@ -19,7 +19,7 @@ from tlearn.strategies.features import iterate_over_split
 
 log = logging.getLogger(__name__)
 
-_FORMAT = 1
+_FORMAT = 2
 _AUGMENTED = "data.augment changes the images in every epoch (model.cache_views: 8 would keep eight forms of each)"
 
 
@@ -39,6 +39,7 @@ def describe(trainer: Trainer, module: TransferModule) -> dict[str, Any]:
         "format": _FORMAT,
         "backbone": module.hparams["backbone"],
         "tap": list(module.backbone.taps),
+        "trains": frozen_epochs(module) != float("inf"),  # if not, a folded twin computes, with other last bits
         "weights": key_of(weights),
         "image_size": module.preprocess.image_size,
         "normalise": [module.preprocess.mean.tolist(), module.preprocess.std.tolist()],

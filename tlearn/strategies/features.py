@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,8 +12,34 @@ from lightning.pytorch import Trainer
 from torch import Tensor, nn
 
 from tlearn.models import TransferModule
+from tlearn.threads import FreeThreads
 
 _PIXELS = 2**18  # in a batch: 256 images of 32 px, the fastest there; few enough at 224 px to keep memory low
+
+
+class BatchSizeTuner:
+    """Try a few batch sizes while they already work, then go on with the fastest.
+
+    On a CPU the features have the same bits in batches of any of these sizes.
+
+    Args:
+        size: Where to begin; half and twice of it are tried too, each after a batch that does not count.
+
+    Attributes:
+        next: Images in the next batch.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._plan = [tried for tried in (size, 2 * size, size // 2) for _ in range(2)]
+        self._time_s: dict[int, float] = {}
+        self.next = self._plan.pop(0)
+
+    def note(self, images: int, time_s: float) -> None:
+        """Take the time of a batch."""
+        if images != self.next:
+            return  # the last one
+        self._time_s[images] = time_s / images  # the second replaces the first
+        self.next = self._plan.pop(0) if self._plan else min(self._time_s, key=self._time_s.__getitem__)
 
 
 @contextmanager
@@ -63,8 +90,12 @@ def iterate_over_split(
     data: Any = trainer.datamodule  # type: ignore[attr-defined]  # an ImageDataModule, set by fit
     images = data.dataset(split)
     size_px = module.preprocess.image_size or int(images.images.shape[-1])
-    batch_size = max(8, min(256, _PIXELS // size_px**2))
-    with evaluating(module), trainer.precision_plugin.forward_context():
-        for indices in images.indices.split(batch_size):
+    sizes, left = BatchSizeTuner(max(8, min(256, _PIXELS // size_px**2))), images.indices
+    with evaluating(module), trainer.precision_plugin.forward_context(), FreeThreads() as threads:
+        while len(left):
+            indices, left = left[: sizes.next], left[sizes.next :]
+            start_s = time.perf_counter()
             pixels = data.augmented(split, indices, view) if view else images.images[indices]
             yield compute(pixels.to(module.device)).float().cpu()
+            sizes.note(len(indices), time.perf_counter() - start_s)
+            threads.follow()
