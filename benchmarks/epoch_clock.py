@@ -1,4 +1,4 @@
-"""A stopwatch for the training epochs of a Lightning run, given on the command line.
+"""Stopwatches for a Lightning run, given on the command line.
 
 ``--trainer.callbacks+=benchmarks.epoch_clock.EpochClock``
 """
@@ -46,3 +46,18 @@ class EpochClock(Callback):
             if pl_module.device.type == "cuda":
                 torch.cuda.synchronize()
             self.rates.append(self.images / (perf_counter() - self.start_s))
+
+
+class FitClock(Callback):
+    """Note when training began and ended; what lies before is start-up. Fetching features counts as start-up."""
+
+    began_s: ClassVar[float] = 0.0
+    ended_s: ClassVar[float] = 0.0
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Note the beginning."""
+        FitClock.began_s = perf_counter()
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Note the end."""
+        FitClock.ended_s = perf_counter()

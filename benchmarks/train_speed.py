@@ -15,25 +15,21 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import sys
 import tempfile
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass, field
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median
 
-import torch
-
 from benchmarks.epoch_clock import EpochClock
 from benchmarks.fake_cifar import write_fake_cifar10
-from benchmarks.loops import best_precision, device, hand_written, tutorial
+from benchmarks.loops import best_precision, hand_written, tutorial
+from benchmarks.machine import machine
 
 Contender = Callable[[], list[float]]
-PACKAGES = ("tlearn", "torch", "torchvision", "lightning")
 
 
 @dataclass
@@ -107,30 +103,6 @@ def ratio(result: Result, results: list[Result], name: str) -> float | None:
         if other.name == name and (name == "tutorial" or other.setting == result.setting):
             return result.median / other.median
     return None
-
-
-def machine() -> dict[str, object]:
-    """What the figures depend on beside the code."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
-    model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
-    return {
-        "processor": model or platform.processor(),
-        "accelerator": torch.cuda.get_device_name() if device().type == "cuda" else None,
-        "cores": os.cpu_count(),
-        "torch_threads": torch.get_num_threads(),
-        "best_precision": best_precision(),
-        "python": platform.python_version(),
-        **{name: installed(name) for name in PACKAGES},
-    }
-
-
-def installed(name: str) -> str | None:
-    """The installed version, or None."""
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
 
 
 def as_json(options: argparse.Namespace, results: list[Result]) -> dict[str, object]:
