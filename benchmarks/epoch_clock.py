@@ -49,10 +49,16 @@ class EpochClock(Callback):
 
 
 class FitClock(Callback):
-    """Note when training began and ended; what lies before is start-up. Fetching features counts as start-up."""
+    """Note when the data were read, when training began and when it ended."""
 
+    ready_s: ClassVar[float] = 0.0
+    """Before features are computed or fetched."""
     began_s: ClassVar[float] = 0.0
     ended_s: ClassVar[float] = 0.0
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Note that network and data are ready."""
+        FitClock.ready_s = perf_counter()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Note the beginning."""

@@ -32,6 +32,7 @@ from tlearn.reporting import (
     LastCheckpoint,
     LeanProgressBar,
     MonitorCheckCallback,
+    NoProfiler,
     OutcomeCallback,
     ParameterSummaryCallback,
     RunRecordCallback,
@@ -136,6 +137,7 @@ class TransferCLI(LightningCLI):
         """Add our own callbacks to those of the user, who cannot lose ours by setting theirs."""
         config = {**self._get(self.config_init, "trainer"), **kwargs}
         config["plugins"] = [*as_list(config.get("plugins")), AtomicCheckpointIO()]
+        config["profiler"] = config.get("profiler") or NoProfiler()
         trainer = self._instantiate_trainer(config, self.own_callbacks(config))
         if trainer.world_size > 1:
             raise TlearnError(f"tlearn runs on one device for now, not {trainer.world_size}; set trainer.devices to 1")

@@ -162,9 +162,21 @@ class TransferModule(LightningModule):
         self.val_metrics = EpochMetrics(task, num_classes, "val")
         self.test_metrics = EpochMetrics(task, num_classes, "test")
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute; torch's way looks for parameters, too slow for what Lightning sets at every hook."""
+        if name == "_current_fx_name":
+            object.__setattr__(self, name, value)
+        else:
+            super().__setattr__(name, value)
+
     def forward(self, images: Tensor) -> Tensor:
-        """Turn uint8 images (B, 3, H, W), or cached features (B, D), into logits (B, K), or values (B, 1)."""
-        output: Tensor = self.head(self._extract(images))
+        """Turn uint8 images (B, 3, H, W), or cached features (B, D), into logits (B, K), or values (B, 1).
+
+        The head computes in float32 in any precision: casting its input takes longer than its product.
+        """
+        features = self._extract(images)
+        with torch.autocast(features.device.type, enabled=False):
+            output: Tensor = self.head(features.float())
         return output
 
     @property

@@ -5,6 +5,7 @@ from tlearn.reporting.checkpoints import AtomicCheckpointIO, BestCheckpoint, Las
 from tlearn.reporting.epoch_lines import EpochLinesCallback, OutcomeCallback
 from tlearn.reporting.freeze_audit import FreezeAuditCallback
 from tlearn.reporting.monitors import MonitorCheckCallback
+from tlearn.reporting.no_profiler import NoProfiler
 from tlearn.reporting.parameter_summary import ParameterSummaryCallback, StageSummary, summarise
 from tlearn.reporting.plan_table import print_plan
 from tlearn.reporting.progress_bar import LeanProgressBar
@@ -22,6 +23,7 @@ __all__ = [
     "LastCheckpoint",
     "LeanProgressBar",
     "MonitorCheckCallback",
+    "NoProfiler",
     "OutcomeCallback",
     "ParameterSummaryCallback",
     "RunRecordCallback",

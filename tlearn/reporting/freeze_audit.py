@@ -94,8 +94,9 @@ class FreezeAuditCallback(Callback):
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Write what is frozen as it is: weight averaging, which comes before, rounds even the mean of equal values."""
-        live = pl_module.state_dict()
-        checkpoint["state_dict"].update({name: live[name] for name in self.fingerprints})
+        if self.fingerprints:
+            live = pl_module.state_dict()
+            checkpoint["state_dict"].update({name: live[name] for name in self.fingerprints})
 
     def state_dict(self) -> dict[str, Any]:
         """Return the fingerprints, for the checkpoint."""

@@ -1,0 +1,96 @@
+"""Every figure that the README quotes, measured in one go: `make bench` (about 40 minutes on 2 cores).
+
+    python -m benchmarks.table --root DATA
+
+Nothing else may run meanwhile. ``DATA`` holds CIFAR-10 as torchvision keeps it; without it the images are random and
+accuracies mean nothing. Prints the table and writes it to ``runs/bench.md``, every detail to ``runs/bench.json``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+
+from benchmarks import frozen, parts, processes, train_speed
+from benchmarks.machine import Figure, machine
+
+Part = Callable[[], list[Figure]]
+
+
+def fine_tuning() -> list[Figure]:
+    """Training of the whole network against the tutorial's loop and a hand-written one."""
+    results = train_speed.measure(train_speed.parse([]))
+    found = []
+    for result in results:
+        if result.name == "tlearn":
+            for other, wanted in (
+                ("tutorial", ">= 2.0" if "256" in result.setting else ""),
+                ("hand-written", ">= 0.98"),
+            ):
+                value = train_speed.ratio(result, results, other)
+                assert value is not None
+                name = f"fine-tuning, {result.setting}: tlearn over the {other} loop"
+                found.append(Figure(name, value, "x", wanted, len(result.rates), {"images/s": result.median}))
+    return found
+
+
+def all_parts(root: Path) -> dict[str, Part]:
+    """Everything there is to measure, by name."""
+    return {
+        "frozen32": partial(frozen.measure, root, 32, 3, True),
+        "frozen224": partial(frozen.measure, root, 224, 3, False),
+        "extraction": partial(parts.extraction, root),
+        "fine_tuning": fine_tuning,
+        "serving": partial(parts.serving, root),
+        "head_path": partial(parts.head_path, root),
+        "memory": partial(parts.memory, root),
+        "reporting": partial(parts.reporting_share, root),
+        "cached_epochs": partial(parts.cached_epochs, root),
+        "process_memory": partial(processes.memory, root),
+        "first_step": processes.first_step,
+    }
+
+
+def as_markdown(figures: list[Figure]) -> str:
+    """The table."""
+    lines = ["| what | wanted | measured | n |", "| --- | --- | --- | --- |"]
+    lines += [f"| {f.name} | {f.wanted} | {_number(f.value)} {f.unit} | {f.n} |" for f in figures]
+    return "\n".join(lines)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def main(args: list[str] | None = None) -> None:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.table", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--root", type=Path, help="CIFAR-10; random images without it")
+    parser.add_argument("--only", nargs="*", help="names of parts")
+    parser.add_argument("--out", type=Path, default=Path("runs"), help="default: %(default)s")
+    options = parser.parse_args(args)
+    out, load = options.out.absolute(), os.getloadavg()[0]
+    if load > 0.5:
+        print(f"something else is running (load {load:.1f}): the figures will be wrong", file=sys.stderr)
+    figures: list[Figure] = []
+    with frozen.data_at(options.root) as root:
+        choices = all_parts(root)
+        for name in options.only or choices:
+            print(f"== {name}", file=sys.stderr, flush=True)
+            figures += choices[name]()
+            report = {"machine": machine(), "load_at_start": load, "figures": [asdict(f) for f in figures]}
+            out.mkdir(parents=True, exist_ok=True)
+            (out / "bench.json").write_text(json.dumps(report, indent=1, default=str) + "\n", encoding="utf-8")
+            (out / "bench.md").write_text(as_markdown(figures) + "\n", encoding="utf-8")
+    print("; ".join(f"{key} {value}" for key, value in machine().items()), end="\n\n")
+    print(as_markdown(figures))
+
+
+if __name__ == "__main__":
+    main()
