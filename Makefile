@@ -6,7 +6,7 @@ PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run train dashboard test test-all lint format bench clean
+.PHONY: help install run train dashboard test test-all lint format bench bench-gpu clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,8 +44,11 @@ format: install  ## let ruff mend and format the code
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 
-bench: install  ## measure training speed against two hand-written loops (about 15 minutes on 2 cores)
-	$(PY) -m benchmarks.train_speed
+bench: install  ## measure every figure of the README (about 40 minutes on 2 cores; make bench ROOT=data for real images)
+	$(PY) -m benchmarks.table $(if $(ROOT),--root $(ROOT))
+
+bench-gpu: install  ## the figures that a GPU decides; needs one
+	$(PY) -m benchmarks.table --gpu $(if $(ROOT),--root $(ROOT))
 
 clean:  ## remove build leftovers and caches; runs/, data/ and .venv stay
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache *.egg-info

@@ -21,7 +21,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.epoch_clock import EpochClock
 from benchmarks.frozen import elsewhere, save_weights
-from benchmarks.loops import best_precision
+from benchmarks.loops import best_precision, device
 from benchmarks.machine import Figure, peak_gflop_s
 from tlearn import CIFAR10DataModule, TransferModule
 from tlearn.data.augment import Augment, BatchAugment
@@ -45,7 +45,7 @@ def extraction(root: Path) -> list[Figure]:
         data.setup("fit")
         trainer.datamodule = data  # type: ignore[attr-defined]
         module.trainer = trainer
-        module.setup("fit")
+        module.to(device()).setup("fit")
         operations = _operations(module, size_px)
         peaks = [peak_gflop_s()]
         start_s = time.perf_counter()
@@ -74,7 +74,7 @@ def extraction(root: Path) -> list[Figure]:
 def _operations(module: TransferModule, size_px: int) -> int:
     """Floating-point operations of the plain network for one image, those on padding included."""
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        module.backbone(torch.zeros(1, 3, size_px, size_px))
+        module.backbone(torch.zeros(1, 3, size_px, size_px, device=module.device))
     return int(counter.get_total_flops())
 
 

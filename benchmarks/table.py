@@ -1,6 +1,7 @@
 """Every figure that the README quotes, measured in one go: `make bench` (about 40 minutes on 2 cores).
 
     python -m benchmarks.table --root DATA
+    python -m benchmarks.table --gpu          # what a GPU decides: `make bench-gpu`
 
 Nothing else may run meanwhile. ``DATA`` holds CIFAR-10 as torchvision keeps it; without it the images are random and
 accuracies mean nothing. Prints the table and writes it to ``runs/bench.md``, every detail to ``runs/bench.json``.
@@ -17,10 +18,13 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
+import torch
+
 from benchmarks import frozen, parts, processes, train_speed
 from benchmarks.machine import Figure, machine
 
 Part = Callable[[], list[Figure]]
+GPU_PARTS = ("extraction", "fine_tuning", "cached_epochs")
 
 
 def fine_tuning() -> list[Figure]:
@@ -73,15 +77,18 @@ def main(args: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.table", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--root", type=Path, help="CIFAR-10; random images without it")
     parser.add_argument("--only", nargs="*", help="names of parts")
+    parser.add_argument("--gpu", action="store_true", help=f"only {', '.join(GPU_PARTS)}, and only on a GPU")
     parser.add_argument("--out", type=Path, default=Path("runs"), help="default: %(default)s")
     options = parser.parse_args(args)
+    if options.gpu and not torch.cuda.is_available():
+        parser.error("--gpu: no GPU found (torch.cuda.is_available() is false)")
     out, load = options.out.absolute(), os.getloadavg()[0]
     if load > 0.5:
         print(f"something else is running (load {load:.1f}): the figures will be wrong", file=sys.stderr)
     figures: list[Figure] = []
     with frozen.data_at(options.root) as root:
         choices = all_parts(root)
-        for name in options.only or choices:
+        for name in options.only or (GPU_PARTS if options.gpu else choices):
             print(f"== {name}", file=sys.stderr, flush=True)
             figures += choices[name]()
             report = {"machine": machine(), "load_at_start": load, "figures": [asdict(f) for f in figures]}

@@ -82,6 +82,7 @@ class EpochMetrics(nn.Module):
         # "disable": a NaN stays one; by default torchmetrics would leave it out of the mean.
         self.loss = MeanMetric(nan_strategy="disable")
         self._block: list[tuple[Tensor, Tensor, Tensor]] = []
+        self._rows = 0
 
     def update(self, output: Tensor, loss: Tensor, targets: Tensor) -> None:
         """Take a batch.
@@ -94,7 +95,8 @@ class EpochMetrics(nn.Module):
         wanted = as_values(targets, output) if self.task == "regression" else as_classes(targets)
         # Once an image: with "disable", torchmetrics drops a weight.
         self._block.append((output.detach(), loss.detach().expand(len(output)), wanted))
-        if sum(len(output) for output, _, _ in self._block) >= _BLOCK_ROWS:
+        self._rows += len(output)
+        if self._rows >= _BLOCK_ROWS:
             self._flush()
 
     def compute(self) -> dict[str, Tensor]:
@@ -104,14 +106,14 @@ class EpochMetrics(nn.Module):
 
     def reset(self) -> None:
         """Forget all batches."""
-        self._block = []
+        self._block, self._rows = [], 0
         self.loss.reset()
         self.metrics.reset()
 
     def _flush(self) -> None:
         if self._block:
             output, losses, wanted = (torch.cat(parts) for parts in zip(*self._block, strict=True))
-            self._block = []
+            self._block, self._rows = [], 0
             self.loss.update(losses)
             self.metrics.update(output.float(), wanted)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from copy import deepcopy
+from copy import copy, deepcopy
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
+from torch import Tensor
 
 from tlearn.models import read_checkpoint
 
@@ -42,7 +43,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         due = time.monotonic() - self._written_s >= self._cost_s / _WRITING_SHARE
         if path.exists() and not due:
             self._waiting.pop(path, None)  # to the end: files are written in the order of their last change
-            self._waiting[path] = deepcopy(checkpoint)
+            self._waiting[path] = _snapshot(checkpoint)
             return
         self._waiting.pop(path, None)
         self.flush()  # best.ckpt before the last.ckpt that speaks of it
@@ -79,6 +80,17 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         """Read ``path`` with ``weights_only=True``, whatever is asked; faults name the file."""
         self.flush()
         return read_checkpoint(path)
+
+
+def _snapshot(value: Any) -> Any:
+    """Copy what training goes on to change; for tensors that is a third of the time that ``deepcopy`` takes."""
+    if isinstance(value, Tensor):
+        return value.detach().clone()
+    if isinstance(value, dict):
+        copied = copy(value)  # its kind too, for a state dict carries the versions of its layers
+        copied.update({key: _snapshot(item) for key, item in value.items()})
+        return copied
+    return [_snapshot(item) for item in value] if type(value) is list else deepcopy(value)
 
 
 class _RunCheckpoint(ModelCheckpoint):
