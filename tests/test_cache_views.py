@@ -70,6 +70,15 @@ def test_a_resume_sees_the_same_views(tlearn: Tlearn, small: str, tmp_path: Path
         assert torch.equal(state(tmp_path, 1)[name], value), name
 
 
+def test_a_resume_past_the_opening_and_a_trial_are_no_reason_to_refuse(tlearn: Tlearn, small: str) -> None:
+    words = ["fit", "-c", small, *VIEWS[2:], "--model.unfreeze", "{layer1: 1}"]
+    assert tlearn(*words, "--trainer.max_epochs", "2").code == 0
+    resumed = tlearn(*words, "--trainer.max_epochs", "3", "--ckpt_path", "last")
+    assert resumed.code == 0, resumed.err
+    assert "features of" not in resumed.err
+    assert tlearn("fit", "-c", small, *VIEWS, "--trainer.fast_dev_run", "true").code == 0
+
+
 def test_a_head_is_solved_on_all_views(tlearn: Tlearn, small: str, tmp_path: Path) -> None:
     solver = ["--model.head_solver", "ridge"]
     assert tlearn("fit", "-c", small, *VIEWS, *solver).code == 0
@@ -88,6 +97,7 @@ def test_a_head_is_solved_on_all_views(tlearn: Tlearn, small: str, tmp_path: Pat
     ],
 )
 def test_views_in_vain_are_said(options: list[str], expected: str, tlearn: Tlearn, small: str) -> None:
-    answer = tlearn("fit", "-c", small, "--model.cache_views", "2", *options)
-    assert answer.code == 2
-    assert expected in answer.err
+    for verb in ("fit", "plan"):
+        answer = tlearn(verb, "-c", small, "--model.cache_views", "2", *options)
+        assert answer.code == 2
+        assert expected in answer.err

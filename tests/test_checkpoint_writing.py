@@ -68,12 +68,23 @@ def test_what_waits_is_written_before_what_came_later(tmp_path: Path, monkeypatc
 
 
 def test_a_long_epoch_writes_at_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    now_s = iter([0.0, 0.0, 1.0, 50.0, 52.0, 52.0, 53.0])  # asked once before a writing, then at its start and its end
+    now_s = iter([0.0, 1.0, 50.0, 52.0, 52.0, 53.0])  # at a writing's start and end, before it where a file is there
     monkeypatch.setattr("tlearn.reporting.checkpoints.time.monotonic", lambda: next(now_s))
     path, io = tmp_path / "last.ckpt", AtomicCheckpointIO()
     for value, written in ((1.0, 1.0), (2.0, 1.0), (3.0, 3.0)):
         io.save_checkpoint({"weight": torch.tensor(value)}, path)  # writing takes 1 s: 49 s later too early, 51 s not
         assert on_disk(path) == written
+
+
+def test_best_does_not_make_last_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("tlearn.reporting.checkpoints.time.monotonic", lambda: clock[0])
+    io = AtomicCheckpointIO()
+    for epoch in range(1, 4):
+        clock[0] = 600.0 * epoch
+        for name in ("best", "last"):
+            io.save_checkpoint({"weight": torch.tensor(float(epoch))}, tmp_path / f"{name}.ckpt")
+        assert (on_disk(tmp_path / "best.ckpt"), on_disk(tmp_path / "last.ckpt")) == (epoch, epoch)
 
 
 def test_an_interrupted_run_keeps_its_last_whole_epoch(tlearn: Tlearn, small: str, tmp_path: Path) -> None:

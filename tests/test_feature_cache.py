@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pickle
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,10 +14,13 @@ import numpy as np
 import pytest
 import torch
 from filelock import FileLock
+from torch.utils.data import DataLoader
 
 from tests.conftest import Tlearn
+from tests.fake_cifar import patch_checksums
 from tests.test_training import events, last, newest
 from tlearn import feature_store
+from tlearn.data.memory import CachedFeatures, EpochBatchSampler, InMemoryImages, PhasedLoader
 from tlearn.feature_store import Features, fill, key_of, load
 
 FROZEN = ("--model.freeze_backbone", "true")
@@ -234,3 +239,43 @@ def test_steps_are_logged_the_same_from_features(tlearn: Tlearn, small: str, tmp
     cached, live = (events(tmp_path, version).Scalars("train/loss_step") for version in (0, 1))
     assert [point.step for point in cached] == [point.step for point in live] == [1, 3, 5, 7, 9, 11]
     assert [point.value for point in cached] == pytest.approx([point.value for point in live], abs=1e-5)
+
+
+def test_one_pixel_is_another_entry(tlearn: Tlearn, cifar_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ["fit", "-c", "feature_extractor.yaml", "--data.root", str(cifar_root), "--model.weights", "null"]
+    words += ["--model.tap", "layer1", "--trainer.max_epochs", "1"]
+    assert tlearn(*words).err.count("computed once") == 2
+    path = cifar_root / "cifar-10-batches-py/data_batch_1"
+    with path.open("rb") as file:
+        content = pickle.load(file)
+    content[next(name for name in content if name in ("data", b"data"))][0, 0] ^= 1
+    times = path.stat()
+    path.write_bytes(pickle.dumps(content, protocol=2))
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    patch_checksums(monkeypatch, cifar_root)
+    assert tlearn(*words).err.count("computed once") == 2
+    assert tlearn(*words).err.count("from the cache") == 2
+
+
+def test_workers_beyond_the_cores_are_warned_of_once(tlearn: Tlearn, small: str) -> None:
+    answer = tlearn("fit", "-c", small, *FROZEN, "--data.num_workers", "8", "--trainer.max_epochs", "1")
+    assert answer.code == 0
+    assert answer.err.count("num_workers 8") == 1
+
+
+def test_validation_on_features_takes_large_batches_unless_they_are_limited() -> None:
+    images = InMemoryImages(torch.zeros(5000, 3, 1, 1), torch.arange(5000), torch.arange(5000))
+    features = CachedFeatures([torch.arange(5000.0)[:, None]], images, seed=0)
+    loader = DataLoader(images, batch_size=None, sampler=EpochBatchSampler(5000, 64, False, False, seed=0))
+    merged = list(PhasedLoader(lambda: features, loader, merges=True))
+    assert [len(batch.targets) for batch in merged] == [4096, 904]
+    assert torch.cat([batch.images[:, 0] for batch in merged]).tolist() == list(range(5000))
+    assert len(list(PhasedLoader(lambda: features, loader))) == len(loader) == 79
+
+
+def test_a_limited_validation_sees_its_share(tlearn: Tlearn, small: str, tmp_path: Path) -> None:
+    for cache in ("auto", "off"):
+        words = ["fit", "-c", small, *FROZEN, "--trainer.limit_val_batches", "1", "--model.feature_cache", cache]
+        assert tlearn(*words).code == 0
+    losses = [[point.value for point in events(tmp_path, version).Scalars("val/loss")] for version in (0, 1)]
+    assert losses[0] == pytest.approx(losses[1], abs=1e-5)

@@ -94,6 +94,15 @@ def test_a_solved_run_is_a_whole_run(solver: str, tlearn: Tlearn, small: str, tm
     assert said[0] in plain.err
 
 
+def test_a_solved_run_is_not_resumed_and_always_validates(tlearn: Tlearn, small: str, tmp_path: Path) -> None:
+    words = ["fit", "-c", small, *FROZEN, "--model.head_solver", "lbfgs", "--trainer.check_val_every_n_epoch", "5"]
+    assert tlearn(*words).code == 0
+    assert last(tmp_path, name="best")["epoch"] == 0
+    answer = tlearn(*words, "--ckpt_path", "last")
+    assert answer.code == 2
+    assert "the head in the checkpoint is solved and there is nothing to resume" in answer.err
+
+
 def test_values_are_solved_too(tlearn: Tlearn, small: str, tmp_path: Path) -> None:
     words = ["fit", "-c", small, *FROZEN, "--data.task", "regression", "--data.train_per_class", "null"]
     assert tlearn(*words, "--trainer.max_epochs", "1").code == 0

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, Literal
 
 import pytest
 import torch
-from lightning.pytorch import Trainer
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.callbacks import StochasticWeightAveraging
 from torch import nn
 
 from tests.conftest import Tlearn
@@ -91,9 +93,65 @@ def test_decay_and_momentum_leave_them_alone(
     assert momentum == [683_459 - 434_176, 683_459]
 
 
+class Tall(DigitsDataModule):
+    """Digits of 8 x 4 pixels."""
+
+    def load_split(self, split: Literal["train", "test"]) -> tuple[torch.Tensor, torch.Tensor]:
+        images, targets = super().load_split(split)
+        return images[..., 2:6].contiguous(), targets
+
+
+def fit(
+    model: TransferModule, data: DigitsDataModule, callbacks: list[Callback] | None = None, max_epochs: int = 1
+) -> None:
+    Trainer(
+        max_epochs=max_epochs,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        callbacks=callbacks,
+    ).fit(model, data)
+
+
+def test_what_meets_pixels_trains_in_tall_pictures_too() -> None:
+    model = TransferModule(3, weights=None, tap="layer2")
+    start = model.backbone.get_parameter("layer1.1.conv2.weight").detach().clone()
+    fit(model, Tall(classes=[0, 1, 2], train_per_class=4, size_px=8))
+    moved = (model.backbone.get_parameter("layer1.1.conv2.weight") != start).flatten(0, 1).any(dim=0)
+    assert moved.tolist() == [[False, True, False]] * 3  # its maps are 2 x 1
+
+
+class Fails(Callback):
+    """Fail in the first epoch."""
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        raise RuntimeError("on purpose")
+
+
+def test_lightnings_older_averaging_goes_along() -> None:
+    model = TransferModule(3, weights=None, tap="layer2")
+    average = StochasticWeightAveraging(swa_lrs=1e-3, swa_epoch_start=1)
+    fit(model, DigitsDataModule(classes=[0, 1, 2], train_per_class=8, size_px=8), [average], max_epochs=3)
+    assert all(torch.isfinite(parameter).all() for parameter in model.parameters())
+
+
+def test_after_a_failure_the_next_run_begins_with_the_plain_network() -> None:
+    model = TransferModule(3, weights=None, tap="layer2")
+    with pytest.raises(RuntimeError, match="on purpose"):
+        fit(model, DigitsDataModule(classes=[0, 1, 2], train_per_class=4, size_px=8), callbacks=[Fails()])
+    fit(model, DigitsDataModule(classes=[0, 1, 2], train_per_class=4, size_px=32))
+    assert sum(parameter.numel() for parameter in model.parameters()) == 683_459
+    fresh = model.backbone.get_parameter("layer2.1.conv2.weight")
+    assert fresh.shape[-2:] == (3, 3)
+
+
 @pytest.mark.parametrize(
     "options",
-    [["--model.l2_sp", "0.1", "--model.head_init", "probe"], ["--trainer.callbacks+=EMAWeightAveraging"]],
+    [
+        ["--model.l2_sp", "0.1", "--model.head_init", "probe"],
+        ["--trainer.callbacks+=EMAWeightAveraging"],
+    ],
 )
 def test_options_that_know_the_weights_go_along(options: list[str], tlearn: Tlearn, small: str) -> None:
     if "--model.l2_sp" in options:
@@ -122,8 +180,6 @@ def test_a_plan_counts_them_apart(tlearn: Tlearn, small: str) -> None:
 def test_after_a_fit_the_network_is_a_plain_one() -> None:
     data = DigitsDataModule(classes=[0, 1, 2], train_per_class=4, size_px=8)
     model = TransferModule(3, weights=None, tap="layer2")
-    Trainer(
-        max_epochs=1, logger=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False
-    ).fit(model, data)
+    fit(model, data)
     assert not any(isinstance(part, live_taps.LiveTapsConv2d) for part in model.modules())
     assert sum(parameter.numel() for parameter in model.parameters()) == 683_459

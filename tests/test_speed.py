@@ -122,14 +122,16 @@ def test_nothing_in_a_step_waits_for_the_device(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_batch_sizes_are_tried_and_the_fastest_is_kept() -> None:
-    tuner, tried = BatchSizeTuner(8), []
-    time_s = {4: 0.4, 8: 0.5, 16: 1.9}  # 0.1, 0.06, 0.12 s an image
-    for _ in range(9):
+    time_s = {8: 0.8, 16: 1.0, 32: 3.8, 5: 0.4}  # 0.1, 0.06, 0.12 s an image
+    tuner, tried = BatchSizeTuner(16, images=197, tries=True), list[int]()
+    while sum(tried) < 197:
         tried.append(tuner.next)
         tuner.note(tuner.next, time_s[tuner.next])
-    assert tried == [8, 8, 16, 16, 4, 4, 8, 8, 8]
-    tuner.note(3, 0.0)  # the rest of a split says nothing
-    assert tuner.next == 8
+    assert tried == [16, 16, 32, 32, 8, 8, 16, 16, 16, 16, 16, 5]  # the rest is one batch whatever was chosen
+    alone = BatchSizeTuner(8, images=24, tries=False)
+    assert alone.next == 8
+    few = BatchSizeTuner(256, images=24, tries=True)
+    assert few.next == 24
 
 
 def test_threads_follow_what_is_free(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -213,6 +213,13 @@ def test_a_tenth_of_the_rate_with_the_lowest_loss_is_suggested() -> None:
 EMA = ["--trainer.callbacks+=EMAWeightAveraging", "--trainer.callbacks.decay", "0.9"]
 
 
+def test_averaging_cannot_begin_at_a_resume(tlearn: Tlearn, small: str) -> None:
+    assert tlearn("fit", "-c", small, "--trainer.max_epochs", "1").code == 0
+    answer = tlearn("fit", "-c", small, "--trainer.max_epochs", "2", "--ckpt_path", "last", *EMA)
+    assert answer.code == 2
+    assert "the checkpoint was written without averaging" in answer.err
+
+
 @pytest.mark.parametrize("scheme", [["--model.freeze_backbone", "true"], ["--model.unfreeze", "{layer1: 1}"]])
 def test_averaging_and_clipping_stand_beside_freezing_and_resume(
     scheme: list[str], tlearn: Tlearn, small: str, tmp_path: Path

@@ -212,6 +212,21 @@ def test_scheduler_from_the_command_line_acts(tlearn: Tlearn, small: str, tmp_pa
     assert rates[-1] == pytest.approx(0.001)
 
 
+@pytest.mark.parametrize("precision", ["bf16-true", "64-true", "bf16-mixed"])
+def test_every_precision_trains(precision: str, tlearn: Tlearn, small: str) -> None:
+    for frozen in ("true", "false"):
+        words = ["--model.freeze_backbone", frozen, "--trainer.precision", precision, "--trainer.max_epochs", "1"]
+        answer = tlearn("fit", "-c", small, *words)
+        assert answer.code == 0, answer.err
+
+
+def test_the_loss_of_a_step_can_be_monitored_however_few_there_are(tlearn: Tlearn, small: str) -> None:
+    stop = ["--trainer.callbacks+=EarlyStopping", "--trainer.callbacks.monitor=train/loss_step"]
+    for frozen in ("true", "false"):
+        answer = tlearn("fit", "-c", small, "--model.freeze_backbone", frozen, *stop)
+        assert answer.code == 0, answer.err
+
+
 def test_a_loss_that_is_not_a_number_is_reported_as_such(tlearn: Tlearn, small: str, tmp_path: Path) -> None:
     assert tlearn("fit", "-c", small, "--model.optimizer.lr", "1e30").code == 0
     log = events(tmp_path)

@@ -261,7 +261,7 @@ def _settle_machine(config: Namespace) -> None:
     if trainer.precision is None:
         trainer.precision = best_precision(str(trainer.accelerator))
         log.info(
-            "precision %s: the fastest on this device (--trainer.precision 32-true for full precision)",
+            "precision %s, channels last: the fastest on this device (--trainer.precision 32-true for full precision)",
             trainer.precision,
         )
 

@@ -55,9 +55,10 @@ def _row(entry: Entry) -> list[str]:
     if not entry.shape:
         return [*start, "damaged", "-", "-", "-", "-", *end]
     about = entry.about
-    network = f"{about['backbone']} {'+'.join(about['tap'])}"
-    size_px = str(about["image_size"] or "own")
-    return [*start, about["split"], network, size_px, about["precision"], " x ".join(map(str, entry.shape)), *end]
+    split = f"{about.get('split')} {about['view']}" if "view" in about else str(about.get("split"))
+    network = f"{about.get('backbone')} {'+'.join(map(str, about.get('tap', ())))}"
+    size_px, precision = str(about.get("image_size") or "own"), str(about.get("precision"))
+    return [*start, split, network, size_px, precision, " x ".join(map(str, entry.shape)), *end]
 
 
 def _remove(names: Sequence[str]) -> None:

@@ -118,7 +118,7 @@ def _entry(name: str) -> Entry:
     files = [path for suffix in (".npy", ".json") if (path := FOLDER / f"{name}{suffix}").exists()]
     sizes = [path.stat() for path in files]
     try:
-        about = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))["about"]
+        about = dict(json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))["about"])
         shape = np.load(FOLDER / f"{name}.npy", mmap_mode="r", allow_pickle=False).shape
     except (OSError, ValueError, KeyError, TypeError, EOFError):
         about, shape = {}, ()

@@ -12,6 +12,8 @@ _EXPECTED = (
     r"The number of training batches \(\d+\) is smaller than the logging interval",
     # The images are in memory: on 2 cores worker processes only cost time.
     r"The '\w+_dataloader' does not have many workers",
+    # Our own line says so once, for all loaders.
+    r"This DataLoader will create \d+ worker processes in total",
     # test and predict need none of the callbacks that wrote the checkpoint.
     r"Be aware that when using `ckpt_path`, callbacks used to create the checkpoint",
     # A batch brings the positions of its images itself.

@@ -5,6 +5,7 @@ Letters: N images, B images in a batch, H and W pixels, K classes.
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -19,7 +20,10 @@ from tlearn.data.augment import NO_AUGMENT, Augment, BatchAugment
 from tlearn.data.memory import CachedFeatures, EpochBatchSampler, InMemoryImages, PhasedLoader, fingerprint
 from tlearn.data.split import stratified_split, take_per_class
 from tlearn.errors import TlearnError
+from tlearn.threads import cores_allowed
 from tlearn.types import Batch, Task
+
+log = logging.getLogger(__name__)
 
 
 class ImageDataModule(LightningDataModule, ABC):
@@ -93,6 +97,11 @@ class ImageDataModule(LightningDataModule, ABC):
                 images, targets = self.load_split("test")
                 self._sets["test"] = InMemoryImages(images, targets, _usable(targets))
             return
+        if self.num_workers > cores_allowed():
+            log.warning(
+                "num_workers %d on %d cores: the images are in memory, 0 is fastest",
+                *(self.num_workers, cores_allowed()),
+            )
         if "train" not in self._sets:
             self._split_train(*self.load_split("train"))
         if stage == "fit":
@@ -105,9 +114,10 @@ class ImageDataModule(LightningDataModule, ABC):
         return self._sets[split]
 
     @property
-    def image_size_px(self) -> int:
-        """Return the side of the images; after `setup`."""
-        return int(next(iter(self._sets.values())).images.shape[-1])
+    def image_shape_px(self) -> tuple[int, int]:
+        """Return H and W of the images; after `setup`."""
+        height, width = next(iter(self._sets.values())).images.shape[-2:]
+        return height, width
 
     @property
     def is_augmented(self) -> bool:
@@ -140,8 +150,10 @@ class ImageDataModule(LightningDataModule, ABC):
             features: For each split one tensor, float32 (N, D), or several views, of which each epoch draws one for
                 each image.
         """
+        device = self._device_for(sum(view.nbytes for views in features.values() for view in views))
         self._features = {
-            split: CachedFeatures(views, self._sets[split], self._seed) for split, views in features.items()
+            split: CachedFeatures([view.to(device) for view in views], self._sets[split], self._seed)
+            for split, views in features.items()
         }
 
     def features(self, split: Literal["train", "val"]) -> Sequence[Tensor]:
@@ -156,7 +168,7 @@ class ImageDataModule(LightningDataModule, ABC):
         """Serve the training images, shuffled and augmented."""
         train = self._sets["train"]
         transform = BatchAugment(self.augment, self.num_classes, self._seed)
-        images = train.on(self._device_for(train), transform)
+        images = train.on(self._device_for(train.images.nbytes), transform)
         return self._phased("train", self._loader(images, self._train_sampler()))
 
     def val_dataloader(self) -> DataLoader[Batch] | PhasedLoader:
@@ -193,17 +205,22 @@ class ImageDataModule(LightningDataModule, ABC):
         train, val = usable[train], usable[val]
         if self.train_per_class is not None:
             train = take_per_class(labels, train, self.train_per_class, self.split_seed, self.class_names)
-        for name, rows in (("train", train), ("val", val)):
-            self._sets[name] = InMemoryImages(images, targets, torch.from_numpy(rows))
+        self._sets["train"] = InMemoryImages(images, targets, torch.from_numpy(train))
+        self._sets["val"] = self._sets["train"].part(torch.from_numpy(val))
 
     def _train_sampler(self) -> EpochBatchSampler:
         return EpochBatchSampler(len(self._sets["train"]), self.batch_size, True, self.drop_last, self._seed)
 
     def _phased(self, split: str, images: DataLoader[Batch]) -> DataLoader[Batch] | PhasedLoader:
-        return PhasedLoader(lambda: self._features.get(split), images) if self._features else images
+        if not self._features:
+            return images
+        # A limit counts batches of the size that was asked for.
+        limit = self.trainer.limit_val_batches if self.trainer else 1.0
+        merges = split == "val" and isinstance(limit, float) and limit == 1.0
+        return PhasedLoader(lambda: self._features.get(split), images, merges)
 
     def _plain_loader(self, split: Literal["val", "test"]) -> DataLoader[Batch]:
-        images = self._sets[split].on(self._device_for(self._sets[split]))
+        images = self._sets[split].on(self._device_for(self._sets[split].images.nbytes))
         return self._loader(images, EpochBatchSampler(len(images), self.batch_size, False, False, seed=0))
 
     def _loader(self, images: InMemoryImages, sampler: EpochBatchSampler) -> DataLoader[Batch]:
@@ -213,16 +230,16 @@ class ImageDataModule(LightningDataModule, ABC):
             sampler=sampler,
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
-            pin_memory=torch.cuda.is_available() and images.images.device.type == "cpu",
+            pin_memory=torch.cuda.is_available() and images.device.type == "cpu",
         )
 
-    def _device_for(self, images: InMemoryImages) -> torch.device:
-        """Choose where the images lie: on the trainer's GPU if they take no more than a quarter of its free memory."""
+    def _device_for(self, size_bytes: int) -> torch.device:
+        """Choose where data lie: on the trainer's GPU if they take no more than a quarter of its free memory."""
         device: torch.device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
         if device.type != "cuda" or self.num_workers:
             return torch.device("cpu")
         free, _ = torch.cuda.mem_get_info(device)
-        return device if images.images.nbytes <= free / 4 else torch.device("cpu")
+        return device if size_bytes <= free / 4 else torch.device("cpu")
 
     def _refuse_classes_in_regression(self) -> None:
         if self.task == "classification":

@@ -7,7 +7,7 @@ the dataset answers it with one gather. The key carries the epoch, for workers t
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -18,6 +18,7 @@ from tlearn.data.keyed_random import key, uniform
 from tlearn.errors import TlearnError
 from tlearn.types import Batch
 
+_MERGED_ROWS = 4096
 _VIEW = 100  # the stream that draws views: none of augmentation's
 
 BatchTransform = Callable[[Tensor, Tensor, Tensor, int], tuple[Tensor, Tensor]]
@@ -38,6 +39,8 @@ class BatchKey(NamedTuple):
 class InMemoryImages(Dataset[Batch]):
     """Some images of a source, which stays whole: training and validation share one tensor."""
 
+    device = torch.device("cpu")
+
     def __init__(
         self, images: Tensor, targets: Tensor, indices: Tensor, transform: BatchTransform | None = None
     ) -> None:
@@ -50,14 +53,30 @@ class InMemoryImages(Dataset[Batch]):
             transform: Called with images (B, 3, H, W), targets, source positions (B,) and epoch.
         """
         self.images, self.targets, self.indices, self.transform = images, targets, indices, transform
+        self._copies: dict[torch.device, tuple[Tensor, Tensor]] = {}
 
     def __len__(self) -> int:
         """Count images, not batches."""
         return len(self.indices)
 
+    def part(self, indices: Tensor) -> InMemoryImages:
+        """Return other images of the same source; a device holds the source once for all its parts."""
+        part = InMemoryImages(self.images, self.targets, indices)
+        part._copies = self._copies
+        return part
+
     def on(self, device: torch.device, transform: BatchTransform | None = None) -> InMemoryImages:
-        """Return the same images on a device, where batches are then gathered and transformed."""
-        return InMemoryImages(self.images.to(device), self.targets.to(device), self.indices, transform)
+        """Return the same images, to be gathered and transformed on a device; they go there with the first batch."""
+        there = self.part(self.indices)
+        there.device, there.transform = device, transform
+        return there
+
+    def _source(self) -> tuple[Tensor, Tensor]:
+        if self.device.type == "cpu":
+            return self.images, self.targets
+        if self.device not in self._copies:
+            self._copies[self.device] = self.images.to(self.device), self.targets.to(self.device)
+        return self._copies[self.device]
 
     def __getitem__(self, batch_key: BatchKey) -> Batch:
         """Gather a batch, where the images lie, and transform it.
@@ -71,9 +90,10 @@ class InMemoryImages(Dataset[Batch]):
                 "use trainer.limit_train_batches or data.init_args.train_per_class"
             )
         rows = self.indices[batch_key.positions]
-        there = rows.to(self.images.device, non_blocking=True)
-        images = self.images.index_select(0, there)  # four times as fast as images[rows]
-        targets = self.targets.index_select(0, there)
+        images, targets = self._source()
+        there = rows.to(self.device, non_blocking=True)
+        images = images.index_select(0, there)  # four times as fast as images[rows]
+        targets = targets.index_select(0, there)
         if self.transform is not None:
             images, targets = self.transform(images, targets, rows, batch_key.epoch)
         return Batch(images, targets, rows)
@@ -90,7 +110,8 @@ class CachedFeatures(Dataset[Batch]):
             images: What they were computed from; gives targets and positions.
             seed: Decides which view of an image an epoch shows.
         """
-        self.views, self.targets, self.indices, self.seed = views, images.targets, images.indices, seed
+        self.views, self.indices, self.seed = views, images.indices, seed
+        self.targets = images.targets.to(views[0].device)
 
     def __len__(self) -> int:
         """Count images."""
@@ -116,14 +137,17 @@ def _gather(rows: Tensor, positions: Tensor) -> Tensor:
 class PhasedLoader:
     """Serve features while there are some, images afterwards; asked anew at the start of every pass."""
 
-    def __init__(self, features: Callable[[], Dataset[Batch] | None], images: DataLoader[Batch]) -> None:
+    def __init__(
+        self, features: Callable[[], Dataset[Batch] | None], images: DataLoader[Batch], merges: bool = False
+    ) -> None:
         """Take both.
 
         Args:
             features: Returns the features, or ``None`` once images are wanted.
             images: The loader of the images; its sampler decides order and batches in both phases.
+            merges: Serve features in batches of thousands: for a head to answer, not to learn from.
         """
-        self.features, self.images = features, images
+        self.features, self.images, self.merges = features, images, merges
         self.sampler, self.batch_sampler = images.sampler, images.batch_sampler  # Lightning looks at both
 
     def __len__(self) -> int:
@@ -136,8 +160,19 @@ class PhasedLoader:
         if features is None:
             yield from self.images
             return
-        for batch_key in self.sampler:
+        for batch_key in _merged(self.sampler) if self.merges else self.sampler:
             yield features[batch_key]
+
+
+def _merged(keys: Iterable[BatchKey]) -> Iterator[BatchKey]:
+    waiting: list[BatchKey] = []
+    for batch_key in keys:
+        waiting.append(batch_key)
+        if sum(len(each.positions) for each in waiting) >= _MERGED_ROWS:
+            yield BatchKey(batch_key.epoch, torch.cat([each.positions for each in waiting]))
+            waiting = []
+    if waiting:
+        yield BatchKey(waiting[0].epoch, torch.cat([each.positions for each in waiting]))
 
 
 class EpochBatchSampler(Sampler[BatchKey]):

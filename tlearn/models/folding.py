@@ -16,7 +16,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from tlearn.models.live_taps import leave_out_padding, replace_part
 
 Network = TypeVar("Network", bound=nn.Module)
-_TOLERANCE = 1e-4  # of the largest output: rounding in float32 stays a hundred times below
+_TOLERANCE = 0.01  # of the largest output: rounding stays below, on GPUs that round to TF32 too
 
 
 def folded(network: Network, images: Tensor, dtype: torch.dtype | None) -> Network:
@@ -24,11 +24,11 @@ def folded(network: Network, images: Tensor, dtype: torch.dtype | None) -> Netwo
 
     Args:
         network: In eval mode; left as it is.
-        images: Some that it gets, float32 (B, 3, H, W).
+        images: Some that it gets, float (B, 3, H, W).
         dtype: What autocast computes convolutions in; ``None`` without autocast.
     """
     with torch.inference_mode(False), torch.no_grad(), torch.autocast(images.device.type, enabled=False):
-        sample = images[:1].clone().float()
+        sample = images[:1].clone()
         twin = deepcopy(network).eval()
         wanted = twin(sample)
         for conv, norm in _pairs(twin, sample).items():
@@ -37,7 +37,7 @@ def folded(network: Network, images: Tensor, dtype: torch.dtype | None) -> Netwo
             assert isinstance(second, nn.BatchNorm2d)
             replace_part(twin, conv, fuse_conv_bn_eval(first, second))
             replace_part(twin, norm, nn.Identity())
-        if not torch.allclose(twin(sample), wanted, rtol=0, atol=_TOLERANCE * float(wanted.abs().max())):
+        if (twin(sample) - wanted).abs().max() > _TOLERANCE * wanted.abs().max():
             twin = deepcopy(network).eval()  # what a convolution gives is used beside its BatchNorm too
         leave_out_padding(twin, sample)
         for part in twin.modules():

@@ -10,9 +10,9 @@ from typing import Any, Literal
 import torch
 from jsonargparse.typing import ClosedUnitInterval, NonNegativeInt, PositiveFloat, PositiveInt
 from lightning.pytorch import LightningModule
-from lightning.pytorch.callbacks import WeightAveraging
+from lightning.pytorch.callbacks import Callback, StochasticWeightAveraging, WeightAveraging
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable, ReduceLROnPlateau
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim.lr_scheduler import CyclicLR, OneCycleLR
 
 from tlearn.errors import TlearnError
@@ -23,6 +23,7 @@ from tlearn.models.heads import build_head
 from tlearn.models.live_taps import LiveTapsConv2d, leave_out_padding, put_back
 from tlearn.models.losses import balanced_class_weights, compute_loss, pull_towards
 from tlearn.models.metrics import EpochMetrics
+from tlearn.models.option_checks import check_class_options, check_head_init, check_head_solver
 from tlearn.models.plateau import pending_metric, step_pending
 from tlearn.models.preprocess import Preprocess
 from tlearn.models.rates import peak_rates, scale_rates
@@ -35,6 +36,8 @@ log = logging.getLogger(__name__)
 
 # These are meant to step at every batch; all others step once an epoch.
 _STEPWISE_SCHEDULERS = (OneCycleLR, CyclicLR)
+
+_AVERAGING = (WeightAveraging, StochasticWeightAveraging)
 
 
 class TransferModule(LightningModule):
@@ -146,12 +149,15 @@ class TransferModule(LightningModule):
         self.feature_cache, self.cache_views, self.head_solver = feature_cache, int(cache_views), head_solver
         self.take_images()
         self.start: dict[str, Tensor] = {}
-        self._never_trains = not any(rule.lr_scale for name, rule in self.rules.items() if name.startswith("backbone."))
+        trained_by = [r.option for name, r in self.rules.items() if r.lr_scale and name.startswith("backbone.")]
+        self._never_trains = not trained_by
         self._is_in_run = False
         self._twins: dict[torch.dtype | None, Backbone] = {}
         self.register_load_state_dict_post_hook(lambda module, _: module._twins.clear())  # type: ignore[no-untyped-call]
-        self._refuse_contradictions()
-        self._check_head_solver(lr_scheduler)
+        check_class_options(task, label_smoothing, class_weights, self.class_names, num_classes)
+        check_head_init(self.head, head_init, wise_ft)
+        by = trained_by[0] if trained_by else None
+        check_head_solver(head_solver, task, self.head, head_init, by, lr_scheduler is not None)
         # In place from the start: weight averaging copies the module before the classes are counted.
         listed = torch.tensor(class_weights) if isinstance(class_weights, list) else torch.ones(num_classes)
         self.class_weights_tensor: Tensor | None
@@ -172,11 +178,11 @@ class TransferModule(LightningModule):
     def forward(self, images: Tensor) -> Tensor:
         """Turn uint8 images (B, 3, H, W), or cached features (B, D), into logits (B, K), or values (B, 1).
 
-        The head computes in float32 in any precision: casting its input takes longer than its product.
+        The head computes in float32 in any mixed precision: casting its weights takes longer than its product.
         """
         features = self._extract(images)
         with torch.autocast(features.device.type, enabled=False):
-            output: Tensor = self.head(features.float())
+            output: Tensor = self.head(features.to(next(self.head.parameters()).dtype))
         return output
 
     @property
@@ -233,11 +239,13 @@ class TransferModule(LightningModule):
 
     def setup(self, stage: str) -> None:
         """Leave out the weights that meet nothing but padding in pictures of the data's size."""
+        self._plain_again()  # a run that failed may have left the network as it was in it
         self._is_in_run = True
-        side = self._side_of_data()
+        shape = self._shape_of_data()
         # Averaging callbacks have copied the whole kernels by now; a network that never trains has a twin instead.
-        if side is not None and not self._never_trains and not self._is_averaged():
-            pixels = torch.zeros(1, 3, side, side, dtype=torch.uint8, device=self.device)
+        if shape is not None and not self._never_trains and not self._has_callback(*_AVERAGING):
+            # Where the weights are: Lightning moves them later, but says already that they were.
+            pixels = torch.zeros(1, 3, *shape, dtype=torch.uint8, device=self.preprocess.mean.device)
             modes = [part for part in self.modules() if part.training]
             self.eval()  # so that no BatchNorm statistic moves
             leave_out_padding(self.backbone, self.preprocess(pixels))
@@ -246,6 +254,9 @@ class TransferModule(LightningModule):
 
     def teardown(self, stage: str) -> None:
         """Make the network a plain one again."""
+        self._plain_again()
+
+    def _plain_again(self) -> None:
         self._is_in_run = False
         self._twins.clear()
         put_back(self.backbone)
@@ -264,7 +275,7 @@ class TransferModule(LightningModule):
         self._seed = torch.initial_seed() % 2**61
         self._say_what_never_opens()
         if self.head_solver != "sgd":
-            self.trainer.fit_loop.max_epochs = 1
+            self.trainer.fit_loop.max_epochs = self.trainer.check_val_every_n_epoch = 1
         if self.l2_sp and self._starts_at_random and not self.trainer.ckpt_path:
             raise TlearnError("model.l2_sp pulls towards pretrained weights, but model.weights is null; name some")
         if self.class_weights_tensor is not None and self.class_weights == "balanced":
@@ -345,7 +356,7 @@ class TransferModule(LightningModule):
         if self.global_step == 0:
             self._require_callbacks()
         if self.global_step == 0 and self.native_size and self.trainer.is_global_zero:
-            side = self._side_of_data() or int(batch.images.shape[-1])
+            side = self.preprocess.image_size or min(self._shape_of_data() or batch.images.shape[-2:])
             if side < self.native_size / 2:
                 log.warning(
                     "%d px pictures into a network pretrained at %d px cost much accuracy; try --model.image_size 128",
@@ -401,6 +412,7 @@ class TransferModule(LightningModule):
         about = checkpoint.get("tlearn")
         if about is None:
             raise TlearnError("not a checkpoint of tlearn; to start from its weights use --model.weights PATH")
+        self._refuse_solved()
         self._refuse_lost_average(checkpoint)
         self._pending_metric = about["pending_metric"]
         self.start = checkpoint.get("tlearn_start", {})
@@ -411,8 +423,8 @@ class TransferModule(LightningModule):
                 f"{len(self.class_names)} ({', '.join(self.class_names)}); to start from it: --model.weights PATH"
             )
 
-    def _is_averaged(self) -> bool:
-        return any(isinstance(callback, WeightAveraging) for callback in self.trainer.callbacks)  # type: ignore[attr-defined]
+    def _has_callback(self, *kinds: type[Callback]) -> bool:
+        return any(isinstance(callback, kinds) for callback in self.trainer.callbacks)  # type: ignore[attr-defined]
 
     def _twin(self, pixels: Tensor) -> Backbone:
         """Return what computes for a backbone that never trains; outside of runs weights may change unseen."""
@@ -422,11 +434,9 @@ class TransferModule(LightningModule):
             self._twins[dtype] = folded(self.backbone, pixels, dtype)
         return self._twins[dtype]
 
-    def _side_of_data(self) -> int | None:
+    def _shape_of_data(self) -> tuple[int, int] | None:
         data: Any = getattr(self._trainer, "datamodule", None)
-        if not hasattr(data, "image_size_px"):
-            return None
-        return self.preprocess.image_size or int(data.image_size_px)
+        return data.image_shape_px if hasattr(data, "image_shape_px") else None
 
     def _live(self, name: str, value: Tensor) -> Tensor:
         owner = self.get_submodule(name.rpartition(".")[0])
@@ -479,47 +489,29 @@ class TransferModule(LightningModule):
             if wanted and name not in present:
                 raise TlearnError(f"model.{option} acts through tlearn.strategies.{name}; give the Trainer one")
 
+    def _refuse_solved(self) -> None:
+        trainer = self._trainer
+        if self.head_solver != "sgd" and trainer is not None and trainer.state.fn == "fit":
+            raise TlearnError(
+                f"model.head_solver {self.head_solver}: the head in the checkpoint is solved and there is nothing to "
+                "resume; test it, or solve anew without --ckpt_path"
+            )
+
     def _refuse_lost_average(self, checkpoint: dict[str, Any]) -> None:
         trainer = self._trainer
-        if trainer is None or trainer.state.fn != "fit" or "current_model_state" not in checkpoint:
+        if trainer is None or trainer.state.fn != "fit":
             return
-        if not self._is_averaged():
+        was, averages = "current_model_state" in checkpoint, self._has_callback(WeightAveraging)
+        if was and not averages:
             raise TlearnError(
                 "the checkpoint holds averaged weights; a resume needs the callback that averages: "
                 "--trainer.callbacks+=EMAWeightAveraging, as before"
             )
-
-    def _refuse_contradictions(self) -> None:
-        classes_only = {"label_smoothing": self.label_smoothing, "class_weights": self.class_weights}
-        for option, value in classes_only.items():
-            if value and self.task == "regression":
-                raise TlearnError(f"model.{option} needs classes, the task is regression; unset it")
-        if isinstance(self.class_weights, list) and len(self.class_weights) != self.num_classes:
+        if averages and not was:
             raise TlearnError(
-                f"model.class_weights lists {len(self.class_weights)} weights, the data have {self.num_classes} "
-                f"classes ({', '.join(self.class_names)}); give one for each, or balanced"
+                "the checkpoint was written without averaging; resume without it, or start anew from its weights: "
+                "--model.weights PATH"
             )
-        if self.wise_ft and self.head_init != "probe":
-            raise TlearnError("model.wise_ft mixes in the probe's head; set model.head_init to probe")
-        if self.head_init == "probe" and sum(isinstance(part, nn.Linear) for part in self.head.modules()) != 1:
-            raise TlearnError("model.head_init: probe solves a linear head; drop model.head_hidden")
-
-    def _check_head_solver(self, lr_scheduler: LRSchedulerCallable | None) -> None:
-        if self.head_solver == "sgd":
-            return
-        trains = [rule.option for name, rule in self.rules.items() if rule.lr_scale and name.startswith("backbone.")]
-        reasons = {
-            f"the backbone trains ({trains[0] if trains else ''}); freeze it (model.freeze_backbone: true), or let "
-            "model.head_init: probe solve the head before it does": bool(trains),
-            "model.head_hidden and model.head_dropout make more of the head; drop them": len(list(self.head.modules()))
-            != 1,
-            "model.head_init: probe does so too; drop one of them": self.head_init != "random",
-            "nothing steps and model.lr_scheduler would do nothing; drop it": lr_scheduler is not None,
-            "values are solved by ridge": self.head_solver == "lbfgs" and self.task == "regression",
-        }
-        for reason, holds in reasons.items():
-            if holds:
-                raise TlearnError(f"model.head_solver {self.head_solver} solves a linear head, but {reason}")
 
     def _evaluate(self, metrics: EpochMetrics, batch: Batch) -> None:
         output = self(batch.images)

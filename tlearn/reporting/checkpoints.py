@@ -35,13 +35,12 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     def __init__(self) -> None:
         super().__init__()
         self._waiting: dict[Path, dict[str, Any]] = {}
-        self._written_s, self._cost_s = float("-inf"), 0.0
+        self._due_s: dict[Path, float] = {}
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
         """Take ``checkpoint`` for ``path``; the file that was there stays until the new one is complete."""
         path = Path(path)
-        due = time.monotonic() - self._written_s >= self._cost_s / _WRITING_SHARE
-        if path.exists() and not due:
+        if path.exists() and time.monotonic() < self._due_s.get(path, 0.0):
             self._waiting.pop(path, None)  # to the end: files are written in the order of their last change
             self._waiting[path] = _snapshot(checkpoint)
             return
@@ -73,8 +72,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
-        self._written_s = time.monotonic()
-        self._cost_s = self._written_s - start_s
+        end_s = time.monotonic()
+        self._due_s[path] = end_s + (end_s - start_s) / _WRITING_SHARE
 
     def load_checkpoint(self, path: str | Path, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """Read ``path`` with ``weights_only=True``, whatever is asked; faults name the file."""
@@ -85,7 +84,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 def _snapshot(value: Any) -> Any:
     """Copy what training goes on to change; for tensors that is a third of the time that ``deepcopy`` takes."""
     if isinstance(value, Tensor):
-        return value.detach().clone()
+        return value.detach().to("cpu", copy=True)  # a GPU may have no room, and may fail
     if isinstance(value, dict):
         copied = copy(value)  # its kind too, for a state dict carries the versions of its layers
         copied.update({key: _snapshot(item) for key, item in value.items()})
@@ -142,8 +141,17 @@ class LastCheckpoint(_RunCheckpoint):
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Have the files written that still wait, before loggers come to fetch them."""
         super().on_train_end(trainer, pl_module)
-        if isinstance(trainer.strategy.checkpoint_io, AtomicCheckpointIO):
-            trainer.strategy.checkpoint_io.flush()
+        _flush(trainer)
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Have them written also after a fault, before anything else is tried."""
+        super().on_exception(trainer, pl_module, exception)
+        _flush(trainer)
+
+
+def _flush(trainer: Trainer) -> None:
+    if isinstance(trainer.strategy.checkpoint_io, AtomicCheckpointIO):
+        trainer.strategy.checkpoint_io.flush()
 
 
 def run_folder(trainer: Trainer) -> Path:

@@ -30,16 +30,17 @@ class StepLossCallback(Callback):
         assert isinstance(pl_module, TransferModule)
         every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]  # set outside its class
         step = trainer.global_step
+        self._last, loss = outputs["loss"], outputs["loss"]
         if not every or not step or step % every:
             return
-        loss = outputs["loss"] * trainer.accumulate_grad_batches
         if pl_module.takes_features:
             self._waiting.setdefault(step - 1, loss)
         else:
             pl_module.log(NAME, loss, prog_bar=True)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write what was kept; the last value is there to be monitored."""
+        """Write what was kept; the epoch's last value is there to be monitored."""
+        pl_module.log(NAME, self._last, prog_bar=True, logger=False)
         if not self._waiting:
             return
         losses = torch.stack(list(self._waiting.values()))
@@ -47,4 +48,3 @@ class StepLossCallback(Callback):
             for logger in trainer.loggers:
                 logger.log_metrics({NAME: loss}, step=step)
         self._waiting = {}
-        pl_module.log(NAME, losses[-1], prog_bar=True, logger=False)

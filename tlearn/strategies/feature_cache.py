@@ -20,6 +20,7 @@ from tlearn.strategies.features import iterate_over_split
 log = logging.getLogger(__name__)
 
 _FORMAT = 2
+_PARTIAL = "the run sees only a part of the images"
 _AUGMENTED = "data.augment changes the images in every epoch (model.cache_views: 8 would keep eight forms of each)"
 
 
@@ -114,8 +115,8 @@ class FeatureCacheCallback(Callback):
         reason = obstacle(trainer, pl_module, self._first_epoch)
         if reason and pl_module.feature_cache == "refresh":
             raise TlearnError(f"model.feature_cache refresh: nothing to cache, {reason}; set it to auto")
-        if pl_module.cache_views > 1:
-            _check_views(trainer, pl_module, self._first_epoch)
+        if pl_module.cache_views > 1 and not 0 < frozen_epochs(pl_module) <= self._first_epoch:
+            check_views(trainer, pl_module)
         if reason is None:
             splits = {split: features_of(trainer, pl_module, split) for split in ("train", "val")}
             trainer.datamodule.serve_features(splits)  # type: ignore[attr-defined]
@@ -135,6 +136,10 @@ class FeatureCacheCallback(Callback):
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Take images again, also after a fault."""
+        _take_images(trainer, pl_module)
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Take images again, also where no epoch was left to train."""
         _take_images(trainer, pl_module)
 
 
@@ -164,19 +169,21 @@ def obstacle_to_storing(trainer: Trainer, module: TransferModule) -> str | None:
     if not hasattr(data, "serve_features"):
         return "the data are not tlearn's"
     if trainer.fast_dev_run or _seen_images(trainer, data) < len(data.dataset("train")):  # type: ignore[attr-defined]
-        return "the run sees only a part of the images"
+        return _PARTIAL
     return None
 
 
-def _check_views(trainer: Trainer, module: TransferModule, first_epoch: int) -> None:
-    """Say what the views save and cost.
+def check_views(trainer: Trainer, module: TransferModule) -> None:
+    """Say what ``model.cache_views`` saves and costs.
 
     Raises:
         TlearnError: Nothing would be cached, the views would be alike, or their targets cannot be kept.
     """
     data: Any = trainer.datamodule  # type: ignore[attr-defined]
     views = module.cache_views
-    reason = obstacle(trainer, module, first_epoch)
+    reason = obstacle(trainer, module)
+    if reason == _PARTIAL:
+        return  # a trial
     if reason is None and not data.is_augmented:
         reason = "data.augment is off and all views would be alike"
     if reason is None and (data.augment.mixup_alpha or data.augment.cutmix_alpha):

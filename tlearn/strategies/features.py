@@ -14,32 +14,43 @@ from torch import Tensor, nn
 from tlearn.models import TransferModule
 from tlearn.threads import FreeThreads
 
+_FEWEST = 8  # in a batch: below, the bits of features may differ
 _PIXELS = 2**18  # in a batch: 256 images of 32 px, the fastest there; few enough at 224 px to keep memory low
 
 
 class BatchSizeTuner:
     """Try a few batch sizes while they already work, then go on with the fastest.
 
-    On a CPU the features have the same bits in batches of any of these sizes.
+    On a CPU the features have the same bits in batches of any of these sizes; the rest that fills none of them is one
+    batch whatever was chosen.
 
     Args:
         size: Where to begin; half and twice of it are tried too, each after a batch that does not count.
+        images: How many there are.
+        tries: Try at all: on a GPU another size may mean other bits.
 
     Attributes:
         next: Images in the next batch.
     """
 
-    def __init__(self, size: int) -> None:
-        self._plan = [tried for tried in (size, 2 * size, size // 2) for _ in range(2)]
+    def __init__(self, size: int, images: int, tries: bool) -> None:
+        tried = [each for each in (size, 2 * size, size // 2) if each >= _FEWEST] if tries else [size]
+        self._plan = [each for each in tried for _ in range(2)]
         self._time_s: dict[int, float] = {}
-        self.next = self._plan.pop(0)
+        self._whole, self._rest = images - images % max(tried), images % max(tried)
+        self.next = self._choose()
 
     def note(self, images: int, time_s: float) -> None:
         """Take the time of a batch."""
-        if images != self.next:
-            return  # the last one
+        self._whole -= images
         self._time_s[images] = time_s / images  # the second replaces the first
-        self.next = self._plan.pop(0) if self._plan else min(self._time_s, key=self._time_s.__getitem__)
+        self.next = self._choose()
+
+    def _choose(self) -> int:
+        if self._whole <= 0:
+            return self._rest
+        wanted = self._plan.pop(0) if self._plan else min(self._time_s, key=self._time_s.__getitem__)
+        return min(wanted, self._whole)
 
 
 @contextmanager
@@ -90,10 +101,12 @@ def iterate_over_split(
     data: Any = trainer.datamodule  # type: ignore[attr-defined]  # an ImageDataModule, set by fit
     images = data.dataset(split)
     size_px = module.preprocess.image_size or int(images.images.shape[-1])
-    sizes, left = BatchSizeTuner(max(8, min(256, _PIXELS // size_px**2))), images.indices
+    sizes = BatchSizeTuner(max(_FEWEST, min(256, _PIXELS // size_px**2)), len(images), module.device.type == "cpu")
+    start = 0
     with evaluating(module), trainer.precision_plugin.forward_context(), FreeThreads() as threads:
-        while len(left):
-            indices, left = left[: sizes.next], left[sizes.next :]
+        while start < len(images):
+            indices = images.indices[start : start + sizes.next]
+            start += len(indices)
             start_s = time.perf_counter()
             pixels = data.augmented(split, indices, view) if view else images.images[indices]
             yield compute(pixels.to(module.device)).float().cpu()

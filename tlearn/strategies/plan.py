@@ -16,7 +16,7 @@ from torch import nn
 
 from tlearn.errors import TlearnError
 from tlearn.models import TransferModule, group_by_rule, scale_rates
-from tlearn.strategies.feature_cache import frozen_epochs, obstacle, obstacle_to_storing
+from tlearn.strategies.feature_cache import check_views, frozen_epochs, obstacle, obstacle_to_storing
 from tlearn.strategies.features import evaluating
 from tlearn.strategies.training_steps import training_batches, training_step
 
@@ -87,6 +87,8 @@ def make_plan(trainer: Trainer, module: TransferModule) -> Plan:
     epochs = trainer.max_epochs or -1
     if epochs < 0:
         raise TlearnError("plan needs trainer.max_epochs, a run without end has no plan")
+    if module.cache_views > 1:
+        check_views(trainer, module)
     rates = _learning_rates(trainer, module, epochs)
     groups = [
         _group(module, name, members, rule.from_epoch, rates[name])
