@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -26,6 +26,7 @@ from typing import NamedTuple
 import torch
 from torchvision.models import resnet18
 
+from benchmarks.command import run_command
 from benchmarks.epoch_clock import FitClock
 from benchmarks.fake_cifar import accept_checksums, write_fake_cifar10
 from benchmarks.frozen_loops import Job, Outcome, Split, hand_written_frozen, lightning_frozen, tutorial_frozen
@@ -95,13 +96,8 @@ class Run(NamedTuple):
 
 def run_tlearn(arguments: list[str]) -> Run:
     """Run the command line in this process."""
-    from tlearn.cli import main
-
     start_s = time.perf_counter()
-    with redirect_stdout(sys.stderr):
-        status = main([*arguments, "--trainer.callbacks+=benchmarks.epoch_clock.FitClock"])
-    if status:
-        raise RuntimeError(f"tlearn returned {status}: {' '.join(arguments)}")
+    run_command([*arguments, "--trainer.callbacks+=benchmarks.epoch_clock.FitClock"])
     end_s = time.perf_counter()
     checkpoint = max(Path("runs").rglob("last.ckpt"), key=lambda path: path.stat().st_mtime)
     states = torch.load(checkpoint, weights_only=True)["callbacks"]

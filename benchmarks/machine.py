@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 import time
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -52,6 +53,14 @@ def machine() -> dict[str, object]:
         "python": platform.python_version(),
         **{name: _installed(name) for name in PACKAGES},
     }
+
+
+def load_now() -> float:
+    """The machine's load before a measurement; says so where it will spoil the figures."""
+    load = os.getloadavg()[0]
+    if load > 0.5:
+        print(f"something else is running (load {load:.1f}): the figures will be low and far apart", file=sys.stderr)
+    return load
 
 
 def peak_gflop_s(repeats: int = 10) -> float:

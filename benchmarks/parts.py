@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import redirect_stdout
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -19,7 +17,7 @@ from lightning.pytorch.profilers import Profiler
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.epoch_clock import EpochClock
+from benchmarks.command import epoch_rates
 from benchmarks.frozen import elsewhere, save_weights
 from benchmarks.loops import best_precision, device
 from benchmarks.machine import Figure, peak_gflop_s
@@ -41,11 +39,7 @@ def extraction(root: Path) -> list[Figure]:
         per_class = min(4000, int(rate * _EXTRACTION_S / 10))
         data = CIFAR10DataModule(root=str(root), train_per_class=per_class)
         module = TransferModule(10, weights=None, freeze_backbone=True, image_size=None if size_px == 32 else size_px)
-        trainer = Trainer(precision=best_precision(), logger=False, enable_model_summary=False)  # type: ignore[arg-type]
-        data.setup("fit")
-        trainer.datamodule = data  # type: ignore[attr-defined]
-        module.trainer = trainer
-        module.to(device()).setup("fit")
+        trainer = _set_up(data, module)
         operations = _operations(module, size_px)
         peaks = [peak_gflop_s()]
         start_s = time.perf_counter()
@@ -69,6 +63,16 @@ def extraction(root: Path) -> list[Figure]:
             )
         )
     return found
+
+
+def _set_up(data: CIFAR10DataModule, module: TransferModule) -> Trainer:
+    """Bring both to where a fit begins."""
+    trainer = Trainer(precision=best_precision(), logger=False, enable_model_summary=False)  # type: ignore[arg-type]
+    data.setup("fit")
+    trainer.datamodule = data  # type: ignore[attr-defined]
+    module.trainer = trainer
+    module.to(device()).setup("fit")
+    return trainer
 
 
 def _operations(module: TransferModule, size_px: int) -> int:
@@ -121,11 +125,7 @@ def memory(root: Path) -> list[Figure]:
     """How much less memory gradient and momentum of a 32 px fine-tuning take."""
     module, plain = (TransferModule(10, weights=None) for _ in range(2))
     data = CIFAR10DataModule(root=str(root), train_per_class=10)
-    data.setup("fit")
-    trainer = Trainer(logger=False, enable_model_summary=False)
-    trainer.datamodule = data  # type: ignore[attr-defined]
-    module.trainer = trainer
-    module.setup("fit")
+    _set_up(data, module)
     lean, whole = (sum(p.numel() for p in m.parameters() if p.requires_grad) for m in (module, plain))
     detail: dict[str, object] = {"numbers": lean, "of": whole, "MB saved, gradient and momentum": (whole - lean) * 8e-6}
     return [Figure("gradient and momentum of a 32 px fine-tuning", lean / whole - 1, "of memory", "-0.62", 1, detail)]
@@ -135,20 +135,9 @@ def cached_epochs(root: Path) -> list[Figure]:
     """Seconds of a training epoch of the head on 45,000 x 512 cached features, batch 256."""
     with elsewhere() as folder:
         arguments = ["--data.root", str(root), "--model.weights", str(save_weights(folder)), "--data.batch_size", "256"]
-        rates = _fit(["--config", "feature_extractor.yaml", *arguments, "--trainer.max_epochs", "6"])[1:]
+        rates = epoch_rates(["--config", "feature_extractor.yaml", *arguments, "--trainer.max_epochs", "6"])[1:]
     time_s = 45_000 / median(rates)
     return [Figure("head epoch on 45,000 x 512 cached features, batch 256", time_s, "s", "<= 1.0", len(rates))]
-
-
-def _fit(arguments: list[str]) -> list[float]:
-    from tlearn.cli import main
-
-    EpochClock.rates.clear()
-    with redirect_stdout(sys.stderr):
-        status = main(["fit", *arguments, "--trainer.callbacks+=benchmarks.epoch_clock.EpochClock"])
-    if status:
-        raise RuntimeError(f"tlearn returned {status}")
-    return list(EpochClock.rates)
 
 
 _REPORTING = ("FreezeAudit", "LeanProgressBar", "StepLoss", "LearningRateMonitor", "Throughput")
@@ -214,7 +203,7 @@ def reporting_share(root: Path) -> list[Figure]:
         arguments = ["--config", "partial.yaml", "--data.root", str(root), "--model.weights", str(save_weights(folder))]
         arguments += ["--data.train_per_class", "1000", "--trainer.max_epochs", str(epochs)]
         arguments += ["--trainer.enable_progress_bar", "true", "--trainer.profiler", "benchmarks.parts._HookClock"]
-        rates = _fit(arguments)
+        rates = epoch_rates(arguments)
     whole_s = sum(10_000 / rate for rate in rates)
     callbacks_s = _HookClock.spent_s
     share = (callbacks_s + spent["metrics"] + spent["TensorBoard"]) / whole_s

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
@@ -22,7 +21,7 @@ import torch
 
 from benchmarks import frozen, parts, processes, train_speed
 from benchmarks.fake_cifar import accept_checksums
-from benchmarks.machine import Figure, machine
+from benchmarks.machine import Figure, load_now, machine
 
 Part = Callable[[], list[Figure]]
 GPU_PARTS = ("extraction", "fine_tuning", "cached_epochs")
@@ -83,9 +82,7 @@ def main(args: list[str] | None = None) -> None:
     options = parser.parse_args(args)
     if options.gpu and not torch.cuda.is_available():
         parser.error("--gpu: no GPU found (torch.cuda.is_available() is false)")
-    out, load = options.out.absolute(), os.getloadavg()[0]
-    if load > 0.5:
-        print(f"something else is running (load {load:.1f}): the figures will be wrong", file=sys.stderr)
+    out, load = options.out.absolute(), load_now()
     figures: list[Figure] = []
     with frozen.data_at(options.root) as root:
         choices = all_parts(root)

@@ -14,20 +14,18 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import tempfile
 from collections.abc import Callable
-from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from statistics import median
 
-from benchmarks.epoch_clock import EpochClock
+from benchmarks.command import epoch_rates
 from benchmarks.fake_cifar import write_fake_cifar10
 from benchmarks.loops import best_precision, hand_written, tutorial
-from benchmarks.machine import machine
+from benchmarks.machine import load_now, machine
 
 Contender = Callable[[], list[float]]
 
@@ -48,18 +46,13 @@ class Result:
 
 def tlearn(root: Path, epochs: int, batch_size: int, precision: str) -> list[float]:
     """Images per second of each epoch of ``tlearn fit --config finetune.yaml``; raises RuntimeError when it fails."""
-    from tlearn.cli import main
-
-    EpochClock.rates.clear()
-    args = ["fit", "--config", "finetune.yaml", "--data.init_args.root", str(root), "--model.weights", "null"]
+    args = ["--config", "finetune.yaml", "--data.init_args.root", str(root), "--model.weights", "null"]
     args += ["--data.init_args.batch_size", str(batch_size), "--trainer.precision", precision]
     args += ["--trainer.max_epochs", str(epochs), "--trainer.default_root_dir", str(root / "runs")]
-    args += ["--trainer.callbacks+=benchmarks.epoch_clock.EpochClock"]
-    with redirect_stdout(sys.stderr):
-        status = main(args)
-    if status or len(EpochClock.rates) != epochs:
-        raise RuntimeError(f"tlearn fit returned {status} after {len(EpochClock.rates)} of {epochs} epochs")
-    return list(EpochClock.rates)
+    rates = epoch_rates(args)
+    if len(rates) != epochs:
+        raise RuntimeError(f"tlearn fit ended after {len(rates)} of {epochs} epochs")
+    return rates
 
 
 def better_workers(images: int) -> int:
@@ -150,9 +143,7 @@ def parse(args: list[str] | None) -> argparse.Namespace:
 def main(args: list[str] | None = None) -> None:
     """Measure, print the table, write the JSON."""
     options = parse(args)
-    load = os.getloadavg()[0]
-    if load > 0.5:
-        print(f"something else is running (load {load:.1f}): the figures will be low and far apart", file=sys.stderr)
+    load = load_now()
     results = measure(options)
     report = as_json(options, results) | {"load_at_start": load}
     options.json.parent.mkdir(parents=True, exist_ok=True)

@@ -168,8 +168,7 @@ class TransferCLI(LightningCLI):
         finds_rate = self._get(self.config_init, "find_lr")
         if finds_rate and self.model.head_solver != "sgd":
             raise TlearnError(f"model.head_solver {self.model.head_solver} takes no steps; drop --find_lr")
-        solves = self.model.head_init == "probe" or self.model.head_solver != "sgd"
-        probe: list[Callback] = [HeadProbeCallback()] if solves else []
+        probe: list[Callback] = [HeadProbeCallback()] if self.model.solves_head else []
         return [*probe, *([LearningRateFinderCallback()] if finds_rate else [])]
 
     def _record(self) -> RunRecordCallback:

@@ -140,8 +140,7 @@ class ImageDataModule(LightningDataModule, ABC):
     def augmented(self, split: Literal["train", "val", "test"], indices: Tensor, view: int) -> Tensor:
         """Return images, uint8 (B, 3, H, W), by their positions (B,), as an epoch of this number would show them."""
         images = self._sets[split]
-        transform = BatchAugment(self.augment, self.num_classes, self._seed)
-        return transform(images.images[indices], images.targets[indices], indices, view)[0]
+        return self._augmenter()(images.images[indices], images.targets[indices], indices, view)[0]
 
     def serve_features(self, features: Mapping[str, Sequence[Tensor]]) -> None:
         """Serve features in place of the images they were computed from.
@@ -167,8 +166,7 @@ class ImageDataModule(LightningDataModule, ABC):
     def train_dataloader(self) -> DataLoader[Batch] | PhasedLoader:
         """Serve the training images, shuffled and augmented."""
         train = self._sets["train"]
-        transform = BatchAugment(self.augment, self.num_classes, self._seed)
-        images = train.on(self._device_for(train.images.nbytes), transform)
+        images = train.on(self._device_for(train.images.nbytes), self._augmenter())
         return self._phased("train", self._loader(images, self._train_sampler()))
 
     def val_dataloader(self) -> DataLoader[Batch] | PhasedLoader:
@@ -207,6 +205,9 @@ class ImageDataModule(LightningDataModule, ABC):
             train = take_per_class(labels, train, self.train_per_class, self.split_seed, self.class_names)
         self._sets["train"] = InMemoryImages(images, targets, torch.from_numpy(train))
         self._sets["val"] = self._sets["train"].part(torch.from_numpy(val))
+
+    def _augmenter(self) -> BatchAugment:
+        return BatchAugment(self.augment, self.num_classes, self._seed)
 
     def _train_sampler(self) -> EpochBatchSampler:
         return EpochBatchSampler(len(self._sets["train"]), self.batch_size, True, self.drop_last, self._seed)

@@ -6,6 +6,7 @@ from tlearn.models.fingerprint import fingerprint
 from tlearn.models.freezing import Rule, assign_rules, frozen_modules, group_by_rule, rules_from_options
 from tlearn.models.losses import compute_loss
 from tlearn.models.metrics import metric_names
+from tlearn.models.modes import evaluating, keeping_modes
 from tlearn.models.module import TransferModule
 from tlearn.models.preprocess import Preprocess
 from tlearn.models.rates import peak_rates, scale_rates
@@ -17,9 +18,11 @@ __all__ = [
     "TransferModule",
     "assign_rules",
     "compute_loss",
+    "evaluating",
     "fingerprint",
     "frozen_modules",
     "group_by_rule",
+    "keeping_modes",
     "metric_names",
     "peak_rates",
     "read_checkpoint",

@@ -7,13 +7,14 @@ bf16 they are as far from float32 as those of the plain network (0.4 %).
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from tlearn.models.live_taps import leave_out_padding, replace_part
+from tlearn.models.observing import observe
 
 Network = TypeVar("Network", bound=nn.Module)
 _TOLERANCE = 0.01  # of the largest output: rounding stays below, on GPUs that round to TF32 too
@@ -50,16 +51,7 @@ def folded(network: Network, images: Tensor, dtype: torch.dtype | None) -> Netwo
 
 def _pairs(network: nn.Module, images: Tensor) -> dict[str, str]:
     """Run once, and name each convolution whose output a BatchNorm takes, with that BatchNorm."""
-    seen: list[tuple[str, nn.Module, Tensor, Tensor]] = []
-
-    def note(name: str) -> Any:
-        return lambda part, given, output: seen.append((name, part, given[0], output))
-
-    parts = [(name, part) for name, part in network.named_modules() if type(part) in (nn.Conv2d, nn.BatchNorm2d)]
-    hooks = [part.register_forward_hook(note(name)) for name, part in parts]
-    network(images)
-    for hook in hooks:
-        hook.remove()
-    convs = {id(output): name for name, part, _, output in seen if isinstance(part, nn.Conv2d)}
-    norms = [(name, given) for name, part, given, _ in seen if isinstance(part, nn.BatchNorm2d)]
+    calls = observe(network, images, nn.Conv2d, nn.BatchNorm2d)  # holds all tensors, so that no identity is used twice
+    convs = {id(call.output): call.name for call in calls if isinstance(call.part, nn.Conv2d)}
+    norms = [(call.name, call.given) for call in calls if isinstance(call.part, nn.BatchNorm2d)]
     return {convs[id(given)]: name for name, given in norms if id(given) in convs}

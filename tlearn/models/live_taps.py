@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tlearn.models.observing import observe
+
 
 def live_range(size_px: int, kernel: int, stride: int, padding: int, dilation: int) -> tuple[int, int]:
     """Return the first tap along one axis that meets a pixel at some position, and one past the last."""
@@ -126,15 +128,10 @@ def put_back(network: nn.Module) -> None:
 def _map_sizes(network: nn.Module, images: Tensor) -> dict[str, tuple[int, int]]:
     """Run once, and note what each plain convolution gets that is not called with maps of several sizes."""
     sizes: dict[str, set[tuple[int, int]]] = {}
-    hooks = []
-    for name, part in network.named_modules():
-        if type(part) is nn.Conv2d and part.padding_mode == "zeros" and not isinstance(part.padding, str):
-            noted = sizes.setdefault(name, set())
-            hooks.append(part.register_forward_pre_hook(lambda _, given, to=noted: to.add(tuple(given[0].shape[-2:]))))
-    with torch.no_grad():
-        network(images)
-    for hook in hooks:
-        hook.remove()
+    for name, part, given, _ in observe(network, images, nn.Conv2d):
+        assert isinstance(part, nn.Conv2d)
+        if part.padding_mode == "zeros" and not isinstance(part.padding, str):
+            sizes.setdefault(name, set()).add((given.shape[-2], given.shape[-1]))
     return {name: next(iter(noted)) for name, noted in sizes.items() if len(noted) == 1}
 
 

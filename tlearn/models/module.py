@@ -23,6 +23,7 @@ from tlearn.models.heads import build_head
 from tlearn.models.live_taps import LiveTapsConv2d, leave_out_padding, put_back
 from tlearn.models.losses import balanced_class_weights, compute_loss, pull_towards
 from tlearn.models.metrics import EpochMetrics
+from tlearn.models.modes import evaluating
 from tlearn.models.option_checks import check_class_options, check_head_init, check_head_solver
 from tlearn.models.plateau import pending_metric, step_pending
 from tlearn.models.preprocess import Preprocess
@@ -87,6 +88,7 @@ class TransferModule(LightningModule):
     Attributes:
         stages: Parameter name to stage (``stem``, ``layer1``, ..., ``head``), in the model's order.
         rules: Parameter name to the rule that decides whether it trains, from when on, and how fast.
+        backbone_trains: Whether any parameter of the backbone trains, from the start or later.
         start: Parameter or buffer name to its value before the first step, kept where an option needs it.
 
     Raises:
@@ -150,7 +152,7 @@ class TransferModule(LightningModule):
         self.take_images()
         self.start: dict[str, Tensor] = {}
         trained_by = [r.option for name, r in self.rules.items() if r.lr_scale and name.startswith("backbone.")]
-        self._never_trains = not trained_by
+        self.backbone_trains = bool(trained_by)
         self._is_in_run = False
         self._twins: dict[torch.dtype | None, Backbone] = {}
         self.register_load_state_dict_post_hook(lambda module, _: module._twins.clear())  # type: ignore[no-untyped-call]
@@ -201,7 +203,7 @@ class TransferModule(LightningModule):
     def features(self, images: Tensor) -> Tensor:
         """Turn uint8 images (B, 3, H, W) into what the head sees, (B, D)."""
         pixels = self.preprocess(images)
-        network = self._twin(pixels) if self._never_trains and self._is_in_run else self.backbone
+        network = self._twin(pixels) if self._is_in_run and not self.backbone_trains else self.backbone
         features: Tensor = network(pixels)
         return features
 
@@ -243,14 +245,11 @@ class TransferModule(LightningModule):
         self._is_in_run = True
         shape = self._shape_of_data()
         # Averaging callbacks have copied the whole kernels by now; a network that never trains has a twin instead.
-        if shape is not None and not self._never_trains and not self._has_callback(*_AVERAGING):
+        if shape is not None and self.backbone_trains and not self._has_callback(*_AVERAGING):
             # Where the weights are: Lightning moves them later, but says already that they were.
             pixels = torch.zeros(1, 3, *shape, dtype=torch.uint8, device=self.preprocess.mean.device)
-            modes = [part for part in self.modules() if part.training]
-            self.eval()  # so that no BatchNorm statistic moves
-            leave_out_padding(self.backbone, self.preprocess(pixels))
-            for part in modes:
-                part.training = True
+            with evaluating(self):  # so that no BatchNorm statistic moves
+                leave_out_padding(self.backbone, self.preprocess(pixels))
 
     def teardown(self, stage: str) -> None:
         """Make the network a plain one again."""
@@ -263,8 +262,8 @@ class TransferModule(LightningModule):
 
     def left_out(self, name: str) -> int:
         """Count the weights of a parameter's tensor that meet nothing but padding, and are no parameter."""
-        owner = self.get_submodule(name.rpartition(".")[0])
-        return owner.left_out if isinstance(owner, LiveTapsConv2d) and name.endswith(".weight") else 0
+        conv = self._live_taps_of(name)
+        return conv.left_out if conv else 0
 
     def on_fit_start(self) -> None:
         """Remember the run's seed, and weigh the classes.
@@ -333,6 +332,11 @@ class TransferModule(LightningModule):
         if self.l2_sp:
             parameters = dict(self.backbone.named_parameters("backbone"))
             pull_towards(parameters, {name: self._live(name, self.start[name]) for name in parameters}, self.l2_sp)
+
+    @property
+    def solves_head(self) -> bool:
+        """Tell whether the head is solved before the first step."""
+        return self.head_init == "probe" or self.head_solver != "sgd"
 
     @property
     def steps_per_epoch(self) -> int:
@@ -412,8 +416,8 @@ class TransferModule(LightningModule):
         about = checkpoint.get("tlearn")
         if about is None:
             raise TlearnError("not a checkpoint of tlearn; to start from its weights use --model.weights PATH")
-        self._refuse_solved()
-        self._refuse_lost_average(checkpoint)
+        if self._trainer is not None and self._trainer.state.fn == "fit":
+            self._refuse_resume(checkpoint)
         self._pending_metric = about["pending_metric"]
         self.start = checkpoint.get("tlearn_start", {})
         theirs = list(about["class_names"])
@@ -438,9 +442,13 @@ class TransferModule(LightningModule):
         data: Any = getattr(self._trainer, "datamodule", None)
         return data.image_shape_px if hasattr(data, "image_shape_px") else None
 
-    def _live(self, name: str, value: Tensor) -> Tensor:
+    def _live_taps_of(self, name: str) -> LiveTapsConv2d | None:
         owner = self.get_submodule(name.rpartition(".")[0])
-        return value[owner.live] if isinstance(owner, LiveTapsConv2d) and name.endswith(".weight") else value
+        return owner if isinstance(owner, LiveTapsConv2d) and name.endswith(".weight") else None
+
+    def _live(self, name: str, value: Tensor) -> Tensor:
+        conv = self._live_taps_of(name)
+        return value[conv.live] if conv else value
 
     def _load(self, weights: str, name: str) -> None:
         loaded = load_weights(weights, name, self.backbone, self.head, self.preprocess, self.class_names)
@@ -489,18 +497,12 @@ class TransferModule(LightningModule):
             if wanted and name not in present:
                 raise TlearnError(f"model.{option} acts through tlearn.strategies.{name}; give the Trainer one")
 
-    def _refuse_solved(self) -> None:
-        trainer = self._trainer
-        if self.head_solver != "sgd" and trainer is not None and trainer.state.fn == "fit":
+    def _refuse_resume(self, checkpoint: dict[str, Any]) -> None:
+        if self.head_solver != "sgd":
             raise TlearnError(
                 f"model.head_solver {self.head_solver}: the head in the checkpoint is solved and there is nothing to "
                 "resume; test it, or solve anew without --ckpt_path"
             )
-
-    def _refuse_lost_average(self, checkpoint: dict[str, Any]) -> None:
-        trainer = self._trainer
-        if trainer is None or trainer.state.fn != "fit":
-            return
         was, averages = "current_model_state" in checkpoint, self._has_callback(WeightAveraging)
         if was and not averages:
             raise TlearnError(

@@ -40,7 +40,7 @@ def describe(trainer: Trainer, module: TransferModule) -> dict[str, Any]:
         "format": _FORMAT,
         "backbone": module.hparams["backbone"],
         "tap": list(module.backbone.taps),
-        "trains": frozen_epochs(module) != float("inf"),  # if not, a folded twin computes, with other last bits
+        "trains": module.backbone_trains,  # if not, a folded twin computes, with other last bits
         "weights": key_of(weights),
         "image_size": module.preprocess.image_size,
         "normalise": [module.preprocess.mean.tolist(), module.preprocess.std.tolist()],
@@ -191,8 +191,7 @@ def check_views(trainer: Trainer, module: TransferModule) -> None:
     if reason:
         raise TlearnError(f"model.cache_views {views} keeps augmented views for a frozen backbone, but {reason}")
     images, width = len(data.dataset("train")), module.backbone.num_features
-    most = trainer.max_epochs or -1
-    epochs = min(frozen_epochs(module), most if most > 0 else float("inf"))
+    epochs = min(frozen_epochs(module), _epochs(trainer))
     log.info(
         "%d views of each training image: %d passes over the network in place of %s, %.1f MB; an epoch shows each "
         "image in one of %d forms, the first as it is, and no longer in a new one",
@@ -201,11 +200,14 @@ def check_views(trainer: Trainer, module: TransferModule) -> None:
     )
 
 
+def _epochs(trainer: Trainer) -> float:
+    return trainer.max_epochs if trainer.max_epochs is not None and trainer.max_epochs >= 0 else float("inf")
+
+
 def _seen_images(trainer: Trainer, data: Any) -> float:
-    epochs = trainer.max_epochs if trainer.max_epochs is not None and trainer.max_epochs >= 0 else float("inf")
     limit = trainer.limit_train_batches
     images = limit * data.batch_size if isinstance(limit, int) else limit * len(data.dataset("train"))
-    return float(images * epochs) if images else 0.0
+    return float(images * _epochs(trainer)) if images else 0.0
 
 
 def _matters(package: str, module: TransferModule) -> bool:

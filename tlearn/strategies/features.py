@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
 from lightning.pytorch import Trainer
-from torch import Tensor, nn
+from torch import Tensor
 
-from tlearn.models import TransferModule
+from tlearn.models import TransferModule, evaluating
 from tlearn.threads import FreeThreads
 
 _FEWEST = 8  # in a batch: below, the bits of features may differ
@@ -51,25 +50,6 @@ class BatchSizeTuner:
             return self._rest
         wanted = self._plan.pop(0) if self._plan else min(self._time_s, key=self._time_s.__getitem__)
         return min(wanted, self._whole)
-
-
-@contextmanager
-def keeping_modes(module: nn.Module) -> Iterator[None]:
-    """Put every part of a module back into its own mode, training or eval, afterwards."""
-    modes = {part: part.training for part in module.modules()}
-    try:
-        yield
-    finally:
-        for part, mode in modes.items():
-            part.training = mode
-
-
-@contextmanager
-def evaluating(module: nn.Module) -> Iterator[None]:
-    """Put a module in eval mode without gradients; every part of it is in its own mode again afterwards."""
-    with keeping_modes(module), torch.no_grad():
-        module.eval()
-        yield
 
 
 def run_over_split(

@@ -60,6 +60,4 @@ class HeadProbeCallback(Callback):
 def _features_and_targets(trainer: Trainer, module: TransferModule, split: str) -> tuple[Tensor, Tensor]:
     images = trainer.datamodule.dataset(split)  # type: ignore[attr-defined]  # an ImageDataModule, set by fit
     views = features_of(trainer, module, split)
-    return torch.cat(list(views)).cpu(), images.targets[images.indices].repeat(
-        len(views), *[1] * (images.targets.ndim - 1)
-    )
+    return torch.cat(views).cpu(), torch.cat([images.targets[images.indices]] * len(views))

@@ -15,8 +15,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from tlearn.errors import TlearnError
-from tlearn.models import TransferModule, peak_rates, scale_rates
-from tlearn.strategies.features import keeping_modes
+from tlearn.models import TransferModule, keeping_modes, peak_rates, scale_rates
 from tlearn.strategies.training_steps import training_batches, training_step
 
 log = logging.getLogger(__name__)

@@ -15,9 +15,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import nn
 
 from tlearn.errors import TlearnError
-from tlearn.models import TransferModule, group_by_rule, scale_rates
+from tlearn.models import TransferModule, evaluating, group_by_rule, scale_rates
 from tlearn.strategies.feature_cache import check_views, frozen_epochs, obstacle, obstacle_to_storing
-from tlearn.strategies.features import evaluating
 from tlearn.strategies.training_steps import training_batches, training_step
 
 _WARM_STEPS, _TIMED_STEPS, _TIMED_S = 3, 40, 8.0
@@ -102,9 +101,9 @@ def make_plan(trainer: Trainer, module: TransferModule) -> Plan:
     validation_s = forward_s * sum(int(count) for count in trainer.num_val_batches)
     cached = 0 if obstacle(trainer, module) else int(min(epochs, frozen_epochs(module)))
     passes_s = training_pass_s * module.cache_views + validation_s
-    solves, keeps = module.head_init == "probe" or module.head_solver != "sgd", not obstacle_to_storing(trainer, module)
-    features_time_s = passes_s if cached or (solves and keeps) else 0.0
-    probe_time_s = passes_s if solves and not keeps else 0.0
+    keeps = not obstacle_to_storing(trainer, module)
+    features_time_s = passes_s if cached or (module.solves_head and keeps) else 0.0
+    probe_time_s = passes_s if module.solves_head and not keeps else 0.0
     times = _epoch_times(trainer, module, epochs, validation_s, cached)
     return Plan(
         groups=groups,
