@@ -12,7 +12,7 @@ from tlearn.version import __version__
 
 if TYPE_CHECKING:
     from tlearn.cli import main
-    from tlearn.data import CIFAR10DataModule, DigitsDataModule, ImageDataModule
+    from tlearn.data import CIFAR10DataModule, DigitsDataModule, ImageDataModule, ImageFolderDataModule, ImageTableDataModule
     from tlearn.errors import TlearnError
     from tlearn.models import TransferModule
 
@@ -20,6 +20,8 @@ __all__ = [
     "CIFAR10DataModule",
     "DigitsDataModule",
     "ImageDataModule",
+    "ImageFolderDataModule",
+    "ImageTableDataModule",
     "TlearnError",
     "TransferModule",
     "__version__",
@@ -30,6 +32,8 @@ _HOMES = {
     "CIFAR10DataModule": "tlearn.data",
     "DigitsDataModule": "tlearn.data",
     "ImageDataModule": "tlearn.data",
+    "ImageFolderDataModule": "tlearn.data",
+    "ImageTableDataModule": "tlearn.data",
     "TlearnError": "tlearn.errors",
     "TransferModule": "tlearn.models",
     "main": "tlearn.cli",

@@ -7,12 +7,12 @@ import torch
 from lightning.pytorch import LightningModule, Trainer, seed_everything
 from torch import Tensor
 
-from tlearn.data import Augment, ImageDataModule, key
+from tlearn.data import Augment, InMemoryDataModule, key
 from tlearn.errors import TlearnError
 from tlearn.types import Batch, Task
 
 
-class Toy(ImageDataModule):
+class Toy(InMemoryDataModule):
     """40 training and 10 test images whose pixels are their index; every fifth training image is left out."""
 
     def __init__(self, task: Task = "classification", **options: Any) -> None:
@@ -231,6 +231,6 @@ def test_regression_serves_values() -> None:
 )
 def test_regression_refuses_what_needs_classes(options: dict[str, Any], name: str) -> None:
     with pytest.raises(
-        TlearnError, match=rf"^{name} \S+ needs classes, task is regression; unset data.init_args.{name}"
+        TlearnError, match=rf"^{name} \S+ needs one class an image, the task is regression; unset data.init_args.{name}"
     ):
         Toy("regression", **options)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from tlearn.data.augment import Augment, BatchAugment
 from tlearn.data.cifar10 import CIFAR10_CLASSES, CIFAR10DataModule
-from tlearn.data.datamodule import ImageDataModule
+from tlearn.data.datamodule import ImageDataModule, InMemoryDataModule
 from tlearn.data.digits import DigitsDataModule
+from tlearn.data.image_files import ImageFilesDataModule
+from tlearn.data.image_folder import ImageFolderDataModule
+from tlearn.data.image_set import BatchKey, ImageSet
+from tlearn.data.image_table import ImageTableDataModule
 from tlearn.data.keyed_random import key, uniform
-from tlearn.data.memory import BatchKey, EpochBatchSampler, InMemoryImages, fingerprint
+from tlearn.data.memory import EpochBatchSampler, InMemoryImages, fingerprint
 from tlearn.data.split import stratified_split, take_per_class
 
 __all__ = [
@@ -19,6 +23,11 @@ __all__ = [
     "DigitsDataModule",
     "EpochBatchSampler",
     "ImageDataModule",
+    "ImageFilesDataModule",
+    "ImageFolderDataModule",
+    "ImageSet",
+    "ImageTableDataModule",
+    "InMemoryDataModule",
     "InMemoryImages",
     "fingerprint",
     "key",

@@ -12,7 +12,7 @@ from torchvision.datasets import CIFAR10
 
 from tlearn.data import cifar10_files
 from tlearn.data.augment import NO_AUGMENT, Augment
-from tlearn.data.datamodule import ImageDataModule
+from tlearn.data.datamodule import InMemoryDataModule
 from tlearn.data.split import class_numbers, renumbered
 from tlearn.errors import TlearnError
 
@@ -20,7 +20,7 @@ from tlearn.errors import TlearnError
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 
-class CIFAR10DataModule(ImageDataModule):
+class CIFAR10DataModule(InMemoryDataModule):
     """CIFAR-10, or some of its classes."""
 
     def __init__(

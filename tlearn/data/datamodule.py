@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import torch
@@ -17,7 +17,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from tlearn.data.augment import NO_AUGMENT, Augment, BatchAugment
-from tlearn.data.memory import CachedFeatures, EpochBatchSampler, InMemoryImages, PhasedLoader, fingerprint
+from tlearn.data.image_set import BatchKey, ImageSet
+from tlearn.data.memory import CachedFeatures, EpochBatchSampler, InMemoryImages, PhasedLoader
+from tlearn.data.reading import Framing
 from tlearn.data.split import stratified_split, take_per_class
 from tlearn.errors import TlearnError
 from tlearn.threads import cores_allowed
@@ -25,14 +27,16 @@ from tlearn.types import Batch, Task
 
 log = logging.getLogger(__name__)
 
+Split = Literal["train", "val", "test"]
+
 
 class ImageDataModule(LightningDataModule, ABC):
-    """Images for training, validation and test, in memory and served as whole batches.
+    """Images for training, validation and test, served as whole batches.
 
     Attributes:
         num_classes: K, the number of outputs a network needs; 1 for regression.
         class_names: Names of the classes 0 to K - 1; empty for regression.
-        task: ``classification`` or ``regression``.
+        task: ``classification``, ``multilabel`` (an image has any number of the classes) or ``regression``.
     """
 
     def __init__(
@@ -52,17 +56,17 @@ class ImageDataModule(LightningDataModule, ABC):
 
         Args:
             class_names: Names of the classes; empty for regression.
-            task: ``classification`` or ``regression``.
+            task: ``classification``, ``multilabel`` or ``regression``.
             batch_size: Images in a batch; 64 is the tutorial's.
-            val_fraction: Share of the training set to validate on.
+            val_fraction: Share of the training set to validate on, where there is no validation set.
             split_seed: Decides that share, apart from ``seed_everything``: the same images whatever the run's seed.
             train_per_class: Train on so many images of each class; all by default. Validation stays the same.
             augment: Random changes to training images; none by default.
             drop_last: Leave out a last training batch that is not full.
-            num_workers: Processes that prepare batches; 0 is fastest, since the images are in memory.
+            num_workers: Processes that prepare batches.
 
         Raises:
-            TlearnError: An option needs classes and the task is regression.
+            TlearnError: An option needs one class an image and the task is another.
         """
         super().__init__()
         self.class_names, self.task, self.num_classes = class_names, task, max(len(class_names), 1)
@@ -70,22 +74,21 @@ class ImageDataModule(LightningDataModule, ABC):
         self.train_per_class, self.augment = train_per_class, augment
         self.drop_last, self.num_workers = drop_last, num_workers
         self._seed = 0
-        self._sets: dict[str, InMemoryImages] = {}
+        self._sets: dict[str, ImageSet] = {}
         self._features: dict[str, CachedFeatures] = {}
         self._fingerprint: str | None = None
-        self._refuse_classes_in_regression()
+        self._refuse_what_needs_one_class()
 
     @abstractmethod
-    def load_split(self, split: Literal["train", "test"]) -> tuple[Tensor, Tensor]:
-        """Read the training or the test source, and nothing of the other.
+    def open_split(self, split: Split) -> ImageSet | None:
+        """Open the training, validation or test source, and nothing of the others.
 
         Returns:
-            Images, uint8 (N, 3, H, W), and targets: int64 (N,) or, for regression, float32 (N, 1). An image whose
-            target is -1 or NaN is left out but keeps its place in the count.
+            The images that can be used; ``None`` where there is no validation set, so that it is split off.
         """
 
     def setup(self, stage: str) -> None:
-        """Read and split what a stage needs: ``test`` the test source alone, all others the training source alone.
+        """Open and split what a stage needs: ``test`` the test source alone, all others the training source alone.
 
         A second call reads and draws nothing again.
 
@@ -94,30 +97,33 @@ class ImageDataModule(LightningDataModule, ABC):
         """
         if stage == "test":
             if "test" not in self._sets:
-                images, targets = self.load_split("test")
-                self._sets["test"] = InMemoryImages(images, targets, _usable(targets))
+                self._sets["test"] = self._opened("test")
             return
-        if self.num_workers > cores_allowed():
-            log.warning(
-                "num_workers %d on %d cores: the images are in memory, 0 is fastest",
-                *(self.num_workers, cores_allowed()),
-            )
         if "train" not in self._sets:
-            self._split_train(*self.load_split("train"))
+            self._open_train_and_val()
         if stage == "fit":
             # Here and not where it is used: torch.initial_seed() differs in each worker. 63 bits are what int64 holds.
             self._seed = torch.initial_seed() % 2**63
             self._train_sampler()  # so that an impossible batch is said before the first validation
 
-    def dataset(self, split: Literal["train", "val", "test"]) -> InMemoryImages:
+    def dataset(self, split: Split) -> ImageSet:
         """Return the images of a split, never augmented; after `setup`."""
         return self._sets[split]
 
     @property
     def image_shape_px(self) -> tuple[int, int]:
         """Return H and W of the images; after `setup`."""
-        height, width = next(iter(self._sets.values())).images.shape[-2:]
-        return height, width
+        return next(iter(self._sets.values())).shape_px
+
+    @property
+    def framing(self) -> Framing:
+        """Say how a picture file is brought to the form of these images; after `setup`."""
+        return Framing(size_px=min(self.image_shape_px), crop_pct=1.0)
+
+    @property
+    def is_in_memory(self) -> bool:
+        """Tell whether an image costs nothing to fetch; after `setup`."""
+        return isinstance(self._sets["train"], InMemoryImages)
 
     @property
     def is_augmented(self) -> bool:
@@ -128,8 +134,7 @@ class ImageDataModule(LightningDataModule, ABC):
     def data_fingerprint(self) -> str:
         """Hash the training source, pixels, targets and order; after `setup`."""
         if self._fingerprint is None:
-            train = self._sets["train"]
-            self._fingerprint = fingerprint(train.images, train.targets)
+            self._fingerprint = self._sets["train"].fingerprint()
         return self._fingerprint
 
     @property
@@ -137,10 +142,21 @@ class ImageDataModule(LightningDataModule, ABC):
         """Return the seed of order and augmentation; after `setup`."""
         return self._seed
 
-    def augmented(self, split: Literal["train", "val", "test"], indices: Tensor, view: int) -> Tensor:
-        """Return images, uint8 (B, 3, H, W), by their positions (B,), as an epoch of this number would show them."""
-        images = self._sets[split]
-        return self._augmenter()(images.images[indices], images.targets[indices], indices, view)[0]
+    def pixels(self, split: Split, sizes: Iterable[int], view: int = 0) -> Iterator[Tensor]:
+        """Yield the images of a split in their order, uint8 (n, 3, H, W).
+
+        Args:
+            split: Which.
+            sizes: Each part's n. In memory they are asked for one by one, with worker processes ahead of time.
+            view: 0 shows the images as they are, any other number as an epoch of this number would.
+        """
+        images = self._sets[split].on(torch.device("cpu"), self._augmenter() if view else None)
+        keys = _consecutive(len(images), sizes, view)
+        if not self.num_workers:
+            yield from (images[each].images for each in keys)
+            return
+        for batch in DataLoader(images, batch_size=None, sampler=keys, num_workers=self.num_workers):
+            yield batch.images
 
     def serve_features(self, features: Mapping[str, Sequence[Tensor]]) -> None:
         """Serve features in place of the images they were computed from.
@@ -166,7 +182,7 @@ class ImageDataModule(LightningDataModule, ABC):
     def train_dataloader(self) -> DataLoader[Batch] | PhasedLoader:
         """Serve the training images, shuffled and augmented."""
         train = self._sets["train"]
-        images = train.on(self._device_for(train.images.nbytes), self._augmenter())
+        images = train.on(self._device_for(train.nbytes), self._augmenter())
         return self._phased("train", self._loader(images, self._train_sampler()))
 
     def val_dataloader(self) -> DataLoader[Batch] | PhasedLoader:
@@ -196,15 +212,26 @@ class ImageDataModule(LightningDataModule, ABC):
             "val": val.indices.tolist(),
         }
 
-    def _split_train(self, images: Tensor, targets: Tensor) -> None:
-        labels, names = targets.flatten().numpy(), self.class_names or None
-        usable = _usable(targets).numpy()
-        train, val = stratified_split(labels[usable], self.val_fraction, self.split_seed, names)
-        train, val = usable[train], usable[val]
+    def _opened(self, split: Split) -> ImageSet:
+        images = self.open_split(split)
+        if images is None:
+            raise TlearnError(f"there are no {split} images")
+        return images
+
+    def _open_train_and_val(self) -> None:
+        train, val = self._opened("train"), self.open_split("val")
+        labels = train.targets[train.indices].numpy()
+        if val is None:
+            strata = self.class_names if self.task == "classification" else None
+            kept, held_back = stratified_split(labels, self.val_fraction, self.split_seed, strata, train.draw_keys())
+            val = train.part(train.indices[held_back])
+            train = train.part(train.indices[kept])
         if self.train_per_class is not None:
-            train = take_per_class(labels, train, self.train_per_class, self.split_seed, self.class_names)
-        self._sets["train"] = InMemoryImages(images, targets, torch.from_numpy(train))
-        self._sets["val"] = self._sets["train"].part(torch.from_numpy(val))
+            rows = train.indices.numpy()
+            labels = train.targets.numpy()
+            rows = take_per_class(labels, rows, self.train_per_class, self.split_seed, self.class_names)
+            train = train.part(torch.from_numpy(rows))
+        self._sets |= {"train": train, "val": val}
 
     def _augmenter(self) -> BatchAugment:
         return BatchAugment(self.augment, self.num_classes, self._seed)
@@ -221,10 +248,10 @@ class ImageDataModule(LightningDataModule, ABC):
         return PhasedLoader(lambda: self._features.get(split), images, merges)
 
     def _plain_loader(self, split: Literal["val", "test"]) -> DataLoader[Batch]:
-        images = self._sets[split].on(self._device_for(self._sets[split].images.nbytes))
+        images = self._sets[split].on(self._device_for(self._sets[split].nbytes))
         return self._loader(images, EpochBatchSampler(len(images), self.batch_size, False, False, seed=0))
 
-    def _loader(self, images: InMemoryImages, sampler: EpochBatchSampler) -> DataLoader[Batch]:
+    def _loader(self, images: ImageSet, sampler: EpochBatchSampler) -> DataLoader[Batch]:
         return DataLoader(
             images,
             batch_size=None,  # the sampler's keys are whole batches
@@ -242,16 +269,56 @@ class ImageDataModule(LightningDataModule, ABC):
         free, _ = torch.cuda.mem_get_info(device)
         return device if size_bytes <= free / 4 else torch.device("cpu")
 
-    def _refuse_classes_in_regression(self) -> None:
+    def _refuse_what_needs_one_class(self) -> None:
         if self.task == "classification":
             return
         given = {"train_per_class": self.train_per_class}
         given |= {f"augment.{name}": getattr(self.augment, name) for name in ("mixup_alpha", "cutmix_alpha")}
         for name, value in given.items():
             if value:
-                raise TlearnError(f"{name} {value:g} needs classes, task is regression; unset data.init_args.{name}")
+                raise TlearnError(
+                    f"{name} {value:g} needs one class an image, the task is {self.task}; unset data.init_args.{name}"
+                )
+
+
+class InMemoryDataModule(ImageDataModule):
+    """Images in memory: small sets, whose pictures are all of one size."""
+
+    @abstractmethod
+    def load_split(self, split: Literal["train", "test"]) -> tuple[Tensor, Tensor]:
+        """Read the training or the test source, and nothing of the other.
+
+        Returns:
+            Images, uint8 (N, 3, H, W), and targets: int64 (N,), float32 (N, K) of 0 and 1 for several labels, or
+            float32 (N, 1) for regression. An image whose target is -1 or NaN is left out but keeps its place.
+        """
+
+    def open_split(self, split: Split) -> ImageSet | None:
+        """Load a split; validation is split off."""
+        if split == "val":
+            return None
+        images, targets = self.load_split(split)
+        return InMemoryImages(images, targets, _usable(targets))
+
+    def setup(self, stage: str) -> None:
+        """Read and split what a stage needs."""
+        if stage != "test" and self.num_workers > cores_allowed():
+            log.warning(
+                "num_workers %d on %d cores: the images are in memory, 0 is fastest",
+                *(self.num_workers, cores_allowed()),
+            )
+        super().setup(stage)
 
 
 def _usable(targets: Tensor) -> Tensor:
     left_out = targets.isnan() if targets.is_floating_point() else targets < 0
-    return torch.nonzero(~left_out.flatten()).flatten()
+    return torch.nonzero(~left_out.flatten(1).any(dim=1) if left_out.ndim > 1 else ~left_out).flatten()
+
+
+def _consecutive(count: int, sizes: Iterable[int], epoch: int) -> Iterator[BatchKey]:
+    start = 0
+    for size in sizes:
+        yield BatchKey(epoch, torch.arange(start, min(start + size, count)))
+        start += size
+        if start >= count:
+            return

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from tlearn.data.augment import NO_AUGMENT, Augment
-from tlearn.data.datamodule import ImageDataModule
+from tlearn.data.datamodule import InMemoryDataModule
 from tlearn.data.split import class_numbers, renumbered, stratified_split
 from tlearn.types import Task
 
@@ -23,7 +23,7 @@ _TEST_FRACTION, _TEST_SEED = 0.2, 0  # fixed for good: a test set that changes m
 _BRIGHTEST = 16  # pixel values run from 0 to 16
 
 
-class DigitsDataModule(ImageDataModule):
+class DigitsDataModule(InMemoryDataModule):
     """Handwritten digits to tell apart, or to read as values; a fixed fifth of them, 359, is the test set."""
 
     def __init__(

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from tlearn.data.augment import BatchAugment
+from tlearn.data.image_set import BatchKey, ImageSet
 from tlearn.data.keyed_random import key, uniform
 from tlearn.errors import TlearnError
 from tlearn.types import Batch
@@ -21,43 +22,29 @@ from tlearn.types import Batch
 _MERGED_ROWS = 4096
 _VIEW = 100  # the stream that draws views: none of augmentation's
 
-BatchTransform = Callable[[Tensor, Tensor, Tensor, int], tuple[Tensor, Tensor]]
 
+class InMemoryImages(ImageSet):
+    """Images of one tensor; a device holds it once for all its parts."""
 
-class BatchKey(NamedTuple):
-    """What is asked of `InMemoryImages`: a whole batch.
-
-    Attributes:
-        epoch: Counted from 0; random transforms are keyed by it.
-        positions: int64 (B,), positions in the dataset (not in the source).
-    """
-
-    epoch: int
-    positions: Tensor
-
-
-class InMemoryImages(Dataset[Batch]):
-    """Some images of a source, which stays whole: training and validation share one tensor."""
-
-    device = torch.device("cpu")
-
-    def __init__(
-        self, images: Tensor, targets: Tensor, indices: Tensor, transform: BatchTransform | None = None
-    ) -> None:
+    def __init__(self, images: Tensor, targets: Tensor, indices: Tensor, transform: BatchAugment | None = None) -> None:
         """Hold references; nothing is copied.
 
         Args:
             images: uint8 (N, 3, H, W), the whole source.
-            targets: (N,) or (N, 1), the whole source's.
+            targets: (N, ...), the whole source's.
             indices: int64, the positions in the source that are this dataset.
-            transform: Called with images (B, 3, H, W), targets, source positions (B,) and epoch.
+            transform: Random changes to a batch.
         """
-        self.images, self.targets, self.indices, self.transform = images, targets, indices, transform
+        super().__init__(targets, indices, transform)
+        self.images = images
+        self.nbytes = images.nbytes
         self._copies: dict[torch.device, tuple[Tensor, Tensor]] = {}
 
-    def __len__(self) -> int:
-        """Count images, not batches."""
-        return len(self.indices)
+    @property
+    def shape_px(self) -> tuple[int, int]:
+        """Return H and W."""
+        height, width = self.images.shape[-2:]
+        return height, width
 
     def part(self, indices: Tensor) -> InMemoryImages:
         """Return other images of the same source; a device holds the source once for all its parts."""
@@ -65,11 +52,17 @@ class InMemoryImages(Dataset[Batch]):
         part._copies = self._copies
         return part
 
-    def on(self, device: torch.device, transform: BatchTransform | None = None) -> InMemoryImages:
-        """Return the same images, to be gathered and transformed on a device; they go there with the first batch."""
-        there = self.part(self.indices)
-        there.device, there.transform = device, transform
-        return there
+    def serve(self, rows: Tensor, epoch: int) -> tuple[Tensor, Tensor]:
+        """Gather a batch, where the images lie, and transform it; they go to a device with the first batch."""
+        images, targets = self._source()
+        there = rows.to(self.device, non_blocking=True)
+        images = images.index_select(0, there)  # four times as fast as images[rows]
+        targets = targets.index_select(0, there)
+        return self.transform(images, targets, rows, epoch) if self.transform else (images, targets)
+
+    def fingerprint(self) -> str:
+        """Hash pixels and targets."""
+        return fingerprint(self.images, self.targets)
 
     def _source(self) -> tuple[Tensor, Tensor]:
         if self.device.type == "cpu":
@@ -78,31 +71,11 @@ class InMemoryImages(Dataset[Batch]):
             self._copies[self.device] = self.images.to(self.device), self.targets.to(self.device)
         return self._copies[self.device]
 
-    def __getitem__(self, batch_key: BatchKey) -> Batch:
-        """Gather a batch, where the images lie, and transform it.
-
-        Raises:
-            TlearnError: The key is a plain number, which comes from another sampler than ours.
-        """
-        if not isinstance(batch_key, BatchKey):
-            raise TlearnError(
-                "expected whole-batch keys, got another sampler's (trainer.overfit_batches puts one in); "
-                "use trainer.limit_train_batches or data.init_args.train_per_class"
-            )
-        rows = self.indices[batch_key.positions]
-        images, targets = self._source()
-        there = rows.to(self.device, non_blocking=True)
-        images = images.index_select(0, there)  # four times as fast as images[rows]
-        targets = targets.index_select(0, there)
-        if self.transform is not None:
-            images, targets = self.transform(images, targets, rows, batch_key.epoch)
-        return Batch(images, targets, rows)
-
 
 class CachedFeatures(Dataset[Batch]):
     """Features in place of the images that they were computed from."""
 
-    def __init__(self, views: Sequence[Tensor], images: InMemoryImages, seed: int) -> None:
+    def __init__(self, views: Sequence[Tensor], images: ImageSet, seed: int) -> None:
         """Hold references; nothing is copied.
 
         Args:

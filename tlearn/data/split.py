@@ -19,7 +19,11 @@ _TAKE_STREAM, _SPLIT_STREAM = 16, 17  # the augmentation draws from the streams 
 
 
 def stratified_split(
-    labels: NDArray[Any], val_fraction: float, seed: int, class_names: Sequence[str] | None
+    labels: NDArray[Any],
+    val_fraction: float,
+    seed: int,
+    class_names: Sequence[str] | None,
+    keys: Tensor | None = None,
 ) -> tuple[Positions, Positions]:
     """Divide images into training and validation, each class in the same proportion on both sides.
 
@@ -30,6 +34,8 @@ def stratified_split(
         val_fraction: Share of each class to validate on; every class has at least one image on both sides.
         seed: The draw's own seed, not the run's: runs with different seeds are judged on the same images.
         class_names: Names of the classes 0 to K - 1; None for a plain split, since values to regress have no classes.
+        keys: int64 (N,), what an image's draw depends on besides the seed: with keys made from its name it stays where
+            it is when other images come and go. Its position by default.
 
     Returns:
         Sorted positions of the training and of the validation images; together they are all N.
@@ -39,7 +45,8 @@ def stratified_split(
     """
     strata = np.zeros(len(labels), dtype=np.int64) if class_names is None else labels
     names = ["images"] if class_names is None else [f"class '{name}'" for name in class_names]
-    queue = np.argsort(uniform(seed, 0, torch.arange(len(labels)), _SPLIT_STREAM).numpy(), kind="stable")
+    draws = uniform(seed, 0, torch.arange(len(labels)) if keys is None else keys, _SPLIT_STREAM)
+    queue = np.argsort(draws.numpy(), kind="stable")
     val = []
     for number, name in enumerate(names):
         members = queue[strata[queue] == number]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -79,16 +80,14 @@ def iterate_over_split(
     View 0 shows the images as they are, any other in one augmented form.
     """
     data: Any = trainer.datamodule  # type: ignore[attr-defined]  # an ImageDataModule, set by fit
-    images = data.dataset(split)
-    size_px = module.preprocess.image_size or int(images.images.shape[-1])
-    sizes = BatchSizeTuner(max(_FEWEST, min(256, _PIXELS // size_px**2)), len(images), module.device.type == "cpu")
-    start = 0
+    images = len(data.dataset(split))
+    size_px = module.preprocess.image_size or max(data.image_shape_px)
+    size = max(_FEWEST, min(256, _PIXELS // size_px**2))
+    sizes = BatchSizeTuner(size, images, module.device.type == "cpu" and data.is_in_memory)
+    asked = iter(lambda: sizes.next, 0) if data.is_in_memory else itertools.repeat(size)
     with evaluating(module), trainer.precision_plugin.forward_context(), FreeThreads() as threads:
-        while start < len(images):
-            indices = images.indices[start : start + sizes.next]
-            start += len(indices)
+        for pixels in data.pixels(split, asked, view):
             start_s = time.perf_counter()
-            pixels = data.augmented(split, indices, view) if view else images.images[indices]
             yield compute(pixels.to(module.device)).float().cpu()
-            sizes.note(len(indices), time.perf_counter() - start_s)
+            sizes.note(len(pixels), time.perf_counter() - start_s)
             threads.follow()

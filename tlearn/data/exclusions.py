@@ -1,0 +1,45 @@
+"""The exclusion list of a data folder: which pictures to leave out, and why. Nobody's file is ever deleted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from tlearn.errors import TlearnError
+
+NAME = "tlearn-exclude.json"
+
+
+def read_exclusions(root: Path) -> dict[str, str]:
+    """Return path relative to the root -> reason; empty where there is no list.
+
+    Raises:
+        TlearnError: The list is not what `write_exclusions` writes.
+    """
+    path = root / NAME
+    if not path.is_file():
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise TlearnError(f"{path.absolute()} is not readable as JSON ({error}); mend or remove it") from error
+    if not isinstance(content, dict):
+        raise TlearnError(f"{path.absolute()}: expected a mapping of path to reason, got a {type(content).__name__}")
+    return {str(name): str(reason) for name, reason in content.items()}
+
+
+def write_exclusions(root: Path, excluded: Mapping[str, str]) -> Path:
+    """Write the list whole and return where it lies.
+
+    Raises:
+        TlearnError: The folder cannot be written to.
+    """
+    path = root / NAME
+    partial = path.with_name(f".{NAME}.partial")
+    try:
+        partial.write_text(json.dumps(dict(sorted(excluded.items())), indent=1, ensure_ascii=False), encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        raise TlearnError(f"cannot write {path.absolute()} ({error.strerror}); make the folder writable") from error
+    return path

@@ -1,0 +1,160 @@
+"""Picture files with labels: what folders and tables have in common. Letters: N files, K classes."""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from tlearn.data.datamodule import Split
+from tlearn.data.duplicates import same_content
+from tlearn.data.exclusions import NAME, read_exclusions
+from tlearn.data.image_set import ImageSet
+from tlearn.data.inspection import FileFacts, inspect_files
+from tlearn.data.listing import counts_of
+from tlearn.data.streamed import FilePictures, StreamedImages
+from tlearn.data.streamed_datamodule import StreamedDataModule
+from tlearn.errors import TlearnError
+
+log = logging.getLogger(__name__)
+
+_SHOWN = 10
+
+
+@dataclass
+class FileList:
+    """The files of a split.
+
+    Attributes:
+        names: N paths relative to the root.
+        targets: As in `Batch`, (N,), (N, K) or (N, 1).
+        remarks: What was left out while listing, to be told in one line.
+    """
+
+    names: list[str]
+    targets: Tensor
+    remarks: str = ""
+
+
+class ImageFilesDataModule(StreamedDataModule, ABC):
+    """Picture files, every one of them looked at before the first is trained on.
+
+    Attributes:
+        root: The folder that the files' names are relative to, and where an exclusion list may lie.
+    """
+
+    def __init__(self, *, root: Path, on_error: Literal["error", "skip"] = "error", **options: Any) -> None:
+        """Take the options.
+
+        Args:
+            root: The folder that names are relative to.
+            on_error: What to do about pictures that cannot be read: name them all and stop before training starts, or
+                leave them out and say how many.
+            **options: Those of `StreamedDataModule` and `ImageDataModule`.
+        """
+        super().__init__(**options)
+        self.root, self.on_error = root, on_error
+        self._digests: dict[str, list[bytes]] = {}
+
+    @abstractmethod
+    def list_split(self, split: Split) -> FileList | None:
+        """List a split's files; ``None`` where there is no validation set, so that it is split off.
+
+        Raises:
+            TlearnError: There are none, or labels are not as expected.
+        """
+
+    def open_split(self, split: Split) -> ImageSet | None:
+        """List the files of a split, leave out those that are excluded, and look at all others.
+
+        Raises:
+            TlearnError: Some cannot be read, and ``on_error`` is ``error``; all are named.
+        """
+        files = self.list_split(split)
+        if files is None:
+            return None
+        excluded = read_exclusions(self.root)
+        kept = [number for number, name in enumerate(files.names) if name not in excluded]
+        facts = inspect_files([self.root / files.names[number] for number in kept], f"checking {split}")
+        bad = {number: each.error for number, each in zip(kept, facts, strict=True) if each.error}
+        if bad and self.on_error == "error":
+            raise TlearnError(_all_of(bad, len(files.names), self.root, files.names, split))
+        good = [number for number in kept if number not in bad]
+        remarks = [f"left out {len(files.names) - len(kept)} of {NAME}"] if len(kept) < len(files.names) else []
+        remarks += [f"skipped {len(bad)} that cannot be read"] if bad else []
+        self._say(split, files, good, [*remarks, *([files.remarks] if files.remarks else [])])
+        digests = {number: each.digest for number, each in zip(kept, facts, strict=True)}
+        self._digests[split] = [digests.get(number, b"") for number in range(len(files.names))]
+        pictures = FilePictures(self.root, files.names, self._digests[split])
+        return StreamedImages(pictures, self.framing, files.targets, torch.tensor(good, dtype=torch.int64))
+
+    def setup(self, stage: str) -> None:
+        """Open what a stage needs; before training, warn of pictures that also validate."""
+        is_new = "train" not in self._sets
+        super().setup(stage)
+        if stage != "test" and is_new:
+            self._warn_of_leaks()
+
+    def files_of(self, split: Split) -> list[tuple[str, FileFacts]]:
+        """List a split's files with what an inspection finds in each, excluded ones too."""
+        files = self.list_split(split)
+        names = [] if files is None else files.names
+        return list(zip(names, inspect_files([self.root / name for name in names], f"checking {split}"), strict=True))
+
+    def split_record(self) -> dict[str, Any]:
+        """Describe the split, with the files' names: positions mean little to a person."""
+        names = {}
+        for split in ("train", "val"):
+            images = self._sets[split]
+            assert isinstance(images, StreamedImages)
+            assert isinstance(images.pictures, FilePictures)
+            names[f"{split}_files"] = [images.pictures.name(row) for row in images.indices.tolist()]
+        return super().split_record() | names
+
+    def _say(self, split: str, files: FileList, good: Sequence[int], remarks: list[str]) -> None:
+        about = f"{split}: {len(good)} images"
+        if self.task == "classification":
+            labels = files.targets[good].tolist()
+            about += f" of {len(set(labels))} classes ({counts_of(labels, self.class_names)})"
+            absent = [name for number, name in enumerate(self.class_names) if number not in set(labels)]
+            if absent and split == "train":
+                raise TlearnError(f"no training images for: {', '.join(absent)} in {self.root.absolute()}; add some")
+            if absent:
+                log.warning("no %s images for: %s", {"val": "validation"}.get(split, split), ", ".join(absent))
+        log.info("%s", "; ".join([f"{about} in {self.root.absolute()}", *remarks]))
+
+    def _warn_of_leaks(self) -> None:
+        place: list[tuple[bytes, str]] = []
+        for split in ("train", "val"):
+            digests = self._digests.get(split) or self._digests["train"]  # validation may be split off
+            place += [(digests[row], split) for row in self._sets[split].indices.tolist()]
+        leaks = [
+            group for group in same_content([digest for digest, _ in place]) if len({place[n][1] for n in group}) > 1
+        ]
+        if leaks:
+            log.warning(
+                "%d pictures are in train and, bit by bit the same, in val: the accuracy will flatter; "
+                "python -m tlearn doctor lists them",
+                len(leaks),
+            )
+
+
+def _all_of(bad: dict[int, str], count: int, root: Path, names: Sequence[str], split: str) -> str:
+    shown = [f"{(root / names[number]).absolute()} ({reason})" for number, reason in list(bad.items())[:_SHOWN]]
+    more = f" and {len(bad) - _SHOWN} more" if len(bad) > _SHOWN else ""
+    return (
+        f"{len(bad)} of {count} {split} pictures cannot be read: {', '.join(shown)}{more}; 'doctor --fix' puts them on a "
+        "list to leave out, data.init_args.on_error skip leaves them out of this run"
+    )
+
+
+def count_unknown(labels: Sequence[str], known: Sequence[str]) -> Counter[str]:
+    """Count the labels that are no known class."""
+    return Counter(label for label in labels if label not in set(known))

@@ -1,0 +1,134 @@
+"""A folder of pictures in class folders: ``root/train/<class>/...``, as torchvision's ImageFolder has it."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from tlearn.data.datamodule import Split
+from tlearn.data.image_files import FileList, ImageFilesDataModule
+from tlearn.data.listing import class_folders, find_pictures
+from tlearn.data.split import class_numbers
+from tlearn.errors import TlearnError
+
+log = logging.getLogger(__name__)
+
+_FOLDERS: dict[Split, tuple[str, ...]] = {
+    "train": ("train",),
+    "val": ("val", "valid", "validation"),
+    "test": ("test",),
+}
+LAYOUT = "expected ROOT/train/<class>/*.jpg, and ROOT/val and ROOT/test likewise if there are any"
+
+
+class ImageFolderDataModule(ImageFilesDataModule):
+    """``root/train/<class>/...``; ``val`` and ``test`` likewise, or validation split off, stratified."""
+
+    def __init__(
+        self,
+        root: str,
+        classes: list[str] | None = None,
+        unknown_classes: Literal["error", "ignore"] = "error",
+        stored_classes: list[str] | None = None,
+        **options: Any,
+    ) -> None:
+        """Look at the names of the class folders; no picture is read.
+
+        Args:
+            root: Folder that holds ``train``, and ``val`` (or ``valid``, ``validation``) and ``test`` if there are any;
+                pictures lie in a folder for each class, at any depth in it.
+            classes: Names of the classes to use, numbered in the order given; by default all folders in ``train``,
+                in the order of their code points, whatever is missing in the other splits.
+            unknown_classes: What to do about a class folder in ``val`` or ``test`` that ``train`` lacks: stop, or leave
+                its pictures out and say how many.
+            stored_classes: The classes where there is no ``train``; the command line takes them from the checkpoint.
+            **options: Those of `ImageFilesDataModule`, `StreamedDataModule` and `ImageDataModule`.
+
+        Raises:
+            TlearnError: The folder is not laid out so, or holds fewer than 2 classes.
+        """
+        place = Path(root)
+        self._seen = _classes_in(place, stored_classes)
+        numbers = class_numbers(classes, self._seen)
+        self.unknown_classes = unknown_classes
+        super().__init__(root=place, class_names=[self._seen[number] for number in numbers], **options)
+
+    def list_split(self, split: Split) -> FileList | None:
+        """List the pictures of a split's class folders.
+
+        Raises:
+            TlearnError: The split's folder is missing, or has a class that ``train`` lacks.
+        """
+        folder = _folder_of(self.root, split)
+        if folder is None:
+            if split == "val":
+                return None
+            raise TlearnError(f"no folder {split} in {self.root.absolute()}; {LAYOUT}")
+        found = find_pictures(folder)
+        ours, others = list[str](), Counter[str]()
+        for name in found.names:
+            label, _, inside = name.partition("/")
+            if inside and label in self.class_names:
+                ours.append(name)
+            else:
+                others[label if inside else ""] += 1
+        labels = [self.class_names.index(name.partition("/")[0]) for name in ours]
+        remarks = [*self._remarks(split, folder, others), *([found.left_out()] if found.left_out() else [])]
+        names = [f"{folder.name}/{name}" for name in ours]
+        return FileList(names, torch.tensor(labels, dtype=torch.int64), "; ".join(remarks))
+
+    def _remarks(self, split: Split, folder: Path, others: Counter[str]) -> list[str]:
+        unknown = {name: count for name, count in others.items() if name and name not in self._seen}
+        if unknown and self.unknown_classes == "error":
+            raise TlearnError(
+                f"{folder.absolute()} has a class that is not trained on: {_counted(unknown)}; the classes are "
+                f"{', '.join(self.class_names)}: mend the folder, or data.init_args.unknown_classes ignore"
+            )
+        unused = {name: count for name, count in others.items() if name in self._seen}
+        remarks = [f"ignored classes not trained on: {_counted(unknown)}"] if unknown else []
+        remarks += [f"classes not chosen: {_counted(unused)}"] if unused else []
+        return remarks + ([f"ignored {others['']} pictures outside any class folder"] if others[""] else [])
+
+
+def _counted(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} ({count} images)" for name, count in sorted(counts.items()))
+
+
+def _folder_of(root: Path, split: Split) -> Path | None:
+    return next((root / name for name in _FOLDERS[split] if (root / name).is_dir()), None)
+
+
+def _classes_in(root: Path, stored: Sequence[str] | None) -> list[str]:
+    place = root.absolute()
+    if not root.is_dir():
+        raise TlearnError(
+            f"data.init_args.root: {'no folder, but a file' if root.exists() else 'no folder'} at {place}"
+        )
+    train = _folder_of(root, "train")
+    if train is None and stored is not None:
+        return list(stored)
+    if train is None:
+        names, _ = class_folders(root)
+        inner = [name for name in names if (root / name / "train").is_dir()]
+        hint = f"; did you mean {place / inner[0]}?" if inner else ""
+        if root.name == "train":
+            hint = f"; did you mean {place.parent}?"
+        raise TlearnError(f"no folder train in {place}, which holds {_listed(names)}; {LAYOUT}{hint}")
+    names, _ = class_folders(train)
+    if len(names) < 2:
+        inner, _ = class_folders(train / names[0]) if names else ([], 0)
+        deeper = f", which holds {_listed(inner)}" if inner else ""
+        raise TlearnError(
+            f"found {len(names)} class{'es' * (not names)} ({_listed(names)}) in {train.absolute()}{deeper}; need at "
+            f"least 2: {LAYOUT}"
+        )
+    return names
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "") if names else "no folder"

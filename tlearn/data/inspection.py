@@ -1,0 +1,110 @@
+"""What a picture file is, found by decoding it once; remembered until the file changes."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+from rich.console import Console
+from rich.progress import track
+
+from tlearn.data.facts_store import FactsStore, stamp_of
+from tlearn.data.reading import reason_of, to_rgb
+from tlearn.threads import cores_allowed
+
+_SEEN_PX = 128  # a perceptual hash sees 32 px; JPEG files decode to this eight times as fast
+_THUMB_PX = 8
+_AT_ONCE = 256
+
+
+class FileFacts(NamedTuple):
+    """What was found in a file.
+
+    Attributes:
+        error: Why it gives no picture; empty for a good one.
+        digest: BLAKE2b of its bytes, 16 of them; empty if it could not be read.
+        format: Pillow's name, such as ``JPEG``.
+        mode: Pillow's, such as ``RGB``, ``L``, ``P``, ``I;16``.
+        width: In pixels.
+        height: In pixels.
+        perceptual_hash: 64 bits; two pictures that look alike differ in few (pHash: of the 32 x 32 px grey picture's
+            cosine transform, the lowest 8 x 8 coefficients against their median).
+        thumb: 8 x 8 RGB pixels, 192 bytes.
+    """
+
+    error: str = ""
+    digest: bytes = b""
+    format: str = ""
+    mode: str = ""
+    width: int = 0
+    height: int = 0
+    perceptual_hash: int = 0
+    thumb: bytes = b""
+
+
+def inspect_file(path: Path) -> FileFacts:
+    """Decode a file, at an eighth where JPEG allows it: a truncated file shows all the same."""
+    data = b""
+    try:
+        data = path.read_bytes()
+        digest = hashlib.blake2b(data, digest_size=16).digest()
+        if not data:
+            return FileFacts("the file is empty", digest)
+        with Image.open(io.BytesIO(data)) as image:
+            about = str(image.format), image.mode, *image.size
+            image.draft(image.mode, (_SEEN_PX, _SEEN_PX))
+            small = to_rgb(image)
+    except OSError as error:
+        known = hashlib.blake2b(data, digest_size=16).digest() if data else b""
+        return FileFacts(error.strerror or reason_of(error, data), known)
+    except Exception as error:  # a damaged file fails in every way that its bytes can be misread
+        return FileFacts(reason_of(error, data), hashlib.blake2b(data, digest_size=16).digest())
+    small = small.reduce(max(1, min(small.size) // _SEEN_PX))
+    thumb = small.resize((_THUMB_PX, _THUMB_PX), Image.Resampling.BOX).tobytes()
+    return FileFacts("", digest, *about, perceptual_hash(small), thumb)
+
+
+def perceptual_hash(image: Image.Image) -> int:
+    """Return imagehash's pHash as 64 bits."""
+    import imagehash  # here: it loads SciPy's transforms, 0.2 s that a run with nothing new to inspect need not wait
+
+    bits = imagehash.phash(image).hash
+    return int.from_bytes(np.packbits(bits.flatten()).tobytes(), "big")
+
+
+def inspect_files(paths: Sequence[Path], what: str = "checking pictures") -> list[FileFacts]:
+    """Inspect files in threads; those that have not changed since last time are answered from the store.
+
+    Args:
+        paths: The files.
+        what: Stands before the progress bar, which only a terminal shows.
+
+    Raises:
+        TlearnError: The store under ``.cache/tlearn`` cannot be written.
+    """
+    stamps = [stamp_of(path) for path in paths]
+    with FactsStore() as store:
+        known = store.load(paths, stamps)
+        facts = [FileFacts(*row) if row else None for row in known]
+        missing = [number for number, each in enumerate(facts) if each is None]
+        found = zip(missing, _inspected((paths[number] for number in missing), len(missing), what), strict=True)
+        while block := list(islice(found, _AT_ONCE)):
+            for number, each in block:
+                facts[number] = each
+            store.save((paths[number], stamps[number], each) for number, each in block)
+    return [each for each in facts if each is not None]
+
+
+def _inspected(paths: Iterable[Path], count: int, what: str) -> Iterator[FileFacts]:
+    with ThreadPoolExecutor(cores_allowed()) as pool:
+        results = pool.map(inspect_file, paths)
+        console = Console(stderr=True)
+        yield from track(results, what, count, console=console, disable=not (count and sys.stderr.isatty()))

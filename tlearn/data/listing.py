@@ -1,0 +1,84 @@
+"""Find picture files and class folders; what is left out is counted, never hidden. Reads no picture."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tlearn.data.reading import EXTENSIONS
+
+# What operating systems and archives leave in every folder; names that begin with a dot are hidden anyway.
+_LITTER = frozenset({"__macosx", "thumbs.db", "desktop.ini", "@eadir", "$recycle.bin"})
+
+
+@dataclass
+class Found:
+    """Picture files under a folder.
+
+    Attributes:
+        names: Paths relative to it with ``/``, in the order of their code points, folder by folder.
+        hidden: Hidden files and folders and the litter of operating systems, by count.
+        skipped: Other files, by lower-case extension.
+    """
+
+    names: list[str] = field(default_factory=list)
+    hidden: int = 0
+    skipped: Counter[str] = field(default_factory=Counter)
+
+    def left_out(self) -> str:
+        """Say in a few words what is left out; empty for nothing."""
+        parts = [f"ignored {self.hidden} hidden files and folders"] if self.hidden else []
+        if self.skipped:
+            kinds = ", ".join(f"{kind or 'no extension'} {count}" for kind, count in sorted(self.skipped.items()))
+            parts.append(f"skipped {sum(self.skipped.values())} files that are no pictures by name: {kinds}")
+        return "; ".join(parts)
+
+
+def is_hidden(name: str) -> bool:
+    """Tell whether a file or folder of this name is nobody's picture."""
+    return name.startswith(".") or name.lower() in _LITTER
+
+
+def find_pictures(folder: Path) -> Found:
+    """List the pictures under a folder, at any depth; links are followed, but no folder is listed twice."""
+    found = Found()
+    # A link to a folder above would list it, and the link in it, for ever.
+    seen = {os.path.realpath(folder), *(os.path.realpath(parent) for parent in folder.absolute().parents)}
+    _walk(folder, "", found, seen)
+    return found
+
+
+def _walk(folder: Path, prefix: str, found: Found, seen: set[str]) -> None:
+    with os.scandir(folder) as entries:
+        ordered = sorted(entries, key=lambda entry: entry.name)
+    for entry in ordered:
+        name = prefix + entry.name
+        if is_hidden(entry.name):
+            found.hidden += 1
+        elif entry.is_dir():
+            place = os.path.realpath(entry.path)
+            if place not in seen:
+                seen.add(place)
+                _walk(Path(entry.path), f"{name}/", found, seen)
+        elif entry.name.lower().endswith(EXTENSIONS):
+            found.names.append(name)
+        else:
+            found.skipped[Path(entry.name).suffix.lower()] += 1
+
+
+def class_folders(folder: Path) -> tuple[list[str], int]:
+    """Return the names of the folders in a folder, in the order of their code points, and how many are hidden."""
+    with os.scandir(folder) as entries:
+        names = sorted(entry.name for entry in entries if entry.is_dir())
+    shown = [name for name in names if not is_hidden(name)]
+    return shown, len(names) - len(shown)
+
+
+def counts_of(labels: Iterable[int], class_names: list[str], most: int = 12) -> str:
+    """Say how many of each class there are: ``cat 8, dog 8``."""
+    counts = Counter(labels)
+    shown = ", ".join(f"{name} {counts[number]}" for number, name in enumerate(class_names[:most]))
+    return shown + (f", and {len(class_names) - most} more" if len(class_names) > most else "")
