@@ -12,7 +12,13 @@ from tlearn.version import __version__
 
 if TYPE_CHECKING:
     from tlearn.cli import main
-    from tlearn.data import CIFAR10DataModule, DigitsDataModule, ImageDataModule, ImageFolderDataModule, ImageTableDataModule
+    from tlearn.data import (
+        CIFAR10DataModule,
+        DigitsDataModule,
+        ImageDataModule,
+        ImageFolderDataModule,
+        ImageTableDataModule,
+    )
     from tlearn.errors import TlearnError
     from tlearn.models import TransferModule
 

@@ -125,6 +125,7 @@ class TransferCLI(LightningCLI):
         _settle_logger(config, self.run_name)
         self.plain = plain_config(self._parser(self.verb), config)
         self.config_dump = deepcopy(self.plain)  # Lightning would dump it again, for the checkpoint's hyper-parameters
+        _settle_pictures(config, self.checkpoint)
         if self.checkpoint is not None:
             (check_resume if self.verb == "fit" else check_evaluation)(self.checkpoint, self.plain)
             config.model.weights = None  # they are in the checkpoint
@@ -178,7 +179,7 @@ class TransferCLI(LightningCLI):
 def _checkpoints(task: Task, config: dict[str, Any]) -> list[Callback]:
     validates = config["limit_val_batches"] != 0
     return [
-        *([BestCheckpoint("val/loss" if task == "regression" else "val/acc")] if validates else []),
+        *([BestCheckpoint("val/acc" if task == "classification" else "val/loss")] if validates else []),
         LastCheckpoint(),
     ]
 
@@ -230,6 +231,15 @@ def _as_config(options: dict[str, Any], path: Path) -> list[str]:
 def _goes_on(checkpoint: Checkpoint | None) -> bool:
     """Tell whether a resume continues its run's folder: only from its last epoch, else two histories would mix."""
     return checkpoint is not None and checkpoint.run_folder is not None and checkpoint.path.name == "last.ckpt"
+
+
+def _settle_pictures(config: Namespace, checkpoint: Checkpoint | None) -> None:
+    """Decode pictures to what the model wants to see, and name classes as the checkpoint does where no data do."""
+    options = config.data.init_args
+    if "size_px" in options and options.size_px is None:
+        options.size_px = config.model.image_size
+    if checkpoint is not None and "stored_classes" in options:
+        options.stored_classes = checkpoint.class_names
 
 
 def _settle_logger(config: Namespace, run_name: str) -> None:

@@ -75,7 +75,7 @@ def translated_faults(arguments: Arguments) -> Iterator[None]:
         raise TlearnError(_one_line(str(fault))) from fault
     except torch.OutOfMemoryError as fault:
         raise TlearnError("the device is out of memory; lower data.init_args.batch_size or model.image_size") from fault
-    except (RuntimeError, ValueError, OSError) as fault:
+    except (TlearnError, RuntimeError, ValueError, OSError) as fault:
         known = _known_fault(fault)
         if known is None:
             raise
@@ -83,6 +83,11 @@ def translated_faults(arguments: Arguments) -> Iterator[None]:
 
 
 def _known_fault(fault: Exception) -> str | None:
+    if isinstance(fault, TlearnError):  # a worker process sends its traceback along
+        sent = re.search(r"Original Traceback[\s\S]*\n[\w.]*TlearnError: (.+)\s*$", str(fault))
+        return sent[1] if sent else None
+    if isinstance(fault.__cause__, TlearnError):  # jsonargparse wraps what a constructor raises
+        return str(fault.__cause__)
     if _BATCH_OF_ONE in str(fault):
         return (
             "a training batch of one image this small leaves BatchNorm a single value; give data.init_args.batch_size "
@@ -127,7 +132,7 @@ def explain(message: str, keys: Sequence[str], arguments: Arguments) -> str:
 def _unknown_key(key: str, keys: Sequence[str], arguments: Arguments) -> str:
     known = [
         *keys,
-        *_init_args("data.init_args", ImageDataModule.__subclasses__()),
+        *_init_args("data.init_args", _data_modules()),
         *_init_args("data.init_args.augment", [Augment]),
     ]
     known += _init_args("model.optimizer.init_args", [torch.optim.SGD, torch.optim.AdamW])
@@ -135,13 +140,21 @@ def _unknown_key(key: str, keys: Sequence[str], arguments: Arguments) -> str:
 
 
 def _init_args(key: str, classes: Sequence[type]) -> list[str]:
-    names = {name for kind in classes for name in inspect.signature(kind).parameters}
-    return [f"{key}.{name}" for name in sorted(names)]
+    constructors = (base.__dict__.get("__init__") for kind in classes for base in kind.__mro__ if base is not object)
+    names = {name for make in constructors if make for name in inspect.signature(make).parameters}
+    return [f"{key}.{name}" for name in sorted(names - {"self", "options"})]
+
+
+def _data_modules() -> list[type[ImageDataModule]]:
+    found: list[type[ImageDataModule]] = ImageDataModule.__subclasses__()
+    for kind in found:
+        found += kind.__subclasses__()  # grows while it is walked: subclasses of subclasses too
+    return [kind for kind in found if not inspect.isabstract(kind)]
 
 
 def _class_names() -> list[str]:
     optimizers = [name for name, kind in vars(torch.optim).items() if inspect.isclass(kind)]
-    return [kind.__name__ for kind in ImageDataModule.__subclasses__()] + optimizers
+    return [kind.__name__ for kind in _data_modules()] + optimizers
 
 
 def _nearest(name: str, known: Sequence[str]) -> str:

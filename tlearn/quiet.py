@@ -25,6 +25,13 @@ _EXPECTED = (
     # The CLI links the data's class names into the model; Lightning asks for a second run folder for no reason.
     r"Experiment logs directory .* exists and is not empty",
 )
+_PICTURES = (
+    # Pillow refuses what is twice as large as it warns of; the doctor names those.
+    r"Image size \(\d+ pixels\) exceeds limit",
+    # A camera's damaged notes beside a good picture.
+    r"Corrupt EXIF data",
+    r"Truncated File Read",
+)
 _UPSTREAM = (
     # lightning 2.6.6 with torch 2.14: its own helper uses a name that torch has deprecated.
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",
@@ -36,7 +43,7 @@ _UPSTREAM = (
 
 def quieten() -> None:
     """Leave out the warnings above and Lightning's notes about devices; say our own notes plainly on stderr."""
-    for message in (*_EXPECTED, *_UPSTREAM):
+    for message in (*_EXPECTED, *_PICTURES, *_UPSTREAM):
         warnings.filterwarnings("ignore", message=message)
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)

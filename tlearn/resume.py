@@ -40,11 +40,18 @@ class Checkpoint:
         path: The file.
         config: The config of the run that wrote it; empty when it was written from Python.
         epoch: The number of finished epochs.
+        about: What the model says of itself: ``task``, ``class_names``, ``pictures``, ``temperature``.
     """
 
     path: Path
     config: dict[str, Any]
     epoch: int
+    about: dict[str, Any]
+
+    @property
+    def class_names(self) -> list[str]:
+        """The classes that the network knows."""
+        return list(self.about["class_names"])
 
     @property
     def run_folder(self) -> Path | None:
@@ -74,7 +81,7 @@ def open_checkpoint(arguments: Arguments) -> Checkpoint | None:
     content = read_checkpoint(path)
     if "tlearn" not in content:
         raise TlearnError(f"{path} is no checkpoint of tlearn; to start from its weights: fit --model.weights {path}")
-    return Checkpoint(path, content.get(CONFIG_KEY, {}), int(content["epoch"]) + 1)
+    return Checkpoint(path, content.get(CONFIG_KEY, {}), int(content["epoch"]) + 1, content["tlearn"])
 
 
 def _runs_folder(arguments: Arguments, typed: list[dict[str, Any]]) -> Path:

@@ -12,6 +12,7 @@ from tlearn.data.image_set import BatchKey, ImageSet
 from tlearn.data.image_table import ImageTableDataModule
 from tlearn.data.keyed_random import key, uniform
 from tlearn.data.memory import EpochBatchSampler, InMemoryImages, fingerprint
+from tlearn.data.reading import Framing, UnreadableImageError, framed, pixels_of, read_image
 from tlearn.data.split import stratified_split, take_per_class
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "CIFAR10DataModule",
     "DigitsDataModule",
     "EpochBatchSampler",
+    "Framing",
     "ImageDataModule",
     "ImageFilesDataModule",
     "ImageFolderDataModule",
@@ -29,8 +31,12 @@ __all__ = [
     "ImageTableDataModule",
     "InMemoryDataModule",
     "InMemoryImages",
+    "UnreadableImageError",
     "fingerprint",
+    "framed",
     "key",
+    "pixels_of",
+    "read_image",
     "stratified_split",
     "take_per_class",
     "uniform",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -135,9 +134,8 @@ class ImageFilesDataModule(StreamedDataModule, ABC):
         for split in ("train", "val"):
             digests = self._digests.get(split) or self._digests["train"]  # validation may be split off
             place += [(digests[row], split) for row in self._sets[split].indices.tolist()]
-        leaks = [
-            group for group in same_content([digest for digest, _ in place]) if len({place[n][1] for n in group}) > 1
-        ]
+        groups = same_content([digest for digest, _ in place])
+        leaks = [group for group in groups if len({place[number][1] for number in group}) > 1]
         if leaks:
             log.warning(
                 "%d pictures are in train and, bit by bit the same, in val: the accuracy will flatter; "
@@ -150,11 +148,6 @@ def _all_of(bad: dict[int, str], count: int, root: Path, names: Sequence[str], s
     shown = [f"{(root / names[number]).absolute()} ({reason})" for number, reason in list(bad.items())[:_SHOWN]]
     more = f" and {len(bad) - _SHOWN} more" if len(bad) > _SHOWN else ""
     return (
-        f"{len(bad)} of {count} {split} pictures cannot be read: {', '.join(shown)}{more}; 'doctor --fix' puts them on a "
-        "list to leave out, data.init_args.on_error skip leaves them out of this run"
+        f"{len(bad)} of {count} {split} pictures cannot be read: {', '.join(shown)}{more}; 'doctor --fix' puts them on "
+        "a list to leave out, data.init_args.on_error skip leaves them out of this run"
     )
-
-
-def count_unknown(labels: Sequence[str], known: Sequence[str]) -> Counter[str]:
-    """Count the labels that are no known class."""
-    return Counter(label for label in labels if label not in set(known))

@@ -106,9 +106,8 @@ def _folder_of(root: Path, split: Split) -> Path | None:
 def _classes_in(root: Path, stored: Sequence[str] | None) -> list[str]:
     place = root.absolute()
     if not root.is_dir():
-        raise TlearnError(
-            f"data.init_args.root: {'no folder, but a file' if root.exists() else 'no folder'} at {place}"
-        )
+        what = "a file, not a folder," if root.exists() else "no folder"
+        raise TlearnError(f"data.init_args.root: {what} at {place}; {LAYOUT}")
     train = _folder_of(root, "train")
     if train is None and stored is not None:
         return list(stored)

@@ -165,5 +165,7 @@ def _letterboxed(pixels: Tensor, size_px: int) -> Tensor:
 def _least_px(framing: Framing, draws: Tensor | None) -> int:
     """Return the shortest side from which nothing is enlarged."""
     if draws is not None:
-        return math.ceil(framing.size_px / math.sqrt(float(draws[0])))
-    return framing.size_px if framing.crop_mode == "letterbox" else math.ceil(framing.size_px / framing.crop_pct)
+        share = math.sqrt(float(draws[0]))
+    else:
+        share = 1.0 if framing.crop_mode == "letterbox" else framing.crop_pct
+    return math.ceil(int(framing.size_px) / share)

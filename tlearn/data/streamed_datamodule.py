@@ -49,6 +49,11 @@ class StreamedDataModule(ImageDataModule, ABC):
         self._framing = Framing(DEFAULT_SIZE_PX if size_px is None else size_px, crop_mode, crop_pct)
 
     @property
+    def image_shape_px(self) -> tuple[int, int]:
+        """Return S and S."""
+        return self._framing.size_px, self._framing.size_px
+
+    @property
     def framing(self) -> Framing:
         """Say how a picture file is brought to the form of these images."""
         return self._framing

@@ -18,18 +18,20 @@ def compute_loss(
     label_smoothing: float = 0.0,
     class_weights: Tensor | None = None,
 ) -> Tensor:
-    """Return the mean loss: cross-entropy, or the squared error for regression.
+    """Return the mean loss: cross-entropy, binary cross-entropy for several labels, squared error for regression.
 
     Args:
-        task: Which of the two.
+        task: Which of the three.
         output: Logits (B, K), or values (B, 1).
-        targets: Class numbers (B,) or shares (B, K); values (B,) or (B, 1). The two shapes of values are never
-            broadcast against each other: torch would only warn, and the loss would be wrong.
+        targets: Class numbers (B,) or shares (B, K); 0 and 1 (B, K) for several labels; values (B,) or (B, 1). The
+            two shapes of values are never broadcast against each other: torch would only warn, and be wrong.
         label_smoothing: Share of every target that is spread over all classes (Szegedy et al., 2016, arXiv 1512.00567).
         class_weights: Weight of each class (K,); the mean is over weights, or over images for shares, as in torch.
     """
     if task == "regression":
         return F.mse_loss(output.float(), as_values(targets, output))
+    if task == "multilabel":
+        return F.binary_cross_entropy_with_logits(output.float(), targets)
     return F.cross_entropy(output.float(), targets, weight=class_weights, label_smoothing=label_smoothing)
 
 

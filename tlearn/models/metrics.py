@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
+
 import torch
 from torch import Tensor, nn
 from torchmetrics import MeanAbsoluteError, MeanMetric, Metric, MetricCollection, R2Score
-from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix
+from torchmetrics.classification import (
+    MulticlassAccuracy,
+    MulticlassConfusionMatrix,
+    MultilabelAveragePrecision,
+    MultilabelF1Score,
+)
 
 from tlearn.models.losses import as_classes, as_values
 from tlearn.types import Task
@@ -29,6 +36,20 @@ class MacroAccuracy(MulticlassConfusionMatrix):
         return (matrix.diagonal()[present] / support[present]).mean()
 
 
+class MeanAveragePrecision(MultilabelAveragePrecision):
+    """Mean of the classes' average precisions over those that have images; NaN where none has.
+
+    torchmetrics' own mean leaves the others out too, but warns at every epoch.
+    """
+
+    def compute(self) -> Tensor:  # type: ignore[override]  # torchmetrics' annotates its base's curves
+        """Return the mean as a scalar."""
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "No positive samples found in target")
+            precisions: Tensor = super().compute()
+        return precisions.nanmean()
+
+
 class DefinedR2Score(R2Score):
     """R2 that is NaN, not an exception, below two values (a validation set of one, the sanity check)."""
 
@@ -42,9 +63,10 @@ def build_metrics(task: Task, num_classes: int, stage: str) -> MetricCollection:
 
     Plain accuracy is micro: right answers over images. While training only the first metric is kept, it runs at every
     step; validation and test add the macro average and, with more than five classes, top 5.
+    Several labels: F1 at probability 0.5, mean over classes, and mean average precision.
 
     Args:
-        task: Classification or regression.
+        task: Classification, multilabel or regression.
         num_classes: K; not used for regression.
         stage: ``train``, ``val`` or ``test``.
     """
@@ -53,6 +75,10 @@ def build_metrics(task: Task, num_classes: int, stage: str) -> MetricCollection:
         metrics = {"mae": MeanAbsoluteError()}
         if stage != "train":
             metrics["r2"] = DefinedR2Score()
+    elif task == "multilabel":
+        metrics = {"f1": MultilabelF1Score(num_classes, average="macro", validate_args=False)}
+        if stage != "train":
+            metrics["map"] = MeanAveragePrecision(num_classes, average="none", validate_args=False)
     else:
         # No argument checks at every step: they cost more than the update, and the labels come from our own data.
         metrics = {"acc": MulticlassAccuracy(num_classes, average="micro", validate_args=False)}
@@ -92,7 +118,10 @@ class EpochMetrics(nn.Module):
             loss: The batch's mean loss, a scalar.
             targets: Class numbers (B,), shares (B, K), or values (B, 1).
         """
-        wanted = as_values(targets, output) if self.task == "regression" else as_classes(targets)
+        if self.task == "multilabel":
+            wanted = targets.long()
+        else:
+            wanted = as_values(targets, output) if self.task == "regression" else as_classes(targets)
         # Once an image: with "disable", torchmetrics drops a weight.
         self._block.append((output.detach(), loss.detach().expand(len(output)), wanted))
         self._rows += len(output)
@@ -115,7 +144,9 @@ class EpochMetrics(nn.Module):
             output, losses, wanted = (torch.cat(parts) for parts in zip(*self._block, strict=True))
             self._block, self._rows = [], 0
             self.loss.update(losses)
-            self.metrics.update(output.float(), wanted)
+            output = output.float()
+            # Else torchmetrics takes logits that happen to lie in [0, 1] for probabilities.
+            self.metrics.update(output.sigmoid() if self.task == "multilabel" else output, wanted)
 
 
 def metric_names(task: Task, num_classes: int, stage: str) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any, Literal
 
 import torch
@@ -47,7 +48,8 @@ class TransferModule(LightningModule):
     Args:
         num_classes: K; linked to the data by the command line.
         class_names: K names, stored in the checkpoint; linked to the data by the command line.
-        task: What the head gives: K class scores, or one value. Linked to the data by the command line.
+        task: What the head gives: K class scores, of which one or (``multilabel``) any number hold, or one value.
+            Linked to the data by the command line.
         backbone: A torchvision classifier (ResNet, ResNeXt, Wide ResNet, RegNet, ConvNeXt, Swin, EfficientNet,
             MobileNet, ViT), or ``timm/NAME``; ``help`` lists them.
         weights: Where the weights come from: ``DEFAULT`` (torchvision's best for ImageNet), a torchvision weights name,
@@ -89,6 +91,10 @@ class TransferModule(LightningModule):
         stages: Parameter name to stage (``stem``, ``layer1``, ..., ``head``), in the model's order.
         rules: Parameter name to the rule that decides whether it trains, from when on, and how fast.
         backbone_trains: Whether any parameter of the backbone trains, from the start or later.
+        temperature: What logits are divided by before they become probabilities (Guo et al., 2017, arXiv 1706.04599); 1
+            unless a calibration has set it.
+        pictures: How picture files become what the network was trained on, see `tlearn.data.Framing`; ``None`` before
+            the first checkpoint.
         start: Parameter or buffer name to its value before the first step, kept where an option needs it.
 
     Raises:
@@ -157,7 +163,7 @@ class TransferModule(LightningModule):
         self._twins: dict[torch.dtype | None, Backbone] = {}
         self.register_load_state_dict_post_hook(lambda module, _: module._twins.clear())  # type: ignore[no-untyped-call]
         check_class_options(task, label_smoothing, class_weights, self.class_names, num_classes)
-        check_head_init(self.head, head_init, wise_ft)
+        check_head_init(task, self.head, head_init, wise_ft)
         by = trained_by[0] if trained_by else None
         check_head_solver(head_solver, task, self.head, head_init, by, lr_scheduler is not None)
         # In place from the start: weight averaging copies the module before the classes are counted.
@@ -166,6 +172,8 @@ class TransferModule(LightningModule):
         self.register_buffer("class_weights_tensor", listed if class_weights else None, persistent=False)
         self._optimizer, self._lr_scheduler = optimizer, lr_scheduler
         self._pending_metric: float | None = None
+        self.temperature = 1.0
+        self.pictures: dict[str, Any] | None = None
         self.train_metrics = EpochMetrics(task, num_classes, "train")
         self.val_metrics = EpochMetrics(task, num_classes, "val")
         self.test_metrics = EpochMetrics(task, num_classes, "test")
@@ -234,10 +242,16 @@ class TransferModule(LightningModule):
 
     def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Return ``indices`` (B,) with ``probabilities`` (B, K) or ``values`` (B, 1), float32 in any precision."""
-        output = self(batch.images).float()
+        answer = self.answer(batch.images)
+        return {"indices": batch.indices, "values" if self.task == "regression" else "probabilities": answer}
+
+    def answer(self, images: Tensor) -> Tensor:
+        """Turn uint8 images (B, 3, H, W) into float32 probabilities (B, K), or values (B, 1)."""
+        output: Tensor = self(images).float()
         if self.task == "regression":
-            return {"indices": batch.indices, "values": output}
-        return {"indices": batch.indices, "probabilities": output.softmax(dim=1)}
+            return output
+        logits = output / self.temperature
+        return logits.sigmoid() if self.task == "multilabel" else logits.softmax(dim=1)
 
     def setup(self, stage: str) -> None:
         """Leave out the weights that meet nothing but padding in pictures of the data's size."""
@@ -401,7 +415,11 @@ class TransferModule(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what makes the file a whole: task and class names, as plain values."""
-        about = {"format": 1, "task": self.task, "class_names": list(self.class_names)}
+        about: dict[str, Any] = {"format": 1, "task": self.task, "class_names": list(self.class_names)}
+        data: Any = getattr(self.trainer, "datamodule", None)
+        if hasattr(data, "framing"):
+            self.pictures = asdict(data.framing)
+        about |= {"temperature": self.temperature, "pictures": _plain(self.pictures)}
         checkpoint["tlearn"] = about | {"pending_metric": pending_metric(self.trainer)}
         if self.start:
             checkpoint["tlearn_start"] = self.start
@@ -419,6 +437,7 @@ class TransferModule(LightningModule):
         if self._trainer is not None and self._trainer.state.fn == "fit":
             self._refuse_resume(checkpoint)
         self._pending_metric = about["pending_metric"]
+        self.temperature, self.pictures = about.get("temperature", 1.0), about.get("pictures")
         self.start = checkpoint.get("tlearn_start", {})
         theirs = list(about["class_names"])
         if theirs != self.class_names:
@@ -522,7 +541,7 @@ class TransferModule(LightningModule):
     def _log_epoch(self, metrics: EpochMetrics) -> None:
         if not self.trainer.sanity_checking:
             for name, value in metrics.compute().items():
-                self.log(name, value, prog_bar=name in ("val/acc", "val/mae"))
+                self.log(name, value, prog_bar=name in ("val/acc", "val/mae", "val/f1"))
         metrics.reset()
 
 

@@ -30,8 +30,8 @@ def check_class_options(
         TlearnError: There are no classes, or another number of weights than of classes.
     """
     for option, value in {"label_smoothing": label_smoothing, "class_weights": class_weights}.items():
-        if value and task == "regression":
-            raise TlearnError(f"model.{option} needs classes, the task is regression; unset it")
+        if value and task != "classification":
+            raise TlearnError(f"model.{option} needs one class an image, the task is {task}; unset it")
     if isinstance(class_weights, list) and len(class_weights) != num_classes:
         raise TlearnError(
             f"model.class_weights lists {len(class_weights)} weights, the data have {num_classes} classes "
@@ -39,7 +39,7 @@ def check_class_options(
         )
 
 
-def check_head_init(head: nn.Module, head_init: str, wise_ft: bool) -> None:
+def check_head_init(task: Task, head: nn.Module, head_init: str, wise_ft: bool) -> None:
     """Check that what is solved is one linear layer, and that what is mixed was solved.
 
     Raises:
@@ -47,6 +47,8 @@ def check_head_init(head: nn.Module, head_init: str, wise_ft: bool) -> None:
     """
     if wise_ft and head_init != "probe":
         raise TlearnError("model.wise_ft mixes in the probe's head; set model.head_init to probe")
+    if head_init == "probe" and task == "multilabel":
+        raise TlearnError("model.head_init: probe cannot solve several labels an image yet; set it to random")
     if head_init == "probe" and sum(isinstance(part, nn.Linear) for part in head.modules()) != 1:
         raise TlearnError("model.head_init: probe solves a linear head; drop model.head_hidden")
 
@@ -78,6 +80,7 @@ def check_head_solver(
         (any(True for _ in head.children()), "model.head_hidden and model.head_dropout make more of it; drop them"),
         (head_init != "random", "model.head_init: probe does so too; drop one of them"),
         (has_scheduler, "nothing steps and model.lr_scheduler would do nothing; drop it"),
+        (task == "multilabel", "several labels an image are not solved yet; train it: sgd"),
         (solver == "lbfgs" and task == "regression", "values are solved by ridge"),
     ]
     for holds, reason in reasons:

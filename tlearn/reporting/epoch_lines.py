@@ -9,7 +9,10 @@ from torch import Tensor
 
 from tlearn.reporting.checkpoints import BestCheckpoint, LastCheckpoint, run_folder
 
-_SHOWN = ("train/loss", "train/acc", "train/mae", "val/loss", "val/acc", "val/mae", "val/r2", "train/images_per_s")
+_SHOWN = (
+    *("train/loss", "train/acc", "train/f1", "train/mae"),
+    *("val/loss", "val/acc", "val/f1", "val/map", "val/mae", "val/r2", "train/images_per_s"),
+)
 
 
 class EpochLinesCallback(Callback):

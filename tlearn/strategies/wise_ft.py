@@ -79,7 +79,7 @@ class WiseFTCallback(Callback):
         target = best.with_name("wise_ft.ckpt")
         trainer.strategy.checkpoint_io.save_checkpoint(checkpoint, target)
         if trainer.is_global_zero:
-            name, sign = ("val/loss", -1) if pl_module.task == "regression" else ("val/acc", 1)
+            name, sign = ("val/acc", 1) if pl_module.task == "classification" else ("val/loss", -1)
             reached, start, end = (sign * mixture.accuracy for mixture in (chosen, tried[0], tried[-1]))
             print(
                 f"wise_ft: share {chosen.share:.1f} of the fine-tuned weights, {name} {reached:.4f} "
@@ -96,5 +96,5 @@ def _best_callback(trainer: Trainer) -> ModelCheckpoint | None:
 def _judge(trainer: Trainer, module: TransferModule, share: float) -> Mixture:
     outputs, targets = run_over_split(trainer, module, "val", module)
     loss = float(compute_loss(module.task, outputs, targets))
-    right = -loss if module.task == "regression" else float((outputs.argmax(dim=1) == targets).float().mean())
+    right = float((outputs.argmax(dim=1) == targets).float().mean()) if module.task == "classification" else -loss
     return Mixture(share, right, loss)

@@ -1,0 +1,39 @@
+"""Open a trained network from its checkpoint alone: no config, no data, no network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tlearn.data import Framing
+from tlearn.errors import TlearnError
+from tlearn.models import TransferModule, read_checkpoint
+
+
+def load_module(path: str | Path) -> TransferModule:
+    """Rebuild the network that a checkpoint holds, in eval mode and without gradients.
+
+    Args:
+        path: A checkpoint of tlearn.
+
+    Raises:
+        TlearnError: The file is missing, damaged, or not tlearn's.
+    """
+    content = read_checkpoint(path)
+    if "tlearn" not in content:
+        raise TlearnError(f"{path} is no checkpoint of tlearn; train one with fit")
+    module = TransferModule(**content["hyper_parameters"], weights=None)
+    module.load_state_dict(content["state_dict"])
+    module.on_load_checkpoint(content)
+    module.requires_grad_(False)
+    return module.eval()
+
+
+def framing_of(module: TransferModule) -> Framing:
+    """Return how picture files become what a network was trained on.
+
+    Raises:
+        TlearnError: Its checkpoint does not say.
+    """
+    if module.pictures is None:
+        raise TlearnError("the checkpoint does not say how pictures were read: it is older than 0.1; train it again")
+    return Framing(**module.pictures)
