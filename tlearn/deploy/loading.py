@@ -21,7 +21,8 @@ def load_module(path: str | Path) -> TransferModule:
     content = read_checkpoint(path)
     if "tlearn" not in content:
         raise TlearnError(f"{path} is no checkpoint of tlearn; train one with fit")
-    module = TransferModule(**content["hyper_parameters"], weights=None)
+    options = {name: value for name, value in content["hyper_parameters"].items() if not name.startswith("_")}
+    module = TransferModule(**options)
     module.load_state_dict(content["state_dict"])
     module.on_load_checkpoint(content)
     module.requires_grad_(False)
