@@ -270,7 +270,7 @@ def test_options_that_act_through_callbacks_are_not_lost_from_python() -> None:
         (["--model.class_weights", "[1.0]"], "lists 1 weights, the data have 3 classes (0, 1, 2)"),
         (
             ["--data.task", "regression", "--data.train_per_class", "null", "--model.label_smoothing", "0.1"],
-            "model.label_smoothing needs classes",
+            "model.label_smoothing needs one class an image",
         ),
     ],
 )

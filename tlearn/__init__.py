@@ -15,33 +15,44 @@ if TYPE_CHECKING:
     from tlearn.data import (
         CIFAR10DataModule,
         DigitsDataModule,
+        HuggingFaceDataModule,
         ImageDataModule,
         ImageFolderDataModule,
         ImageTableDataModule,
+        TorchvisionDataModule,
     )
+    from tlearn.deploy import Prediction, Predictor, load
     from tlearn.errors import TlearnError
     from tlearn.models import TransferModule
 
 __all__ = [
     "CIFAR10DataModule",
     "DigitsDataModule",
+    "HuggingFaceDataModule",
     "ImageDataModule",
     "ImageFolderDataModule",
     "ImageTableDataModule",
     "TlearnError",
+    "TorchvisionDataModule",
     "TransferModule",
     "__version__",
+    "load",
     "main",
 ]
 
 _HOMES = {
     "CIFAR10DataModule": "tlearn.data",
     "DigitsDataModule": "tlearn.data",
+    "HuggingFaceDataModule": "tlearn.data",
     "ImageDataModule": "tlearn.data",
     "ImageFolderDataModule": "tlearn.data",
     "ImageTableDataModule": "tlearn.data",
+    "Prediction": "tlearn.deploy",
+    "Predictor": "tlearn.deploy",
     "TlearnError": "tlearn.errors",
+    "TorchvisionDataModule": "tlearn.data",
     "TransferModule": "tlearn.models",
+    "load": "tlearn.deploy",
     "main": "tlearn.cli",
 }
 

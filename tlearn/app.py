@@ -7,17 +7,19 @@ import sys
 import tempfile
 from copy import deepcopy
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from jsonargparse import ActionYesNo, Namespace
+from jsonargparse.typing import PositiveInt
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import LearningRateMonitor
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from tlearn.arguments import Arguments
+from tlearn.config_files import read_config
 from tlearn.data import ImageDataModule
-from tlearn.deploy import PredictionWriterCallback
+from tlearn.deploy import TOP_K, PredictionWriterCallback, check_output
 from tlearn.device import best_precision
 from tlearn.errors import TlearnError
 from tlearn.faults import TransferParser, translated_faults
@@ -65,6 +67,7 @@ TRAINER_DEFAULTS = {
 }
 # Options that say where a run lies; typed, they are obeyed, else a run goes on where its checkpoint lies.
 _PLACES = ("save_dir", "name", "version", "init_args.save_dir", "init_args.name", "init_args.version")
+_Kind = TypeVar("_Kind", bound="TransferCLI")
 LOGGER = "lightning.pytorch.loggers.TensorBoardLogger"
 
 
@@ -111,6 +114,9 @@ class TransferCLI(LightningCLI):
             default=False,
             help="find the learning rate by a range test before the first step, keeping the ratios between groups",
         )
+        if self.verb == "predict":
+            parser.add_argument("--out", type=Path | None, help="file to write, .csv or .parquet")
+            parser.add_argument("--top_k", type=PositiveInt, default=TOP_K, help="classes in a row, the surest first")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse without Lightning's warning that ``sys.argv`` holds words too: they are the same ones."""
@@ -125,12 +131,14 @@ class TransferCLI(LightningCLI):
         _settle_logger(config, self.run_name)
         self.plain = plain_config(self._parser(self.verb), config)
         self.config_dump = deepcopy(self.plain)  # Lightning would dump it again, for the checkpoint's hyper-parameters
-        _settle_pictures(config, self.checkpoint)
+        settle_pictures(config, self.checkpoint)
         if self.checkpoint is not None:
             (check_resume if self.verb == "fit" else check_evaluation)(self.checkpoint, self.plain)
             config.model.weights = None  # they are in the checkpoint
-        if self.verb == "predict" and config.return_predictions is None:
-            config.return_predictions = False  # rows are streamed to a file
+        if self.verb == "predict":
+            config.return_predictions = bool(config.return_predictions)  # rows are streamed to a file
+            if config.out is not None:
+                check_output(config.out)
         _settle_folder(config, self.run_name, self.run_folder)
         _settle_machine(config)
 
@@ -148,7 +156,8 @@ class TransferCLI(LightningCLI):
         """Choose what watches, reports and records this run."""
         bar: list[Callback] = [LeanProgressBar()] if config["enable_progress_bar"] else []
         if self.verb == "predict":
-            return [*bar, PredictionWriterCallback()]
+            out, top_k = (self._get(self.config_init, name) for name in ("out", "top_k"))
+            return [*bar, PredictionWriterCallback(out, top_k)]
         if self.verb != "fit":
             return bar
         return [
@@ -184,12 +193,17 @@ def _checkpoints(task: Task, config: dict[str, Any]) -> list[Callback]:
     ]
 
 
-def run(arguments: Arguments, kind: type[TransferCLI] = TransferCLI) -> TransferCLI:
-    """Run ``fit``, ``validate``, ``test`` or ``predict``; what it made is returned, trainer and model included.
+def run(arguments: Arguments) -> TransferCLI:
+    """Run ``fit``, ``validate``, ``test`` or ``predict``; what it made is returned, trainer and model included."""
+    return run_as(TransferCLI, arguments)
+
+
+def run_as(kind: type[_Kind], arguments: Arguments) -> _Kind:
+    """Run a verb and return what it made.
 
     Args:
+        kind: What ties it all together; ``plan`` and ``doctor`` have their own.
         arguments: The command line in parts.
-        kind: What ties it all together; ``plan`` has its own.
 
     Raises:
         TlearnError: Any fault that the user can mend.
@@ -213,6 +227,9 @@ def _words(arguments: Arguments, checkpoint: Checkpoint | None, scratch: Path) -
     typed = [f"--config={path}" for path in arguments.configs]
     if checkpoint is None:
         return [*typed, *arguments.options]
+    files = arguments.value_of("--data") if arguments.verb == "predict" else None
+    if files is not None and _is_path(files):
+        return _words_for_files(arguments, checkpoint, scratch, files)
     before, after = defaults_from(checkpoint, arguments.verb or "fit")
     if any(word.startswith("--trainer.callbacks") for word in arguments.options):
         before.get("trainer", {}).pop("callbacks", None)  # `callbacks+=`, typed once more, would double them
@@ -221,6 +238,20 @@ def _words(arguments: Arguments, checkpoint: Checkpoint | None, scratch: Path) -
             log.warning(line)
     first, second = _as_config(before, scratch / "before.yaml"), _as_config(after, scratch / "after.yaml")
     return [*first, *typed, *second, *arguments.without("--ckpt_path"), f"--ckpt_path={checkpoint.path}"]
+
+
+def _words_for_files(arguments: Arguments, checkpoint: Checkpoint, scratch: Path, files: str) -> list[str]:
+    """Predict for files: the network is the checkpoint's, and data of configs, which have labels, are not wanted."""
+    before, after = defaults_from(checkpoint, "predict")
+    for path in arguments.configs:
+        before |= {key: value for key, value in read_config(path).items() if key in ("seed_everything", "trainer")}
+    before["data"] = {"class_path": "tlearn.data.PredictFilesDataModule", "init_args": {"files": files}}
+    config = _as_config(before | after, scratch / "files.yaml")
+    return [*config, *arguments.without("--data"), f"--ckpt_path={checkpoint.path}"]
+
+
+def _is_path(text: str) -> bool:
+    return Path(text).exists() or any(mark in text for mark in "*?[/\\")
 
 
 def _as_config(options: dict[str, Any], path: Path) -> list[str]:
@@ -233,13 +264,15 @@ def _goes_on(checkpoint: Checkpoint | None) -> bool:
     return checkpoint is not None and checkpoint.run_folder is not None and checkpoint.path.name == "last.ckpt"
 
 
-def _settle_pictures(config: Namespace, checkpoint: Checkpoint | None) -> None:
+def settle_pictures(config: Namespace, checkpoint: Checkpoint | None) -> None:
     """Decode pictures to what the model wants to see, and name classes as the checkpoint does where no data do."""
     options = config.data.init_args
     if "size_px" in options and options.size_px is None:
         options.size_px = config.model.image_size
     if checkpoint is not None and "stored_classes" in options:
         options.stored_classes = checkpoint.class_names
+    if checkpoint is not None and "stored_task" in options:
+        options.update(Namespace(stored_task=checkpoint.about["task"], **checkpoint.about.get("pictures", {})))
 
 
 def _settle_logger(config: Namespace, run_name: str) -> None:

@@ -14,6 +14,7 @@ from tlearn.version import __version__
 VERBS = {
     "fit": "train on the training images, validate after every epoch, keep best.ckpt and last.ckpt",
     "plan": "what fit would do and cost: rates, what trains when, seconds, memory (--out plan.json)",
+    "doctor": "look at every picture file: unreadable, doubled, mislabelled, uneven; --fix leaves them out",
     "validate": "loss and accuracy of a checkpoint on the validation images",
     "test": "loss and accuracy of a checkpoint on the test images",
     "predict": "predictions of a checkpoint for the validation images, as CSV",
@@ -75,6 +76,11 @@ def _dispatch(arguments: Arguments) -> None:
         from tlearn.planning import plan
 
         plan(arguments)
+        return
+    if arguments.verb == "doctor":
+        from tlearn.doctoring import doctor
+
+        doctor(arguments)
         return
     from tlearn.app import run
 

@@ -11,7 +11,7 @@ from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import Checkpoint, LearningRateMonitor
 from lightning.pytorch.loggers.logger import DummyLogger
 
-from tlearn.app import TransferCLI, as_list, run
+from tlearn.app import TransferCLI, as_list, run_as
 from tlearn.arguments import Arguments
 from tlearn.errors import TlearnError
 from tlearn.reporting import FreezeAuditCallback, MonitorCheckCallback, print_plan, write_whole
@@ -50,7 +50,7 @@ def plan(arguments: Arguments) -> Plan:
         raise TlearnError("plan tells of a whole run, not of the rest of one; drop --ckpt_path")
     if out is not None and not Path(out).absolute().parent.is_dir():
         raise TlearnError(f"{_OUT} {out}: the folder {Path(out).absolute().parent} does not exist; make it first")
-    cli = run(replace(arguments, verb="fit", options=arguments.without(_OUT)), PlanCLI)
+    cli = run_as(PlanCLI, replace(arguments, verb="fit", options=arguments.without(_OUT)))
     made = next(c for c in cli.trainer.callbacks if isinstance(c, PlanCallback)).plan  # type: ignore[attr-defined]
     assert made is not None
     print_plan(made)

@@ -6,24 +6,34 @@ from tlearn.data.augment import Augment, BatchAugment
 from tlearn.data.cifar10 import CIFAR10_CLASSES, CIFAR10DataModule
 from tlearn.data.datamodule import ImageDataModule, InMemoryDataModule
 from tlearn.data.digits import DigitsDataModule
+from tlearn.data.doctor import Finding, Picture, diagnose, summary_of
+from tlearn.data.exclusions import EXCLUSIONS, read_exclusions, write_exclusions
+from tlearn.data.huggingface import HuggingFaceDataModule
 from tlearn.data.image_files import ImageFilesDataModule
 from tlearn.data.image_folder import ImageFolderDataModule
 from tlearn.data.image_set import BatchKey, ImageSet
 from tlearn.data.image_table import ImageTableDataModule
 from tlearn.data.keyed_random import key, uniform
 from tlearn.data.memory import EpochBatchSampler, InMemoryImages, fingerprint
+from tlearn.data.predict_files import UNREADABLE, PredictFilesDataModule
 from tlearn.data.reading import Framing, UnreadableImageError, framed, pixels_of, read_image
 from tlearn.data.split import stratified_split, take_per_class
+from tlearn.data.streamed import in_threads
+from tlearn.data.torchvision_dataset import TorchvisionDataModule
 
 __all__ = [
     "CIFAR10_CLASSES",
+    "EXCLUSIONS",
+    "UNREADABLE",
     "Augment",
     "BatchAugment",
     "BatchKey",
     "CIFAR10DataModule",
     "DigitsDataModule",
     "EpochBatchSampler",
+    "Finding",
     "Framing",
+    "HuggingFaceDataModule",
     "ImageDataModule",
     "ImageFilesDataModule",
     "ImageFolderDataModule",
@@ -31,13 +41,21 @@ __all__ = [
     "ImageTableDataModule",
     "InMemoryDataModule",
     "InMemoryImages",
+    "Picture",
+    "PredictFilesDataModule",
+    "TorchvisionDataModule",
     "UnreadableImageError",
+    "diagnose",
     "fingerprint",
     "framed",
+    "in_threads",
     "key",
     "pixels_of",
+    "read_exclusions",
     "read_image",
     "stratified_split",
+    "summary_of",
     "take_per_class",
     "uniform",
+    "write_exclusions",
 ]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tlearn.errors import TlearnError
 
-NAME = "tlearn-exclude.json"
+EXCLUSIONS = "tlearn-exclude.json"
 
 
 def read_exclusions(root: Path) -> dict[str, str]:
@@ -17,7 +17,7 @@ def read_exclusions(root: Path) -> dict[str, str]:
     Raises:
         TlearnError: The list is not what `write_exclusions` writes.
     """
-    path = root / NAME
+    path = root / EXCLUSIONS
     if not path.is_file():
         return {}
     try:
@@ -35,8 +35,8 @@ def write_exclusions(root: Path, excluded: Mapping[str, str]) -> Path:
     Raises:
         TlearnError: The folder cannot be written to.
     """
-    path = root / NAME
-    partial = path.with_name(f".{NAME}.partial")
+    path = root / EXCLUSIONS
+    partial = path.with_name(f".{EXCLUSIONS}.partial")
     try:
         partial.write_text(json.dumps(dict(sorted(excluded.items())), indent=1, ensure_ascii=False), encoding="utf-8")
         partial.replace(path)

@@ -13,10 +13,11 @@ import torch
 from torch import Tensor
 
 from tlearn.data.datamodule import Split
+from tlearn.data.doctor import Picture
 from tlearn.data.duplicates import same_content
-from tlearn.data.exclusions import NAME, read_exclusions
+from tlearn.data.exclusions import EXCLUSIONS, read_exclusions
 from tlearn.data.image_set import ImageSet
-from tlearn.data.inspection import FileFacts, inspect_files
+from tlearn.data.inspection import inspect_files
 from tlearn.data.listing import counts_of
 from tlearn.data.streamed import FilePictures, StreamedImages
 from tlearn.data.streamed_datamodule import StreamedDataModule
@@ -64,10 +65,10 @@ class ImageFilesDataModule(StreamedDataModule, ABC):
 
     @abstractmethod
     def list_split(self, split: Split) -> FileList | None:
-        """List a split's files; ``None`` where there is no validation set, so that it is split off.
+        """List a split's files; ``None`` where there is no such split.
 
         Raises:
-            TlearnError: There are none, or labels are not as expected.
+            TlearnError: Labels are not as expected.
         """
 
     def open_split(self, split: Split) -> ImageSet | None:
@@ -77,8 +78,10 @@ class ImageFilesDataModule(StreamedDataModule, ABC):
             TlearnError: Some cannot be read, and ``on_error`` is ``error``; all are named.
         """
         files = self.list_split(split)
-        if files is None:
+        if files is None and split == "val":
             return None
+        if files is None:
+            raise TlearnError(f"no {split} images in {self.root.absolute()}: neither a folder nor a row is called so")
         excluded = read_exclusions(self.root)
         kept = [number for number, name in enumerate(files.names) if name not in excluded]
         facts = inspect_files([self.root / files.names[number] for number in kept], f"checking {split}")
@@ -86,7 +89,7 @@ class ImageFilesDataModule(StreamedDataModule, ABC):
         if bad and self.on_error == "error":
             raise TlearnError(_all_of(bad, len(files.names), self.root, files.names, split))
         good = [number for number in kept if number not in bad]
-        remarks = [f"left out {len(files.names) - len(kept)} of {NAME}"] if len(kept) < len(files.names) else []
+        remarks = [f"left out {len(files.names) - len(kept)} of {EXCLUSIONS}"] if len(kept) < len(files.names) else []
         remarks += [f"skipped {len(bad)} that cannot be read"] if bad else []
         self._say(split, files, good, [*remarks, *([files.remarks] if files.remarks else [])])
         digests = {number: each.digest for number, each in zip(kept, facts, strict=True)}
@@ -101,21 +104,36 @@ class ImageFilesDataModule(StreamedDataModule, ABC):
         if stage != "test" and is_new:
             self._warn_of_leaks()
 
-    def files_of(self, split: Split) -> list[tuple[str, FileFacts]]:
-        """List a split's files with what an inspection finds in each, excluded ones too."""
+    def pictures_of(self, split: Split) -> list[Picture]:
+        """List a split's files with what an inspection finds in each; those of the exclusion list are left out."""
         files = self.list_split(split)
-        names = [] if files is None else files.names
-        return list(zip(names, inspect_files([self.root / name for name in names], f"checking {split}"), strict=True))
+        if files is None:
+            return []
+        excluded = read_exclusions(self.root)
+        kept = [number for number, name in enumerate(files.names) if name not in excluded]
+        facts = inspect_files([self.root / files.names[number] for number in kept], f"checking {split}")
+        return [
+            Picture(split, files.names[number], self._label(files.targets[number]), each)
+            for number, each in zip(kept, facts, strict=True)
+        ]
+
+    def picture_names(self, rows: Tensor) -> list[str]:
+        """Return the paths of validation pictures (B,), by their positions in their source."""
+        return [str(self._pictures("val").path(row)) for row in rows.tolist()]
 
     def split_record(self) -> dict[str, Any]:
         """Describe the split, with the files' names: positions mean little to a person."""
         names = {}
         for split in ("train", "val"):
-            images = self._sets[split]
-            assert isinstance(images, StreamedImages)
-            assert isinstance(images.pictures, FilePictures)
-            names[f"{split}_files"] = [images.pictures.name(row) for row in images.indices.tolist()]
+            pictures = self._pictures(split)
+            names[f"{split}_files"] = [pictures.name(row) for row in self._sets[split].indices.tolist()]
         return super().split_record() | names
+
+    def _pictures(self, split: str) -> FilePictures:
+        images = self._sets[split]
+        assert isinstance(images, StreamedImages)
+        assert isinstance(images.pictures, FilePictures)
+        return images.pictures
 
     def _say(self, split: str, files: FileList, good: Sequence[int], remarks: list[str]) -> None:
         about = f"{split}: {len(good)} images"
@@ -128,6 +146,12 @@ class ImageFilesDataModule(StreamedDataModule, ABC):
             if absent:
                 log.warning("no %s images for: %s", {"val": "validation"}.get(split, split), ", ".join(absent))
         log.info("%s", "; ".join([f"{about} in {self.root.absolute()}", *remarks]))
+
+    def _label(self, target: Tensor) -> str:
+        if self.task == "regression":
+            return f"{float(target):g}"
+        numbers = target.nonzero().flatten().tolist() if target.ndim else [int(target)]
+        return ", ".join(self.class_names[number] for number in numbers)
 
     def _warn_of_leaks(self) -> None:
         place: list[tuple[bytes, str]] = []

@@ -81,13 +81,11 @@ class ImageTableDataModule(ImageFilesDataModule):
         """List the rows of a split.
 
         Raises:
-            TlearnError: There are none, or a class is not trained on.
+            TlearnError: A class is not trained on.
         """
         rows = [row for row, each in enumerate(self._splits) if each == split]
         if not rows:
-            if split == "val":
-                return None
-            raise TlearnError(f"{self.table.absolute()} has no row of the split {split}")
+            return None
         strangers = Counter(name for row in rows for name in self._names_in(row) if name not in self.class_names)
         if self.task != "regression" and strangers:
             rows = self._without_strangers(split, rows, strangers)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -20,6 +20,8 @@ from tlearn.data.image_set import ImageSet
 from tlearn.data.reading import Framing, UnreadableImageError, framed, pixels_of, read_image, reason_of
 from tlearn.errors import TlearnError
 from tlearn.threads import cores_allowed
+
+_Read = TypeVar("_Read")
 
 
 class Pictures(Protocol):
@@ -171,19 +173,11 @@ class StreamedImages(ImageSet):
         """Decode a batch and transform it."""
         draws = self.transform.crop_draws(rows, epoch) if self.transform else None
         each = draws if draws is not None else [None] * len(rows)
-        images = torch.stack(self._read(rows.tolist(), each))
+        images = torch.stack(
+            in_threads(lambda row, draw: self.pictures.read(row, self.framing, draw), rows.tolist(), each)
+        )
         targets = self.targets[rows]
         return self.transform(images, targets, rows, epoch, is_cut=True) if self.transform else (images, targets)
-
-    def _read(self, rows: Sequence[int], draws: Iterable[Tensor | None]) -> list[Tensor]:
-        def read(row: int, draw: Tensor | None) -> Tensor:
-            return self.pictures.read(row, self.framing, draw)
-
-        threads = cores_allowed()
-        if threads == 1 or get_worker_info() is not None:  # each worker process has a core of its own
-            return list(map(read, rows, draws))
-        with ThreadPoolExecutor(threads) as pool:
-            return list(pool.map(read, rows, draws))
 
     def draw_keys(self) -> Tensor:
         """Ask the pictures."""
@@ -195,3 +189,12 @@ class StreamedImages(ImageSet):
         digest.update(f"{self.targets.dtype}{tuple(self.targets.shape)}".encode())
         digest.update(self.targets.contiguous().numpy().data)
         return digest.hexdigest()
+
+
+def in_threads(read: Callable[..., _Read], *arguments: Iterable[object]) -> list[_Read]:
+    """Map, in as many threads as there are cores; in a worker process, which has one of its own, in one."""
+    threads = cores_allowed()
+    if threads == 1 or get_worker_info() is not None:
+        return list(map(read, *arguments))
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(read, *arguments))

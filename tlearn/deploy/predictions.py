@@ -1,8 +1,7 @@
-"""``predictions.csv``: one row per image, written as they come. B images, K classes."""
+"""``predict`` writes a row for each image as the answers come. B images, K classes."""
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,28 +10,37 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import BasePredictionWriter
 from torch import Tensor
 
+from tlearn.data import UNREADABLE
+from tlearn.deploy.prediction_table import columns_of, open_table, rows_of
 from tlearn.models import TransferModule
+
+TOP_K = 5
 
 
 class PredictionWriterCallback(BasePredictionWriter):
-    """Stream predictions to ``predictions.csv`` in the run folder; a second run replaces it whole.
+    """Stream predictions into a file, in the order of the images; a second run replaces it whole.
 
-    Columns: ``index`` (position in the image source), ``class`` and ``probability``, or ``value`` for a regression.
+    Args:
+        out: A name that ends in ``.csv`` or ``.parquet``; by default ``predictions.csv`` in the run folder.
+        top_k: How many classes a row lists.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, out: Path | None = None, top_k: int = TOP_K) -> None:
         super().__init__(write_interval="batch")
+        self.out, self.top_k = out, top_k
+        self.rows = self.faults = 0
 
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Open the file under a temporary name."""
         assert isinstance(pl_module, TransferModule)
-        self._target = Path(trainer.log_dir or trainer.default_root_dir) / "predictions.csv"
-        self._partial = self._target.with_name(".predictions.csv.partial")
+        self._data: Any = trainer.datamodule  # type: ignore[attr-defined]  # set by predict
+        self._named = hasattr(self._data, "picture_names")
+        self._target = self.out or Path(trainer.log_dir or trainer.default_root_dir) / "predictions.csv"
+        self._partial = self._target.with_name(f".{self._target.name}.partial")
         self._partial.parent.mkdir(parents=True, exist_ok=True)
-        self._file = self._partial.open("w", newline="", encoding="utf-8")
-        self._rows = csv.writer(self._file)
-        columns = ["value"] if pl_module.task == "regression" else ["class", "probability"]
-        self._rows.writerow(["index", *columns])
+        first = "path" if self._named else "index"
+        self._columns = columns_of(pl_module.task, pl_module.class_names, self.top_k, first)
+        self._table = open_table(self._partial, self._columns, self._target.suffix)
 
     def write_on_batch_end(
         self,
@@ -46,25 +54,35 @@ class PredictionWriterCallback(BasePredictionWriter):
     ) -> None:
         """Write the rows of a batch."""
         assert isinstance(pl_module, TransferModule)
-        self._rows.writerows(prediction_rows(prediction, pl_module.class_names))
+        answers: Tensor = prediction["values" if pl_module.task == "regression" else "probabilities"].cpu()
+        middle = rows_of(pl_module.task, pl_module.class_names, self.top_k, answers)
+        places = batch.indices.cpu()
+        first: list[Any] = self._data.picture_names(places) if self._named else places.tolist()
+        faults = self._faults(batch)
+        self._table.write(
+            [
+                [name, *([None] * len(cells) if fault else cells), fault or None]
+                for name, cells, fault in zip(first, middle, faults, strict=True)
+            ]
+        )
+        self.rows += len(first)
+        self.faults += sum(map(bool, faults))
 
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Give the complete file its name."""
-        self._file.close()
+        self._table.close()
         self._partial.replace(self._target)
-        print(f"predictions: {self._target}")
+        note = f", {self.faults} of them unreadable (see the column error)" if self.faults else ""
+        print(f"predictions: {self._target}: {self.rows} rows{note}")
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Leave nothing half-written."""
-        if hasattr(self, "_file"):
-            self._file.close()
+        if hasattr(self, "_table"):
+            self._table.close()
             self._partial.unlink(missing_ok=True)
 
-
-def prediction_rows(prediction: dict[str, Tensor], class_names: Sequence[str]) -> list[list[Any]]:
-    """Turn ``indices`` (B,) with ``probabilities`` (B, K) or ``values`` (B, 1), as ``predict_step`` gives, to rows."""
-    indices = prediction["indices"].tolist()
-    if "values" in prediction:
-        return [[i, f"{v:.6g}"] for i, v in zip(indices, prediction["values"].flatten().tolist(), strict=True)]
-    top, number = (x.tolist() for x in prediction["probabilities"].max(dim=1))
-    return [[i, class_names[k], f"{p:.6f}"] for i, k, p in zip(indices, number, top, strict=True)]
+    def _faults(self, batch: Any) -> list[str]:
+        if not hasattr(self._data, "fault_of"):
+            return [""] * len(batch.indices)
+        marked = zip(batch.indices.tolist(), batch.targets.tolist(), strict=True)
+        return [self._data.fault_of(row) if mark == UNREADABLE else "" for row, mark in marked]

@@ -78,7 +78,7 @@ def _vit(network: nn.Module) -> Stages:
 def _vit_stem(backbone: nn.Module, x: Tensor) -> Tensor:
     """Cut the picture into patches (B, T, C), with the class token first and the positions added."""
     patches = backbone.get_submodule("conv_proj")(x).flatten(2).transpose(1, 2)
-    token = backbone.get_parameter("class_token").expand(len(x), -1, -1)
+    token = backbone.get_parameter("class_token").expand(x.shape[0], -1, -1)
     positions: Tensor = backbone.get_parameter("encoder.pos_embedding")
     return torch.cat([token, patches], dim=1) + positions
 

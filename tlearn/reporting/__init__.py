@@ -2,6 +2,7 @@
 
 from tlearn.reporting.busy_cores import BusyCoresCallback
 from tlearn.reporting.checkpoints import AtomicCheckpointIO, BestCheckpoint, LastCheckpoint, run_folder
+from tlearn.reporting.doctor_table import print_findings
 from tlearn.reporting.epoch_lines import EpochLinesCallback, OutcomeCallback
 from tlearn.reporting.freeze_audit import FreezeAuditCallback
 from tlearn.reporting.monitors import MonitorCheckCallback
@@ -30,6 +31,7 @@ __all__ = [
     "StageSummary",
     "StepLossCallback",
     "ThroughputCallback",
+    "print_findings",
     "print_plan",
     "run_folder",
     "summarise",

@@ -1,0 +1,201 @@
+"""What is wrong with a set of pictures, and which to leave out: pure functions over what an inspection found."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence, Sized
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from tlearn.data.duplicates import near_alike, same_content
+from tlearn.data.inspection import FileFacts
+
+_KEPT_FIRST = {"test": 0, "val": 1, "train": 2}  # of equal pictures the one that is held back stays
+_FEW = 10  # images of a class to train on
+_UNEVEN = 10.0  # largest class over smallest
+_RARE = 0.02  # share of a format that hardly any other file has
+_ENOUGH = 50  # files, before a rare format means anything
+_FLAT_LEVELS = 1.0  # standard deviation of a thumbnail
+
+
+class Picture(NamedTuple):
+    """A file of a split: its path relative to the root, its label as text, and what it holds."""
+
+    split: str
+    name: str
+    label: str
+    facts: FileFacts
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing to know.
+
+    Attributes:
+        kind: A short name.
+        severity: ``error`` stops ``fit``; a ``warning`` spoils what it measures; a ``note`` may be as it should.
+        what: What was found, and what helps, in a sentence.
+        files: The files it is about; several that belong together stand in one group.
+        exclude: Files that ``--fix`` puts on the exclusion list, with the reason.
+    """
+
+    kind: str
+    severity: Literal["error", "warning", "note"]
+    what: str
+    files: list[list[str]] = field(default_factory=list)
+    exclude: dict[str, str] = field(default_factory=dict)
+
+
+def diagnose(
+    pictures: Sequence[Picture], class_names: Sequence[str], size_px: int, is_pretrained: bool
+) -> list[Finding]:
+    """Look for all that spoils training or measuring.
+
+    Args:
+        pictures: Those of all splits.
+        class_names: The classes; empty where an image has no single class.
+        size_px: What the network sees.
+        is_pretrained: The network has learned from photographs, at about 224 px.
+    """
+    good = [picture for picture in pictures if not picture.facts.error]
+    return [
+        *_unreadable(pictures),
+        *_same(good),
+        *_alike(good),
+        *_classes(good, class_names),
+        *_small(good, size_px, is_pretrained),
+        *_odd(good),
+    ]
+
+
+def summary_of(pictures: Sequence[Picture]) -> dict[str, dict[str, object]]:
+    """Count each split's images by class, format and mode, and measure short sides in pixels."""
+    splits: dict[str, list[Picture]] = defaultdict(list)
+    for picture in pictures:
+        splits[picture.split].append(picture)
+    summary: dict[str, dict[str, object]] = {}
+    for split, members in splits.items():
+        sides = [min(p.facts.width, p.facts.height) for p in members if not p.facts.error]
+        summary[split] = {
+            "images": len(members),
+            "classes": dict(Counter(p.label for p in members)),
+            "short_side_px": {"min": min(sides), "median": median(sides), "max": max(sides)} if sides else None,
+            "formats": dict(Counter(p.facts.format for p in members if not p.facts.error)),
+            "modes": dict(Counter(p.facts.mode for p in members if not p.facts.error)),
+        }
+    return summary
+
+
+def _unreadable(pictures: Sequence[Picture]) -> Iterator[Finding]:
+    bad = {p.name: p.facts.error for p in pictures if p.facts.error}
+    if bad:
+        reasons = ", ".join(f"{reason} {count}" for reason, count in Counter(bad.values()).most_common())
+        what = f"{_count(bad, 'file')} without a picture: {reasons}"
+        yield Finding("unreadable", "error", what, [[name] for name in bad], bad)
+
+
+def _same(pictures: Sequence[Picture]) -> Iterator[Finding]:
+    groups = [[pictures[n] for n in group] for group in same_content([p.facts.digest for p in pictures])]
+    contrary = [group for group in groups if len({p.label for p in group}) > 1]
+    rest = [group for group in groups if len({p.label for p in group}) == 1]
+    across = [group for group in rest if len({p.split for p in group}) > 1]
+    within = [group for group in rest if len({p.split for p in group}) == 1]
+    if contrary:
+        reasons = {p.name: f"the same picture is labelled {_labels(group)}" for group in contrary for p in group}
+        what = f"{_count(contrary, 'picture')} under two labels: nobody can learn both"
+        yield Finding("contrary_labels", "warning", what, _names(contrary), reasons)
+    if across:
+        what = f"{_count(across, 'picture')} in more than one split: what is measured on them flatters"
+        yield Finding("duplicates_across_splits", "warning", what, _names(across), _copies(across))
+    if within:
+        what = f"{_count(within, 'picture')} more than once in a split: they count double"
+        yield Finding("duplicates", "note", what, _names(within), _copies(within))
+
+
+def _alike(pictures: Sequence[Picture]) -> Iterator[Finding]:
+    once = list({p.facts.digest: p for p in reversed(pictures)}.values())
+    if len(once) < 2:
+        return
+    hashes = np.array([p.facts.perceptual_hash for p in once], dtype=np.uint64)
+    thumbs = np.stack([np.frombuffer(p.facts.thumb, dtype=np.uint8) for p in once])
+    groups = [[once[n] for n in group] for group in near_alike(hashes, thumbs)]
+    across = [group for group in groups if len({p.split for p in group}) > 1]
+    within = [group for group in groups if len({p.split for p in group}) == 1]
+    if across:
+        what = f"{_count(across, 'group')} of pictures that look alike, spread over splits: look at them"
+        yield Finding("near_duplicates_across_splits", "warning", what, _names(across))
+    if within:
+        what = f"{_count(within, 'group')} of pictures in one split that look alike: look at them"
+        yield Finding("near_duplicates", "note", what, _names(within))
+
+
+def _classes(pictures: Sequence[Picture], class_names: Sequence[str]) -> Iterator[Finding]:
+    if not class_names:
+        return
+    for split in dict.fromkeys(p.split for p in pictures):
+        counts = Counter(p.label for p in pictures if p.split == split)
+        absent = [name for name in class_names if not counts[name]]
+        if absent:
+            severity: Literal["error", "warning"] = "error" if split == "train" else "warning"
+            yield Finding("absent_classes", severity, f"{split} has no pictures of: {', '.join(absent)}")
+        if split != "train":
+            continue
+        few = [f"{name} {counts[name]}" for name in class_names if 0 < counts[name] < _FEW]
+        if few:
+            yield Finding("tiny_classes", "warning", f"fewer than {_FEW} pictures to train on: {', '.join(few)}")
+        (most, high), (least, low) = counts.most_common(1)[0], counts.most_common()[-1]
+        if high >= _UNEVEN * low:
+            what = f"{most} has {high} pictures, {least} {low}: accuracy says little of {least}; look at acc_macro, "
+            yield Finding("imbalance", "warning", f"{what}model.class_weights: balanced evens them out")
+
+
+def _small(pictures: Sequence[Picture], size_px: int, is_pretrained: bool) -> Iterator[Finding]:
+    small = [p for p in pictures if min(p.facts.width, p.facts.height) < size_px / 2]
+    if small:
+        side = median(min(p.facts.width, p.facts.height) for p in small)
+        what = f"{len(small)} of {len(pictures)} pictures have less than half of the {size_px} px that the network sees"
+        advice = "; enlarged, 128 is often enough (model.image_size)" if is_pretrained and size_px > 128 else ""
+        yield Finding("small", "note", f"{what} (median short side {side:g} px){advice}", [[p.name] for p in small])
+    if is_pretrained and size_px < 64:
+        what = f"{size_px} px into a network pretrained on photographs costs much accuracy; try model.image_size 128"
+        yield Finding("small_input", "warning", what)
+
+
+def _odd(pictures: Sequence[Picture]) -> Iterator[Finding]:
+    formats = Counter(p.facts.format for p in pictures)
+    rare = {name for name, count in formats.items() if len(pictures) >= _ENOUGH and count < _RARE * len(pictures)}
+    odd = [p for p in pictures if p.facts.format in rare]
+    if odd:
+        what = f"{len(odd)} of {len(pictures)} files have a format that hardly any other has: {', '.join(sorted(rare))}"
+        yield Finding("odd_format", "note", f"{what}; look at them", [[p.name] for p in odd])
+    flat = [p for p in pictures if _spread(p.facts) < _FLAT_LEVELS]
+    if flat:
+        yield Finding("flat", "note", f"{_count(flat, 'picture')} of a single colour", [[p.name] for p in flat])
+
+
+def _spread(facts: FileFacts) -> float:
+    return float(np.frombuffer(facts.thumb, dtype=np.uint8).reshape(-1, 3).std(axis=0).max())
+
+
+def _copies(groups: Sequence[Sequence[Picture]]) -> dict[str, str]:
+    """Say of each group which to leave out: all but one, and that one from the split that is held back."""
+    excluded: dict[str, str] = {}
+    for group in groups:
+        kept, *others = sorted(group, key=lambda picture: _KEPT_FIRST[picture.split])
+        excluded |= {picture.name: f"the same picture as {kept.name}" for picture in others}
+    return excluded
+
+
+def _count(members: Sized, noun: str) -> str:
+    return f"{len(members)} {noun}{'s' * (len(members) != 1)}"
+
+
+def _names(groups: Sequence[Sequence[Picture]]) -> list[list[str]]:
+    return [[picture.name for picture in group] for group in groups]
+
+
+def _labels(group: Sequence[Picture]) -> str:
+    return " and ".join(dict.fromkeys(picture.label for picture in group))

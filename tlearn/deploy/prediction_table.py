@@ -1,0 +1,139 @@
+"""Rows of predictions, and the files they go into, CSV or Parquet, row by row. B images, K classes."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from tlearn.errors import TlearnError
+from tlearn.types import Task
+
+KINDS = (".csv", ".parquet")
+_SURE = 0.5  # a label of several holds from this probability on
+
+
+def check_output(path: Path) -> None:
+    """Check, before any work, that predictions can be written there.
+
+    Raises:
+        TlearnError: Another kind of file, no such folder, or a package is missing.
+    """
+    if path.suffix.lower() not in KINDS:
+        raise TlearnError(f"--out {path}: expected a name that ends in {' or '.join(KINDS)}")
+    if not path.absolute().parent.is_dir():
+        raise TlearnError(f"--out {path}: the folder {path.absolute().parent} does not exist; make it first")
+    if path.suffix.lower() == ".parquet" and find_spec("pyarrow") is None:
+        raise TlearnError("writing .parquet needs: pip install 'tlearn[parquet]'")
+
+
+def columns_of(task: Task, class_names: Sequence[str], top_k: int, first: str) -> dict[str, type]:
+    """Name the columns of a row, with the type of each; ``error`` is last, and empty for a good picture.
+
+    Args:
+        task: Classification: ``class`` and ``probability``, then ``class_2``, ``probability_2`` and so on. Several
+            labels: ``classes``, those of probability 0.5 or more, and ``p_NAME`` for each. Regression: ``value``.
+        class_names: K names.
+        top_k: How many classes a row lists, the most probable first.
+        first: ``path``, or ``index`` where images have no names.
+    """
+    columns: dict[str, type] = {first: str if first == "path" else int}
+    if task == "regression":
+        columns |= {"value": float}
+    elif task == "multilabel":
+        columns |= {"classes": str} | {f"p_{name}": float for name in class_names}
+    else:
+        for place in range(min(top_k, len(class_names))):
+            tail = f"_{place + 1}" if place else ""
+            columns |= {f"class{tail}": str, f"probability{tail}": float}
+    return columns | {"error": str}
+
+
+def rows_of(task: Task, class_names: Sequence[str], top_k: int, answers: Tensor) -> list[list[Any]]:
+    """Turn probabilities (B, K), or values (B, 1), into what stands between first and last column."""
+    if task == "regression":
+        return [[value] for value in answers.flatten().tolist()]
+    if task == "multilabel":
+        return [
+            [";".join(name for name, p in zip(class_names, row, strict=True) if p >= _SURE), *row]
+            for row in answers.tolist()
+        ]
+    best, numbers = torch.topk(answers, min(top_k, len(class_names)), dim=1)
+    return [
+        [cell for number, p in zip(classes, ps, strict=True) for cell in (class_names[number], p)]
+        for classes, ps in zip(numbers.tolist(), best.tolist(), strict=True)
+    ]
+
+
+class PredictionTable(Protocol):
+    """A file that takes rows."""
+
+    def write(self, rows: Sequence[Sequence[Any]]) -> None:
+        """Add rows; ``None`` is an empty cell."""
+
+    def close(self) -> None:
+        """Finish the file."""
+
+
+class CsvTable:
+    """UTF-8, comma, probabilities with six decimals."""
+
+    def __init__(self, path: Path, columns: dict[str, type]) -> None:
+        """Begin the file with its header."""
+        # A name that is no text in any encoding is written with escapes, not refused.
+        self._file = path.open("w", newline="", encoding="utf-8", errors="backslashreplace")
+        self._csv = csv.writer(self._file)
+        self._csv.writerow(columns)
+
+    def write(self, rows: Sequence[Sequence[Any]]) -> None:
+        """Add rows."""
+        self._csv.writerows([f"{cell:.6f}" if isinstance(cell, float) else cell for cell in row] for row in rows)
+
+    def close(self) -> None:
+        """Finish the file."""
+        self._file.close()
+
+
+class ParquetTable:
+    """One row group for each block of rows."""
+
+    _ROWS = 8192
+
+    def __init__(self, path: Path, columns: dict[str, type]) -> None:
+        """Begin the file with its schema."""
+        import pyarrow
+        from pyarrow import parquet
+
+        kinds = {str: pyarrow.string(), float: pyarrow.float32(), int: pyarrow.int64()}
+        self._arrow = pyarrow
+        self._schema = pyarrow.schema([(name, kinds[kind]) for name, kind in columns.items()])
+        self._writer = parquet.ParquetWriter(path, self._schema)
+        self._waiting: list[Sequence[Any]] = []
+
+    def write(self, rows: Sequence[Sequence[Any]]) -> None:
+        """Add rows; they are written when there are enough."""
+        self._waiting += rows
+        if len(self._waiting) >= self._ROWS:
+            self._flush()
+
+    def close(self) -> None:
+        """Finish the file."""
+        self._flush()
+        self._writer.close()
+
+    def _flush(self) -> None:
+        if self._waiting:
+            columns = zip(*self._waiting, strict=True)
+            arrays = [self._arrow.array(c, field.type) for c, field in zip(columns, self._schema, strict=True)]
+            self._writer.write_table(self._arrow.Table.from_arrays(arrays, schema=self._schema))
+            self._waiting = []
+
+
+def open_table(path: Path, columns: dict[str, type], kind: str) -> PredictionTable:
+    """Begin a file of a kind, ``.csv`` or ``.parquet``, whatever the name that it has for now."""
+    return ParquetTable(path, columns) if kind.lower() == ".parquet" else CsvTable(path, columns)

@@ -1,0 +1,125 @@
+"""A trained network in a few lines of Python: ``load("runs/x/version_0").predict(["a.jpg"])``. K classes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from tlearn.data import Framing, UnreadableImageError, framed, in_threads, pixels_of, read_image
+from tlearn.deploy.loading import framing_of, load_module
+from tlearn.errors import TlearnError
+from tlearn.models import TransferModule
+from tlearn.runs import DEFAULT_ROOT, find_checkpoint
+
+_BATCH = 32
+_SURE = 0.5
+
+Picture = str | Path | Image.Image
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The answer for a picture.
+
+    Attributes:
+        path: Where it lies; ``None`` for one that was given as an image.
+        probabilities: Class name to probability, the surest first; empty for a regression.
+        value: The value, of a regression.
+    """
+
+    path: str | None
+    probabilities: dict[str, float]
+    value: float | None = None
+
+    @property
+    def class_name(self) -> str:
+        """Return the surest class."""
+        return next(iter(self.probabilities))
+
+    @property
+    def probability(self) -> float:
+        """Return the probability of the surest class."""
+        return next(iter(self.probabilities.values()))
+
+    @property
+    def labels(self) -> list[str]:
+        """Return the classes of probability 0.5 or more: all that hold, where an image may have several."""
+        return [name for name, probability in self.probabilities.items() if probability >= _SURE]
+
+
+class Predictor:
+    """A trained network that answers for pictures.
+
+    Attributes:
+        module: The network, in eval mode.
+        framing: How pictures become what it was trained on.
+        class_names: K names.
+    """
+
+    def __init__(self, module: TransferModule) -> None:
+        """Take a network that says how its pictures were read.
+
+        Args:
+            module: From `load_module`.
+
+        Raises:
+            TlearnError: It does not say.
+        """
+        self.module, self.framing = module.eval(), framing_of(module)
+        self.class_names = module.class_names
+
+    def predict(self, pictures: Iterable[Picture]) -> list[Prediction]:
+        """Answer for files or images, in their order, in float32.
+
+        Args:
+            pictures: Paths, or Pillow images of any size and mode.
+
+        Raises:
+            TlearnError: A file gives no picture; it is named.
+        """
+        return list(self.stream(pictures))
+
+    def stream(self, pictures: Iterable[Picture]) -> Iterator[Prediction]:
+        """Answer one by one for any number of pictures; few are in memory at a time."""
+        rest = iter(pictures)
+        while batch := list(islice(rest, _BATCH)):
+            images = torch.stack(in_threads(lambda picture: _pixels(picture, self.framing), batch))
+            with torch.inference_mode():
+                answers = self.module.answer(images.to(self.module.device)).cpu()
+            for picture, answer in zip(batch, answers, strict=True):
+                yield self._prediction(None if isinstance(picture, Image.Image) else str(picture), answer)
+
+    def _prediction(self, path: str | None, answer: Tensor) -> Prediction:
+        if self.module.task == "regression":
+            return Prediction(path, {}, float(answer))
+        order = answer.argsort(descending=True).tolist()
+        return Prediction(path, {self.class_names[number]: float(answer[number]) for number in order})
+
+
+def load(run: str | Path, device: str = "cpu") -> Predictor:
+    """Open a trained network.
+
+    Args:
+        run: A run folder, whose best checkpoint is taken, or a checkpoint.
+        device: Where it computes, as torch names it.
+
+    Raises:
+        TlearnError: There is no checkpoint, or it cannot be read.
+    """
+    path = find_checkpoint(str(run), Path(DEFAULT_ROOT), "best")
+    return Predictor(load_module(path).to(device))
+
+
+def _pixels(picture: Picture, framing: Framing) -> Tensor:
+    if isinstance(picture, Image.Image):
+        return framed(pixels_of(picture), framing)
+    try:
+        return read_image(Path(picture), framing)
+    except UnreadableImageError as error:
+        raise TlearnError(f"{Path(picture).absolute()}: {error}; mend it or leave it out") from error

@@ -1,0 +1,123 @@
+"""The verb ``doctor``: look at every picture before anything is trained on them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import Namespace
+
+from tlearn.app import TransferCLI, plain_config, run_as, settle_pictures
+from tlearn.arguments import Arguments
+from tlearn.data import (
+    EXCLUSIONS,
+    Finding,
+    ImageDataModule,
+    ImageFilesDataModule,
+    Picture,
+    diagnose,
+    read_exclusions,
+    summary_of,
+    write_exclusions,
+)
+from tlearn.errors import TlearnError
+from tlearn.faults import TransferParser
+from tlearn.reporting import print_findings, write_whole
+
+_FIX, _OUT = "--fix", "--out"
+_SPLITS = ("train", "val", "test")
+
+
+class DataCLI(TransferCLI):
+    """The command line of ``fit``, of which only the data are made."""
+
+    data: ImageDataModule
+
+    def before_instantiate_classes(self) -> None:
+        """Settle what the data need to know."""
+        config = self.config[self.verb]
+        self.plain = plain_config(self._parser(self.verb), config)
+        settle_pictures(config, self.checkpoint)
+
+    def instantiate_classes(self) -> None:
+        """Make the data alone: no network, no weights, no trainer."""
+        self.data = make_data(self.config[self.verb].data)
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        """Do nothing."""
+
+
+def make_data(config: Namespace) -> ImageDataModule:
+    """Make a data module from its part of a parsed config."""
+    parser = TransferParser()
+    parser.add_subclass_arguments(ImageDataModule, "data", required=True)
+    made: ImageDataModule = parser.instantiate(Namespace(data=config)).data
+    return made
+
+
+def doctor(arguments: Arguments) -> list[Finding]:
+    """Look at all pictures of all splits, print and write what was found, and leave out what ``--fix`` may.
+
+    Raises:
+        TlearnError: The data are no picture files, ``fit`` would stop at what was found, or nothing can be written.
+    """
+    fix = _FIX in arguments.options
+    out = Path(arguments.value_of(_OUT) or "doctor.json")
+    if not out.absolute().parent.is_dir():
+        raise TlearnError(f"{_OUT} {out}: the folder {out.absolute().parent} does not exist; make it first")
+    options = [word for word in arguments.without(_OUT) if word != _FIX]
+    cli = run_as(DataCLI, replace(arguments, verb="fit", options=options))
+    if not isinstance(cli.data, ImageFilesDataModule):
+        raise TlearnError(f"doctor looks at picture files; {type(cli.data).__name__} has none of its own")
+    pictures, findings = _look(cli.data)
+    names = cli.data.class_names if cli.data.task == "classification" else []
+    is_pretrained = cli.plain["model"]["weights"] is not None
+    findings += diagnose(pictures, names, cli.data.framing.size_px, is_pretrained)
+    summary = summary_of(pictures)
+    print_findings(summary, findings)
+    excluded = read_exclusions(cli.data.root)
+    if fix:
+        excluded |= {name: why for finding in findings for name, why in finding.exclude.items()}
+        if excluded:
+            print(f"{len(excluded)} pictures are left out from now on: {write_exclusions(cli.data.root, excluded)}")
+        else:
+            print("nothing to leave out")
+    elif any(finding.exclude for finding in findings):
+        print(f"--fix puts them on the list {cli.data.root / EXCLUSIONS}; no file is deleted")
+    _write(out, cli.data, summary, findings, excluded)
+    _refuse_errors(cli.data, findings, fix)
+    return findings
+
+
+def _look(data: ImageFilesDataModule) -> tuple[list[Picture], list[Finding]]:
+    pictures, findings = list[Picture](), list[Finding]()
+    for split in _SPLITS:
+        try:
+            pictures += data.pictures_of(split)  # type: ignore[arg-type]  # one of the three
+        except TlearnError as error:
+            findings.append(Finding("layout", "error", str(error)))
+    return pictures, findings
+
+
+def _write(
+    out: Path, data: ImageFilesDataModule, summary: Mapping[str, Any], findings: list[Finding], excluded: dict[str, str]
+) -> None:
+    content: dict[str, Any] = {
+        "root": str(data.root.absolute()),
+        "class_names": data.class_names,
+        "splits": summary,
+        "findings": [asdict(finding) for finding in findings],
+        "excluded": excluded,
+    }
+    write_whole(out, json.dumps(content, indent=1, ensure_ascii=False))
+    print(f"all of it: {out}")
+
+
+def _refuse_errors(data: ImageFilesDataModule, findings: list[Finding], fixed: bool) -> None:
+    stops = [finding for finding in findings if finding.severity == "error"]
+    stops = [finding for finding in stops if not (finding.exclude and (fixed or data.on_error == "skip"))]
+    if stops:
+        raise TlearnError(f"fit would stop: {'; '.join(finding.what for finding in stops)}; mend it, or doctor --fix")
