@@ -32,6 +32,8 @@ __all__ = [
     "ImageDataModule",
     "ImageFolderDataModule",
     "ImageTableDataModule",
+    "Prediction",
+    "Predictor",
     "TlearnError",
     "TorchvisionDataModule",
     "TransferModule",

@@ -18,7 +18,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from tlearn.arguments import Arguments
 from tlearn.config_files import read_config
-from tlearn.data import ImageDataModule
+from tlearn.data import ImageDataModule, ImageFilesDataModule
 from tlearn.deploy import TOP_K, PredictionWriterCallback, check_output
 from tlearn.device import best_precision
 from tlearn.errors import TlearnError
@@ -31,6 +31,7 @@ from tlearn.reporting import (
     BusyCoresCallback,
     EpochLinesCallback,
     FreezeAuditCallback,
+    InputPicturesCallback,
     LastCheckpoint,
     LeanProgressBar,
     MonitorCheckCallback,
@@ -142,6 +143,11 @@ class TransferCLI(LightningCLI):
         _settle_folder(config, self.run_name, self.run_folder)
         _settle_machine(config)
 
+    def before_fit(self) -> None:
+        """Look at picture files before a logger makes a run folder, which a fault would leave behind empty."""
+        if isinstance(self.datamodule, ImageFilesDataModule):
+            self.datamodule.setup("fit")
+
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Add our own callbacks to those of the user, who cannot lose ours by setting theirs."""
         config = {**self._get(self.config_init, "trainer"), **kwargs}
@@ -164,7 +170,7 @@ class TransferCLI(LightningCLI):
             *(bar or [EpochLinesCallback()]),
             *[MonitorCheckCallback(), FreezeAuditCallback(), ParameterSummaryCallback()],
             *[ThroughputCallback(), StepLossCallback(), BusyCoresCallback()],
-            *([LearningRateMonitor()] if config["logger"] else []),
+            *([LearningRateMonitor(), InputPicturesCallback()] if config["logger"] else []),
             FeatureCacheCallback(),
             *self.before_the_first_step(),
             *(_checkpoints(self.model.task, config) if config["enable_checkpointing"] is not False else []),

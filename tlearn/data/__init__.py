@@ -18,7 +18,7 @@ from tlearn.data.memory import EpochBatchSampler, InMemoryImages, fingerprint
 from tlearn.data.predict_files import UNREADABLE, PredictFilesDataModule
 from tlearn.data.reading import Framing, UnreadableImageError, framed, pixels_of, read_image
 from tlearn.data.split import stratified_split, take_per_class
-from tlearn.data.streamed import in_threads
+from tlearn.data.streamed import StreamedImages, in_threads
 from tlearn.data.torchvision_dataset import TorchvisionDataModule
 
 __all__ = [
@@ -43,6 +43,7 @@ __all__ = [
     "InMemoryImages",
     "Picture",
     "PredictFilesDataModule",
+    "StreamedImages",
     "TorchvisionDataModule",
     "UnreadableImageError",
     "diagnose",

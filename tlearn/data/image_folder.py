@@ -12,7 +12,7 @@ import torch
 
 from tlearn.data.datamodule import Split
 from tlearn.data.image_files import FileList, ImageFilesDataModule
-from tlearn.data.listing import class_folders, find_pictures
+from tlearn.data.listing import class_folders, counted, find_pictures
 from tlearn.data.split import class_numbers
 from tlearn.errors import TlearnError
 
@@ -84,17 +84,13 @@ class ImageFolderDataModule(ImageFilesDataModule):
         unknown = {name: count for name, count in others.items() if name and name not in self._seen}
         if unknown and self.unknown_classes == "error":
             raise TlearnError(
-                f"{folder.absolute()} has a class that is not trained on: {_counted(unknown)}; the classes are "
+                f"{folder.absolute()} has a class that is not trained on: {counted(unknown)}; the classes are "
                 f"{', '.join(self.class_names)}: mend the folder, or data.init_args.unknown_classes ignore"
             )
         unused = {name: count for name, count in others.items() if name in self._seen}
-        remarks = [f"ignored classes not trained on: {_counted(unknown)}"] if unknown else []
-        remarks += [f"classes not chosen: {_counted(unused)}"] if unused else []
+        remarks = [f"ignored classes not trained on: {counted(unknown)}"] if unknown else []
+        remarks += [f"classes not chosen: {counted(unused)}"] if unused else []
         return remarks + ([f"ignored {others['']} pictures outside any class folder"] if others[""] else [])
-
-
-def _counted(counts: dict[str, int]) -> str:
-    return ", ".join(f"{name} ({count} images)" for name, count in sorted(counts.items()))
 
 
 def _folder_of(root: Path, split: Split) -> Path | None:

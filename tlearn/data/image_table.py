@@ -15,6 +15,7 @@ from torch import Tensor
 
 from tlearn.data.datamodule import Split
 from tlearn.data.image_files import FileList, ImageFilesDataModule
+from tlearn.data.listing import counted
 from tlearn.data.split import class_numbers
 from tlearn.errors import TlearnError, unknown
 from tlearn.types import Task
@@ -90,14 +91,14 @@ class ImageTableDataModule(ImageFilesDataModule):
         if self.task != "regression" and strangers:
             rows = self._without_strangers(split, rows, strangers)
         targets = torch.stack([self._target(row) for row in rows]) if rows else torch.empty(0)
-        left_out = f"ignored classes not trained on: {dict(strangers)}" if strangers else ""
+        left_out = f"ignored classes not trained on: {counted(strangers)}" if strangers else ""
         return FileList([self._paths[row] for row in rows], targets, left_out)
 
     def _without_strangers(self, split: Split, rows: list[int], strangers: Counter[str]) -> list[int]:
         chosen_away = split == "train"  # `classes` names some of those there are
         if self.unknown_classes == "error" and not chosen_away and any(name not in self._seen for name in strangers):
             raise TlearnError(
-                f"{self.table.absolute()}: {split} rows have a class that is not trained on: {dict(strangers)}; the "
+                f"{self.table.absolute()}: {split} rows have a class that is not trained on: {counted(strangers)}; the "
                 f"classes are {', '.join(self.class_names)}: mend the table, or data.init_args.unknown_classes ignore"
             )
         if self.task == "multilabel":

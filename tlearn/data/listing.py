@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -82,3 +82,8 @@ def counts_of(labels: Iterable[int], class_names: list[str], most: int = 12) -> 
     counts = Counter(labels)
     shown = ", ".join(f"{name} {counts[number]}" for number, name in enumerate(class_names[:most]))
     return shown + (f", and {len(class_names) - most} more" if len(class_names) > most else "")
+
+
+def counted(counts: Mapping[str, int]) -> str:
+    """Say how many images each name has: ``fox (3 images)``."""
+    return ", ".join(f"{name} ({count} images)" for name, count in sorted(counts.items()))

@@ -13,6 +13,7 @@ from torchmetrics.classification import (
     MultilabelAveragePrecision,
     MultilabelF1Score,
 )
+from torchmetrics.utilities import dim_zero_cat
 
 from tlearn.models.losses import as_classes, as_values
 from tlearn.types import Task
@@ -39,7 +40,7 @@ class MacroAccuracy(MulticlassConfusionMatrix):
 class MeanAveragePrecision(MultilabelAveragePrecision):
     """Mean of the classes' average precisions over those that have images; NaN where none has.
 
-    torchmetrics' own mean leaves the others out too, but warns at every epoch.
+    torchmetrics' own mean counts a class without images as 0, and warns at every epoch.
     """
 
     def compute(self) -> Tensor:  # type: ignore[override]  # torchmetrics' annotates its base's curves
@@ -47,7 +48,8 @@ class MeanAveragePrecision(MultilabelAveragePrecision):
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "No positive samples found in target")
             precisions: Tensor = super().compute()
-        return precisions.nanmean()
+        present = dim_zero_cat(self.target).any(dim=0)
+        return precisions[present].mean()
 
 
 class DefinedR2Score(R2Score):

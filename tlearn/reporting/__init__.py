@@ -5,6 +5,7 @@ from tlearn.reporting.checkpoints import AtomicCheckpointIO, BestCheckpoint, Las
 from tlearn.reporting.doctor_table import print_findings
 from tlearn.reporting.epoch_lines import EpochLinesCallback, OutcomeCallback
 from tlearn.reporting.freeze_audit import FreezeAuditCallback
+from tlearn.reporting.input_pictures import InputPicturesCallback
 from tlearn.reporting.monitors import MonitorCheckCallback
 from tlearn.reporting.no_profiler import NoProfiler
 from tlearn.reporting.parameter_summary import ParameterSummaryCallback, StageSummary, summarise
@@ -21,6 +22,7 @@ __all__ = [
     "BusyCoresCallback",
     "EpochLinesCallback",
     "FreezeAuditCallback",
+    "InputPicturesCallback",
     "LastCheckpoint",
     "LeanProgressBar",
     "MonitorCheckCallback",

@@ -51,7 +51,9 @@ class OutcomeCallback(Callback):
         best = next((c for c in trainer.checkpoint_callbacks if isinstance(c, BestCheckpoint)), None)
         if best is not None and best.best_model_score is not None:
             print(f"best {best.monitor} {best.best_model_score:.4f}: {best.best_model_path}")
-            print(f"next: python -m tlearn test --ckpt_path {best.best_model_path}")
+            files = hasattr(trainer.datamodule, "picture_names")  # type: ignore[attr-defined]  # set by fit
+            verb, pictures = ("predict", " --data PICTURES --out predictions.csv") if files else ("test", "")
+            print(f"next: python -m tlearn {verb} --ckpt_path {best.best_model_path}{pictures}")
         elif any(isinstance(callback, LastCheckpoint) for callback in trainer.checkpoint_callbacks):
             last = run_folder(trainer) / "checkpoints" / "last.ckpt"
             print(f"no validation ran, so there is no best.ckpt; the last epoch: {last}")
