@@ -112,7 +112,7 @@ def job_of(root: Path, weights: Path, size_px: int) -> Job:
     per_class, share = SIZES[size_px]
     data = CIFAR10DataModule(root=str(root), train_per_class=per_class, val_fraction=share)
     data.setup("fit")
-    splits = [data.dataset(split) for split in ("train", "val")]
+    splits: list[Any] = [data.dataset(split) for split in ("train", "val")]  # in memory
     train, val = (Split(s.images[s.indices], s.targets[s.indices]) for s in splits)
     return Job(train, val, torch.load(weights, weights_only=True), 10, size_px, EPOCHS)
 

@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from tests.conftest import Tlearn
 from tests.test_training import events, last, newest
 from tlearn import DigitsDataModule, TransferModule, threads
+from tlearn.data import BatchKey
 from tlearn.data.augment import Augment, BatchAugment
-from tlearn.data.memory import BatchKey, CachedFeatures
+from tlearn.data.memory import CachedFeatures
 from tlearn.models.folding import folded
 from tlearn.strategies.features import BatchSizeTuner
 from tlearn.threads import FreeThreads, Neighbours, cores_allowed, free_threads

@@ -251,7 +251,9 @@ def _words_for_files(arguments: Arguments, checkpoint: Checkpoint, scratch: Path
     before, after = defaults_from(checkpoint, "predict")
     for path in arguments.configs:
         before |= {key: value for key, value in read_config(path).items() if key in ("seed_everything", "trainer")}
-    before["data"] = {"class_path": "tlearn.data.PredictFilesDataModule", "init_args": {"files": files}}
+    about = {"stored_classes": checkpoint.class_names, "stored_task": checkpoint.about["task"]}
+    options = {"files": files, **about, **(checkpoint.about.get("pictures") or {})}
+    before["data"] = {"class_path": "tlearn.data.PredictFilesDataModule", "init_args": options}
     config = _as_config(before | after, scratch / "files.yaml")
     return [*config, *arguments.without("--data"), f"--ckpt_path={checkpoint.path}"]
 
@@ -277,8 +279,6 @@ def settle_pictures(config: Namespace, checkpoint: Checkpoint | None) -> None:
         options.size_px = config.model.image_size
     if checkpoint is not None and "stored_classes" in options:
         options.stored_classes = checkpoint.class_names
-    if checkpoint is not None and "stored_task" in options:
-        options.update(Namespace(stored_task=checkpoint.about["task"], **checkpoint.about.get("pictures", {})))
 
 
 def _settle_logger(config: Namespace, run_name: str) -> None:

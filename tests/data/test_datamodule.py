@@ -7,7 +7,7 @@ import torch
 from lightning.pytorch import LightningModule, Trainer, seed_everything
 from torch import Tensor
 
-from tlearn.data import Augment, InMemoryDataModule, key
+from tlearn.data import Augment, InMemoryDataModule, InMemoryImages, key
 from tlearn.errors import TlearnError
 from tlearn.types import Batch, Task
 
@@ -132,7 +132,10 @@ def test_loaders_serve_their_split_and_predict_serves_validation() -> None:
 def test_all_splits_share_one_tensor() -> None:
     data = Toy()
     data.setup("fit")
-    assert data.dataset("train").images is data.dataset("val").images
+    train, val = data.dataset("train"), data.dataset("val")
+    assert isinstance(train, InMemoryImages)
+    assert isinstance(val, InMemoryImages)
+    assert train.images is val.images
 
 
 def test_only_training_images_are_augmented() -> None:

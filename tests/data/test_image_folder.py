@@ -8,6 +8,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -16,7 +17,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from tests.conftest import Answer, Tlearn
 from tests.fake_pictures import CONFIG, picture, write_broken, write_folder, write_splits
 from tlearn import ImageFolderDataModule, TlearnError
-from tlearn.data import Augment, ImageSet, StreamedImages
+from tlearn.data import Augment, BatchKey, ImageSet, StreamedImages
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def names_of(images: ImageSet) -> list[str]:
     return [images.pictures.name(row) for row in images.indices.tolist()]  # type: ignore[attr-defined]
 
 
-def opened(root: Path, stage: str = "fit", **options: object) -> ImageFolderDataModule:
+def opened(root: Path, stage: str = "fit", **options: Any) -> ImageFolderDataModule:
     data = ImageFolderDataModule(str(root), **{"size_px": 16, **options})
     data.setup(stage)
     return data
@@ -231,9 +232,7 @@ def test_pictures_in_both_training_and_validation_are_told(tlearn: Tlearn, root:
     assert "1 pictures are in train and, bit by bit the same, in val: the accuracy will flatter" in answer.err
 
 
-def key(start: int, end: int, epoch: int = 0) -> object:
-    from tlearn.data import BatchKey
-
+def key(start: int, end: int, epoch: int = 0) -> BatchKey:
     return BatchKey(epoch, torch.arange(start, end))
 
 
@@ -242,7 +241,7 @@ def test_boxes_are_cut_from_whole_pictures_and_keyed_to_epoch_and_picture(root: 
     data.trainer = None
     loader = data.train_dataloader()
     images: ImageSet = loader.dataset  # type: ignore[union-attr,assignment]
-    first, again, later = images[key(0, 4)], images[key(2, 4)], images[key(0, 4, epoch=1)]  # type: ignore[index]
+    first, again, later = images[key(0, 4)], images[key(2, 4)], images[key(0, 4, epoch=1)]
     assert torch.equal(first.images[2:], again.images)
     assert not torch.equal(first.images, later.images)
     assert first.images.shape == (4, 3, 8, 8)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ def photograph(height: int, width: int) -> Image.Image:
     return Image.fromarray(pixels)
 
 
-def read(image: Image.Image, path: Path, framing: Framing = AS_IS, **options: object) -> Tensor:
+def read(image: Image.Image, path: Path, framing: Framing = AS_IS, **options: Any) -> Tensor:
     image.save(path, **options)
     pixels = read_image(path, framing)
     assert pixels.dtype == torch.uint8
@@ -37,7 +38,8 @@ def read(image: Image.Image, path: Path, framing: Framing = AS_IS, **options: ob
 def test_every_mode_gives_its_colours(mode: str, tmp_path: Path) -> None:
     image = picture("cat", 1).convert(mode)
     suffix = ".jpg" if mode in ("CMYK", "YCbCr") else ".png"
-    pixels = read(image, tmp_path / f"x{suffix}", **({"quality": 100, "subsampling": 0} if suffix == ".jpg" else {}))
+    best: dict[str, Any] = {"quality": 100, "subsampling": 0} if suffix == ".jpg" else {}
+    pixels = read(image, tmp_path / f"x{suffix}", **best)
     expected = torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1)
     assert (pixels.int() - expected.int()).abs().max() <= (0 if suffix == ".png" else 6)
 

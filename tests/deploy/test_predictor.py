@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+import tlearn as package
+from tests.conftest import Tlearn
+from tests.fake_pictures import CONFIG, picture, write_flat, write_splits
+
+
+@pytest.fixture
+def run(tlearn: Tlearn, tmp_path: Path) -> Path:
+    (tmp_path / "folder.yaml").write_text(CONFIG)
+    write_splits(tmp_path / "pictures")
+    assert tlearn("fit", "--config", "folder.yaml", "--trainer.max_epochs", "6").code == 0
+    return tmp_path / "runs/folder/version_0"
+
+
+def test_answers_for_files_and_images_as_predict_does(tlearn: Tlearn, run: Path, tmp_path: Path) -> None:
+    paths = write_flat(tmp_path / "photos", count=40)  # more than a batch
+    model = package.load(run)
+    assert model.class_names == ["cat", "dog", "eel"]
+    answers = model.predict([*paths, Image.open(paths[1])])
+    assert [answer.path for answer in answers] == [*map(str, paths), None]
+    assert answers[-1].probabilities == answers[1].probabilities
+    words = ["--data", "photos", "--out", "p.csv", "--trainer.precision", "32-true"]
+    assert tlearn("predict", "--ckpt_path", str(run), *words).code == 0
+    with Path("p.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    for row, answer in zip(rows, answers, strict=False):
+        assert row["class"] == answer.class_name
+        assert float(row["probability"]) == pytest.approx(answer.probability, abs=2e-6)
+        assert sum(answer.probabilities.values()) == pytest.approx(1, abs=1e-5)
+
+
+def test_an_image_of_any_mode_and_size(run: Path) -> None:
+    model = package.load(run / "checkpoints" / "best.ckpt")
+    image = picture("eel", 1).resize((300, 200)).convert("RGBA")
+    (answer,) = model.predict([image])
+    assert answer.class_name == "eel"
+    assert answer.labels == ["eel"]
+
+
+def test_faults_are_named(run: Path, tmp_path: Path) -> None:
+    model = package.load(run)
+    (tmp_path / "x.png").write_text("no")
+    with pytest.raises(package.TlearnError, match=f"{tmp_path}/x.png: no picture format; mend it or leave it out"):
+        model.predict([tmp_path / "x.png"])
+    with pytest.raises(package.TlearnError, match=r"no checkpoint at .*/nowhere"):
+        package.load("nowhere")
+
+
+def test_a_regression_has_a_value(tlearn: Tlearn, tmp_path: Path) -> None:
+    words = [
+        "--data.size_px",
+        "16",
+        "--model.tap",
+        "layer1",
+        "--trainer.max_epochs",
+        "1",
+        "--trainer.accelerator",
+        "cpu",
+    ]
+    assert tlearn("fit", "--config", "regression.yaml", *words).code == 0
+    (answer,) = package.load("runs/regression/version_0").predict([picture("cat", 1)])
+    assert isinstance(answer.value, float)
+    assert answer.probabilities == {}

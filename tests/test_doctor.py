@@ -1,0 +1,171 @@
+"""``doctor``: what is wrong with a folder of pictures, and which of them to leave out."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.conftest import Answer, Tlearn
+from tests.fake_pictures import CONFIG, picture, write_broken, write_folder, write_splits
+from tlearn.data.duplicates import near_alike, same_content
+from tlearn.data.inspection import FileFacts, inspect_file, inspect_files
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder.yaml").write_text(CONFIG)
+    return write_splits(tmp_path / "pictures", train=10)
+
+
+def doctor(tlearn: Tlearn, *words: str) -> tuple[Answer, dict[str, dict[str, Any]]]:
+    answer = tlearn("doctor", "--config", "folder.yaml", *words)
+    content = json.loads(Path("doctor.json").read_text())
+    return answer, {finding["kind"]: finding for finding in content["findings"]}
+
+
+def scene(number: int, size_px: tuple[int, int] = (120, 90)) -> Image.Image:
+    """Soft blobs: pictures with structure, none like another."""
+    draws = np.random.default_rng(number).integers(0, 255, (6, 8, 3), np.uint8)
+    return Image.fromarray(draws).resize(size_px, Image.Resampling.BICUBIC)
+
+
+def test_nothing_is_found_in_a_good_folder(tlearn: Tlearn, root: Path) -> None:
+    answer, findings = doctor(tlearn)
+    assert answer.code == 0, answer.err
+    assert findings == {}
+    assert (
+        "train: 30 pictures, 3 labels (10 to 10 each), short side 64 to 64 px, median 64; PNG 30; RGB 30" in answer.out
+    )
+    assert "nothing found" in answer.out
+    assert "precision" not in answer.err
+    assert not Path("runs").exists()
+
+
+def test_files_without_a_picture_are_left_out_by_fix(tlearn: Tlearn, root: Path) -> None:
+    broken = write_broken(root / "train" / "dog")
+    answer, findings = doctor(tlearn)
+    assert answer.code == 2
+    assert "fit would stop: 4 files without a picture: truncated 1" in answer.err
+    assert findings["unreadable"]["exclude"] == {f"train/dog/{name}": reason for name, reason in broken.items()}
+    answer, _ = doctor(tlearn, "--fix")
+    assert answer.code == 0, answer.err
+    listed = json.loads((root / "tlearn-exclude.json").read_text())
+    assert listed == {f"train/dog/{name}": reason for name, reason in broken.items()}
+    assert all((root / name).exists() for name in listed)
+    answer = tlearn("fit", "--config", "folder.yaml", "--trainer.fast_dev_run", "true")
+    assert answer.code == 0, answer.err
+    assert "train: 30 images" in answer.err
+    assert "left out 4 of tlearn-exclude.json" in answer.err
+    answer, findings = doctor(tlearn)
+    assert findings == {}
+
+
+def test_equal_pictures(tlearn: Tlearn, root: Path) -> None:
+    shutil.copy(root / "train/cat/cat000.png", root / "train/cat/again.png")
+    shutil.copy(root / "train/dog/dog000.png", root / "val/dog/leak.png")
+    shutil.copy(root / "val/dog/dog500.png", root / "test/dog/leak.png")
+    shutil.copy(root / "train/eel/eel000.png", root / "train/cat/eel.png")
+    answer, findings = doctor(tlearn, "--fix")
+    assert answer.code == 0, answer.err
+    assert findings["duplicates"]["files"] == [["train/cat/again.png", "train/cat/cat000.png"]]
+    assert findings["duplicates"]["exclude"] == {"train/cat/cat000.png": "the same picture as train/cat/again.png"}
+    assert findings["duplicates_across_splits"]["exclude"] == {
+        "train/dog/dog000.png": "the same picture as val/dog/leak.png",
+        "val/dog/dog500.png": "the same picture as test/dog/leak.png",
+    }
+    assert sorted(findings["contrary_labels"]["exclude"]) == ["train/cat/eel.png", "train/eel/eel000.png"]
+    assert set(findings["contrary_labels"]["exclude"].values()) == {"the same picture is labelled cat and eel"}
+    assert len(json.loads((root / "tlearn-exclude.json").read_text())) == 5
+
+
+def test_pictures_that_look_alike_are_told_and_kept(tlearn: Tlearn, root: Path) -> None:
+    for number in range(5):
+        scene(number).save(root / f"train/cat/scene{number}.png")
+    scene(0, (240, 180)).save(root / "val/cat/larger.png")
+    scene(1).save(root / "train/cat/resaved.jpg", quality=70)
+    _, findings = doctor(tlearn, "--fix")
+    across, within = findings["near_duplicates_across_splits"], findings["near_duplicates"]
+    assert [sorted(group) for group in across["files"]] == [["train/cat/scene0.png", "val/cat/larger.png"]]
+    assert [sorted(group) for group in within["files"]] == [["train/cat/resaved.jpg", "train/cat/scene1.png"]]
+    assert not across["exclude"]
+    assert not (root / "tlearn-exclude.json").exists()
+
+
+def test_classes_and_sizes(tlearn: Tlearn, root: Path) -> None:
+    write_folder(root / "train", ("cat",), count=40, start=100)
+    shutil.rmtree(root / "val" / "eel")
+    for path in sorted((root / "train" / "dog").iterdir())[:6]:
+        path.unlink()
+    Image.new("RGB", (64, 64), (9, 9, 9)).save(root / "train/eel/flat.png")
+    picture("eel", 8).save(root / "train/eel/odd.bmp")
+    answer, findings = doctor(tlearn, "--model.image_size", "200", "--model.weights", "DEFAULT")
+    assert answer.code == 0, answer.err  # no weights are fetched
+    assert findings["tiny_classes"]["what"] == "fewer than 10 pictures to train on: dog 4"
+    assert findings["imbalance"]["what"].startswith("cat has 50 pictures, dog 4: accuracy says little of dog")
+    assert findings["absent_classes"]["what"] == "val has no pictures of: eel"
+    assert findings["flat"]["files"] == [["train/eel/flat.png"]]
+    assert findings["odd_format"]["files"] == [["train/eel/odd.bmp"]]
+    assert (
+        "pictures have less than half of the 200 px that the network sees (median short side 64 px)"
+        in findings["small"]["what"]
+    )
+
+
+def test_a_class_of_validation_alone_is_a_finding(tlearn: Tlearn, root: Path) -> None:
+    write_folder(root / "val", ("fox",), count=2)
+    answer, findings = doctor(tlearn)
+    assert answer.code == 2
+    assert "a class that is not trained on: fox (2 images)" in findings["layout"]["what"]
+
+
+def test_data_without_files_are_refused(tlearn: Tlearn, small: str) -> None:
+    answer = tlearn("doctor", "--config", small)
+    assert answer.code == 2
+    assert "doctor looks at picture files; DigitsDataModule has none of its own" in answer.err
+
+
+def test_a_damaged_list_is_named(tlearn: Tlearn, root: Path) -> None:
+    (root / "tlearn-exclude.json").write_text("{")
+    answer = tlearn("fit", "--config", "folder.yaml")
+    assert answer.code == 2
+    assert f"{root / 'tlearn-exclude.json'} is not readable as JSON" in answer.err
+
+
+def test_files_are_looked_at_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = sorted((root / "train" / "cat").iterdir())
+    first = inspect_files(paths)
+    looked: list[Path] = []
+
+    def look(path: Path) -> FileFacts:
+        looked.append(path)
+        return inspect_file(path)
+
+    monkeypatch.setattr("tlearn.data.inspection.inspect_file", look)
+    assert inspect_files(paths) == first
+    assert looked == []
+    picture("cat", 77).save(paths[3])
+    assert inspect_files(paths)[3] != first[3]
+    assert looked == [paths[3]]
+    Path(".cache/tlearn/pictures.sqlite").write_text("damaged")
+    assert [each.error for each in inspect_files(paths)] == [""] * len(paths)
+
+
+def test_near_alike_finds_every_pair_within_the_bits() -> None:
+    draws = np.random.default_rng(0)
+    hashes = draws.integers(0, 2**63, 300, dtype=np.uint64)
+    for place, bits in enumerate([0, 1, 3, 6, 7, 20]):  # copies with so many bits turned
+        turned = draws.choice(64, bits, replace=False)
+        hashes[100 + place] = hashes[place] ^ np.uint64(sum(1 << int(bit) for bit in turned))
+    thumbs = np.full((300, 192), 100, np.uint8)
+    assert near_alike(hashes, thumbs, bits=6) == [[0, 100], [1, 101], [2, 102], [3, 103]]
+    thumbs[101] = 150  # other colours
+    assert near_alike(hashes, thumbs, bits=6) == [[0, 100], [2, 102], [3, 103]]
+    assert near_alike(np.zeros(2000, np.uint64), np.zeros((2000, 192), np.uint8)) == [list(range(2000))]
+    assert same_content([b"a", b"", b"b", b"a", b""]) == [[0, 3]]

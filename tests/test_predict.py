@@ -1,0 +1,164 @@
+"""``predict``: a row for every file, in order, whatever the file is."""
+
+from __future__ import annotations
+
+import csv
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Answer, Tlearn
+from tests.fake_pictures import CONFIG, picture, write_broken, write_flat, write_splits
+
+
+@pytest.fixture
+def run(tlearn: Tlearn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A run that tells the three colours apart."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder.yaml").write_text(CONFIG)
+    write_splits(tmp_path / "pictures")
+    answer = tlearn("fit", "--config", "folder.yaml", "--trainer.max_epochs", "6")
+    assert answer.code == 0, answer.err
+    return "runs/folder/version_0"
+
+
+def predict(tlearn: Tlearn, run: str, *words: str, out: str = "p.csv") -> Answer:
+    return tlearn("predict", "--ckpt_path", run, "--out", out, *words)
+
+
+def rows_of(path: str = "p.csv") -> list[dict[str, str]]:
+    with Path(path).open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_a_row_for_every_file_in_order(tlearn: Tlearn, run: str, tmp_path: Path, workers: str) -> None:
+    paths = write_flat(tmp_path / "photos")
+    for _ in range(2):  # a second run replaces the file
+        answer = predict(tlearn, run, "--data", "photos", "--data.batch_size", "4", "--data.num_workers", workers)
+        assert answer.code == 0, answer.err
+        assert "predictions: p.csv: 7 rows\n" in answer.out
+    rows = rows_of()
+    assert [row["path"] for row in rows] == [f"photos/{path.name}" for path in paths]
+    assert [row["class"] for row in rows] == [path.stem[3:] for path in paths]
+    for row in rows:
+        shares = [float(row[name]) for name in ("probability", "probability_2", "probability_3")]
+        assert shares == sorted(shares, reverse=True)
+        assert sum(shares) == pytest.approx(1, abs=2e-6)
+        assert row["error"] == ""
+    assert list(Path().glob(".p.csv*")) == []
+
+
+def test_folders_patterns_and_single_files(tlearn: Tlearn, run: str, tmp_path: Path) -> None:
+    write_flat(tmp_path / "photos")
+    (tmp_path / "photos/deeper").mkdir()
+    picture("eel", 1).save(tmp_path / 'photos/deeper/a, b "q".png')
+    (tmp_path / "photos/notes.txt").write_text("x")
+    (tmp_path / "photos/.hidden.png").touch()
+    answer = predict(tlearn, run, "--data", "photos")
+    assert "8 pictures in" in answer.err
+    assert "ignored 1 hidden files and folders; skipped 1 files that are no pictures by name: .txt 1" in answer.err
+    assert rows_of()[7]["path"] == 'photos/deeper/a, b "q".png'
+    for given, count in (("photos/0[0-2]*.png", 3), (str(tmp_path / "photos/*.png"), 7), ("photos/00_cat.png", 1)):
+        assert predict(tlearn, run, "--data", given, "--top_k", "1").code == 0
+        assert len(rows_of()) == count
+        assert list(rows_of()[0]) == ["path", "class", "probability", "error"]
+
+
+def test_unreadable_files_have_a_row_with_the_reason(tlearn: Tlearn, run: str, tmp_path: Path) -> None:
+    write_flat(tmp_path / "photos", count=2)
+    broken = write_broken(tmp_path / "photos")
+    answer = predict(tlearn, run, "--data", "photos")
+    assert answer.code == 0, answer.err
+    assert "6 rows, 4 of them unreadable (see the column error)" in answer.out
+    rows = rows_of()
+    assert {row["path"]: row["error"] for row in rows if row["error"]} == {f"photos/{n}": r for n, r in broken.items()}
+    assert {row["class"] for row in rows if row["error"]} == {""}
+
+
+def test_answers_are_those_of_test(tlearn: Tlearn, run: str) -> None:
+    tested = tlearn("test", "--ckpt_path", run, "--trainer.precision", "32-true")
+    accuracy = float(re.findall(r"test/acc\s+│\s+([\d.]+)", tested.out)[0])
+    assert predict(tlearn, run, "--data", "pictures/test", "--trainer.precision", "32-true").code == 0
+    rows = rows_of()
+    assert len(rows) == 12
+    right = sum(row["class"] == row["path"].split("/")[2] for row in rows) / len(rows)
+    assert right == pytest.approx(accuracy, abs=1e-6)
+
+
+def test_parquet(tlearn: Tlearn, run: str, tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    write_flat(tmp_path / "photos")
+    (tmp_path / "photos/zero.png").touch()
+    assert predict(tlearn, run, "--data", "photos", out="p.parquet").code == 0
+    assert predict(tlearn, run, "--data", "photos").code == 0
+    table = parquet.read_table("p.parquet").to_pydict()
+    assert table["path"] == [row["path"] for row in rows_of()]
+    assert table["error"][-1] == "the file is empty"
+    assert table["class"][-1] is None
+    assert [f"{p:.6f}" for p in table["probability"][:-1]] == [row["probability"] for row in rows_of()[:-1]]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--data", "nothing/"], r"--data nothing/: no folder, file or match at .*/nothing"),
+        (["--data", "nothing*.png"], r"--data nothing\*.png: no folder, file or match"),
+        (["--data", "empty/"], r"no picture in .*/empty"),
+        (["--data", "pictures", "--out", "p.xlsx"], r"--out p.xlsx: expected a name that ends in .csv or .parquet"),
+        (
+            ["--data", "pictures", "--out", "nowhere/p.csv"],
+            r"--out nowhere/p.csv: the folder .*/nowhere does not",
+        ),
+        (["--data", "pictures", "--top_k", "0"], r"top_k on the command line: expected a value > ?0, got 0"),
+        (["--data", "pictures", "--data.crop_pct", "2"], r"crop_pct: expected more than 0 and at most 1, got 2"),
+    ],
+)
+def test_what_cannot_be_is_said_first(tlearn: Tlearn, run: str, words: list[str], message: str) -> None:
+    Path("empty").mkdir()
+    Path("p.csv").write_text("kept")
+    answer = predict(tlearn, run, *words)
+    assert answer.code == 2
+    assert re.search(f"^error: .*{message}", answer.err.strip().splitlines()[-1])
+    assert Path("p.csv").read_text() == "kept"
+
+
+def test_missing_package_is_named(tlearn: Tlearn, run: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tlearn.deploy.prediction_table.find_spec", lambda name: None)
+    answer = predict(tlearn, run, "--data", "pictures", out="p.parquet")
+    assert answer.code == 2
+    assert "writing .parquet needs: pip install 'tlearn[parquet]'" in answer.err
+
+
+def test_a_fault_keeps_the_old_file(tlearn: Tlearn, run: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("p.csv").write_text("kept")
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("power cut")
+
+    monkeypatch.setattr("tlearn.deploy.prediction_table.CsvTable.write", fail)
+    assert predict(tlearn, run, "--data", "pictures").code == 1
+    assert Path("p.csv").read_text() == "kept"
+    assert list(Path().glob(".p.csv*")) == []
+
+
+def test_only_one_process_predicts(tlearn: Tlearn, run: str) -> None:
+    answer = predict(tlearn, run, "--data", "pictures", "--trainer.devices", "2", "--trainer.strategy", "ddp")
+    assert answer.code == 2
+    assert "tlearn runs on one device for now, not 2" in answer.err
+
+
+def test_temperature_calms_probabilities(tlearn: Tlearn, run: str) -> None:
+    import torch
+
+    assert predict(tlearn, run, "--data", "pictures/test").code == 0
+    before = rows_of()
+    path = Path(run, "checkpoints/best.ckpt")
+    content = torch.load(path, weights_only=True)
+    content["tlearn"]["temperature"] = 4.0
+    torch.save(content, path)
+    assert predict(tlearn, run, "--data", "pictures/test").code == 0
+    for old, new in zip(before, rows_of(), strict=True):
+        assert new["class"] == old["class"]
+        assert float(new["probability"]) < float(old["probability"])
