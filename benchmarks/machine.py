@@ -76,6 +76,17 @@ def peak_gflop_s(repeats: int = 10) -> float:
     return repeats * 2 * SIDE**3 / (time.perf_counter() - start_s) / 1e9
 
 
+def as_markdown(figures: list[Figure]) -> str:
+    """A table of figures."""
+    lines = ["| what | wanted | measured | n |", "| --- | --- | --- | --- |"]
+    lines += [f"| {f.name} | {f.wanted} | {_number(f.value)} {f.unit} | {f.n} |" for f in figures]
+    return "\n".join(lines)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
 def _installed(name: str) -> str | None:
     try:
         return version(name)

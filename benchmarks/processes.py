@@ -64,6 +64,12 @@ def first_step() -> list[Figure]:
     return [Figure("from the command to the first step, digits", first_s, "s", "", _REPEATS, detail)]
 
 
+def peak_bytes(words: list[str], folder: Path) -> int:
+    """Return the peak of a process that runs ``tlearn`` with these words in a folder."""
+    code = f"import os; os.chdir({str(folder)!r}); from tlearn.cli import main; assert main({words!r}) == 0; {_PEAK}"
+    return int(_python(code).splitlines()[-1])
+
+
 def _python(code: str) -> str:
     repository = Path(__file__).parents[1]
     paths = f"import sys; sys.path.insert(0, {str(repository)!r}); "

@@ -19,9 +19,9 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import frozen, parts, processes, train_speed
+from benchmarks import frozen, parts, pictures, processes, train_speed
 from benchmarks.fake_cifar import accept_checksums
-from benchmarks.machine import Figure, load_now, machine
+from benchmarks.machine import Figure, as_markdown, load_now, machine
 
 Part = Callable[[], list[Figure]]
 GPU_PARTS = ("extraction", "fine_tuning", "cached_epochs")
@@ -58,18 +58,8 @@ def all_parts(root: Path) -> dict[str, Part]:
         "cached_epochs": partial(parts.cached_epochs, root),
         "process_memory": partial(processes.memory, root),
         "first_step": processes.first_step,
+        "pictures": pictures.measure,
     }
-
-
-def as_markdown(figures: list[Figure]) -> str:
-    """The table."""
-    lines = ["| what | wanted | measured | n |", "| --- | --- | --- | --- |"]
-    lines += [f"| {f.name} | {f.wanted} | {_number(f.value)} {f.unit} | {f.n} |" for f in figures]
-    return "\n".join(lines)
-
-
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def main(args: list[str] | None = None) -> None:

@@ -33,6 +33,7 @@ class PredictionWriterCallback(BasePredictionWriter):
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Open the file under a temporary name."""
         assert isinstance(pl_module, TransferModule)
+        self.rows = self.faults = 0
         self._data: Any = trainer.datamodule  # type: ignore[attr-defined]  # set by predict
         self._named = hasattr(self._data, "picture_names")
         self._target = self.out or Path(trainer.log_dir or trainer.default_root_dir) / "predictions.csv"
