@@ -30,8 +30,9 @@ def write_idx(path: Path, values: np.ndarray[Any, Any], kind: int) -> None:
 
 
 def write_mnist(root: Path, name: str = "FashionMNIST", per_class: int = 4, first: int = 0, prefix: str = "") -> None:
-    labels = np.repeat(np.arange(first, 10, dtype=np.uint8), per_class)
-    for part in ("train", "t10k") if not prefix else (f"{prefix}-train", f"{prefix}-test"):
+    parts = (f"{prefix}-train", f"{prefix}-test") if prefix else ("train", "t10k")
+    for part, count in zip(parts, (per_class, per_class // 2), strict=True):
+        labels = np.repeat(np.arange(first, 10, dtype=np.uint8), count)
         pixels = np.tile((STEP * labels)[:, None, None], (1, 28, 28))
         write_idx(root / name / "raw" / f"{part}-images-idx3-ubyte", pixels, 8)
         write_idx(root / name / "raw" / f"{part}-labels-idx1-ubyte", labels, 8)
@@ -100,3 +101,10 @@ def write_imagenet(root: Path) -> None:
         for number in range(3):
             write_picture(root / f"train/{folder}/{number}.JPEG", label)
             write_picture(root / f"val/{folder}/{number}.JPEG", label)
+
+
+def write_inaturalist(root: Path) -> None:
+    for label, kind in enumerate(("terrestris", "rubellus")):
+        folder = f"{label:05d}_Animalia_Annelida_Clitellata_Haplotaxida_Lumbricidae_Lumbricus_{kind}"
+        for number in range(3):
+            write_picture(root / "2021_train" / folder / f"{number}.jpg", label)

@@ -111,7 +111,8 @@ def test_trains_and_tests_from_the_command_line(tlearn: Tlearn, tmp_path: Path) 
 
 def test_a_folder_of_parquet_files(tmp_path: Path) -> None:
     names = ["cat", "dog", "no picture"]
-    path = write_parquet(tmp_path / "pets", train=table([0, 1] * 5, names), test=table([1, 0], names))
+    train = table([0, 1] * 5 + [-1], names, shades=[0, 1] * 5 + [3])  # -1: a label that is kept secret
+    path = write_parquet(tmp_path / "pets", train=train, test=table([1, 0], names))
     data = opened(path)
     assert (data.task, data.class_names) == ("classification", ["cat", "dog"])
     assert (len(data.dataset("train")), len(data.dataset("val"))) == (8, 2)
@@ -140,16 +141,18 @@ def test_what_was_saved_to_disk(name: str, tmp_path: Path, said: pytest.LogCaptu
     assert "left out 4 without a label" in said.text
     assert "left out 1 val images: never trained on z" in said.text
     assert_shades(batches_of(data), [0, 1])
-    with pytest.raises(TlearnError, match=rf"saved has no split test; it has train, {name}"):
+    assert not (tmp_path / "cache").exists()  # nothing was copied
+    with pytest.raises(TlearnError, match=rf"saved has no split test; it has train, {name}$"):
         data.setup("test")
 
 
 def test_a_single_dataset_saved_to_disk_trains(tmp_path: Path) -> None:
-    table([10, 9] * 4, shades=[1, 0] * 4).save_to_disk(tmp_path / "one")
+    table([10, 9] * 4, shades=[1, 0] * 4).with_format("numpy").save_to_disk(tmp_path / "one")
     data = opened(str(tmp_path / "one"))
     assert data.class_names == ["9", "10"]  # by number, not by text
     assert (len(data.dataset("train")), len(data.dataset("val"))) == (6, 2)
     assert_shades(batches_of(data), [0, 1])
+    assert not (tmp_path / "cache").exists()  # nothing was copied
 
 
 def test_only_test_opens_the_test_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,6 +245,18 @@ def test_what_cannot_be_is_refused_in_one_line(options: dict[str, Any], expected
         HuggingFaceDataModule(**{"path": path, **options})
     assert expected in str(fault.value)
     assert "\n" not in str(fault.value)
+
+
+def test_a_damaged_file_is_told_once(tmp_path: Path, said: pytest.LogCaptureFixture) -> None:
+    logging.getLogger("datasets").addHandler(said.handler)
+    (tmp_path / "pets").mkdir()
+    (tmp_path / "pets/train.parquet").write_bytes(b"hello")
+    with pytest.raises(
+        TlearnError, match=r"pets cannot be opened as a Hugging Face dataset: Parquet file size is 5 bytes"
+    ):
+        HuggingFaceDataModule(str(tmp_path / "pets"))
+    logging.getLogger("datasets").removeHandler(said.handler)
+    assert said.text == ""  # the library would say it twice more
 
 
 def test_one_class_is_too_few(tmp_path: Path) -> None:

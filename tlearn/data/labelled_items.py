@@ -67,7 +67,9 @@ def streamed(
         TlearnError: No item is left.
     """
     places = {name: number for number, name in enumerate(class_names)}
-    targets = torch.tensor([places.get(label or "", -1) for label in source.labels], dtype=torch.int64)
+    targets = torch.tensor(
+        [-1 if label is None else places.get(label, -1) for label in source.labels], dtype=torch.int64
+    )
     kept = torch.nonzero(targets >= 0).flatten()
     left_out = Counter(label for label in source.labels if label not in places)
     if not len(kept):
