@@ -70,6 +70,19 @@ def test_resume_is_exact_or_refused(
         assert f"--model.weights {tmp_path}/runs/small/version_0/checkpoints/last.ckpt" in answer.err
 
 
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_worker_processes_go_on_with_the_right_epoch(tlearn: Tlearn, small: str, tmp_path: Path, workers: str) -> None:
+    words = ["--data.augment.flip", "true", "--data.num_workers", workers]
+    assert tlearn("fit", "-c", small, *words, "--trainer.max_epochs", "3").code == 0
+    assert tlearn("fit", "-c", small, *words).code == 0
+    assert tlearn("fit", "--ckpt_path", "runs/small/version_1", "--trainer.max_epochs", "3").code == 0
+    whole, resumed = (
+        torch.load(tmp_path / f"runs/small/version_{run}/checkpoints/last.ckpt", weights_only=True)["state_dict"]
+        for run in (0, 1)
+    )
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
 def test_what_may_change_on_resume(tlearn: Tlearn, small: str) -> None:
     assert tlearn("fit", "-c", small).code == 0
     words = ["--trainer.max_epochs", "3", "--ckpt_path", "last", "--data.num_workers", "1"]

@@ -189,7 +189,10 @@ class ImageDataModule(LightningDataModule, ABC):
         """Serve the training images, shuffled and augmented."""
         train = self._sets["train"]
         images = train.on(self._device_for(train.nbytes), self._augmenter())
-        return self._phased("train", self._loader(images, self._train_sampler()))
+        sampler = self._train_sampler()
+        if self.trainer:  # on a resume, worker processes begin before Lightning tells the epoch
+            sampler.set_epoch(self.trainer.current_epoch)
+        return self._phased("train", self._loader(images, sampler))
 
     def val_dataloader(self) -> DataLoader[Batch] | PhasedLoader:
         """Serve the validation images in the order of their source."""
