@@ -47,6 +47,15 @@ def write_flat(folder: Path, count: int = 7) -> list[Path]:
     return paths
 
 
+def write_table(folder: Path, count: int = 24) -> Path:
+    """Write ``table.csv`` with the columns path and label, and the pictures that it names."""
+    paths = write_flat(folder / "table_pictures", count)
+    rows = [f"{path.relative_to(folder)},{path.stem[3:]}" for path in paths]
+    table = folder / "table.csv"
+    table.write_text("\n".join(["path,label", *rows]))
+    return table
+
+
 def write_broken(folder: Path) -> dict[str, str]:
     """Write four files that give no picture, and return name -> reason."""
     photograph = folder / "whole.jpg"

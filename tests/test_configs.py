@@ -7,16 +7,21 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Tlearn
+from tests.fake_pictures import write_splits, write_table
 from tlearn.config_files import configs_folder, shipped_configs
 
 
 @pytest.mark.parametrize("name", shipped_configs())
-def test_fits_one_batch(name: str, tlearn: Tlearn, cifar_root: Path) -> None:
+def test_fits_one_batch(name: str, tlearn: Tlearn, cifar_root: Path, tmp_path: Path) -> None:
     text = (configs_folder() / name).read_text()
     words = ["fit", "--config", name, "--trainer.fast_dev_run", "true", "--trainer.accelerator", "cpu"]
     words += ["--model.weights", "null", "--data.init_args.batch_size", "4"]
     if "CIFAR10DataModule" in text:
         words += ["--data.init_args.root", str(cifar_root)]
+    if "ImageFolderDataModule" in text:
+        words += ["--data.init_args.root", str(write_splits(tmp_path / "pictures")), "--model.image_size", "32"]
+    if "ImageTableDataModule" in text:
+        words += ["--data.init_args.table", str(write_table(tmp_path)), "--model.image_size", "32"]
     answer = tlearn(*words)
     assert answer.code == 0, answer.err
     assert "epoch 1/1  train/loss" in answer.out

@@ -264,6 +264,19 @@ def test_feature_cache_notices_a_changed_picture(tlearn: Tlearn, root: Path) -> 
     assert answer.err.count("computed once") == 2
 
 
+def test_a_resume_wants_the_same_pictures(tlearn: Tlearn, root: Path) -> None:
+    assert fit(tlearn, "--trainer.max_epochs", "1").code == 0
+    picture("cat", 77).save(root / "train/cat/new.png")
+    answer = tlearn("fit", "--ckpt_path", "runs/folder/version_0", "--trainer.max_epochs", "2")
+    assert answer.code == 2
+    assert "the training images are not those of the checkpoint: some were added, removed or changed" in answer.err
+    (root / "train/cat/new.png").unlink()
+    root.rename(root.with_name("moved"))
+    words = ["--trainer.max_epochs", "2", "--data.root", "moved"]
+    answer = tlearn("fit", "--ckpt_path", "runs/folder/version_0", *words)
+    assert answer.code == 0, answer.err
+
+
 def test_tensorboard_shows_what_the_network_sees(tlearn: Tlearn, root: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

@@ -191,7 +191,7 @@ class ImageDataModule(LightningDataModule, ABC):
         images = train.on(self._device_for(train.nbytes), self._augmenter())
         sampler = self._train_sampler()
         if self.trainer:  # on a resume, worker processes begin before Lightning tells the epoch
-            sampler.set_epoch(self.trainer.current_epoch)
+            sampler.set_epoch(self.trainer.fit_loop.epoch_progress.current.processed)
         return self._phased("train", self._loader(images, sampler))
 
     def val_dataloader(self) -> DataLoader[Batch] | PhasedLoader:
@@ -205,6 +205,22 @@ class ImageDataModule(LightningDataModule, ABC):
     def predict_dataloader(self) -> DataLoader[Batch]:
         """Serve the validation images: test data are opened by ``test`` alone."""
         return self._plain_loader("val")
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps: which images were trained on."""
+        return {"fingerprint": self.data_fingerprint}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Refuse to resume on other images than those of the checkpoint.
+
+        Raises:
+            TlearnError: Some were added, removed or changed.
+        """
+        if self.trainer and self.trainer.state.fn == "fit" and state_dict["fingerprint"] != self.data_fingerprint:
+            raise TlearnError(
+                "the training images are not those of the checkpoint: some were added, removed or changed; put them "
+                "back, or start anew from its weights: --model.weights PATH (without --ckpt_path)"
+            )
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
         """Move the three tensors of a batch; Lightning's own looks through any nesting, at a tenth of a head step."""
