@@ -85,6 +85,16 @@ def test_equal_pictures(tlearn: Tlearn, root: Path) -> None:
     assert len(json.loads((root / "tlearn-exclude.json").read_text())) == 5
 
 
+def test_a_file_that_a_table_lists_twice_is_not_lost(tlearn: Tlearn, root: Path) -> None:
+    names = [f"pictures/train/{c}/{c}{n:03d}.png" for c in ("cat", "dog") for n in range(10)]
+    rows = [f"{name},{name.split('/')[2]}" for name in [*names, names[0]]]
+    Path("t.csv").write_text("\n".join(["path,label", *rows]))
+    answer = tlearn("doctor", "--data", "ImageTableDataModule", "--data.table", "t.csv", "--fix")
+    assert answer.code == 0, answer.err
+    assert "1 picture more than once in a split: they count double" in " ".join(answer.out.split())
+    assert "nothing to leave out" in answer.out
+
+
 def test_pictures_that_look_alike_are_told_and_kept(tlearn: Tlearn, root: Path) -> None:
     for number in range(5):
         scene(number).save(root / f"train/cat/scene{number}.png")

@@ -228,7 +228,9 @@ def test_checkpoint_names_the_classes_where_nothing_trains(tlearn: Tlearn, root:
 
 def test_pictures_in_both_training_and_validation_are_told(tlearn: Tlearn, root: Path) -> None:
     shutil.copy(root / "train/cat/cat000.png", root / "val/cat/copy.png")
+    shutil.copy(root / "train/cat/cat001.png", root / "train/dog/copy.png")
     answer = fit(tlearn, "--trainer.fast_dev_run", "true")
+    assert "1 pictures are there under two labels: nobody can learn both; python -m tlearn doctor lists" in answer.err
     assert "1 pictures are in train and, bit by bit the same, in val: the accuracy will flatter" in answer.err
 
 

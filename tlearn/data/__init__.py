@@ -14,6 +14,7 @@ from tlearn.data.image_folder import ImageFolderDataModule
 from tlearn.data.image_set import BatchKey, ImageSet
 from tlearn.data.image_table import ImageTableDataModule
 from tlearn.data.keyed_random import key, uniform
+from tlearn.data.listing import find_pictures
 from tlearn.data.memory import EpochBatchSampler, InMemoryImages, fingerprint
 from tlearn.data.predict_files import UNREADABLE, PredictFilesDataModule
 from tlearn.data.reading import Framing, UnreadableImageError, framed, pixels_of, read_image
@@ -47,6 +48,7 @@ __all__ = [
     "TorchvisionDataModule",
     "UnreadableImageError",
     "diagnose",
+    "find_pictures",
     "fingerprint",
     "framed",
     "in_threads",

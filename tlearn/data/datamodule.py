@@ -191,7 +191,7 @@ class ImageDataModule(LightningDataModule, ABC):
         images = train.on(self._device_for(train.nbytes), self._augmenter())
         sampler = self._train_sampler()
         if self.trainer:  # on a resume, worker processes begin before Lightning tells the epoch
-            sampler.set_epoch(self.trainer.fit_loop.epoch_progress.current.processed)
+            sampler.set_epoch(self.trainer.fit_loop.epoch_progress.current.processed)  # type: ignore[attr-defined]
         return self._phased("train", self._loader(images, sampler))
 
     def val_dataloader(self) -> DataLoader[Batch] | PhasedLoader:

@@ -185,7 +185,8 @@ def _copies(groups: Sequence[Sequence[Picture]]) -> dict[str, str]:
     excluded: dict[str, str] = {}
     for group in groups:
         kept, *others = sorted(group, key=lambda picture: _KEPT_FIRST[picture.split])
-        excluded |= {picture.name: f"the same picture as {kept.name}" for picture in others}
+        # A table may list a file twice; leaving it out would lose it.
+        excluded |= {p.name: f"the same picture as {kept.name}" for p in others if p.name != kept.name}
     return excluded
 
 

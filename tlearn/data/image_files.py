@@ -98,11 +98,11 @@ class ImageFilesDataModule(StreamedDataModule, ABC):
         return StreamedImages(pictures, self.framing, files.targets, torch.tensor(good, dtype=torch.int64))
 
     def setup(self, stage: str) -> None:
-        """Open what a stage needs; before training, warn of pictures that also validate."""
+        """Open what a stage needs; before training, warn of pictures that also validate or contradict."""
         is_new = "train" not in self._sets
         super().setup(stage)
         if stage != "test" and is_new:
-            self._warn_of_leaks()
+            self._warn_of_copies()
 
     def pictures_of(self, split: Split) -> list[Picture]:
         """List a split's files with what an inspection finds in each; those of the exclusion list are left out."""
@@ -153,19 +153,21 @@ class ImageFilesDataModule(StreamedDataModule, ABC):
         numbers = target.nonzero().flatten().tolist() if target.ndim else [int(target)]
         return ", ".join(self.class_names[number] for number in numbers)
 
-    def _warn_of_leaks(self) -> None:
-        place: list[tuple[bytes, str]] = []
+    def _warn_of_copies(self) -> None:
+        place: list[tuple[bytes, str, str]] = []
         for split in ("train", "val"):
+            images = self._sets[split]
             digests = self._digests.get(split) or self._digests["train"]  # validation may be split off
-            place += [(digests[row], split) for row in self._sets[split].indices.tolist()]
-        groups = same_content([digest for digest, _ in place])
-        leaks = [group for group in groups if len({place[number][1] for number in group}) > 1]
-        if leaks:
-            log.warning(
-                "%d pictures are in train and, bit by bit the same, in val: the accuracy will flatter; "
-                "python -m tlearn doctor lists them",
-                len(leaks),
-            )
+            place += [(digests[row], split, self._label(images.targets[row])) for row in images.indices.tolist()]
+        groups = [[place[number] for number in group] for group in same_content([digest for digest, _, _ in place])]
+        told = {
+            "in train and, bit by bit the same, in val: the accuracy will flatter": 1,
+            "there under two labels: nobody can learn both": 2,
+        }
+        for what, part in told.items():
+            count = sum(len({member[part] for member in group}) > 1 for group in groups)
+            if count:
+                log.warning("%d pictures are %s; python -m tlearn doctor lists them", count, what)
 
 
 def _all_of(bad: dict[int, str], count: int, root: Path, names: Sequence[str], split: str) -> str:
