@@ -137,7 +137,7 @@ def test_regression_learns_and_reports(tlearn: Tlearn, tmp_path: Path) -> None:
     answer = tlearn("predict", "-c", "regression.yaml", "--ckpt_path", "best")
     assert answer.code == 0, answer.err
     rows = (tmp_path / "runs/regression/version_0/predictions.csv").read_text().splitlines()
-    assert rows[0] == "index,value"
+    assert rows[0] == "index,value,error"
     assert len(rows) == 1 + 144
 
 
@@ -155,7 +155,7 @@ def test_predictions_agree_with_validation(tlearn: Tlearn, small: str, tmp_path:
     data.setup("validate")
     images = data.dataset("val")
     truth = {int(i): data.class_names[int(images.targets[i])] for i in images.indices}
-    right = sum(truth[int(index)] == name for index, name, _ in rows)
+    right = sum(truth[int(index)] == name for index, name, *_ in rows)
     assert len(rows) == len(truth)
     assert right / len(rows) == pytest.approx(newest(events(tmp_path), "val/acc"))
 
