@@ -19,6 +19,7 @@ RUNGS = {
     "feature_store": 0,
     "runs": 0,
     "threads": 0,
+    "version": 0,
     "data": 1,
     "models": 2,
     "strategies": 3,

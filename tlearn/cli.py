@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 from tlearn.arguments import Arguments, split_arguments
 from tlearn.config_files import read_config, shipped_configs
@@ -18,8 +19,16 @@ VERBS = {
     "validate": "loss and accuracy of a checkpoint on the validation images",
     "test": "loss and accuracy of a checkpoint on the test images",
     "predict": "predictions of a checkpoint for the validation images, as CSV",
+    "export": "the network of a checkpoint as .onnx, .pt2 or .safetensors, checked against the library (--out FILE)",
     "cache": "the features kept in this folder: 'cache ls' lists them, 'cache rm NAME ...' or 'cache rm all' removes",
     "quickstart": "no network, under a minute: learn the digits 0-4, transfer to 5-9, compare with from scratch",
+}
+# Verbs that have a function of their name in a file of their own.
+_OWN_FILE = {
+    "plan": "tlearn.planning",
+    "doctor": "tlearn.doctoring",
+    "export": "tlearn.exporting",
+    "cache": "tlearn.caching",
 }
 
 
@@ -67,20 +76,8 @@ def _dispatch(arguments: Arguments) -> None:
     if arguments.verb == "quickstart":
         _quickstart(arguments)
         return
-    if arguments.verb == "cache":
-        from tlearn.caching import cache
-
-        cache(arguments)
-        return
-    if arguments.verb == "plan":
-        from tlearn.planning import plan
-
-        plan(arguments)
-        return
-    if arguments.verb == "doctor":
-        from tlearn.doctoring import doctor
-
-        doctor(arguments)
+    if arguments.verb in _OWN_FILE:
+        getattr(import_module(_OWN_FILE[arguments.verb]), arguments.verb)(arguments)
         return
     from tlearn.app import run
 

@@ -1,0 +1,93 @@
+"""Write a network as a file for elsewhere; it gets its name only if it answers as the library does. S pixels."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tlearn.deploy import onnx_file, pt2_file, state_file
+from tlearn.deploy.agreement import TOLERANCE, Agreement, Answer, check
+from tlearn.deploy.examples import Examples
+from tlearn.deploy.export_metadata import metadata_of
+from tlearn.deploy.exported_network import ExportedNetwork
+from tlearn.deploy.int8_report import quantise_and_report
+from tlearn.errors import TlearnError
+from tlearn.models import TransferModule
+
+
+@dataclass(frozen=True)
+class _Kind:
+    write: Callable[[ExportedNetwork, Path, Mapping[str, Any]], list[Path]]
+    open: Callable[[Path], Answer]
+    engine: Callable[[], str]
+
+
+_KINDS = {
+    ".onnx": _Kind(onnx_file.write_onnx, onnx_file.open_onnx, onnx_file.engine),
+    ".pt2": _Kind(pt2_file.write_pt2, pt2_file.open_pt2, pt2_file.engine),
+    ".safetensors": _Kind(state_file.write_state, state_file.open_state, state_file.engine),
+}
+
+
+def export_network(
+    module: TransferModule, out: Path, examples: Examples, *, checkpoint: Path | None = None, int8: bool = False
+) -> Agreement:
+    """Write a network as ``.onnx``, ``.pt2`` or ``.safetensors``, and print how well it agrees with the library.
+
+    Args:
+        module: The network; it is left as it is, modes included.
+        out: The file; one of that name is replaced whole.
+        examples: Images to check with.
+        checkpoint: Where the network came from, to be told in the file.
+        int8: Write 8 bits (``.onnx`` alone); the float32 file is checked first.
+
+    Raises:
+        TlearnError: It cannot be exported or written, or it answers differently; nothing is left behind then.
+    """
+    kind, about = _KINDS[out.suffix], metadata_of(module, checkpoint)
+    with _scratch(out) as scratch:
+        files = _written(kind, ExportedNetwork(module), Path(scratch, out.name), about, module)
+        agreement = _checked(kind, module, files[0], examples)
+        if int8:
+            quantise_and_report(module.task, files[0], examples)
+        size_mb = files[0].stat().st_size / 1e6
+        for file in files:
+            file.replace(out.absolute().parent / file.name)
+    print(f"wrote {' and '.join(str(out.with_name(file.name)) for file in files)} ({size_mb:.1f} MB)")
+    return agreement
+
+
+def _written(
+    kind: _Kind, network: ExportedNetwork, path: Path, about: Mapping[str, Any], module: TransferModule
+) -> list[Path]:
+    try:
+        return kind.write(network, path, about)
+    except OSError as error:
+        raise TlearnError(f"cannot write {path.name}: {error.strerror or error}") from error
+    except Exception as error:  # an exporter fails in as many ways as networks are written
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        name = module.hparams.get("backbone")
+        raise TlearnError(f"{name} cannot be exported to {path.suffix}: {reason}") from error
+
+
+def _checked(kind: _Kind, module: TransferModule, file: Path, examples: Examples) -> Agreement:
+    agreement = check(module, kind.open(file), examples)
+    said = f"checked on {agreement.images} {examples.what} with {kind.engine()}: {agreement}"
+    if not agreement.holds:
+        raise TlearnError(
+            f"the export answers differently, nothing was written; {said}; expected 100 % and at most {TOLERANCE:g}"
+        )
+    print(said)
+    return agreement
+
+
+def _scratch(out: Path) -> tempfile.TemporaryDirectory[str]:
+    """Make a hidden folder beside the file, on the same disk; it goes with whatever is in it."""
+    folder = out.absolute().parent
+    try:
+        return tempfile.TemporaryDirectory(prefix=f".{out.stem}-", dir=folder)
+    except OSError as error:
+        raise TlearnError(f"cannot write to {folder}: {error.strerror}") from error

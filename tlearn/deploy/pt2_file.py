@@ -1,0 +1,39 @@
+"""A network as a file of torch.export. Letters: N images, S pixels."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tlearn.deploy.exported_network import ExportedNetwork
+from tlearn.deploy.tracing import traced
+
+METADATA = "metadata.json"
+
+
+def write_pt2(network: ExportedNetwork, path: Path, about: Mapping[str, Any]) -> list[Path]:
+    """Write a network; return the files.
+
+    Args:
+        network: What to write.
+        path: Where to.
+        about: Goes in beside it as ``metadata.json``.
+    """
+    torch.export.save(traced(network), path, extra_files={METADATA: json.dumps(about, ensure_ascii=False)})
+    return [path]
+
+
+def open_pt2(path: Path) -> Callable[[Tensor], Tensor]:
+    """Return what answers for uint8 (N, 3, S, S)."""
+    network: Callable[[Tensor], Tensor] = torch.export.load(path).module()
+    return network
+
+
+def engine() -> str:
+    """Name what answers."""
+    return f"torch.export {torch.__version__}"

@@ -1,0 +1,57 @@
+"""A network as its weights, and a JSON file that says what to load them into. Letters: N images, S pixels."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from tlearn.deploy.exported_network import ExportedNetwork
+from tlearn.models import TransferModule
+
+_PARTS = ("preprocess", "backbone", "head")
+
+
+def write_state(network: ExportedNetwork, path: Path, about: Mapping[str, Any]) -> list[Path]:
+    """Write ``preprocess.*``, ``backbone.*`` and ``head.*``, and ``about`` as JSON; return both files.
+
+    Args:
+        network: What to write.
+        path: Where to; the JSON file has the same stem.
+        about: Holds under ``network`` the options that build the network again, and under ``temperature`` its own.
+    """
+    state = {name: value for name, value in network.state_dict().items() if name.startswith(_PARTS)}
+    save_file({name: value.contiguous().clone() for name, value in state.items()}, path)
+    beside = path.with_suffix(".json")
+    beside.write_text(json.dumps(about, indent=1, ensure_ascii=False), encoding="utf-8")
+    path.chmod(beside.stat().st_mode)  # safetensors lets nobody but the owner read it
+    return [path, beside]
+
+
+def rebuild(path: str | Path) -> TransferModule:
+    """Build a network again from what `write_state` wrote.
+
+    Args:
+        path: The ``.safetensors``; the JSON file lies beside it.
+    """
+    about = json.loads(Path(path).with_suffix(".json").read_text(encoding="utf-8"))
+    module = TransferModule(**about["network"], weights=None)
+    module.load_state_dict(module.state_dict() | load_file(path))
+    module.temperature = about["temperature"]
+    module.pictures = {name: value for name, value in about["reading"].items() if name != "how"}
+    return module.requires_grad_(False).eval()
+
+
+def open_state(path: Path) -> Callable[[Tensor], Tensor]:
+    """Return what answers for uint8 (N, 3, S, S)."""
+    return rebuild(path).answer
+
+
+def engine() -> str:
+    """Name what answers."""
+    return f"safetensors {safetensors.__version__}"
