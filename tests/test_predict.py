@@ -104,6 +104,7 @@ def test_parquet(tlearn: Tlearn, run: str, tmp_path: Path) -> None:
     ("words", "message"),
     [
         (["--data", "nothing/"], r"--data nothing/: no folder, file or match at .*/nothing"),
+        (["--data", "nothing"], r"data on the command line: no class is named 'nothing', and there is no such folder"),
         (["--data", "nothing*.png"], r"--data nothing\*.png: no folder, file or match"),
         (["--data", "empty/"], r"no picture in .*/empty"),
         (["--data", "pictures", "--out", "p.xlsx"], r"--out p.xlsx: expected a name that ends in .csv or .parquet"),

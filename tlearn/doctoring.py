@@ -29,6 +29,13 @@ from tlearn.reporting import print_findings, write_whole
 
 _FIX, _OUT = "--fix", "--out"
 _SPLITS = ("train", "val", "test")
+_USAGE = """usage: python -m tlearn doctor --config CONFIG [--data.init_args.root FOLDER] [--fix] [--out doctor.json]
+
+looks at every picture file of all splits; CONFIG and options are those of fit
+
+  --fix       put broken files, copies and contrary labels on the list tlearn-exclude.json beside the pictures: fit
+              leaves them out, and no file is deleted
+  --out FILE  where to write all that was found; doctor.json by default"""
 
 
 class DataCLI(TransferCLI):
@@ -64,6 +71,9 @@ def doctor(arguments: Arguments) -> list[Finding]:
     Raises:
         TlearnError: The data are no picture files, ``fit`` would stop at what was found, or nothing can be written.
     """
+    if any(word in ("-h", "--help") for word in arguments.options):
+        print(_USAGE)
+        return []
     fix = _FIX in arguments.options
     out = Path(arguments.value_of(_OUT) or "doctor.json")
     if not out.absolute().parent.is_dir():

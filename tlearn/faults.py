@@ -117,11 +117,20 @@ def explain(message: str, keys: Sequence[str], arguments: Arguments) -> str:
             return _unknown_key(refused[1], keys, arguments)
     if linked := re.search(r'Linked "([^"]+)" must be given', message):
         return f"{_locate(linked[1], arguments)}: this comes from the data and is no option; drop it"
+    if missing := re.search(r"arguments are required: ([\w.]+)", message):
+        parent = f"{outer[1]}.init_args." if outer else ""
+        return f"{parent}{missing[1]} is missing; give --{parent}{missing[1]} or name it in a config"
     inner = re.search(r'- Parser key "([^"]+)"', message)
     key = inner or outer
-    where = _locate(key[1], arguments) if key else ""
+    return _about_value(message, _locate(key[1], arguments) if key else "", arguments)
+
+
+def _about_value(message: str, where: str, arguments: Arguments) -> str:
+    if choice := re.search(r"Expected a typing\.Literal\[(.+?)\]\. Got value: (\S+)", message):
+        return f"{where}: expected {choice[1].replace(chr(39), '')}, got {choice[2]}"
     if name := re.search(r"Expected a dot import path string: (\S+)", message):
-        return f"{where}: no class is named '{name[1]}'{_nearest(name[1], _class_names())}"
+        nothing = ", and there is no such folder or file" if arguments.verb == "predict" else ""
+        return f"{where}: no class is named '{name[1]}'{nothing}{_nearest(name[1], _class_names())}"
     if bound := re.search(r"Not of type \w+: (.+?) does not conform to restriction v(\S+)", message):
         return f"{where}: expected a value {bound[2]}, got {bound[1]}"
     if kind := re.search(r"Expected a <class '(\w+)'>\. Got value: (.+)", message):

@@ -288,3 +288,20 @@ def test_tensorboard_shows_what_the_network_sees(tlearn: Tlearn, root: Path) -> 
     assert events.Tags()["images"] == ["data/train", "data/val"]
     image = events.Images("data/train")[0]
     assert (image.width, image.height, image.step) == (4 * 34 + 2, 4 * 34 + 2, 0)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "data.init_args.root is missing; give --data.init_args.root or name it in a config"),
+        (
+            ["--data.root", "x", "--data.crop_mode", "box"],
+            "crop_mode on the command line: expected center, letterbox, got box",
+        ),
+    ],
+)
+def test_a_missing_or_wrong_option_is_named(tlearn: Tlearn, words: list[str], message: str) -> None:
+    answer = tlearn("fit", "--data", "ImageFolderDataModule", *words)
+    assert answer.code == 2
+    assert message in answer.err
+    assert answer.err.count("\n") == 1
