@@ -12,6 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import onnxruntime
 import pytest
@@ -372,6 +373,22 @@ def test_checkpoint_from_python(best: str, tlearn: Tlearn) -> None:
     answer = tlearn("export", "--ckpt_path", "python.ckpt", "--out", "model.pt2")
     assert answer.code == 2
     assert "python.ckpt was written from Python and does not name its data; or check it with other" in answer.err
+
+
+def test_letterbox_is_told(tmp_path: Path) -> None:
+    module = network().eval()
+    module.pictures = asdict(Framing(16, "letterbox"))
+    export_network(module, tmp_path / "model.safetensors", examples(noise(8)))
+    how = json.loads((tmp_path / "model.json").read_text())["reading"]["how"]
+    assert "the long side is 16 (bilinear, the short side rounded), and paste it at ((16 - width) // 2, (16 " in how
+    fill = tuple(map(int, re.findall(r"colour \((\d+), (\d+), (\d+)\)", how)[0]))
+    photo = Image.linear_gradient("L").resize((90, 51)).convert("RGB")
+    photo.save(tmp_path / "photo.png")
+    square = Image.new("RGB", (16, 16), fill)
+    inner = photo.resize((16, round(51 * 16 / 90)), Image.Resampling.BILINEAR)
+    square.paste(inner, ((16 - inner.width) // 2, (16 - inner.height) // 2))
+    read = read_image(tmp_path / "photo.png", Framing(16, "letterbox")).permute(1, 2, 0)
+    assert (torch.from_numpy(np.array(square)).int() - read.int()).abs().max() <= 1
 
 
 def test_images_are_spread_over_the_source() -> None:

@@ -10,6 +10,7 @@ from PIL import Image, ImageOps
 session = onnxruntime.InferenceSession(sys.argv[1])
 about = {key: json.loads(text) for key, text in session.get_modelmeta().custom_metadata_map.items()}
 size, crop_pct = about["image_size_px"], about["reading"]["crop_pct"]
+assert about["reading"]["crop_mode"] == "center", about["reading"]["how"]
 for name in sys.argv[2:]:
     photo = ImageOps.exif_transpose(Image.open(name)).convert("RGB")
     side = round(crop_pct * min(photo.size))

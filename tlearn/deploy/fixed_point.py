@@ -2,7 +2,7 @@
 
 On a CPU torch resizes uint8 in whole numbers: along each axis it rounds the weights to multiples of 2^-p and the sum to
 a grey level, the width first (aten/src/ATen/native/cpu/UpSampleKernel.cpp, torch 2.14). The same numbers come out here.
-Processors with neither AVX2 nor NEON resize in float32, often a grey level apart; there the check of the export refuses.
+Processors with neither AVX2 nor NEON resize in float32, often a grey level apart; the check of the export refuses then.
 """
 
 from __future__ import annotations
