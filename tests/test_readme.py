@@ -62,6 +62,11 @@ def test_own_pictures_snippet(tlearn: Tlearn, tmp_path: Path) -> None:
     assert "photos/00_cat.png" in done.stdout
 
 
+def test_script_without_torch_is_the_tested_one() -> None:
+    _, _, script = (Path(__file__).parent / "deploy/torch_free.py").read_text(encoding="utf-8").partition('"""\n\n')
+    assert script in SNIPPETS
+
+
 def test_table_names_every_config() -> None:
     from tlearn.config_files import shipped_configs
 
