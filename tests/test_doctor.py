@@ -15,6 +15,7 @@ from tests.conftest import Answer, Tlearn
 from tests.fake_pictures import CONFIG, picture, write_broken, write_folder, write_splits
 from tlearn.data.duplicates import near_alike, same_content
 from tlearn.data.inspection import FileFacts, inspect_file, inspect_files
+from tlearn.data.reading import UnreadableImageError
 
 
 @pytest.fixture
@@ -52,7 +53,7 @@ def test_files_without_a_picture_are_left_out_by_fix(tlearn: Tlearn, root: Path)
     broken = write_broken(root / "train" / "dog")
     answer, findings = doctor(tlearn)
     assert answer.code == 2
-    assert "fit would stop: 4 files without a picture: truncated 1" in answer.err
+    assert "fit, or test, would stop: 4 files without a picture: truncated 1" in answer.err
     assert findings["unreadable"]["exclude"] == {f"train/dog/{name}": reason for name, reason in broken.items()}
     answer, _ = doctor(tlearn, "--fix")
     assert answer.code == 0, answer.err
@@ -181,3 +182,43 @@ def test_near_alike_finds_every_pair_within_the_bits() -> None:
     assert near_alike(hashes, thumbs, bits=6) == [[0, 100], [2, 102], [3, 103]]
     assert near_alike(np.zeros(2000, np.uint64), np.zeros((2000, 192), np.uint8)) == [list(range(2000))]
     assert same_content([b"a", b"", b"b", b"a", b""]) == [[0, 3]]
+
+
+def test_fix_empties_no_class(tlearn: Tlearn, root: Path) -> None:
+    for path in (root / "train/eel").iterdir():
+        path.unlink()
+    for number in range(3):
+        shutil.copy(root / f"train/cat/cat{number:03d}.png", root / f"train/eel/{number}.png")
+    answer, _ = doctor(tlearn)
+    assert answer.code == 0, answer.err
+    answer = tlearn("doctor", "--config", "folder.yaml", "--fix")
+    assert answer.code == 2
+    assert "--fix would leave no picture to train on of: eel; nothing was written" in answer.err
+    assert not (root / "tlearn-exclude.json").exists()
+
+
+def test_a_fault_that_passes_is_not_remembered(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = sorted((root / "train" / "cat").iterdir())
+
+    def fail(path: Path) -> bytes:
+        raise UnreadableImageError("Too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tlearn.data.inspection.read_bytes", fail)
+        assert {each.error for each in inspect_files(paths)} == {"Too many open files"}
+    assert {each.error for each in inspect_files(paths)} == {""}
+
+
+def test_a_store_that_cannot_be_used_costs_only_time(
+    tlearn: Tlearn, root: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    paths = sorted((root / "train" / "cat").iterdir())
+    first = inspect_files(paths)
+    store = Path(".cache/tlearn/pictures.sqlite")
+    whole = store.read_bytes()
+    store.write_bytes(whole[:4096] + b"x" * (len(whole) - 4096))  # its first page is good
+    assert inspect_files(paths) == first
+    assert "cannot be used" in caplog.text
+    assert inspect_files(paths) == first
+    monkeypatch.setattr("tlearn.data.facts_store.FOLDER", root / "train/cat/cat000.png")  # no folder can be made there
+    assert inspect_files(paths) == first

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.conftest import Answer, Tlearn
 from tests.fake_pictures import CONFIG, picture, write_broken, write_flat, write_splits
@@ -144,6 +145,25 @@ def test_a_fault_keeps_the_old_file(tlearn: Tlearn, run: str, monkeypatch: pytes
     assert list(Path().glob(".p.csv*")) == []
 
 
+def test_a_checkpoint_that_does_not_say_how_pictures_were_read_is_refused(tlearn: Tlearn, run: str) -> None:
+    path = Path(run, "checkpoints/best.ckpt")
+    content = torch.load(path, weights_only=True)
+    content["tlearn"]["pictures"] = None
+    torch.save(content, path)
+    answer = predict(tlearn, run, "--data", "pictures")
+    assert answer.code == 2
+    assert "does not say how pictures were read: it is older than 0.1; train it again, or say it" in answer.err
+    answer = predict(tlearn, run, "--data", "pictures", "--data.size_px", "32")
+    assert answer.code == 0, answer.err
+
+
+def test_a_file_that_cannot_be_written_is_said_first(tlearn: Tlearn, run: str) -> None:
+    Path("d.csv").mkdir()
+    answer = predict(tlearn, run, "--data", "pictures", out="d.csv")
+    assert answer.code == 2
+    assert "--out d.csv: is a folder, expected the name of a file" in answer.err
+
+
 def test_only_one_process_predicts(tlearn: Tlearn, run: str) -> None:
     answer = predict(tlearn, run, "--data", "pictures", "--trainer.devices", "2", "--trainer.strategy", "ddp")
     assert answer.code == 2
@@ -151,8 +171,6 @@ def test_only_one_process_predicts(tlearn: Tlearn, run: str) -> None:
 
 
 def test_temperature_calms_probabilities(tlearn: Tlearn, run: str) -> None:
-    import torch
-
     assert predict(tlearn, run, "--data", "pictures/test").code == 0
     before = rows_of()
     path = Path(run, "checkpoints/best.ckpt")

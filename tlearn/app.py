@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 import tempfile
@@ -251,6 +252,11 @@ def _words_for_files(arguments: Arguments, checkpoint: Checkpoint, scratch: Path
     before, after = defaults_from(checkpoint, "predict")
     for path in arguments.configs:
         before |= {key: value for key, value in read_config(path).items() if key in ("seed_everything", "trainer")}
+    if not checkpoint.about.get("pictures") and not arguments.value_of("--data.size_px"):
+        raise TlearnError(
+            f"{checkpoint.path} does not say how pictures were read: it is older than 0.1; train it again, or say it: "
+            "--data.size_px N --data.crop_pct 1"
+        )
     about = {"stored_classes": checkpoint.class_names, "stored_task": checkpoint.about["task"]}
     options = {"files": files, **about, **(checkpoint.about.get("pictures") or {})}
     before["data"] = {"class_path": "tlearn.data.PredictFilesDataModule", "init_args": options}
@@ -263,7 +269,8 @@ def _is_path(text: str) -> bool:
 
 
 def _as_config(options: dict[str, Any], path: Path) -> list[str]:
-    path.write_text(yaml.safe_dump(options), encoding="utf-8")
+    # JSON is YAML whose texts are all in quotes: safe_dump leaves 1e5 bare, which jsonargparse reads as a number.
+    path.write_text(json.dumps(options), encoding="utf-8")
     return [f"--config={path}"] if options else []
 
 
@@ -274,7 +281,7 @@ def _goes_on(checkpoint: Checkpoint | None) -> bool:
 
 def settle_pictures(config: Namespace, checkpoint: Checkpoint | None) -> None:
     """Decode pictures to what the model wants to see, and name classes as the checkpoint does where no data do."""
-    options = config.data.init_args
+    options = config.data.get("init_args") or Namespace()  # a class without parameters has none
     if "size_px" in options and options.size_px is None:
         options.size_px = config.model.image_size
     if checkpoint is not None and "stored_classes" in options:

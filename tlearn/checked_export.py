@@ -47,7 +47,7 @@ def _examples_of_run(checkpoint: Checkpoint, arguments: Arguments) -> Examples:
     try:
         with translated_faults(arguments):
             data = _data_of(checkpoint)
-            data.setup("validate")
+            data.setup("fit")  # training images calibrate
     except TlearnError as error:
         raise TlearnError(
             f"the run's validation images, to check the export with, cannot be had: {error}; or check it with other "

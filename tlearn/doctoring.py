@@ -85,12 +85,14 @@ def doctor(arguments: Arguments) -> list[Finding]:
     pictures, findings = _look(cli.data)
     names = cli.data.class_names if cli.data.task == "classification" else []
     is_pretrained = cli.plain["model"]["weights"] is not None
-    findings += diagnose(pictures, names, cli.data.framing.size_px, is_pretrained)
+    findings += diagnose(pictures, names, cli.data.framing.size_px, is_pretrained, cli.data.task)
     summary = summary_of(pictures)
     print_findings(summary, findings)
     excluded = read_exclusions(cli.data.root)
     if fix:
         excluded |= {name: why for finding in findings for name, why in finding.exclude.items()}
+        if cli.data.task == "classification":
+            _refuse_to_empty(pictures, excluded)
         if excluded:
             print(f"{len(excluded)} pictures are left out from now on: {write_exclusions(cli.data.root, excluded)}")
         else:
@@ -122,12 +124,24 @@ def _write(
         "findings": [asdict(finding) for finding in findings],
         "excluded": excluded,
     }
-    write_whole(out, json.dumps(content, indent=1, ensure_ascii=False))
+    write_whole(out, json.dumps(content, indent=1))
     print(f"all of it: {out}")
+
+
+def _refuse_to_empty(pictures: list[Picture], excluded: dict[str, str]) -> None:
+    trained = {picture.label for picture in pictures if picture.split == "train"}
+    left = {picture.label for picture in pictures if picture.split == "train" and picture.name not in excluded}
+    if trained - left:
+        names = ", ".join(sorted(trained - left))
+        raise TlearnError(
+            f"--fix would leave no picture to train on of: {names}; nothing was written: add pictures, or mend labels"
+        )
 
 
 def _refuse_errors(data: ImageFilesDataModule, findings: list[Finding], fixed: bool) -> None:
     stops = [finding for finding in findings if finding.severity == "error"]
     stops = [finding for finding in stops if not (finding.exclude and (fixed or data.on_error == "skip"))]
     if stops:
-        raise TlearnError(f"fit would stop: {'; '.join(finding.what for finding in stops)}; mend it, or doctor --fix")
+        raise TlearnError(
+            f"fit, or test, would stop: {'; '.join(finding.what for finding in stops)}; mend it, or doctor --fix"
+        )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
+import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 Task = Literal["classification", "multilabel", "regression"]
@@ -22,3 +24,14 @@ class Batch(NamedTuple):
     images: Tensor
     targets: Tensor
     indices: Tensor
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Send images between processes in shared memory, and the rest by value.
+
+        torch would share all three, which for the small ones takes a twentieth of the time of decoding a batch.
+        """
+        return _received, (self.images, self.targets.numpy(), self.indices.numpy())
+
+
+def _received(images: Tensor, targets: NDArray[Any], indices: NDArray[Any]) -> Batch:
+    return Batch(images, torch.from_numpy(targets), torch.from_numpy(indices))

@@ -250,20 +250,29 @@ def test_boxes_are_cut_from_whole_pictures_and_keyed_to_epoch_and_picture(root: 
 
 
 def test_feature_cache_notices_a_changed_picture(tlearn: Tlearn, root: Path) -> None:
-    """Same name, same size, same date: its content decides."""
+    """Same name, same size, same date: its content decides; bitmaps of one size have files of one size."""
+    picture("cat", 1).save(root / "train/cat/x.bmp")
     frozen = ["--model.freeze_backbone", "true", "--trainer.max_epochs", "1"]
     assert "computed once" in fit(tlearn, *frozen).err
     assert fit(tlearn, *frozen).err.count("from the cache") == 2
-    path = root / "train/cat/cat000.png"
-    date, size = path.stat().st_mtime_ns, path.stat().st_size
-    changed = bytearray(path.read_bytes())
+    path = root / "train/cat/x.bmp"
+    before = path.stat()
     picture("cat", 12345).save(path)
-    changed = bytearray(path.read_bytes()).ljust(size, b"\0")[: max(size, path.stat().st_size)]
-    path.write_bytes(changed)
-    os.utime(path, ns=(date, date))
+    os.utime(path, ns=(before.st_mtime_ns, before.st_mtime_ns))
+    assert path.stat().st_size == before.st_size
     answer = fit(tlearn, *frozen)
     assert answer.code == 0, answer.err
-    assert answer.err.count("computed once") == 2
+    assert "features of train: 25 images x 64" in answer.err
+    assert answer.err.count("computed once") == answer.err.count("from the cache") == 1  # validation has not changed
+
+
+def test_feature_cache_notices_changed_validation_pictures(tlearn: Tlearn, root: Path) -> None:
+    frozen = ["--model.freeze_backbone", "true", "--trainer.max_epochs", "1"]
+    assert fit(tlearn, *frozen).code == 0
+    picture("eel", 4321).save(root / "val/cat/cat500.png")
+    answer = fit(tlearn, *frozen)
+    assert answer.err.count("from the cache") == 1
+    assert answer.err.count("computed once") == 1
 
 
 def test_a_resume_wants_the_same_pictures(tlearn: Tlearn, root: Path) -> None:
@@ -271,7 +280,7 @@ def test_a_resume_wants_the_same_pictures(tlearn: Tlearn, root: Path) -> None:
     picture("cat", 77).save(root / "train/cat/new.png")
     answer = tlearn("fit", "--ckpt_path", "runs/folder/version_0", "--trainer.max_epochs", "2")
     assert answer.code == 2
-    assert "the training images are not those of the checkpoint: some were added, removed or changed" in answer.err
+    assert "the images are not those of the checkpoint: some were added, removed or changed" in answer.err
     (root / "train/cat/new.png").unlink()
     root.rename(root.with_name("moved"))
     words = ["--trainer.max_epochs", "2", "--data.root", "moved"]
@@ -305,3 +314,58 @@ def test_a_missing_or_wrong_option_is_named(tlearn: Tlearn, words: list[str], me
     assert answer.code == 2
     assert message in answer.err
     assert answer.err.count("\n") == 1
+
+
+def test_names_need_not_be_text(tlearn: Tlearn, root: Path) -> None:
+    name = os.fsdecode(b"bad\xff.png")
+    picture("cat", 55).save(root / "train" / "cat" / name)
+    (root / "train" / "dog" / os.fsdecode(b"broken\xfe.png")).touch()
+    answer = fit(tlearn, "--trainer.fast_dev_run", "true", "--data.on_error", "skip")
+    assert answer.code == 0, answer.err
+    answer = tlearn("doctor", "--config", "folder.yaml", "--fix")
+    assert answer.code == 0, answer.err
+    answer = fit(tlearn, "--trainer.max_epochs", "1")
+    assert answer.code == 0, answer.err
+    assert "train: 25 images" in answer.err
+    for out in ("p.csv", "p.parquet"):
+        words = ["--ckpt_path", "runs/folder/version_0", "--data", str(root / "train" / "cat"), "--out", out]
+        assert tlearn("predict", *words).code == 0
+    assert "bad\\udcff.png,cat" in Path("p.csv").read_text()
+
+
+def test_what_is_no_file_is_named(root: Path) -> None:
+    os.mkfifo(root / "train" / "cat" / "pipe.jpg")  # reading it would never end
+    (root / "train" / "cat" / "loop.jpg").symlink_to("loop.jpg")
+    with pytest.raises(TlearnError, match=r"loop.jpg \(Too many levels .*pipe.jpg \(no regular file\)"):
+        opened(root)
+
+
+def test_classes_named_like_numbers_stay_names(tlearn: Tlearn, root: Path) -> None:
+    for split in ("train", "val", "test"):
+        for old, new in (("cat", "1e5"), ("dog", "no"), ("eel", "null")):
+            (root / split / old).rename(root / split / new)
+    assert fit(tlearn, "--trainer.max_epochs", "1").code == 0
+    for verb in ("validate", "test"):
+        answer = tlearn(verb, "--ckpt_path", "runs/folder/version_0")
+        assert answer.code == 0, answer.err
+    words = ["--data", "pictures/test", "--out", "p.csv", "--ckpt_path", "runs/folder/version_0"]
+    assert tlearn("predict", *words).code == 0
+    assert "1e5" in Path("p.csv").read_text()
+
+
+def test_an_empty_validation_folder_is_named(root: Path) -> None:
+    shutil.rmtree(root / "val")
+    (root / "val" / "cat").mkdir(parents=True)
+    with pytest.raises(TlearnError, match=r"no picture in a class folder of .*/val; add some, or remove the folder"):
+        opened(root)
+
+
+def test_validation_needs_no_training_pictures(tlearn: Tlearn, root: Path) -> None:
+    assert fit(tlearn, "--trainer.max_epochs", "1").code == 0
+    (root / "train/cat/cat000.png").write_bytes(b"broken")
+    answer = tlearn("validate", "--ckpt_path", "runs/folder/version_0")
+    assert answer.code == 0, answer.err
+    shutil.rmtree(root / "train")
+    answer = tlearn("validate", "--ckpt_path", "runs/folder/version_0")
+    assert answer.code == 0, answer.err
+    assert "val: 12 images" in answer.err

@@ -128,6 +128,13 @@ def test_no_test_row_is_looked_at_before_test(tlearn: Tlearn) -> None:
         ("path,label\nphotos/00.png,cat\nphotos/01.png\n", {}, r"row 3: 1 fields, the header has 2"),
         ("path,label\nphotos/00.png,cat\nphotos/01.png,\n", {}, r"row 3: no label; fill it in or remove the row"),
         ("path,label\n,cat\nphotos/01.png,dog\n", {}, r"row 2: no path; fill it in or remove the row"),
+        ("path,label\n\n\nphotos/00.png,cat\n,dog\n", {}, r"row 5: no path"),
+        ("path,label,label\nphotos/00.png,cat,dog\n", {}, r"two columns of one name"),
+        (
+            "path,a\nphotos/00.png,0.7\n",
+            {"label_column": ["a"], "task": "multilabel"},
+            r"row 2: a is '0.7', expected 0 or 1",
+        ),
         ("path,label\n", {}, r"t.csv has no rows"),
         ("", {}, r"t.csv has no rows"),
         ("path,lable\nphotos/00.png,cat\n", {}, r"unknown column of .*t.csv 'label'. Did you mean 'lable'"),
@@ -200,3 +207,32 @@ def test_mean_average_precision_is_scikit_learns() -> None:
     assert float(found["val/map"]) == pytest.approx(expected, abs=1e-6)
     f1 = f1_score(targets, logits > 0, average="macro", zero_division=0)
     assert float(found["val/f1"]) == pytest.approx(f1, abs=1e-2)
+
+
+def test_gaps_and_lists_of_parquet() -> None:
+    pandas = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
+    paths = [f"photos/{n:02d}.png" for n in range(4)]
+    pandas.DataFrame({"path": paths, "label": [1.0, 2.0, None, 1.0]}).to_parquet("t.parquet")
+    with pytest.raises(TlearnError, match=r"t.parquet, row 3: no label; fill it in or remove the row"):
+        ImageTableDataModule("t.parquet")
+    pandas.DataFrame({"path": paths, "label": [["a", "b"], ["b"], [], ["a"]]}).to_parquet("t.parquet")
+    data = ImageTableDataModule("t.parquet", task="multilabel")
+    assert data.class_names == ["a", "b"]
+    pandas.DataFrame({"path": paths, "label": ["a", None, "a;b", "b"]}).to_parquet("t.parquet")
+    assert ImageTableDataModule("t.parquet", task="multilabel").class_names == ["a", "b"]
+    assert ImageTableDataModule("t.parquet", task="multilabel", classes=["b"]).class_names == ["b"]
+
+
+def test_columns_of_yes_and_no() -> None:
+    header = ["path", "furry", "fun"]
+    write([header, ["photos/00.png", "True", ""], ["photos/01.png", "0", "1.0"], ["photos/02.png", "", "false"]])
+    data = ImageTableDataModule("t.csv", task="multilabel", label_column=["furry", "fun"], val_fraction=0.4)
+    files = data.list_split("train")
+    assert files is not None
+    assert files.targets.tolist() == [[1, 0], [0, 1], [0, 0]]
+
+
+def test_the_delimiter_is_the_one_that_gives_the_path_column() -> None:
+    Path("t.csv").write_text('path;"label, text"\n' + "".join(f"photos/{n:02d}.png;{name_of(n)}\n" for n in range(6)))
+    assert ImageTableDataModule("t.csv", label_column="label, text").class_names == ["cat", "dog", "eel"]

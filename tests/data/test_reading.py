@@ -52,9 +52,10 @@ def test_sixteen_bits_are_scaled(suffix: str, tmp_path: Path) -> None:
     assert len(pixels.unique()) == 64
 
 
-def test_numbers_without_a_range_are_refused(tmp_path: Path) -> None:
-    Image.fromarray(np.random.default_rng(0).normal(size=(8, 8)).astype(np.float32)).save(tmp_path / "x.tif")
-    with pytest.raises(UnreadableImageError, match="mode F has no fixed range; convert it to 8 or 16 bits"):
+@pytest.mark.parametrize(("kind", "mode"), [(np.float32, "F"), (np.int32, "I")])
+def test_numbers_without_a_range_are_refused(kind: type, mode: str, tmp_path: Path) -> None:
+    Image.fromarray(np.arange(64).reshape(8, 8).astype(kind)).save(tmp_path / "x.tif")
+    with pytest.raises(UnreadableImageError, match=f"mode {mode} has no fixed range; convert it to 8 or 16 bits"):
         read_image(tmp_path / "x.tif", AS_IS)
 
 

@@ -8,7 +8,7 @@ from PIL import Image
 
 import tlearn as package
 from tests.conftest import Tlearn
-from tests.fake_pictures import CONFIG, picture, write_flat, write_splits
+from tests.fake_pictures import CONFIG, picture, write_broken, write_flat, write_splits
 
 
 @pytest.fixture
@@ -49,6 +49,11 @@ def test_faults_are_named(run: Path, tmp_path: Path) -> None:
     (tmp_path / "x.png").write_text("no")
     with pytest.raises(package.TlearnError, match=f"{tmp_path}/x.png: no picture format; mend it or leave it out"):
         model.predict([tmp_path / "x.png"])
+    with pytest.raises(package.TlearnError, match="expected a list of pictures, got one str; put it in brackets"):
+        model.predict("x.png")
+    write_broken(tmp_path)
+    with Image.open(tmp_path / "half.jpg") as half, pytest.raises(package.TlearnError, match="an image: truncated"):
+        model.predict([half])
     with pytest.raises(package.TlearnError, match=r"no checkpoint at .*/nowhere"):
         package.load("nowhere")
 

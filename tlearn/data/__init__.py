@@ -17,7 +17,7 @@ from tlearn.data.keyed_random import key, uniform
 from tlearn.data.listing import find_pictures
 from tlearn.data.memory import EpochBatchSampler, InMemoryImages, fingerprint
 from tlearn.data.predict_files import UNREADABLE, PredictFilesDataModule
-from tlearn.data.reading import Framing, UnreadableImageError, framed, pixels_of, read_image
+from tlearn.data.reading import Framing, UnreadableImageError, framed, pixels_of, read_image, reason_of
 from tlearn.data.split import stratified_split, take_per_class
 from tlearn.data.streamed import StreamedImages, in_threads
 from tlearn.data.torchvision_dataset import TorchvisionDataModule
@@ -56,6 +56,7 @@ __all__ = [
     "pixels_of",
     "read_exclusions",
     "read_image",
+    "reason_of",
     "stratified_split",
     "summary_of",
     "take_per_class",

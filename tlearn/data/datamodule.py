@@ -73,10 +73,10 @@ class ImageDataModule(LightningDataModule, ABC):
         self.batch_size, self.val_fraction, self.split_seed = batch_size, val_fraction, split_seed
         self.train_per_class, self.augment = train_per_class, augment
         self.drop_last, self.num_workers = drop_last, num_workers
-        self._seed = 0
+        self._seed, self._has_val = 0, False
         self._sets: dict[str, ImageSet] = {}
         self._features: dict[str, CachedFeatures] = {}
-        self._fingerprint: str | None = None
+        self._fingerprints: dict[str, str] = {}
         self._refuse_what_needs_one_class()
 
     @abstractmethod
@@ -88,7 +88,9 @@ class ImageDataModule(LightningDataModule, ABC):
         """
 
     def setup(self, stage: str) -> None:
-        """Open and split what a stage needs: ``test`` the test source alone, all others the training source alone.
+        """Open and split what a stage needs: ``test`` the test source alone, all others the training source.
+
+        To validate, a validation source alone is enough, where there is one.
 
         A second call reads and draws nothing again.
 
@@ -98,6 +100,8 @@ class ImageDataModule(LightningDataModule, ABC):
         if stage == "test":
             if "test" not in self._sets:
                 self._sets["test"] = self._opened("test")
+            return
+        if stage in ("validate", "predict") and self._has_val_of_its_own():
             return
         if "train" not in self._sets:
             self._open_train_and_val()
@@ -133,9 +137,14 @@ class ImageDataModule(LightningDataModule, ABC):
     @property
     def data_fingerprint(self) -> str:
         """Hash the training source, pixels, targets and order; after `setup`."""
-        if self._fingerprint is None:
-            self._fingerprint = self._sets["train"].fingerprint()
-        return self._fingerprint
+        return self.fingerprint_of("train")
+
+    def fingerprint_of(self, split: Split) -> str:
+        """Hash the source of a split; of validation that is split off it is that of training. After `setup`."""
+        source = "val" if split == "val" and self._has_val else "train" if split == "val" else split
+        if source not in self._fingerprints:
+            self._fingerprints[source] = self._sets[source].fingerprint()
+        return self._fingerprints[source]
 
     @property
     def seed(self) -> int:
@@ -208,7 +217,7 @@ class ImageDataModule(LightningDataModule, ABC):
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a checkpoint keeps: which images were trained on."""
-        return {"fingerprint": self.data_fingerprint}
+        return {"fingerprint": self.data_fingerprint, "val_fingerprint": self.fingerprint_of("val")}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Refuse to resume on other images than those of the checkpoint.
@@ -216,9 +225,9 @@ class ImageDataModule(LightningDataModule, ABC):
         Raises:
             TlearnError: Some were added, removed or changed.
         """
-        if self.trainer and self.trainer.state.fn == "fit" and state_dict["fingerprint"] != self.data_fingerprint:
+        if self.trainer and self.trainer.state.fn == "fit" and state_dict != self.state_dict():
             raise TlearnError(
-                "the training images are not those of the checkpoint: some were added, removed or changed; put them "
+                "the images are not those of the checkpoint: some were added, removed or changed; put them "
                 "back, or start anew from its weights: --model.weights PATH (without --ckpt_path)"
             )
 
@@ -243,8 +252,18 @@ class ImageDataModule(LightningDataModule, ABC):
             raise TlearnError(f"there are no {split} images")
         return images
 
+    def _has_val_of_its_own(self) -> bool:
+        """Open the validation set, if there is one: nothing else is needed to validate."""
+        if "val" not in self._sets:
+            val = self.open_split("val")
+            if val is None:
+                return False
+            self._sets["val"], self._has_val = val, True
+        return self._has_val
+
     def _open_train_and_val(self) -> None:
         train, val = self._opened("train"), self.open_split("val")
+        self._has_val = val is not None
         labels = train.targets[train.indices].numpy()
         if val is None:
             strata = self.class_names if self.task == "classification" else None

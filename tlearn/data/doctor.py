@@ -12,6 +12,7 @@ import numpy as np
 
 from tlearn.data.duplicates import near_alike, same_content
 from tlearn.data.inspection import FileFacts
+from tlearn.types import Task
 
 _KEPT_FIRST = {"test": 0, "val": 1, "train": 2}  # of equal pictures the one that is held back stays
 _FEW = 10  # images of a class to train on
@@ -50,7 +51,7 @@ class Finding:
 
 
 def diagnose(
-    pictures: Sequence[Picture], class_names: Sequence[str], size_px: int, is_pretrained: bool
+    pictures: Sequence[Picture], class_names: Sequence[str], size_px: int, is_pretrained: bool, task: Task
 ) -> list[Finding]:
     """Look for all that spoils training or measuring.
 
@@ -59,11 +60,12 @@ def diagnose(
         class_names: The classes; empty where an image has no single class.
         size_px: What the network sees.
         is_pretrained: The network has learned from photographs, at about 224 px.
+        task: Two values of one picture are two measurements, two classes a contradiction.
     """
     good = [picture for picture in pictures if not picture.facts.error]
     return [
         *_unreadable(pictures),
-        *_same(good),
+        *_same(good, task),
         *_alike(good),
         *_classes(good, class_names),
         *_small(good, size_px, is_pretrained),
@@ -97,13 +99,16 @@ def _unreadable(pictures: Sequence[Picture]) -> Iterator[Finding]:
         yield Finding("unreadable", "error", what, [[name] for name in bad], bad)
 
 
-def _same(pictures: Sequence[Picture]) -> Iterator[Finding]:
+def _same(pictures: Sequence[Picture], task: Task) -> Iterator[Finding]:
     groups = [[pictures[n] for n in group] for group in same_content([p.facts.digest for p in pictures])]
     contrary = [group for group in groups if len({p.label for p in group}) > 1]
     rest = [group for group in groups if len({p.label for p in group}) == 1]
     across = [group for group in rest if len({p.split for p in group}) > 1]
     within = [group for group in rest if len({p.split for p in group}) == 1]
-    if contrary:
+    if contrary and task == "regression":
+        what = f"{_count(contrary, 'picture')} with different values: repeated measurements, or a slip"
+        yield Finding("different_values", "note", what, _names(contrary))
+    elif contrary:
         reasons = {p.name: f"the same picture is labelled {_labels(group)}" for group in contrary for p in group}
         what = f"{_count(contrary, 'picture')} under two labels: nobody can learn both"
         yield Finding("contrary_labels", "warning", what, _names(contrary), reasons)

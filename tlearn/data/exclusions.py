@@ -38,7 +38,8 @@ def write_exclusions(root: Path, excluded: Mapping[str, str]) -> Path:
     path = root / EXCLUSIONS
     partial = path.with_name(f".{EXCLUSIONS}.partial")
     try:
-        partial.write_text(json.dumps(dict(sorted(excluded.items())), indent=1, ensure_ascii=False), encoding="utf-8")
+        # With escapes: a name need not be text in any encoding.
+        partial.write_text(json.dumps(dict(sorted(excluded.items())), indent=1), encoding="utf-8")
         partial.replace(path)
     except OSError as error:
         raise TlearnError(f"cannot write {path.absolute()} ({error.strerror}); make the folder writable") from error

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
-from tlearn.errors import TlearnError
+import PIL
+
 from tlearn.feature_store import FOLDER
 
+log = logging.getLogger(__name__)
+
 _FILE = "pictures.sqlite"
-_VERSION = 1  # of what an inspection finds; another one is another table
+_VERSION = 2  # of what an inspection finds; another one is another table
+_PATIENCE_S = 30  # another run may be writing
 _COLUMNS = ("path", "stamp", "error", "digest", "format", "mode", "width", "height", "perceptual_hash", "thumb")
 _AT_ONCE = 500
 
 
 def stamp_of(path: Path) -> str:
-    """Tell a file from its later self: size, and the times of its content and of its entry.
+    """Tell a file from its later self: size, the times of its content and of its entry, and who decodes it.
 
     Copying with the old date, as rsync does, leaves the first time as it was, but not the second.
     """
@@ -25,77 +32,78 @@ def stamp_of(path: Path) -> str:
         stat = path.stat()
     except OSError:
         return "missing"
-    return f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}"
+    return f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns} {PIL.__version__}"
 
 
 class FactsStore:
-    """A table of facts by absolute path; use it in a ``with`` statement."""
+    """A table of facts by path; use it in a ``with`` statement.
+
+    It only saves time: where it cannot be used, a line says so and every file is looked at.
+    """
 
     def __enter__(self) -> Self:
-        """Open it, or make it; a damaged one is replaced.
-
-        Raises:
-            TlearnError: The folder cannot be written to.
-        """
-        try:
+        """Open it, or make it."""
+        self._database: sqlite3.Connection | None = None
+        with self._tolerantly():
             FOLDER.mkdir(parents=True, exist_ok=True)
-            self._open()
-        except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError):
-                raise _not_writable(error) from error
-            (FOLDER / _FILE).unlink()  # not a database, or a damaged one: it is a cache
-            self._open()
-        except OSError as error:
-            raise _not_writable(error) from error
+            self._database = sqlite3.connect(FOLDER / _FILE, timeout=_PATIENCE_S)
+            columns = ", ".join(_COLUMNS).replace("path", "path PRIMARY KEY")
+            self._database.execute(f"CREATE TABLE IF NOT EXISTS facts_{_VERSION} ({columns}) WITHOUT ROWID")
         return self
 
     def __exit__(self, *fault: object) -> None:
         """Close it."""
-        self._database.close()
+        if self._database is not None:
+            self._database.close()
 
     def load(self, paths: Sequence[Path], stamps: Sequence[str]) -> list[tuple[Any, ...] | None]:
         """Return what is known of each file as it is now."""
-        names = [str(path.absolute()) for path in paths]
-        rows: dict[str, tuple[Any, ...]] = {}
-        for part in (names[start : start + _AT_ONCE] for start in range(0, len(names), _AT_ONCE)):
-            marks = ",".join("?" * len(part))
-            for row in self._database.execute(f"SELECT * FROM facts_{_VERSION} WHERE path IN ({marks})", part):
-                rows[row[0]] = row
+        keys = [_key(path) for path in paths]
+        rows: dict[bytes, tuple[Any, ...]] = {}
+        with self._tolerantly():
+            for part in (keys[start : start + _AT_ONCE] for start in range(0, len(keys), _AT_ONCE)):
+                marks = ",".join("?" * len(part))
+                query = f"SELECT * FROM facts_{_VERSION} WHERE path IN ({marks})"
+                if self._database is not None:
+                    rows |= {row[0]: row for row in self._database.execute(query, part)}
         return [
-            _from_row(rows[name]) if name in rows and rows[name][1] == stamp else None
-            for name, stamp in zip(names, stamps, strict=True)
+            _from_row(rows[key]) if key in rows and rows[key][1] == stamp else None
+            for key, stamp in zip(keys, stamps, strict=True)
         ]
 
     def save(self, found: Iterable[tuple[Path, str, tuple[Any, ...]]]) -> None:
-        """Keep what was found in some files: path, stamp, facts.
-
-        Raises:
-            TlearnError: It cannot be written.
-        """
+        """Keep what was found in some files: path, stamp, facts."""
         rows = [_to_row(path, stamp, facts) for path, stamp, facts in found]
         marks = ",".join("?" * len(_COLUMNS))
-        try:
-            with self._database:
-                self._database.executemany(f"INSERT OR REPLACE INTO facts_{_VERSION} VALUES ({marks})", rows)
-        except sqlite3.Error as error:
-            raise _not_writable(error) from error
+        with self._tolerantly():
+            if self._database is not None:
+                with self._database:
+                    self._database.executemany(f"INSERT OR REPLACE INTO facts_{_VERSION} VALUES ({marks})", rows)
 
-    def _open(self) -> None:
-        self._database = sqlite3.connect(FOLDER / _FILE, timeout=60)
-        with self._database:
-            columns = ", ".join(_COLUMNS).replace("path", "path PRIMARY KEY")
-            self._database.execute(f"CREATE TABLE IF NOT EXISTS facts_{_VERSION} ({columns}) WITHOUT ROWID")
+    @contextmanager
+    def _tolerantly(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            path = FOLDER / _FILE
+            log.warning("%s cannot be used (%s): pictures are looked at again next time", path.absolute(), error)
+            if self._database is not None:
+                self._database.close()
+                self._database = None
+            if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
+                with suppress(OSError):
+                    path.unlink(missing_ok=True)  # not a database, or a damaged one; the next run makes another
+
+
+def _key(path: Path) -> bytes:
+    return os.fsencode(path.absolute())  # a name need not be text
 
 
 def _to_row(path: Path, stamp: str, facts: tuple[Any, ...]) -> tuple[Any, ...]:
     *start, hashed, thumb = facts
-    return str(path.absolute()), stamp, *start, hashed.to_bytes(8, "big"), thumb  # SQLite's integers have a sign
+    return _key(path), stamp, *start, hashed.to_bytes(8, "big"), thumb  # SQLite's integers have a sign
 
 
 def _from_row(row: tuple[Any, ...]) -> tuple[Any, ...]:
     *start, hashed, thumb = row[2:]
     return *start, int.from_bytes(hashed, "big"), thumb
-
-
-def _not_writable(error: Exception) -> TlearnError:
-    return TlearnError(f"cannot write {(FOLDER / _FILE).absolute()} ({error}); make the folder writable or free space")

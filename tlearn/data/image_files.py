@@ -89,6 +89,11 @@ class ImageFilesDataModule(StreamedDataModule, ABC):
         if bad and self.on_error == "error":
             raise TlearnError(_all_of(bad, len(files.names), self.root, files.names, split))
         good = [number for number in kept if number not in bad]
+        if not good:
+            raise TlearnError(
+                f"no {split} images left in {self.root.absolute()}: {len(files.names)} files, "
+                f"{len(files.names) - len(kept)} of them on the list {EXCLUSIONS}, {len(bad)} unreadable"
+            )
         remarks = [f"left out {len(files.names) - len(kept)} of {EXCLUSIONS}"] if len(kept) < len(files.names) else []
         remarks += [f"skipped {len(bad)} that cannot be read"] if bad else []
         self._say(split, files, good, [*remarks, *([files.remarks] if files.remarks else [])])
@@ -101,7 +106,7 @@ class ImageFilesDataModule(StreamedDataModule, ABC):
         """Open what a stage needs; before training, warn of pictures that also validate or contradict."""
         is_new = "train" not in self._sets
         super().setup(stage)
-        if stage != "test" and is_new:
+        if "train" in self._sets and is_new:
             self._warn_of_copies()
 
     def pictures_of(self, split: Split) -> list[Picture]:

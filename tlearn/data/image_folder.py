@@ -52,7 +52,7 @@ class ImageFolderDataModule(ImageFilesDataModule):
         Raises:
             TlearnError: The folder is not laid out so, or holds fewer than 2 classes.
         """
-        place = Path(root)
+        place = Path(root).expanduser()
         self._seen = _classes_in(place, stored_classes)
         numbers = class_numbers(classes, self._seen)
         self.unknown_classes = unknown_classes
@@ -68,15 +68,18 @@ class ImageFolderDataModule(ImageFilesDataModule):
         if folder is None:
             return None
         found = find_pictures(folder)
+        places = {name: number for number, name in enumerate(self.class_names)}
         ours, others = list[str](), Counter[str]()
         for name in found.names:
             label, _, inside = name.partition("/")
-            if inside and label in self.class_names:
+            if inside and label in places:
                 ours.append(name)
             else:
                 others[label if inside else ""] += 1
-        labels = [self.class_names.index(name.partition("/")[0]) for name in ours]
+        labels = [places[name.partition("/")[0]] for name in ours]
         remarks = [*self._remarks(split, folder, others), *([found.left_out()] if found.left_out() else [])]
+        if not ours:
+            raise TlearnError(f"no picture in a class folder of {folder.absolute()}; add some, or remove the folder")
         names = [f"{folder.name}/{name}" for name in ours]
         return FileList(names, torch.tensor(labels, dtype=torch.int64), "; ".join(remarks))
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -24,6 +25,14 @@ class BatchKey(NamedTuple):
 
     epoch: int
     positions: Tensor
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Send positions to worker processes by value, as `Batch` sends its small parts back."""
+        return _received, (self.epoch, self.positions.numpy())
+
+
+def _received(epoch: int, positions: NDArray[Any]) -> BatchKey:
+    return BatchKey(epoch, torch.from_numpy(positions))
 
 
 class ImageSet(Dataset[Batch], ABC):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import math
 from collections import Counter
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -17,6 +16,7 @@ from tlearn.data.datamodule import Split
 from tlearn.data.image_files import FileList, ImageFilesDataModule
 from tlearn.data.listing import counted
 from tlearn.data.split import class_numbers
+from tlearn.data.table_labels import holds, is_missing, is_number, names_in
 from tlearn.errors import TlearnError, unknown
 from tlearn.types import Task
 
@@ -64,19 +64,21 @@ class ImageTableDataModule(ImageFilesDataModule):
             TlearnError: The table cannot be read, lacks a column, or a label is not what the task expects; the row is
                 named.
         """
-        self.table, self.unknown_classes = Path(table), unknown_classes
-        self._columns = _read(self.table)
-        self._paths = [str(path) for path in self._column(path_column)]
+        self.table, self.unknown_classes, self.task = Path(table).expanduser(), unknown_classes, task
+        self._columns, self._lines = _read(self.table, path_column)
+        self._paths = self._column(path_column)
         self._splits = self._split_of(split_column)
-        self._separator = label_separator
-        self._label_columns = [label_column] if isinstance(label_column, str) else list(label_column)
-        if len(self._label_columns) > 1 and task != "multilabel":
-            raise TlearnError(f"label_column lists {len(self._label_columns)} columns, which is for task: multilabel")
-        self._labels = [self._column(name) for name in self._label_columns]
-        names = [] if task == "regression" else self._class_names(task, classes, stored_classes)
-        place = self.table.parent if root is None else Path(root)
-        super().__init__(root=place, class_names=names, task=task, **options)
+        if not isinstance(label_column, str) and task != "multilabel":
+            raise TlearnError(f"label_column lists {len(label_column)} columns, which is for task: multilabel")
+        labels = [label_column] if isinstance(label_column, str) else list(label_column)
+        self._labels = {name: self._column(name) for name in labels}
         self._refuse_bad_rows()
+        read = self._names_by_column if not isinstance(label_column, str) else self._names_by_cell
+        self._names = [[] if task == "regression" else read(row, label_separator) for row in range(len(self._paths))]
+        seen = labels if not isinstance(label_column, str) else self._trained_names(stored_classes)
+        names = [] if task == "regression" else self._class_names(seen, classes)
+        place = self.table.parent if root is None else Path(root).expanduser()
+        super().__init__(root=place, class_names=names, task=task, **options)
 
     def list_split(self, split: Split) -> FileList | None:
         """List the rows of a split.
@@ -87,12 +89,13 @@ class ImageTableDataModule(ImageFilesDataModule):
         rows = [row for row, each in enumerate(self._splits) if each == split]
         if not rows:
             return None
-        strangers = Counter(name for row in rows for name in self._names_in(row) if name not in self.class_names)
-        if self.task != "regression" and strangers:
+        places = {name: number for number, name in enumerate(self.class_names)}
+        strangers = Counter(name for row in rows for name in self._names[row] if name not in places)
+        if strangers:
             rows = self._without_strangers(split, rows, strangers)
-        targets = torch.stack([self._target(row) for row in rows]) if rows else torch.empty(0)
+        targets = torch.stack([self._target(row, places) for row in rows]) if rows else torch.empty(0)
         left_out = f"ignored classes not trained on: {counted(strangers)}" if strangers else ""
-        return FileList([self._paths[row] for row in rows], targets, left_out)
+        return FileList([str(self._paths[row]) for row in rows], targets, left_out)
 
     def _without_strangers(self, split: Split, rows: list[int], strangers: Counter[str]) -> list[int]:
         chosen_away = split == "train"  # `classes` names some of those there are
@@ -103,41 +106,40 @@ class ImageTableDataModule(ImageFilesDataModule):
             )
         if self.task == "multilabel":
             return rows  # the picture has other labels, or none
-        return [row for row in rows if self._names_in(row)[0] in self.class_names]
+        return [row for row in rows if self._names[row][0] not in strangers]
 
-    def _target(self, row: int) -> Tensor:
+    def _target(self, row: int, places: dict[str, int]) -> Tensor:
         if self.task == "regression":
-            return torch.tensor([float(self._labels[0][row])])
-        numbers = [self.class_names.index(name) for name in self._names_in(row) if name in self.class_names]
+            (values,) = self._labels.values()
+            return torch.tensor([float(values[row])])
+        numbers = [places[name] for name in self._names[row] if name in places]
         if self.task == "classification":
             return torch.tensor(numbers[0])
-        return torch.zeros(len(self.class_names)).index_fill(0, torch.tensor(numbers, dtype=torch.int64), 1.0)
+        return torch.zeros(len(places)).index_fill(0, torch.tensor(numbers, dtype=torch.int64), 1.0)
 
-    def _names_in(self, row: int) -> list[str]:
-        if len(self._label_columns) > 1:
-            return [
-                name for name, column in zip(self._label_columns, self._labels, strict=True) if float(column[row]) == 1
-            ]
-        value = str(self._labels[0][row]).strip()
-        if self.task != "multilabel":
-            return [value]
-        return [name.strip() for name in value.split(self._separator) if name.strip()]
+    def _names_by_cell(self, row: int, separator: str) -> list[str]:
+        (values,) = self._labels.values()
+        return names_in(values[row], separator) if self.task == "multilabel" else [str(values[row]).strip()]
 
-    def _class_names(self, task: Task, classes: list[str] | None, stored: Sequence[str] | None) -> list[str]:
-        self.task = task
-        if len(self._label_columns) > 1:
-            self._seen = self._label_columns
-        else:
-            trained = [row for row, split in enumerate(self._splits) if split == "train"]
-            self._seen = sorted({name for row in trained for name in self._names_in(row)})
-            if not trained and stored is not None:
-                self._seen = list(stored)
-        if len(self._seen) < (2 if task == "classification" else 1):
+    def _names_by_column(self, row: int, separator: str) -> list[str]:
+        found = {name: holds(values[row]) for name, values in self._labels.items()}
+        for name, value in found.items():
+            if value is None:
+                raise TlearnError(f"{self._where(row)}: {name} is '{self._labels[name][row]}', expected 0 or 1")
+        return [name for name, value in found.items() if value]
+
+    def _trained_names(self, stored: Sequence[str] | None) -> list[str]:
+        trained = [row for row, split in enumerate(self._splits) if split == "train"]
+        return list(stored or []) if not trained else sorted({name for row in trained for name in self._names[row]})
+
+    def _class_names(self, seen: list[str], classes: list[str] | None) -> list[str]:
+        self._seen, least = seen, 2 if self.task == "classification" else 1
+        if len(seen) < least:
             raise TlearnError(
-                f"{self.table.absolute()}: found {len(self._seen)} class ({', '.join(self._seen)}) in the column "
-                f"{self._label_columns[0]} of the training rows; need at least 2"
+                f"{self.table.absolute()}: found {len(seen)} class ({', '.join(seen)}) in the column "
+                f"{', '.join(self._labels)} of the training rows; need at least {least}"
             )
-        return [self._seen[number] for number in class_numbers(classes, self._seen)] if classes else list(self._seen)
+        return [seen[number] for number in class_numbers(classes, seen, least)]
 
     def _column(self, name: str) -> list[Any]:
         if name not in self._columns:
@@ -156,27 +158,21 @@ class ImageTableDataModule(ImageFilesDataModule):
         return splits
 
     def _refuse_bad_rows(self) -> None:
-        for row in range(len(self._paths)):
-            if not self._paths[row].strip() or self._paths[row] == "None":
+        for row, path in enumerate(self._paths):
+            if is_missing(path):
                 raise TlearnError(f"{self._where(row)}: no path; fill it in or remove the row")
-            if self.task == "regression" and not _is_number(self._labels[0][row]):
-                raise TlearnError(f"{self._where(row)}: '{self._labels[0][row]}' is no number; the task is regression")
-            if self.task == "classification" and self._names_in(row) in ([""], ["None"]):
+            label = next(iter(self._labels.values()))[row]
+            if self.task == "regression" and not is_number(label):
+                raise TlearnError(f"{self._where(row)}: '{label}' is no number; the task is regression")
+            if self.task == "classification" and is_missing(label):
                 raise TlearnError(f"{self._where(row)}: no label; fill it in or remove the row")
 
     def _where(self, row: int) -> str:
-        return f"{self.table.absolute()}, row {row + 2}"  # counted as a spreadsheet does, after the header
+        return f"{self.table.absolute()}, row {self._lines[row]}"
 
 
-def _is_number(value: Any) -> bool:
-    try:
-        return math.isfinite(float(value))
-    except (TypeError, ValueError):
-        return False
-
-
-def _read(table: Path) -> Columns:
-    """Read a table as columns.
+def _read(table: Path, path_column: str) -> tuple[Columns, Sequence[int]]:
+    """Read a table as columns, and the number that an editor shows for each row.
 
     Raises:
         TlearnError: It is missing, damaged, empty, of another kind, or a row has more or fewer fields than the header.
@@ -185,13 +181,14 @@ def _read(table: Path) -> Columns:
         raise TlearnError(f"data.init_args.table: no file at {table.absolute()}")
     if table.suffix.lower() == ".parquet":
         columns = _read_parquet(table)
+        lines: Sequence[int] = range(1, 1 + len(next(iter(columns.values()), [])))
     elif table.suffix.lower() in (".csv", ".tsv", ".txt"):
-        columns = _read_csv(table)
+        columns, lines = _read_csv(table, path_column)
     else:
         raise TlearnError(f"{table.absolute()}: expected a table named .csv or .parquet")
-    if not columns or not next(iter(columns.values())):
+    if not lines:
         raise TlearnError(f"{table.absolute()} has no rows")
-    return columns
+    return columns, lines
 
 
 def _read_parquet(table: Path) -> Columns:
@@ -206,17 +203,28 @@ def _read_parquet(table: Path) -> Columns:
     return columns
 
 
-def _read_csv(table: Path) -> Columns:
+def _read_csv(table: Path, path_column: str) -> tuple[Columns, list[int]]:
     try:
         with table.open(newline="", encoding="utf-8-sig") as file:  # Excel begins UTF-8 files with a mark
-            header = file.readline()
-            dialect = max(",;\t", key=header.count)
+            delimiter = _delimiter_of(file.readline(), path_column)
             file.seek(0)
-            rows = list(csv.reader(file, delimiter=dialect, strict=True))
+            reader = csv.reader(file, delimiter=delimiter, strict=True)
+            rows = [(reader.line_num, row) for row in reader if row]
     except (UnicodeDecodeError, csv.Error, OSError) as error:
         raise TlearnError(f"{table.absolute()} is not readable as CSV in UTF-8 ({error}); save it so") from error
-    names, *rows = [row for row in rows if row] or [[]]
-    for number, row in enumerate(rows, start=2):
+    names = [name.strip() for name in rows[0][1]] if rows else []
+    if len(set(names)) < len(names):
+        raise TlearnError(f"{table.absolute()}: two columns of one name in {', '.join(names)}; rename one")
+    for line, row in rows[1:]:
         if len(row) != len(names):
-            raise TlearnError(f"{table.absolute()}, row {number}: {len(row)} fields, the header has {len(names)}")
-    return {name.strip(): [row[place] for row in rows] for place, name in enumerate(names)}
+            raise TlearnError(f"{table.absolute()}, row {line}: {len(row)} fields, the header has {len(names)}")
+    columns: Columns = {name: [row[place] for _, row in rows[1:]] for place, name in enumerate(names)}
+    return columns, [line for line, _ in rows[1:]]
+
+
+def _delimiter_of(header: str, path_column: str) -> str:
+    """Choose the delimiter by which the header has the column of paths, else the most frequent one."""
+    for delimiter in ",;\t":
+        if path_column in [name.strip() for name in next(csv.reader([header], delimiter=delimiter), [])]:
+            return delimiter
+    return max(",;\t", key=header.count)

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import track
 
 from tlearn.data.facts_store import FactsStore, stamp_of
-from tlearn.data.reading import reason_of, to_rgb
+from tlearn.data.reading import UnreadableImageError, read_bytes, reason_of, to_rgb
 from tlearn.threads import cores_allowed
 
 _SEEN_PX = 128  # a perceptual hash sees 32 px; JPEG files decode to this eight times as fast
@@ -30,7 +30,7 @@ class FileFacts(NamedTuple):
 
     Attributes:
         error: Why it gives no picture; empty for a good one.
-        digest: BLAKE2b of its bytes, 16 of them; empty if it could not be read.
+        digest: BLAKE2b of its bytes, 16 of them; empty if they could not be read, and the fault may pass.
         format: Pillow's name, such as ``JPEG``.
         mode: Pillow's, such as ``RGB``, ``L``, ``P``, ``I;16``.
         width: In pixels.
@@ -52,24 +52,23 @@ class FileFacts(NamedTuple):
 
 def inspect_file(path: Path) -> FileFacts:
     """Decode a file, at an eighth where JPEG allows it: a truncated file shows all the same."""
-    data = b""
     try:
-        data = path.read_bytes()
-        digest = hashlib.blake2b(data, digest_size=16).digest()
-        if not data:
-            return FileFacts("the file is empty", digest)
+        data = read_bytes(path)
+    except UnreadableImageError as error:
+        return FileFacts(str(error))  # without a digest: it may be readable next time
+    digest = hashlib.blake2b(data, digest_size=16).digest()
+    try:
         with Image.open(io.BytesIO(data)) as image:
             about = str(image.format), image.mode, *image.size
             image.draft(image.mode, (_SEEN_PX, _SEEN_PX))
             small = to_rgb(image)
-    except OSError as error:
-        known = hashlib.blake2b(data, digest_size=16).digest() if data else b""
-        return FileFacts(error.strerror or reason_of(error, data), known)
+        small = small.reduce(max(1, min(small.size) // _SEEN_PX))
+        thumb = small.resize((_THUMB_PX, _THUMB_PX), Image.Resampling.BOX).tobytes()
+        return FileFacts("", digest, *about, perceptual_hash(small), thumb)
+    except MemoryError:
+        return FileFacts("not enough memory")
     except Exception as error:  # a damaged file fails in every way that its bytes can be misread
-        return FileFacts(reason_of(error, data), hashlib.blake2b(data, digest_size=16).digest())
-    small = small.reduce(max(1, min(small.size) // _SEEN_PX))
-    thumb = small.resize((_THUMB_PX, _THUMB_PX), Image.Resampling.BOX).tobytes()
-    return FileFacts("", digest, *about, perceptual_hash(small), thumb)
+        return FileFacts(reason_of(error, data), digest)
 
 
 def perceptual_hash(image: Image.Image) -> int:
@@ -86,9 +85,6 @@ def inspect_files(paths: Sequence[Path], what: str = "checking pictures") -> lis
     Args:
         paths: The files.
         what: Stands before the progress bar, which only a terminal shows.
-
-    Raises:
-        TlearnError: The store under ``.cache/tlearn`` cannot be written.
     """
     stamps = [stamp_of(path) for path in paths]
     with FactsStore() as store:
@@ -99,12 +95,14 @@ def inspect_files(paths: Sequence[Path], what: str = "checking pictures") -> lis
         while block := list(islice(found, _AT_ONCE)):
             for number, each in block:
                 facts[number] = each
-            store.save((paths[number], stamps[number], each) for number, each in block)
+            store.save((paths[number], stamps[number], each) for number, each in block if each.digest)
     return [each for each in facts if each is not None]
 
 
 def _inspected(paths: Iterable[Path], count: int, what: str) -> Iterator[FileFacts]:
+    console = Console(stderr=True)
     with ThreadPoolExecutor(cores_allowed()) as pool:
-        results = pool.map(inspect_file, paths)
-        console = Console(stderr=True)
+        rest = iter(paths)
+        blocks = iter(lambda: list(islice(rest, _AT_ONCE)), [])  # a million results need not wait at once
+        results = (facts for block in blocks for facts in pool.map(inspect_file, block))
         yield from track(results, what, count, console=console, disable=not (count and sys.stderr.isatty()))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tlearn.data.reading import EXTENSIONS
+from tlearn.errors import TlearnError
 
 # What operating systems and archives leave in every folder; names that begin with a dot are hidden anyway.
 _LITTER = frozenset({"__macosx", "thumbs.db", "desktop.ini", "@eadir", "$recycle.bin"})
@@ -52,13 +53,11 @@ def find_pictures(folder: Path) -> Found:
 
 
 def _walk(folder: Path, prefix: str, found: Found, seen: set[str]) -> None:
-    with os.scandir(folder) as entries:
-        ordered = sorted(entries, key=lambda entry: entry.name)
-    for entry in ordered:
+    for entry in _entries(folder):
         name = prefix + entry.name
         if is_hidden(entry.name):
             found.hidden += 1
-        elif entry.is_dir():
+        elif _is_folder(entry):
             place = os.path.realpath(entry.path)
             if place not in seen:
                 seen.add(place)
@@ -69,10 +68,24 @@ def _walk(folder: Path, prefix: str, found: Found, seen: set[str]) -> None:
             found.skipped[Path(entry.name).suffix.lower()] += 1
 
 
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
+    except OSError as error:
+        raise TlearnError(f"cannot look into {folder.absolute()} ({error.strerror}); change its permissions") from error
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself: reading it says so
+        return False
+
+
 def class_folders(folder: Path) -> tuple[list[str], int]:
     """Return the names of the folders in a folder, in the order of their code points, and how many are hidden."""
-    with os.scandir(folder) as entries:
-        names = sorted(entry.name for entry in entries if entry.is_dir())
+    names = [entry.name for entry in _entries(folder) if _is_folder(entry)]
     shown = [name for name in names if not is_hidden(name)]
     return shown, len(names) - len(shown)
 

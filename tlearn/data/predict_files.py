@@ -107,7 +107,7 @@ def list_files(given: str) -> tuple[Path, list[str]]:
     Raises:
         TlearnError: There is nothing.
     """
-    place = Path(given)
+    place = Path(given).expanduser()
     if place.is_dir():
         found = find_pictures(place)
         left_out = f"; {found.left_out()}" if found.left_out() else ""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import math
 import re
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -69,12 +70,7 @@ def read_image(path: Path, framing: Framing, draws: Tensor | None = None) -> Ten
     Raises:
         UnreadableImageError: It gives no picture.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UnreadableImageError(error.strerror or str(error)) from error
-    if not data:
-        raise UnreadableImageError("the file is empty")
+    data = read_bytes(path)
     twice = 2 * _least_px(framing, draws)
     try:
         with Image.open(io.BytesIO(data)) as image:
@@ -83,6 +79,23 @@ def read_image(path: Path, framing: Framing, draws: Tensor | None = None) -> Ten
     except Exception as error:  # a damaged file fails in every way that its bytes can be misread
         raise UnreadableImageError(reason_of(error, data)) from error
     return framed(pixels, framing, draws)
+
+
+def read_bytes(path: Path) -> bytes:
+    """Read a file that should hold a picture.
+
+    Raises:
+        UnreadableImageError: It cannot be read, is empty, or no file at all but a pipe, which would never end.
+    """
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise UnreadableImageError("no regular file")
+        data = path.read_bytes()
+    except OSError as error:
+        raise UnreadableImageError(error.strerror or str(error)) from error
+    if not data:
+        raise UnreadableImageError("the file is empty")
+    return data
 
 
 def pixels_of(image: Image.Image) -> Tensor:
@@ -136,7 +149,9 @@ def reason_of(error: Exception, data: bytes = b"") -> str:
 
 def _eight_bits(image: Image.Image) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
     values = np.asarray(image)
-    if image.mode == "F" or values.min() < 0 or values.max() > 0xFFFF:
+    # 16 bits in a 32-bit file, as some microscopes write them; up to 255 they may as well be 8.
+    deep = image.mode == "I" and 0xFF < values.max() <= 0xFFFF and values.min() >= 0
+    if not (deep or image.mode.startswith("I;16")):
         raise UnreadableImageError(f"mode {image.mode} has no fixed range; convert it to 8 or 16 bits")
     return (values >> 8).astype(np.uint8)
 

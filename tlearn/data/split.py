@@ -90,18 +90,23 @@ def take_per_class(
     return np.sort(np.concatenate(kept))
 
 
-def class_numbers(selection: Sequence[str] | None, class_names: Sequence[str]) -> list[int]:
+def class_numbers(selection: Sequence[str] | None, class_names: Sequence[str], least: int = 2) -> list[int]:
     """Look up a selection of classes, in the order given; all of them if there is none.
 
+    Args:
+        selection: Names; ``None`` for all.
+        class_names: The names there are.
+        least: How many it takes; several labels an image may be a single one.
+
     Raises:
-        TlearnError: A name is unknown or given twice, or fewer than 2 are given.
+        TlearnError: A name is unknown or given twice, or too few are given.
     """
     names = list(class_names if selection is None else selection)
     for name in names:
         if name not in class_names:
             raise unknown("class", name, class_names)
-    if len(set(names)) < max(2, len(names)):
-        raise TlearnError(f"expected 2 or more different classes, got {names}; change data.init_args.classes")
+    if len(set(names)) < max(least, len(names)):
+        raise TlearnError(f"expected {least} or more different classes, got {names}; change data.init_args.classes")
     return [class_names.index(name) for name in names]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -28,6 +29,9 @@ def check_output(path: Path) -> None:
         raise TlearnError(f"--out {path}: expected a name that ends in {' or '.join(KINDS)}")
     if not path.absolute().parent.is_dir():
         raise TlearnError(f"--out {path}: the folder {path.absolute().parent} does not exist; make it first")
+    if path.is_dir() or not os.access(path.absolute().parent, os.W_OK):
+        what = "is a folder, expected the name of a file" if path.is_dir() else "the folder is not writable"
+        raise TlearnError(f"--out {path}: {what}")
     if path.suffix.lower() == ".parquet" and find_spec("pyarrow") is None:
         raise TlearnError("writing .parquet needs: pip install 'tlearn[parquet]'")
 
@@ -79,6 +83,9 @@ class PredictionTable(Protocol):
     def close(self) -> None:
         """Finish the file."""
 
+    def abandon(self) -> None:
+        """Let go of the file, whatever is in it."""
+
 
 class CsvTable:
     """UTF-8, comma, probabilities with six decimals."""
@@ -96,6 +103,10 @@ class CsvTable:
 
     def close(self) -> None:
         """Finish the file."""
+        self._file.close()
+
+    def abandon(self) -> None:
+        """Let go of the file."""
         self._file.close()
 
 
@@ -126,12 +137,22 @@ class ParquetTable:
         self._flush()
         self._writer.close()
 
+    def abandon(self) -> None:
+        """Let go of the file; rows that wait may be what went wrong."""
+        self._waiting = []
+        self._writer.close()
+
     def _flush(self) -> None:
         if self._waiting:
-            columns = zip(*self._waiting, strict=True)
-            arrays = [self._arrow.array(c, field.type) for c, field in zip(columns, self._schema, strict=True)]
+            columns = (map(_as_text, column) for column in zip(*self._waiting, strict=True))
+            arrays = [self._arrow.array(list(c), f.type) for c, f in zip(columns, self._schema, strict=True)]
             self._writer.write_table(self._arrow.Table.from_arrays(arrays, schema=self._schema))
             self._waiting = []
+
+
+def _as_text(cell: Any) -> Any:
+    """Write a name that is no text in any encoding with escapes, as `CsvTable` does."""
+    return cell.encode("utf-8", "backslashreplace").decode("utf-8") if isinstance(cell, str) else cell
 
 
 def open_table(path: Path, columns: dict[str, type], kind: str) -> PredictionTable:

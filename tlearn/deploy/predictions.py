@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ class PredictionWriterCallback(BasePredictionWriter):
         self._data: Any = trainer.datamodule  # type: ignore[attr-defined]  # set by predict
         self._named = hasattr(self._data, "picture_names")
         self._target = self.out or Path(trainer.log_dir or trainer.default_root_dir) / "predictions.csv"
-        self._partial = self._target.with_name(f".{self._target.name}.partial")
+        self._partial = self._target.with_name(f".{self._target.name}.{os.getpid()}.partial")
         self._partial.parent.mkdir(parents=True, exist_ok=True)
         first = "path" if self._named else "index"
         self._columns = columns_of(pl_module.task, pl_module.class_names, self.top_k, first)
@@ -79,7 +80,7 @@ class PredictionWriterCallback(BasePredictionWriter):
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Leave nothing half-written."""
         if hasattr(self, "_table"):
-            self._table.close()
+            self._table.abandon()
             self._partial.unlink(missing_ok=True)
 
     def _faults(self, batch: Any) -> list[str]:

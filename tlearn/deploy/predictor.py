@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from tlearn.data import Framing, UnreadableImageError, framed, in_threads, pixels_of, read_image
+from tlearn.data import Framing, framed, in_threads, pixels_of, read_image, reason_of
 from tlearn.deploy.loading import framing_of, load_module
 from tlearn.errors import TlearnError
 from tlearn.models import TransferModule
@@ -87,6 +87,8 @@ class Predictor:
 
     def stream(self, pictures: Iterable[Picture]) -> Iterator[Prediction]:
         """Answer one by one for any number of pictures; few are in memory at a time."""
+        if isinstance(pictures, (str, Path, Image.Image)):
+            raise TlearnError(f"expected a list of pictures, got one {type(pictures).__name__}; put it in brackets")
         rest = iter(pictures)
         while batch := list(islice(rest, _BATCH)):
             images = torch.stack(in_threads(lambda picture: _pixels(picture, self.framing), batch))
@@ -117,9 +119,10 @@ def load(run: str | Path, device: str = "cpu") -> Predictor:
 
 
 def _pixels(picture: Picture, framing: Framing) -> Tensor:
-    if isinstance(picture, Image.Image):
-        return framed(pixels_of(picture), framing)
     try:
+        if isinstance(picture, Image.Image):
+            return framed(pixels_of(picture), framing)
         return read_image(Path(picture), framing)
-    except UnreadableImageError as error:
-        raise TlearnError(f"{Path(picture).absolute()}: {error}; mend it or leave it out") from error
+    except Exception as error:  # an image that Pillow opened may still turn out damaged, in every way that there is
+        name = "an image" if isinstance(picture, Image.Image) else str(Path(picture).absolute())
+        raise TlearnError(f"{name}: {reason_of(error)}; mend it or leave it out") from error

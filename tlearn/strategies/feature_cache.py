@@ -19,7 +19,7 @@ from tlearn.strategies.features import iterate_over_split
 
 log = logging.getLogger(__name__)
 
-_FORMAT = 2
+_FORMAT = 3
 _PARTIAL = "the run sees only a part of the images"
 _AUGMENTED = "data.augment changes the images in every epoch (model.cache_views: 8 would keep eight forms of each)"
 
@@ -32,7 +32,6 @@ def frozen_epochs(module: TransferModule) -> float:
 
 def describe(trainer: Trainer, module: TransferModule) -> dict[str, Any]:
     """Name everything that shapes the features but the choice of images, as plain values."""
-    data: Any = trainer.datamodule  # type: ignore[attr-defined]  # an ImageDataModule, set by fit
     device = module.device
     weights = {name: [str(x.dtype), list(x.shape), fingerprint(x)] for name, x in module.backbone.state_dict().items()}
     chip = torch.cuda.get_device_name(device) if device.type == "cuda" else torch.backends.cpu.get_cpu_capability()
@@ -46,7 +45,6 @@ def describe(trainer: Trainer, module: TransferModule) -> dict[str, Any]:
         "normalise": [module.preprocess.mean.tolist(), module.preprocess.std.tolist()],
         "precision": str(trainer.precision),
         "device": f"{device.type} {chip}",
-        "data": data.data_fingerprint,
         "classes": list(module.class_names),
         "versions": {name: version(name) for name in ("torch", "torchvision", "timm") if _matters(name, module)},
     }
@@ -78,7 +76,7 @@ def _cached(trainer: Trainer, module: TransferModule, split: str, view: int, ori
     start = time.perf_counter()
     data: Any = trainer.datamodule  # type: ignore[attr-defined]
     images = data.dataset(split)
-    about = origin | {"split": split, "rows": fingerprint(images.indices)}
+    about = origin | {"data": data.fingerprint_of(split), "split": split, "rows": fingerprint(images.indices)}
     if view:
         about |= {"view": view, "seed": data.seed, "augment": asdict(data.augment)}
     renew = module.feature_cache == "refresh"
