@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
+import csv
 import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Literal
 
 import pytest
-import torch
-from PIL import Image, UnidentifiedImageError
-from torch import Tensor
-from torchvision.transforms.v2 import functional as F
 
 from tests.conftest import Tlearn
-from tlearn.data import ImageDataModule
+from tests.fake_pictures import CONFIG
 
 UNPACK = Path(__file__).parent.parent.parent / "shared" / "unpack.py"
 pytestmark = [
@@ -47,41 +43,52 @@ def test_cifar10_from_scratch(tmp_path: Path) -> None:
     assert len(list((tmp_path / "runs/from_scratch").iterdir())) == 1
 
 
-class AntsAndBeesDataModule(ImageDataModule):
-    """397 photographs, the whole of them in memory: short side 256 px, of that the centre, 224 px."""
-
-    def __init__(self, root: str, **options: Any) -> None:
-        super().__init__(class_names=["ants", "bees"], **options)
-        self.root = Path(root)
-
-    def load_split(self, split: Literal["train", "test"]) -> tuple[Tensor, Tensor]:
-        images, labels = [], []
-        for label, name in enumerate(self.class_names):
-            for path in sorted((self.root / {"train": "train", "test": "val"}[split] / name).iterdir()):
-                try:
-                    with path.open("rb") as file:
-                        photograph = F.pil_to_tensor(Image.open(file).convert("RGB"))
-                except UnidentifiedImageError:
-                    continue
-                smaller = F.resize(photograph, [256], interpolation=F.InterpolationMode.BICUBIC, antialias=True)
-                images.append(F.center_crop(smaller, [224]))
-                labels.append(label)
-        return torch.stack(images), torch.tensor(labels)
-
-
-def test_imagenet_features_tell_ants_from_bees(tlearn: Tlearn, tmp_path: Path) -> None:
-    """A logistic regression on this network's frozen features is right for 94.8 %; `fit` starts from it."""
+def test_ants_and_bees_from_folder_to_predictions(tlearn: Tlearn, tmp_path: Path) -> None:
+    """The README's two commands, with a network really pretrained on ImageNet; 94.8 % is known for its features."""
     pytest.importorskip("timm")
     call("hymenoptera", str(tmp_path / "data"), cwd=tmp_path)
     (root,) = [path.parent for path in (tmp_path / "data").rglob("train")]
-    words = ["--data", "tests.test_realdata.AntsAndBeesDataModule", "--data.root", str(root)]
-    words += ["--data.dict_kwargs.val_fraction", "0.05", "--model.backbone", "timm/tf_efficientnet_lite0"]
-    words += ["--model.weights", str(UNPACK.parent / "weights/tf_efficientnet_lite0.in1k.safetensors")]
-    words += ["--model.freeze_backbone", "true", "--model.head_init", "probe", "--trainer.max_epochs", "1"]
-    answer = tlearn("fit", *words, "--model.optimizer.lr", "1e-5", "--trainer.accelerator", "cpu")
+    weights = UNPACK.parent / "weights/tf_efficientnet_lite0.in1k.safetensors"
+    words = ["--config", "folder.yaml", "--data.init_args.root", str(root), "--trainer.accelerator", "cpu"]
+    words += ["--model.backbone", "timm/tf_efficientnet_lite0", "--model.weights", str(weights)]
+    answer = tlearn("doctor", *words)
     assert answer.code == 0, answer.err
-    answer = tlearn("test", "--ckpt_path", "runs/default/version_0")
+    assert "train/ants/imageNotFound.gif" in "".join(answer.out.split())
+    answer = tlearn("fit", *words)
     assert answer.code == 0, answer.err
-    tested = re.search(r"test/acc\s+│\s+([\d.]+)", answer.out)
-    assert tested
-    assert float(tested[1]) > 0.93
+    assert "train: 245 images of 2 classes (ants 124, bees 121)" in answer.err
+    words = ["--ckpt_path", "runs/folder/version_0", "--data", str(root / "val"), "--out", "predictions.csv"]
+    answer = tlearn("predict", *words)
+    assert answer.code == 0, answer.err
+    with (tmp_path / "predictions.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 153
+    assert sum(row["class"] == Path(row["path"]).parent.name for row in rows) / len(rows) > 0.92
+
+
+def generated(case: str, folder: Path) -> Path:
+    generator = UNPACK.parent / "cases" / "gen_open.py"
+    subprocess.run([sys.executable, str(generator), case, str(folder)], check=True, capture_output=True)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("case", "place", "code", "expected"),
+    [
+        ("C17", "", 0, "train: 24 images of 3 classes (cat 8, dog 8, eel 8)"),
+        ("C18", "", 0, "no validation images for: dog"),
+        ("C19", "one", 2, "found 1 class (cat) in"),
+        ("C19", "nested", 2, "did you mean"),
+        ("C19", "nested/dataset/train", 2, "no folder train in"),
+        ("C20", "", 0, "train: 27 images of 3 classes (cat 11, eel 8, hot dog 8)"),
+        ("C21", "", 0, "train: 32 images of 3 classes (cat 16, dog 8, eel 8)"),
+        ("C22", "", 2, "4 of 28 train pictures cannot be read"),
+        ("C23", "", 0, "train: 60 images of 3 classes"),
+    ],
+)
+def test_cases_as_generated(case: str, place: str, code: int, expected: str, tlearn: Tlearn, tmp_path: Path) -> None:
+    root = generated(case, tmp_path / "case") / place
+    (tmp_path / "folder.yaml").write_text(CONFIG)
+    answer = tlearn("fit", "--config", "folder.yaml", "--data.init_args.root", str(root), "--trainer.max_epochs", "1")
+    assert answer.code == code, answer.err
+    assert expected in answer.err
