@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,9 +11,8 @@ from pathlib import Path
 from torchvision.datasets import CIFAR10
 from torchvision.datasets.utils import calculate_md5, download_url, extract_archive
 
+from tlearn.data.network_timeout import short_timeout
 from tlearn.errors import TlearnError
-
-_TIMEOUT_S = 10.0  # without an answer for so long the network counts as off; torchvision would wait for minutes
 
 
 def check(root: Path) -> None:
@@ -75,7 +73,7 @@ def _put_archive(root: Path) -> str:
 
 
 def _download(root: Path) -> None:
-    with _folder_beside(root) as scratch, _timeout():
+    with _folder_beside(root) as scratch, short_timeout():
         download_url(CIFAR10.url, scratch, CIFAR10.filename, CIFAR10.tgz_md5)
         _unpack(scratch / CIFAR10.filename, root)
 
@@ -98,13 +96,3 @@ def _folder_beside(root: Path) -> Iterator[Path]:
     existing = next(path for path in (root, *root.parents) if path.is_dir())
     with tempfile.TemporaryDirectory(prefix=".cifar-10-", dir=existing) as scratch:
         yield Path(scratch)
-
-
-@contextmanager
-def _timeout() -> Iterator[None]:
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(_TIMEOUT_S)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import socket
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from tlearn.data.datamodule import Split
+from tlearn.data.network_timeout import short_timeout
 from tlearn.data.torchvision_catalogue import check_options, class_of, parameters_of, reason, splits_of
 from tlearn.errors import TlearnError
-
-_TIMEOUT_S = 10.0  # without an answer for so long the network counts as off; torchvision would wait for minutes
 
 
 class TorchvisionSource:
@@ -54,7 +50,7 @@ class TorchvisionSource:
                 way = "set data.init_args.download true or " if fetches else ""
                 raise TlearnError(f"{self._missing(split)} ({reason(fault)}); {way}put its files there") from fault
         try:
-            with _timeout():
+            with short_timeout():
                 return self._kind(**arguments, download=True)
         except Exception as fault:
             raise TlearnError(
@@ -70,13 +66,3 @@ def _address(fault: Exception) -> str:
     """Say which file torchvision was about to fetch, and where to: its own message mostly does not."""
     calls = [frame.f_locals for frame, _ in traceback.walk_tb(fault.__traceback__)]
     return next((f"{call['url']} -> {call['fpath']}: " for call in calls if {"url", "fpath"} <= set(call)), "")
-
-
-@contextmanager
-def _timeout() -> Iterator[None]:
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(_TIMEOUT_S)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)
