@@ -59,7 +59,7 @@ def test_folders_patterns_and_single_files(tlearn: Tlearn, run: str, tmp_path: P
     (tmp_path / "photos/.hidden.png").touch()
     answer = predict(tlearn, run, "--data", "photos")
     assert "8 pictures in" in answer.err
-    assert "ignored 1 hidden files and folders; skipped 1 files that are no pictures by name: .txt 1" in answer.err
+    assert "ignored 1 hidden item; skipped 1 file without a picture's name: .txt 1" in answer.err
     assert rows_of()[7]["path"] == 'photos/deeper/a, b "q".png'
     for given, count in (("photos/0[0-2]*.png", 3), (str(tmp_path / "photos/*.png"), 7), ("photos/00_cat.png", 1)):
         assert predict(tlearn, run, "--data", given, "--top_k", "1").code == 0

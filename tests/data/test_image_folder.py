@@ -73,7 +73,7 @@ def test_hidden_files_and_litter_are_no_classes(root: Path, caplog: pytest.LogCa
         data = opened(root)
     assert data.class_names == ["cat", "dog", "eel"]
     assert len(data.dataset("train")) == 24
-    assert "ignored 6 hidden files and folders; skipped 1 files that are no pictures by name: .txt 1" in caplog.text
+    assert "ignored 6 hidden items; skipped 1 file without a picture's name: .txt 1" in caplog.text
 
 
 @pytest.mark.parametrize("empty", [True, False])
@@ -230,8 +230,8 @@ def test_pictures_in_both_training_and_validation_are_told(tlearn: Tlearn, root:
     shutil.copy(root / "train/cat/cat000.png", root / "val/cat/copy.png")
     shutil.copy(root / "train/cat/cat001.png", root / "train/dog/copy.png")
     answer = fit(tlearn, "--trainer.fast_dev_run", "true")
-    assert "1 pictures are there under two labels: nobody can learn both; python -m tlearn doctor lists" in answer.err
-    assert "1 pictures are in train and, bit by bit the same, in val: the accuracy will flatter" in answer.err
+    assert "1 picture under two labels: nobody can learn both; python -m tlearn doctor lists" in answer.err
+    assert "1 picture in train and, bit by bit the same, in val: the accuracy will flatter" in answer.err
 
 
 def key(start: int, end: int, epoch: int = 0) -> BatchKey:

@@ -169,7 +169,7 @@ def test_a_class_of_other_rows_alone_is_named() -> None:
     table = [*rows(name_of), ["photos/00.png", "fox", "val"]]
     write(table)
     data = ImageTableDataModule("t.csv", size_px=16)
-    with pytest.raises(TlearnError, match=r"val rows have a class that is not trained on: fox \(1 images\)"):
+    with pytest.raises(TlearnError, match=r"val rows have a class that is not trained on: fox \(1 image\)"):
         data.setup("fit")
     data = ImageTableDataModule("t.csv", size_px=16, unknown_classes="ignore")
     data.setup("fit")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence, Sized
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Literal, NamedTuple
@@ -12,6 +12,7 @@ import numpy as np
 
 from tlearn.data.duplicates import near_alike, same_content
 from tlearn.data.inspection import FileFacts
+from tlearn.data.listing import number_of
 from tlearn.types import Task
 
 _KEPT_FIRST = {"test": 0, "val": 1, "train": 2}  # of equal pictures the one that is held back stays
@@ -95,7 +96,7 @@ def _unreadable(pictures: Sequence[Picture]) -> Iterator[Finding]:
     bad = {p.name: p.facts.error for p in pictures if p.facts.error}
     if bad:
         reasons = ", ".join(f"{reason} {count}" for reason, count in Counter(bad.values()).most_common())
-        what = f"{_count(bad, 'file')} without a picture: {reasons}"
+        what = f"{number_of(len(bad), 'file')} without a picture: {reasons}"
         yield Finding("unreadable", "error", what, [[name] for name in bad], bad)
 
 
@@ -106,17 +107,17 @@ def _same(pictures: Sequence[Picture], task: Task) -> Iterator[Finding]:
     across = [group for group in rest if len({p.split for p in group}) > 1]
     within = [group for group in rest if len({p.split for p in group}) == 1]
     if contrary and task == "regression":
-        what = f"{_count(contrary, 'picture')} with different values: repeated measurements, or a slip"
+        what = f"{number_of(len(contrary), 'picture')} with different values: repeated measurements, or a slip"
         yield Finding("different_values", "note", what, _names(contrary))
     elif contrary:
         reasons = {p.name: f"the same picture is labelled {_labels(group)}" for group in contrary for p in group}
-        what = f"{_count(contrary, 'picture')} under two labels: nobody can learn both"
+        what = f"{number_of(len(contrary), 'picture')} under two labels: nobody can learn both"
         yield Finding("contrary_labels", "warning", what, _names(contrary), reasons)
     if across:
-        what = f"{_count(across, 'picture')} in more than one split: what is measured on them flatters"
+        what = f"{number_of(len(across), 'picture')} in more than one split: what is measured on them flatters"
         yield Finding("duplicates_across_splits", "warning", what, _names(across), _copies(across))
     if within:
-        what = f"{_count(within, 'picture')} more than once in a split: they count double"
+        what = f"{number_of(len(within), 'picture')} more than once in a split: they count double"
         yield Finding("duplicates", "note", what, _names(within), _copies(within))
 
 
@@ -130,10 +131,10 @@ def _alike(pictures: Sequence[Picture]) -> Iterator[Finding]:
     across = [group for group in groups if len({p.split for p in group}) > 1]
     within = [group for group in groups if len({p.split for p in group}) == 1]
     if across:
-        what = f"{_count(across, 'group')} of pictures that look alike, spread over splits: look at them"
+        what = f"{number_of(len(across), 'group')} of pictures that look alike, spread over splits: look at them"
         yield Finding("near_duplicates_across_splits", "warning", what, _names(across))
     if within:
-        what = f"{_count(within, 'group')} of pictures in one split that look alike: look at them"
+        what = f"{number_of(len(within), 'group')} of pictures in one split that look alike: look at them"
         yield Finding("near_duplicates", "note", what, _names(within))
 
 
@@ -178,7 +179,7 @@ def _odd(pictures: Sequence[Picture]) -> Iterator[Finding]:
         yield Finding("odd_format", "note", f"{what}; look at them", [[p.name] for p in odd])
     flat = [p for p in pictures if _spread(p.facts) < _FLAT_LEVELS]
     if flat:
-        yield Finding("flat", "note", f"{_count(flat, 'picture')} of a single colour", [[p.name] for p in flat])
+        yield Finding("flat", "note", f"{number_of(len(flat), 'picture')} of a single colour", [[p.name] for p in flat])
 
 
 def _spread(facts: FileFacts) -> float:
@@ -193,10 +194,6 @@ def _copies(groups: Sequence[Sequence[Picture]]) -> dict[str, str]:
         # A table may list a file twice; leaving it out would lose it.
         excluded |= {p.name: f"the same picture as {kept.name}" for p in others if p.name != kept.name}
     return excluded
-
-
-def _count(members: Sized, noun: str) -> str:
-    return f"{len(members)} {noun}{'s' * (len(members) != 1)}"
 
 
 def _names(groups: Sequence[Sequence[Picture]]) -> list[list[str]]:

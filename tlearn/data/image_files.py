@@ -18,7 +18,7 @@ from tlearn.data.duplicates import same_content
 from tlearn.data.exclusions import EXCLUSIONS, read_exclusions
 from tlearn.data.image_set import ImageSet
 from tlearn.data.inspection import inspect_files
-from tlearn.data.listing import counts_of
+from tlearn.data.listing import counts_of, number_of
 from tlearn.data.streamed import FilePictures, StreamedImages
 from tlearn.data.streamed_datamodule import StreamedDataModule
 from tlearn.errors import TlearnError
@@ -167,12 +167,12 @@ class ImageFilesDataModule(StreamedDataModule, ABC):
         groups = [[place[number] for number in group] for group in same_content([digest for digest, _, _ in place])]
         told = {
             "in train and, bit by bit the same, in val: the accuracy will flatter": 1,
-            "there under two labels: nobody can learn both": 2,
+            "under two labels: nobody can learn both": 2,
         }
         for what, part in told.items():
             count = sum(len({member[part] for member in group}) > 1 for group in groups)
             if count:
-                log.warning("%d pictures are %s; python -m tlearn doctor lists them", count, what)
+                log.warning("%s %s; python -m tlearn doctor lists them", number_of(count, "picture"), what)
 
 
 def _all_of(bad: dict[int, str], count: int, root: Path, names: Sequence[str], split: str) -> str:

@@ -31,10 +31,10 @@ class Found:
 
     def left_out(self) -> str:
         """Say in a few words what is left out; empty for nothing."""
-        parts = [f"ignored {self.hidden} hidden files and folders"] if self.hidden else []
+        parts = [f"ignored {number_of(self.hidden, 'hidden item')}"] if self.hidden else []
         if self.skipped:
             kinds = ", ".join(f"{kind or 'no extension'} {count}" for kind, count in sorted(self.skipped.items()))
-            parts.append(f"skipped {sum(self.skipped.values())} files that are no pictures by name: {kinds}")
+            parts.append(f"skipped {number_of(sum(self.skipped.values()), 'file')} without a picture's name: {kinds}")
         return "; ".join(parts)
 
 
@@ -99,4 +99,9 @@ def counts_of(labels: Iterable[int], class_names: list[str], most: int = 12) -> 
 
 def counted(counts: Mapping[str, int]) -> str:
     """Say how many images each name has: ``fox (3 images)``."""
-    return ", ".join(f"{name} ({count} images)" for name, count in sorted(counts.items()))
+    return ", ".join(f"{name} ({number_of(count, 'image')})" for name, count in sorted(counts.items()))
+
+
+def number_of(count: int, noun: str) -> str:
+    """Say how many there are: ``1 file``, ``2 files``."""
+    return f"{count} {noun}{'s' * (count != 1)}"

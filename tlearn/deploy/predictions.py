@@ -75,7 +75,7 @@ class PredictionWriterCallback(BasePredictionWriter):
         self._table.close()
         self._partial.replace(self._target)
         note = f", {self.faults} of them unreadable (see the column error)" if self.faults else ""
-        print(f"predictions: {self._target}: {self.rows} rows{note}")
+        print(f"predictions: {self._target}: {self.rows} row{'s' * (self.rows != 1)}{note}")
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Leave nothing half-written."""
