@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -55,6 +57,15 @@ def tlearn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Captur
         return Answer(code, out, err)
 
     return call
+
+
+@pytest.fixture
+def said(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    logger = logging.getLogger("tlearn")  # the command line, in an earlier test, may have taken it for itself
+    logger.addHandler(caplog.handler)
+    caplog.set_level("INFO", "tlearn")
+    yield caplog
+    logger.removeHandler(caplog.handler)
 
 
 SMALL = """

@@ -20,6 +20,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from tlearn.arguments import Arguments
 from tlearn.config_files import read_config
 from tlearn.data import ImageDataModule, ImageFilesDataModule
+from tlearn.data_options import settle_pictures
 from tlearn.deploy import TOP_K, PredictionWriterCallback, check_output
 from tlearn.device import best_precision
 from tlearn.errors import TlearnError
@@ -277,15 +278,6 @@ def _as_config(options: dict[str, Any], path: Path) -> list[str]:
 def _goes_on(checkpoint: Checkpoint | None) -> bool:
     """Tell whether a resume continues its run's folder: only from its last epoch, else two histories would mix."""
     return checkpoint is not None and checkpoint.run_folder is not None and checkpoint.path.name == "last.ckpt"
-
-
-def settle_pictures(config: Namespace, checkpoint: Checkpoint | None) -> None:
-    """Decode pictures to what the model wants to see, and name classes as the checkpoint does where no data do."""
-    options = config.data.get("init_args") or Namespace()  # a class without parameters has none
-    if "size_px" in options and options.size_px is None:
-        options.size_px = config.model.image_size
-    if checkpoint is not None and "stored_classes" in options:
-        options.stored_classes = checkpoint.class_names
 
 
 def _settle_logger(config: Namespace, run_name: str) -> None:

@@ -7,13 +7,12 @@ from pathlib import Path
 
 from jsonargparse import Namespace
 
-from tlearn.app import settle_pictures
 from tlearn.arguments import Arguments
 from tlearn.data import ImageDataModule
+from tlearn.data_options import make_data, parse_data, settle_pictures
 from tlearn.deploy import Examples, examples_from_folders, export_network, framing_of, load_module
-from tlearn.doctoring import make_data
 from tlearn.errors import TlearnError
-from tlearn.faults import TransferParser, translated_faults
+from tlearn.faults import translated_faults
 from tlearn.quiet import quieten
 from tlearn.resume import Checkpoint, open_checkpoint
 from tlearn.threads import limit_threads
@@ -64,10 +63,8 @@ def _data_of(checkpoint: Checkpoint) -> ImageDataModule:
     """
     if "data" not in checkpoint.config:
         raise TlearnError(f"{checkpoint.path.name} was written from Python and does not name its data")
-    parser = TransferParser()
-    parser.add_subclass_arguments(ImageDataModule, "data", required=True)
-    config: Namespace = parser.parse_object({"data": checkpoint.config["data"]})
-    config.model = Namespace(image_size=checkpoint.config["model"]["image_size"])
+    image_size = checkpoint.config["model"]["image_size"]
+    config = Namespace(data=parse_data(checkpoint.config["data"]), model=Namespace(image_size=image_size))
     settle_pictures(config, checkpoint)
     data = make_data(config.data)
     if list(data.class_names) != checkpoint.class_names:

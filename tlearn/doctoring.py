@@ -6,11 +6,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from jsonargparse import Namespace
-
-from tlearn.app import TransferCLI, plain_config, run_as, settle_pictures
+from tlearn.app import TransferCLI, plain_config, run_as
 from tlearn.arguments import Arguments
 from tlearn.data import (
     EXCLUSIONS,
@@ -18,17 +16,18 @@ from tlearn.data import (
     ImageDataModule,
     ImageFilesDataModule,
     Picture,
+    Split,
     diagnose,
     read_exclusions,
     summary_of,
     write_exclusions,
 )
+from tlearn.data_options import make_data, settle_pictures
 from tlearn.errors import TlearnError
-from tlearn.faults import TransferParser
-from tlearn.reporting import print_findings, write_whole
+from tlearn.outputs import check_folder_of, write_whole
+from tlearn.reporting import print_findings
 
 _FIX, _OUT = "--fix", "--out"
-_SPLITS = ("train", "val", "test")
 _USAGE = """usage: python -m tlearn doctor --config CONFIG [--data.init_args.root FOLDER] [--fix] [--out doctor.json]
 
 looks at every picture file of all splits; CONFIG and options are those of fit
@@ -57,14 +56,6 @@ class DataCLI(TransferCLI):
         """Do nothing."""
 
 
-def make_data(config: Namespace) -> ImageDataModule:
-    """Make a data module from its part of a parsed config."""
-    parser = TransferParser()
-    parser.add_subclass_arguments(ImageDataModule, "data", required=True)
-    made: ImageDataModule = parser.instantiate(Namespace(data=config)).data
-    return made
-
-
 def doctor(arguments: Arguments) -> list[Finding]:
     """Look at all pictures of all splits, print and write what was found, and leave out what ``--fix`` may.
 
@@ -76,8 +67,7 @@ def doctor(arguments: Arguments) -> list[Finding]:
         return []
     fix = _FIX in arguments.options
     out = Path(arguments.value_of(_OUT) or "doctor.json")
-    if not out.absolute().parent.is_dir():
-        raise TlearnError(f"{_OUT} {out}: the folder {out.absolute().parent} does not exist; make it first")
+    check_folder_of(out)
     options = [word for word in arguments.without(_OUT) if word != _FIX]
     cli = run_as(DataCLI, replace(arguments, verb="fit", options=options))
     if not isinstance(cli.data, ImageFilesDataModule):
@@ -106,9 +96,9 @@ def doctor(arguments: Arguments) -> list[Finding]:
 
 def _look(data: ImageFilesDataModule) -> tuple[list[Picture], list[Finding]]:
     pictures, findings = list[Picture](), list[Finding]()
-    for split in _SPLITS:
+    for split in get_args(Split):
         try:
-            pictures += data.pictures_of(split)  # type: ignore[arg-type]  # one of the three
+            pictures += data.pictures_of(split)
         except TlearnError as error:
             findings.append(Finding("layout", "error", str(error)))
     return pictures, findings

@@ -14,6 +14,12 @@ class TlearnError(Exception):
     """
 
 
+def one_line(text: object, most: int = 400) -> str:
+    """Put what a library says, often over many lines, into one; an exception without a message gives its name."""
+    said = str(text) or type(text).__name__
+    return " ".join(said.split())[:most]
+
+
 def unknown(kind: str, given: str, choices: Iterable[str]) -> TlearnError:
     """Build the error for a name that is not among the choices, with the nearest match first.
 

@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from tlearn.arguments import Arguments
 from tlearn.errors import TlearnError, unknown
+from tlearn.outputs import check_folder_of
 
 # What each kind of file needs beyond what tlearn itself does.
 _NEEDS = {".onnx": ("onnx", "onnxscript", "onnxruntime"), ".pt2": (), ".safetensors": ()}
@@ -65,6 +66,7 @@ def export(arguments: Arguments) -> None:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
+        """Raise what is wrong, in one line, in place of a page of usage."""
         raise TlearnError(f"export: {message}")
 
 
@@ -102,11 +104,9 @@ def _refuse_early(options: _Options) -> None:
 
 
 def _refuse_place(out: Path) -> None:
-    folder = out.absolute().parent
     if out.suffix not in _NEEDS:
         raise TlearnError(f"--out {out}: expected a file that ends in {_listed(_NEEDS)}")
-    if not folder.is_dir():
-        raise TlearnError(f"--out {out}: the folder {folder} does not exist; make it first")
+    check_folder_of(out)
     if out.is_dir():
         raise TlearnError(f"--out {out} is a folder, expected the name of a file")
 

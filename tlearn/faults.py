@@ -18,7 +18,7 @@ from lightning.pytorch.cli import LightningArgumentParser
 from tlearn.arguments import Arguments
 from tlearn.config_files import leaves, read_config
 from tlearn.data import Augment, ImageDataModule
-from tlearn.errors import TlearnError
+from tlearn.errors import TlearnError, one_line
 
 _REFUSED = (
     r"does not accept option '([^']+)'",
@@ -72,7 +72,7 @@ def translated_faults(arguments: Arguments) -> Iterator[None]:
     except MisconfigurationException as fault:
         if "No supported gpu backend" in str(fault):
             raise TlearnError("no GPU found; --trainer.accelerator auto takes the best device there is") from fault
-        raise TlearnError(_one_line(str(fault))) from fault
+        raise TlearnError(one_line(fault)) from fault
     except torch.OutOfMemoryError as fault:
         raise TlearnError("the device is out of memory; lower data.init_args.batch_size or model.image_size") from fault
     except (TlearnError, RuntimeError, ValueError, OSError) as fault:
@@ -135,7 +135,7 @@ def _about_value(message: str, where: str, arguments: Arguments) -> str:
         return f"{where}: expected a value {bound[2]}, got {bound[1]}"
     if kind := re.search(r"Expected a <class '(\w+)'>\. Got value: (.+)", message):
         return f"{where}: expected {kind[1]}, got {kind[2]}"
-    return _one_line(message)
+    return one_line(message)
 
 
 def _unknown_key(key: str, keys: Sequence[str], arguments: Arguments) -> str:
@@ -189,7 +189,3 @@ def _locate(key: str, arguments: Arguments) -> str:
 
 def _leaf(key: str) -> str:
     return key.rpartition(".")[2]
-
-
-def _one_line(message: str) -> str:
-    return re.sub(r"\s+", " ", message).strip()[:400]

@@ -14,7 +14,8 @@ from lightning.pytorch.loggers.logger import DummyLogger
 from tlearn.app import TransferCLI, as_list, run_as
 from tlearn.arguments import Arguments
 from tlearn.errors import TlearnError
-from tlearn.reporting import FreezeAuditCallback, MonitorCheckCallback, print_plan, write_whole
+from tlearn.outputs import check_folder_of, write_whole
+from tlearn.reporting import FreezeAuditCallback, MonitorCheckCallback, print_plan
 from tlearn.strategies import Plan, PlanCallback
 
 _OUT = "--out"
@@ -48,8 +49,8 @@ def plan(arguments: Arguments) -> Plan:
         raise TlearnError(f"{_OUT} needs the name of a file to write")
     if arguments.value_of("--ckpt_path"):
         raise TlearnError("plan tells of a whole run, not of the rest of one; drop --ckpt_path")
-    if out is not None and not Path(out).absolute().parent.is_dir():
-        raise TlearnError(f"{_OUT} {out}: the folder {Path(out).absolute().parent} does not exist; make it first")
+    if out is not None:
+        check_folder_of(Path(out))
     cli = run_as(PlanCLI, replace(arguments, verb="fit", options=arguments.without(_OUT)))
     made = next(c for c in cli.trainer.callbacks if isinstance(c, PlanCallback)).plan  # type: ignore[attr-defined]
     assert made is not None

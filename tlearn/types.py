@@ -10,6 +10,8 @@ from torch import Tensor
 
 Task = Literal["classification", "multilabel", "regression"]
 
+LABEL_THRESHOLD = 0.5  # of several labels one holds from this probability on, as in torchmetrics
+
 
 class Batch(NamedTuple):
     """What a datamodule hands to a model.

@@ -37,15 +37,6 @@ def _offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     assert not reports  # the library counts what is loaded, and swallows a failure to say so
 
 
-@pytest.fixture
-def said(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
-    logger = logging.getLogger("tlearn")  # the command line, in an earlier test, may have taken it for itself
-    logger.addHandler(caplog.handler)
-    caplog.set_level("INFO", "tlearn")
-    yield caplog
-    logger.removeHandler(caplog.handler)
-
-
 def picture(shade: int) -> Image.Image:
     return Image.new("RGB", (24, 20), (STEP * shade,) * 3)
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -30,15 +29,6 @@ from tlearn import TlearnError, TorchvisionDataModule
 from tlearn.data import StreamedImages
 from tlearn.data.torchvision_catalogue import WORKING
 from tlearn.types import Batch
-
-
-@pytest.fixture
-def said(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
-    logger = logging.getLogger("tlearn")  # the command line, in an earlier test, may have taken it for itself
-    logger.addHandler(caplog.handler)
-    caplog.set_level("INFO", "tlearn")
-    yield caplog
-    logger.removeHandler(caplog.handler)
 
 
 def opened(name: str, root: Path, stage: str = "fit", **options: Any) -> TorchvisionDataModule:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tlearn.data.augment import Augment, BatchAugment
 from tlearn.data.cifar10 import CIFAR10_CLASSES, CIFAR10DataModule
-from tlearn.data.datamodule import ImageDataModule, InMemoryDataModule
+from tlearn.data.datamodule import ImageDataModule, InMemoryDataModule, Split
 from tlearn.data.digits import DigitsDataModule
 from tlearn.data.doctor import Finding, Picture, diagnose, summary_of
 from tlearn.data.exclusions import EXCLUSIONS, read_exclusions, write_exclusions
@@ -44,6 +44,7 @@ __all__ = [
     "InMemoryImages",
     "Picture",
     "PredictFilesDataModule",
+    "Split",
     "StreamedImages",
     "TorchvisionDataModule",
     "UnreadableImageError",

@@ -141,7 +141,7 @@ class ImageDataModule(LightningDataModule, ABC):
 
     def fingerprint_of(self, split: Split) -> str:
         """Hash the source of a split; of validation that is split off it is that of training. After `setup`."""
-        source = "val" if split == "val" and self._has_val else "train" if split == "val" else split
+        source = "train" if split == "val" and not self._has_val else split
         if source not in self._fingerprints:
             self._fingerprints[source] = self._sets[source].fingerprint()
         return self._fingerprints[source]

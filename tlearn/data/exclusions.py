@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tlearn.errors import TlearnError
+from tlearn.outputs import write_whole
 
 EXCLUSIONS = "tlearn-exclude.json"
 
@@ -36,11 +37,9 @@ def write_exclusions(root: Path, excluded: Mapping[str, str]) -> Path:
         TlearnError: The folder cannot be written to.
     """
     path = root / EXCLUSIONS
-    partial = path.with_name(f".{EXCLUSIONS}.partial")
     try:
         # With escapes: a name need not be text in any encoding.
-        partial.write_text(json.dumps(dict(sorted(excluded.items())), indent=1), encoding="utf-8")
-        partial.replace(path)
+        write_whole(path, json.dumps(dict(sorted(excluded.items())), indent=1))
     except OSError as error:
         raise TlearnError(f"cannot write {path.absolute()} ({error.strerror}); make the folder writable") from error
     return path

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from tlearn.errors import TlearnError
+from tlearn.errors import TlearnError, one_line
 
 log = logging.getLogger(__name__)
 
@@ -88,8 +87,7 @@ def _told(about: str) -> Iterator[None]:
     except TlearnError:
         raise
     except Exception as fault:  # the network, another library's code, and files of any kind
-        reason = re.sub(r"\s+", " ", str(fault) or type(fault).__name__).strip()[:250]
-        raise TlearnError(f"{about} cannot be opened as a Hugging Face dataset: {reason}") from fault
+        raise TlearnError(f"{about} cannot be opened as a Hugging Face dataset: {one_line(fault, 250)}") from fault
     finally:
         datasets.config.HF_UPDATE_DOWNLOAD_COUNTS = counts
 

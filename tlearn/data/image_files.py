@@ -17,7 +17,7 @@ from tlearn.data.doctor import Picture
 from tlearn.data.duplicates import same_content
 from tlearn.data.exclusions import EXCLUSIONS, read_exclusions
 from tlearn.data.image_set import ImageSet
-from tlearn.data.inspection import inspect_files
+from tlearn.data.inspection import FileFacts, inspect_files
 from tlearn.data.listing import counts_of, number_of
 from tlearn.data.streamed import FilePictures, StreamedImages
 from tlearn.data.streamed_datamodule import StreamedDataModule
@@ -61,7 +61,6 @@ class ImageFilesDataModule(StreamedDataModule, ABC):
         """
         super().__init__(**options)
         self.root, self.on_error = root, on_error
-        self._digests: dict[str, list[bytes]] = {}
 
     @abstractmethod
     def list_split(self, split: Split) -> FileList | None:
@@ -82,24 +81,21 @@ class ImageFilesDataModule(StreamedDataModule, ABC):
             return None
         if files is None:
             raise TlearnError(f"no {split} images in {self.root.absolute()}: neither a folder nor a row is called so")
-        excluded = read_exclusions(self.root)
-        kept = [number for number, name in enumerate(files.names) if name not in excluded]
-        facts = inspect_files([self.root / files.names[number] for number in kept], f"checking {split}")
-        bad = {number: each.error for number, each in zip(kept, facts, strict=True) if each.error}
+        facts = self._inspected(split, files)
+        bad = {number: each.error for number, each in facts.items() if each.error}
         if bad and self.on_error == "error":
             raise TlearnError(_all_of(bad, len(files.names), self.root, files.names, split))
-        good = [number for number in kept if number not in bad]
+        good, excluded = [number for number in facts if number not in bad], len(files.names) - len(facts)
         if not good:
             raise TlearnError(
                 f"no {split} images left in {self.root.absolute()}: {len(files.names)} files, "
-                f"{len(files.names) - len(kept)} of them on the list {EXCLUSIONS}, {len(bad)} unreadable"
+                f"{excluded} of them on the list {EXCLUSIONS}, {len(bad)} unreadable"
             )
-        remarks = [f"left out {len(files.names) - len(kept)} of {EXCLUSIONS}"] if len(kept) < len(files.names) else []
+        remarks = [f"left out {excluded} of {EXCLUSIONS}"] if excluded else []
         remarks += [f"skipped {len(bad)} that cannot be read"] if bad else []
         self._say(split, files, good, [*remarks, *([files.remarks] if files.remarks else [])])
-        digests = {number: each.digest for number, each in zip(kept, facts, strict=True)}
-        self._digests[split] = [digests.get(number, b"") for number in range(len(files.names))]
-        pictures = FilePictures(self.root, files.names, self._digests[split])
+        contents = [facts[number].digest if number in facts else b"" for number in range(len(files.names))]
+        pictures = FilePictures(self.root, files.names, contents)
         return StreamedImages(pictures, self.framing, files.targets, torch.tensor(good, dtype=torch.int64))
 
     def setup(self, stage: str) -> None:
@@ -114,17 +110,14 @@ class ImageFilesDataModule(StreamedDataModule, ABC):
         files = self.list_split(split)
         if files is None:
             return []
-        excluded = read_exclusions(self.root)
-        kept = [number for number, name in enumerate(files.names) if name not in excluded]
-        facts = inspect_files([self.root / files.names[number] for number in kept], f"checking {split}")
         return [
             Picture(split, files.names[number], self._label(files.targets[number]), each)
-            for number, each in zip(kept, facts, strict=True)
+            for number, each in self._inspected(split, files).items()
         ]
 
     def picture_names(self, rows: Tensor) -> list[str]:
         """Return the paths of validation pictures (B,), by their positions in their source."""
-        return [str(self._pictures("val").path(row)) for row in rows.tolist()]
+        return self._pictures("val").paths(rows)
 
     def split_record(self) -> dict[str, Any]:
         """Describe the split, with the files' names: positions mean little to a person."""
@@ -133,6 +126,13 @@ class ImageFilesDataModule(StreamedDataModule, ABC):
             pictures = self._pictures(split)
             names[f"{split}_files"] = [pictures.name(row) for row in self._sets[split].indices.tolist()]
         return super().split_record() | names
+
+    def _inspected(self, split: Split, files: FileList) -> dict[int, FileFacts]:
+        """Look at the files that no exclusion list names: position to what was found."""
+        excluded = read_exclusions(self.root)
+        kept = [number for number, name in enumerate(files.names) if name not in excluded]
+        facts = inspect_files([self.root / files.names[number] for number in kept], f"checking {split}")
+        return dict(zip(kept, facts, strict=True))
 
     def _pictures(self, split: str) -> FilePictures:
         images = self._sets[split]
@@ -162,8 +162,8 @@ class ImageFilesDataModule(StreamedDataModule, ABC):
         place: list[tuple[bytes, str, str]] = []
         for split in ("train", "val"):
             images = self._sets[split]
-            digests = self._digests.get(split) or self._digests["train"]  # validation may be split off
-            place += [(digests[row], split, self._label(images.targets[row])) for row in images.indices.tolist()]
+            contents = self._pictures(split).contents
+            place += [(contents[row], split, self._label(images.targets[row])) for row in images.indices.tolist()]
         groups = [[place[number] for number in group] for group in same_content([digest for digest, _, _ in place])]
         told = {
             "in train and, bit by bit the same, in val: the accuracy will flatter": 1,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,11 +11,9 @@ import torch
 
 from tlearn.data.datamodule import Split
 from tlearn.data.image_files import FileList, ImageFilesDataModule
-from tlearn.data.listing import class_folders, counted, find_pictures
+from tlearn.data.listing import class_folders, counted, find_pictures, listed
 from tlearn.data.split import class_numbers
 from tlearn.errors import TlearnError
-
-log = logging.getLogger(__name__)
 
 _FOLDERS: dict[Split, tuple[str, ...]] = {
     "train": ("train",),
@@ -109,22 +106,16 @@ def _classes_in(root: Path, stored: Sequence[str] | None) -> list[str]:
     if train is None and stored is not None:
         return list(stored)
     if train is None:
-        names, _ = class_folders(root)
+        names = class_folders(root)
         inner = [name for name in names if (root / name / "train").is_dir()]
         hint = f"; did you mean {place / inner[0]}?" if inner else ""
         if root.name == "train":
             hint = f"; did you mean {place.parent}?"
-        raise TlearnError(f"no folder train in {place}, which holds {_listed(names)}; {LAYOUT}{hint}")
-    names, _ = class_folders(train)
+        raise TlearnError(f"no folder train in {place}, which holds {listed(names, 'no folder')}; {LAYOUT}{hint}")
+    names = class_folders(train)
     if len(names) < 2:
-        inner, _ = class_folders(train / names[0]) if names else ([], 0)
-        deeper = f", which holds {_listed(inner)}" if inner else ""
-        raise TlearnError(
-            f"found {len(names)} class{'es' * (not names)} ({_listed(names)}) in {train.absolute()}{deeper}; need at "
-            f"least 2: {LAYOUT}"
-        )
+        inner = class_folders(train / names[0]) if names else []
+        deeper = f", which holds {listed(inner)}" if inner else ""
+        found = f"found {len(names)} class{'es' * (not names)} ({listed(names, 'no folder')})"
+        raise TlearnError(f"{found} in {train.absolute()}{deeper}; need at least 2: {LAYOUT}")
     return names
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "") if names else "no folder"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
@@ -13,10 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
-from rich.console import Console
-from rich.progress import track
 
 from tlearn.data.facts_store import FactsStore, stamp_of
+from tlearn.data.progress import tracked
 from tlearn.data.reading import UnreadableImageError, read_bytes, reason_of, to_rgb
 from tlearn.threads import cores_allowed
 
@@ -100,9 +98,8 @@ def inspect_files(paths: Sequence[Path], what: str = "checking pictures") -> lis
 
 
 def _inspected(paths: Iterable[Path], count: int, what: str) -> Iterator[FileFacts]:
-    console = Console(stderr=True)
     with ThreadPoolExecutor(cores_allowed()) as pool:
         rest = iter(paths)
         blocks = iter(lambda: list(islice(rest, _AT_ONCE)), [])  # a million results need not wait at once
         results = (facts for block in blocks for facts in pool.map(inspect_file, block))
-        yield from track(results, what, count, console=console, disable=not (count and sys.stderr.isatty()))
+        yield from tracked(results, what, count)

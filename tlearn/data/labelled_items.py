@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
-from tlearn.data.listing import counts_of
+from tlearn.data.listing import counts_of, listed
 from tlearn.data.reading import Framing
 from tlearn.data.streamed import ItemDataset, ItemPictures, StreamedImages
 from tlearn.errors import TlearnError
@@ -42,10 +42,10 @@ def trained_classes(train: LabelledItems, declared: Sequence[str]) -> list[str]:
     names = [name for name in declared if name in seen]
     if len(names) < len(declared):
         absent = [name for name in declared if name not in seen]
-        log.info("classes without training images, left out: %s (%s)", _listed(absent), train.identity)
+        log.info("classes without training images, left out: %s (%s)", listed(absent), train.identity)
     if len(names) < 2:
         raise TlearnError(
-            f"{train.identity}: found {len(names)} class{'es' * (not names)} ({_listed(names)}) among the training "
+            f"{train.identity}: found {len(names)} class{'es' * (not names)} ({listed(names)}) among the training "
             "images; need at least 2"
         )
     return names
@@ -73,12 +73,12 @@ def streamed(
     kept = torch.nonzero(targets >= 0).flatten()
     left_out = Counter(label for label in source.labels if label not in places)
     if not len(kept):
-        what = "have no label" if set(left_out) == {None} else f"are of classes not trained on ({_listed(left_out)})"
+        what = "have no label" if set(left_out) == {None} else f"are of classes not trained on ({listed(left_out)})"
         way = "use validate instead" if split == "test" else "take another dataset"
         raise TlearnError(f"{source.identity}: its {len(targets)} {split} images {what}; {way}")
     strangers = {str(name): count for name, count in left_out.items() if name is not None and name not in known}
     if strangers:
-        log.warning("left out %d %s images: never trained on %s", sum(strangers.values()), split, _listed(strangers))
+        log.warning("left out %d %s images: never trained on %s", sum(strangers.values()), split, listed(strangers))
     labels = targets[kept].tolist()
     about = f"{split}: {len(kept)} images of {len(set(labels))} classes ({counts_of(labels, class_names)})"
     log.info("%s", "; ".join([f"{about} in {source.identity}", *_remarks(left_out, known)]))
@@ -91,8 +91,3 @@ def _remarks(left_out: Counter[str | None], known: Sequence[str]) -> Iterator[st
         yield f"left out {unchosen} of classes not chosen"
     if left_out[None]:
         yield f"left out {left_out[None]} without a label"
-
-
-def _listed(names: Sequence[str | None] | Counter[str | None] | dict[str, int]) -> str:
-    shown = [str(name) for name in names][:10]
-    return (", ".join(shown) or "none") + (f" and {len(names) - 10} more" if len(names) > 10 else "")

@@ -83,11 +83,15 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def class_folders(folder: Path) -> tuple[list[str], int]:
-    """Return the names of the folders in a folder, in the order of their code points, and how many are hidden."""
-    names = [entry.name for entry in _entries(folder) if _is_folder(entry)]
-    shown = [name for name in names if not is_hidden(name)]
-    return shown, len(names) - len(shown)
+def class_folders(folder: Path) -> list[str]:
+    """Return the names of the folders in a folder that are not hidden, in the order of their code points."""
+    return [entry.name for entry in _entries(folder) if _is_folder(entry) and not is_hidden(entry.name)]
+
+
+def listed(names: Iterable[object], none: str = "none", most: int = 10) -> str:
+    """Name some, and say how many more there are; ``none`` stands for none."""
+    every = [str(name) for name in names]
+    return (", ".join(every[:most]) or none) + (f" and {len(every) - most} more" if len(every) > most else "")
 
 
 def counts_of(labels: Iterable[int], class_names: list[str], most: int = 12) -> str:

@@ -71,7 +71,7 @@ class PredictFilesDataModule(StreamedDataModule):
 
     def picture_names(self, rows: Tensor) -> list[str]:
         """Return the paths of pictures (B,) as they were found."""
-        return [str(self.pictures.path(row)) for row in rows.tolist()]
+        return self.pictures.paths(rows)
 
     def fault_of(self, row: int) -> str:
         """Say why a file gives no picture."""

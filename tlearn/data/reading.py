@@ -23,6 +23,7 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as F
 
 from tlearn.data.augment import resized_crop_box
+from tlearn.errors import one_line
 
 EXTENSIONS = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".gif", ".bmp", ".dib", ".webp", ".tif", ".tiff"),
@@ -143,7 +144,7 @@ def reason_of(error: Exception, data: bytes = b"") -> str:
     if isinstance(error, Image.DecompressionBombError):
         pixels = re.search(r"\((\d+) pixels\)", str(error))
         return f"{int(pixels[1]):,} pixels: too large to be safe (decompression bomb)" if pixels else "too large"
-    text = re.sub(r"\s+", " ", str(error)).strip()
+    text = one_line(error)
     return "truncated" if "truncated" in text or "incomplete" in text else f"damaged ({text[:80]})"
 
 

@@ -17,6 +17,7 @@ from torch.utils.data import get_worker_info
 
 from tlearn.data.augment import BatchAugment
 from tlearn.data.image_set import ImageSet
+from tlearn.data.memory import fingerprint
 from tlearn.data.reading import Framing, UnreadableImageError, framed, pixels_of, read_image, reason_of
 from tlearn.errors import TlearnError
 from tlearn.threads import cores_allowed
@@ -51,9 +52,8 @@ class FilePictures:
     """
 
     def __init__(self, root: Path, names: Sequence[str], contents: Sequence[bytes] = ()) -> None:
-        self.root = root
+        self.root, self.contents = root, contents
         self._names = np.array([os.fsencode(name) for name in names], dtype=np.bytes_)
-        self._contents = contents
 
     def __len__(self) -> int:
         """Count files."""
@@ -62,6 +62,10 @@ class FilePictures:
     def path(self, position: int) -> Path:
         """Return where a picture lies."""
         return self.root / self.name(position)
+
+    def paths(self, positions: Tensor) -> list[str]:
+        """Return where some pictures lie, by their positions (B,), as texts."""
+        return [str(self.path(position)) for position in positions.tolist()]
 
     def name(self, position: int) -> str:
         """Return its path relative to the root."""
@@ -83,7 +87,7 @@ class FilePictures:
     def fingerprint(self) -> str:
         """Hash contents in their order."""
         digest = hashlib.blake2b(digest_size=16)
-        for content in self._contents or self._names:
+        for content in self.contents or self._names:
             digest.update(bytes(content) + b"\0")
         return digest.hexdigest()
 
@@ -185,10 +189,7 @@ class StreamedImages(ImageSet):
 
     def fingerprint(self) -> str:
         """Hash the pictures' own, how they are framed, and the targets."""
-        digest = hashlib.blake2b(f"{self.pictures.fingerprint()} {self.framing}".encode(), digest_size=16)
-        digest.update(f"{self.targets.dtype}{tuple(self.targets.shape)}".encode())
-        digest.update(self.targets.contiguous().numpy().data)
-        return digest.hexdigest()
+        return fingerprint(self.targets, about=f"{self.pictures.fingerprint()} {self.framing}")
 
 
 def in_threads(read: Callable[..., _Read], *arguments: Iterable[object]) -> list[_Read]:

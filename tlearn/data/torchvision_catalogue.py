@@ -11,7 +11,7 @@ from typing import Any
 from torchvision import datasets
 
 from tlearn.data.datamodule import Split
-from tlearn.errors import TlearnError, unknown
+from tlearn.errors import TlearnError, one_line, unknown
 
 # Those that give a picture and one class, as read in torchvision 0.29. Not LFWPeople, which tests on other people than
 # it trains on, nor Omniglot, whose classes are numbered as a folder happens to list them.
@@ -97,8 +97,7 @@ def check_options(kind: Any, options: Mapping[str, Any], splits: Splits) -> None
 
 def reason(fault: Exception) -> str:
     """Put what torchvision says into one line, without its advice to pass ``download=True``."""
-    text = re.sub(r"\s+", " ", str(fault) or type(fault).__name__)
-    return re.sub(r"\.? You can (use|set) download=True.*", "", text).strip()[:200]
+    return re.sub(r"\.? You can (use|set) download=True.*", "", one_line(fault)).strip()[:200]
 
 
 def _values_of_split(kind: Any) -> list[str]:

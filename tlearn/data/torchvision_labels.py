@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import logging
-import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.progress import track
 
+from tlearn.data.progress import tracked
 from tlearn.data.reading import reason_of
 from tlearn.errors import TlearnError
 
@@ -39,8 +37,7 @@ def labels_of(items: Any, what: str) -> Labels:
         if _are_labels(found, len(items)):
             return [None if label is None else int(label) for label in found]
     log.info("reading all %d items of %s once: their labels are kept nowhere else", len(items), what)
-    rows = track(range(len(items)), "reading labels", console=Console(stderr=True), disable=not sys.stderr.isatty())
-    return [_label_of(items, row, what) for row in rows]
+    return [_label_of(items, row, what) for row in tracked(range(len(items)), "reading labels", len(items))]
 
 
 def names_of(items: Any, labels: Labels) -> dict[int, str]:

@@ -10,14 +10,13 @@ from torch import Tensor
 
 from tlearn.deploy.examples import Examples
 from tlearn.models import TransferModule, evaluating
-from tlearn.types import Task
+from tlearn.types import LABEL_THRESHOLD, Task
 
 Answer = Callable[[Tensor], Tensor]
 
 MOST_CHECKED = 256
 TOLERANCE = 1e-4  # in a probability; of the values' spread in a regression
 _TIE = 1e-6  # two classes that float32 cannot tell apart
-_SURE = 0.5  # a label of several holds from this probability on
 _BATCH = 32
 
 
@@ -63,7 +62,7 @@ def compare(task: Task, wanted: Tensor, given: Tensor) -> Agreement:
         spread = float(wanted.max() - wanted.min())
         return Agreement(task, len(wanted), 1.0, difference / (spread or max(1.0, float(wanted.abs().max()))))
     if task == "multilabel":
-        same = ((wanted >= _SURE) == (given >= _SURE)) | ((wanted - _SURE).abs() <= _TIE)
+        same = ((wanted >= LABEL_THRESHOLD) == (given >= LABEL_THRESHOLD)) | ((wanted - LABEL_THRESHOLD).abs() <= _TIE)
     else:
         chosen = wanted.gather(1, given.argmax(dim=1, keepdim=True))
         same = chosen >= wanted.max(dim=1, keepdim=True).values - _TIE

@@ -14,7 +14,7 @@ from tlearn.deploy.examples import Examples
 from tlearn.deploy.export_metadata import metadata_of
 from tlearn.deploy.exported_network import ExportedNetwork
 from tlearn.deploy.int8_report import quantise_and_report
-from tlearn.errors import TlearnError
+from tlearn.errors import TlearnError, one_line
 from tlearn.models import TransferModule
 
 
@@ -68,9 +68,8 @@ def _written(
     except OSError as error:
         raise TlearnError(f"cannot write {path.name}: {error.strerror or error}") from error
     except Exception as error:  # an exporter fails in as many ways as networks are written
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
         name = module.hparams.get("backbone")
-        raise TlearnError(f"{name} cannot be exported to {path.suffix}: {reason}") from error
+        raise TlearnError(f"{name} cannot be exported to {path.suffix}: {one_line(error, 200)}") from error
 
 
 def _checked(kind: _Kind, module: TransferModule, file: Path, examples: Examples) -> Agreement:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from tlearn.deploy.fixed_point import FixedPointResize
 from tlearn.deploy.loading import framing_of
-from tlearn.models import TransferModule
+from tlearn.models import TransferModule, answers_of
 
 
 class ExportedNetwork(nn.Module):
@@ -40,11 +40,7 @@ class ExportedNetwork(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Turn uint8 (N, 3, S, S) into probabilities (N, K), or values (N, 1)."""
-        output: Tensor = self.head(self.backbone(self.preprocess(self.resize(images))))
-        if self.task == "regression":
-            return output
-        logits = output / self.temperature
-        return logits.sigmoid() if self.task == "multilabel" else logits.softmax(dim=1)
+        return answers_of(self.task, self.head(self.backbone(self.preprocess(self.resize(images)))), self.temperature)
 
     def example(self) -> Tensor:
         """Return black pictures, uint8 (2, 3, S, S): two, for a batch of one would fix the batch's size."""

@@ -11,11 +11,10 @@ from tlearn.deploy.agreement import Answer, compare
 from tlearn.deploy.examples import Examples
 from tlearn.deploy.onnx_file import open_onnx
 from tlearn.deploy.quantising import CALIBRATION_BATCH, MOST_CALIBRATING, quantise
-from tlearn.types import Task
+from tlearn.types import LABEL_THRESHOLD, Task
 
 _MOST_MEASURED = 1024
 _BATCH = 32
-_SURE = 0.5  # a label of several holds from this probability on
 
 
 def quantise_and_report(task: Task, file: Path, examples: Examples) -> None:
@@ -53,7 +52,7 @@ def score(task: Task, answers: Tensor, targets: Tensor) -> str:
     if task == "regression":
         return f"mean absolute error {float((answers - targets).abs().mean()):.4g}"
     if task == "multilabel":
-        right = (answers >= _SURE) == (targets >= _SURE)
+        right = (answers >= LABEL_THRESHOLD) == (targets >= LABEL_THRESHOLD)
         return f"{100 * float(right.double().mean()):.2f} % of labels right"
     return f"accuracy {100 * float((answers.argmax(dim=1) == targets).double().mean()):.2f} %"
 

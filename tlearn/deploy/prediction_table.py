@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from tlearn.errors import TlearnError
-from tlearn.types import Task
+from tlearn.outputs import check_folder_of
+from tlearn.types import LABEL_THRESHOLD, Task
 
 KINDS = (".csv", ".parquet")
-_SURE = 0.5  # a label of several holds from this probability on
 
 
 def check_output(path: Path) -> None:
@@ -27,8 +27,7 @@ def check_output(path: Path) -> None:
     """
     if path.suffix.lower() not in KINDS:
         raise TlearnError(f"--out {path}: expected a name that ends in {' or '.join(KINDS)}")
-    if not path.absolute().parent.is_dir():
-        raise TlearnError(f"--out {path}: the folder {path.absolute().parent} does not exist; make it first")
+    check_folder_of(path)
     if path.is_dir() or not os.access(path.absolute().parent, os.W_OK):
         what = "is a folder, expected the name of a file" if path.is_dir() else "the folder is not writable"
         raise TlearnError(f"--out {path}: {what}")
@@ -64,7 +63,7 @@ def rows_of(task: Task, class_names: Sequence[str], top_k: int, answers: Tensor)
         return [[value] for value in answers.flatten().tolist()]
     if task == "multilabel":
         return [
-            [";".join(name for name, p in zip(class_names, row, strict=True) if p >= _SURE), *row]
+            [";".join(name for name, p in zip(class_names, row, strict=True) if p >= LABEL_THRESHOLD), *row]
             for row in answers.tolist()
         ]
     best, numbers = torch.topk(answers, min(top_k, len(class_names)), dim=1)

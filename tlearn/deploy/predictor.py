@@ -16,9 +16,9 @@ from tlearn.deploy.loading import framing_of, load_module
 from tlearn.errors import TlearnError
 from tlearn.models import TransferModule
 from tlearn.runs import DEFAULT_ROOT, find_checkpoint
+from tlearn.types import LABEL_THRESHOLD
 
 _BATCH = 32
-_SURE = 0.5
 
 Picture = str | Path | Image.Image
 
@@ -50,7 +50,7 @@ class Prediction:
     @property
     def labels(self) -> list[str]:
         """Return the classes of probability 0.5 or more: all that hold, where an image may have several."""
-        return [name for name, probability in self.probabilities.items() if probability >= _SURE]
+        return [name for name, probability in self.probabilities.items() if probability >= LABEL_THRESHOLD]
 
 
 class Predictor:

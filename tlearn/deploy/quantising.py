@@ -37,6 +37,7 @@ def quantise(source: Path, target: Path, batches: Iterable[Batch]) -> None:
             self._batches = iter(batches)
 
         def get_next(self) -> dict[str, Any] | None:
+            """Return a batch by the input's name, or ``None`` at the end."""
             batch = next(self._batches, None)
             return None if batch is None else {INPUT: batch.images.numpy()}
 

@@ -4,7 +4,7 @@ from tlearn.models.backbone import Backbone
 from tlearn.models.checkpoint_file import read_checkpoint
 from tlearn.models.fingerprint import fingerprint
 from tlearn.models.freezing import Rule, assign_rules, frozen_modules, group_by_rule, rules_from_options
-from tlearn.models.losses import compute_loss
+from tlearn.models.losses import answers_of, compute_loss
 from tlearn.models.metrics import metric_names
 from tlearn.models.modes import evaluating, keeping_modes
 from tlearn.models.module import TransferModule
@@ -16,6 +16,7 @@ __all__ = [
     "Preprocess",
     "Rule",
     "TransferModule",
+    "answers_of",
     "assign_rules",
     "compute_loss",
     "evaluating",

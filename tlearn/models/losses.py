@@ -35,6 +35,20 @@ def compute_loss(
     return F.cross_entropy(output.float(), targets, weight=class_weights, label_smoothing=label_smoothing)
 
 
+def answers_of(task: Task, output: Tensor, temperature: float) -> Tensor:
+    """Turn logits (B, K) into probabilities, or leave values (B, 1) as they are.
+
+    Args:
+        task: One class an image, any number of them, or a value.
+        output: What the head gives.
+        temperature: What logits are divided by first (Guo et al., 2017, arXiv 1706.04599).
+    """
+    if task == "regression":
+        return output
+    logits = output / temperature
+    return logits.sigmoid() if task == "multilabel" else logits.softmax(dim=1)
+
+
 def as_values(targets: Tensor, output: Tensor) -> Tensor:
     """Give regression targets (B,) or (B, 1) the shape of the output (B, 1)."""
     return targets.float().view_as(output)

@@ -22,7 +22,7 @@ from tlearn.models.folding import folded
 from tlearn.models.freezing import assign_rules, group_by_rule, hold_frozen_in_eval, rules_from_options
 from tlearn.models.heads import build_head
 from tlearn.models.live_taps import LiveTapsConv2d, leave_out_padding, put_back
-from tlearn.models.losses import balanced_class_weights, compute_loss, pull_towards
+from tlearn.models.losses import answers_of, balanced_class_weights, compute_loss, pull_towards
 from tlearn.models.metrics import EpochMetrics
 from tlearn.models.modes import evaluating
 from tlearn.models.option_checks import check_class_options, check_head_init, check_head_solver
@@ -247,11 +247,7 @@ class TransferModule(LightningModule):
 
     def answer(self, images: Tensor) -> Tensor:
         """Turn uint8 images (B, 3, H, W) into float32 probabilities (B, K), or values (B, 1)."""
-        output: Tensor = self(images).float()
-        if self.task == "regression":
-            return output
-        logits = output / self.temperature
-        return logits.sigmoid() if self.task == "multilabel" else logits.softmax(dim=1)
+        return answers_of(self.task, self(images).float(), self.temperature)
 
     def setup(self, stage: str) -> None:
         """Leave out the weights that meet nothing but padding in pictures of the data's size."""

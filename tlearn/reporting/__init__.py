@@ -11,7 +11,7 @@ from tlearn.reporting.no_profiler import NoProfiler
 from tlearn.reporting.parameter_summary import ParameterSummaryCallback, StageSummary, summarise
 from tlearn.reporting.plan_table import print_plan
 from tlearn.reporting.progress_bar import LeanProgressBar
-from tlearn.reporting.run_record import CONFIG_KEY, RunRecordCallback, write_whole
+from tlearn.reporting.run_record import CONFIG_KEY, RunRecordCallback
 from tlearn.reporting.step_loss import StepLossCallback
 from tlearn.reporting.throughput import ThroughputCallback
 
@@ -37,5 +37,4 @@ __all__ = [
     "print_plan",
     "run_folder",
     "summarise",
-    "write_whole",
 ]

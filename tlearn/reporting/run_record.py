@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import yaml
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from tlearn.errors import TlearnError
+from tlearn.outputs import write_whole
 from tlearn.reporting.checkpoints import BestCheckpoint, run_folder
 
 CONFIG_KEY = "tlearn_config"
@@ -80,10 +80,3 @@ def hyper_parameters(config: dict[str, Any]) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     return value if isinstance(value, (bool, int, float, str)) else "none" if value is None else str(value)
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file under a temporary name and rename it, so that no half of it is ever seen."""
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
