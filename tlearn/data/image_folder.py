@@ -66,18 +66,17 @@ class ImageFolderDataModule(ImageFilesDataModule):
             return None
         found = find_pictures(folder)
         places = {name: number for number, name in enumerate(self.class_names)}
-        ours, others = list[str](), Counter[str]()
+        names, labels, others = list[str](), list[int](), Counter[str]()
         for name in found.names:
             label, _, inside = name.partition("/")
             if inside and label in places:
-                ours.append(name)
+                names.append(f"{folder.name}/{name}")
+                labels.append(places[label])
             else:
                 others[label if inside else ""] += 1
-        labels = [places[name.partition("/")[0]] for name in ours]
         remarks = [*self._remarks(split, folder, others), *([found.left_out()] if found.left_out() else [])]
-        if not ours:
+        if not names:
             raise TlearnError(f"no picture in a class folder of {folder.absolute()}; add some, or remove the folder")
-        names = [f"{folder.name}/{name}" for name in ours]
         return FileList(names, torch.tensor(labels, dtype=torch.int64), "; ".join(remarks))
 
     def _remarks(self, split: Split, folder: Path, others: Counter[str]) -> list[str]:
