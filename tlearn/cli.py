@@ -15,6 +15,7 @@ from tlearn.version import __version__
 VERBS = {
     "fit": "train on the training images, validate after every epoch, keep best.ckpt and last.ckpt",
     "plan": "what fit would do and cost: rates, what trains when, seconds, memory (--out plan.json)",
+    "compare": "fit configs on the same images with the same seeds; scores with intervals, and costs (--seeds 3)",
     "doctor": "look at every picture file: unreadable, doubled, mislabelled, uneven; --fix leaves them out",
     "validate": "loss and accuracy of a checkpoint on the validation images",
     "test": "loss and accuracy of a checkpoint on the test images",
@@ -23,9 +24,11 @@ VERBS = {
     "cache": "the features kept in this folder: 'cache ls' lists them, 'cache rm NAME ...' or 'cache rm all' removes",
     "quickstart": "no network, under a minute: learn the digits 0-4, transfer to 5-9, compare with from scratch",
 }
-# Verbs that have a function of their name in a file of their own.
+# Verbs that have a function of their name in a file of their own; `fit` with `--sweep` is one of them.
 _OWN_FILE = {
     "plan": "tlearn.planning",
+    "compare": "tlearn.comparing",
+    "sweep": "tlearn.sweeping",
     "doctor": "tlearn.doctoring",
     "export": "tlearn.exporting",
     "cache": "tlearn.caching",
@@ -73,15 +76,25 @@ def _dispatch(arguments: Arguments) -> None:
         raise unknown("verb", arguments.verb, VERBS)
     for path in arguments.configs:
         read_config(path, VERBS)  # faults are said before torch is imported
-    if arguments.verb == "quickstart":
+    name = _function_of(arguments)
+    if name == "quickstart":
         _quickstart(arguments)
         return
-    if arguments.verb in _OWN_FILE:
-        getattr(import_module(_OWN_FILE[arguments.verb]), arguments.verb)(arguments)
+    if name in _OWN_FILE:
+        getattr(import_module(_OWN_FILE[name]), name)(arguments)
         return
     from tlearn.app import run
 
     run(arguments)
+
+
+def _function_of(arguments: Arguments) -> str:
+    verb = arguments.verb or "fit"
+    if not any(word.partition("=")[0] == "--sweep" for word in arguments.options):
+        return verb
+    if verb != "fit":
+        raise TlearnError(f"--sweep is an option of fit, which {verb} does not know; drop it, or type fit")
+    return "sweep"
 
 
 def _quickstart(arguments: Arguments) -> None:

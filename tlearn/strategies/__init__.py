@@ -1,9 +1,12 @@
 """What to do with a pretrained network beyond plain training: solve the head, average, find rates, plan."""
 
+from tlearn.strategies.comparison import Scores, Standing, is_mcnemar, rank, sample_f1
 from tlearn.strategies.feature_cache import FeatureCacheCallback
+from tlearn.strategies.features import run_over_split
 from tlearn.strategies.head_probe import HeadProbeCallback
 from tlearn.strategies.head_solver import SolvedHead, solve_head
 from tlearn.strategies.lr_finder import LearningRateFinderCallback
+from tlearn.strategies.peak_memory import PeakMemory
 from tlearn.strategies.plan import GroupPlan, Plan, PlanCallback
 from tlearn.strategies.wise_ft import WiseFTCallback, interpolate
 
@@ -12,10 +15,17 @@ __all__ = [
     "GroupPlan",
     "HeadProbeCallback",
     "LearningRateFinderCallback",
+    "PeakMemory",
     "Plan",
     "PlanCallback",
+    "Scores",
     "SolvedHead",
+    "Standing",
     "WiseFTCallback",
     "interpolate",
+    "is_mcnemar",
+    "rank",
+    "run_over_split",
+    "sample_f1",
     "solve_head",
 ]
