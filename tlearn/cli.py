@@ -13,7 +13,7 @@ from tlearn.errors import TlearnError, unknown
 from tlearn.version import __version__
 
 VERBS = {
-    "fit": "train on the training images, validate after every epoch, keep best.ckpt and last.ckpt",
+    "fit": "train on the training images, validate after every epoch, keep best.ckpt and last.ckpt (--sweep O=A,B)",
     "plan": "what fit would do and cost: rates, what trains when, seconds, memory (--out plan.json)",
     "compare": "fit configs on the same images with the same seeds; scores with intervals, and costs (--seeds 3)",
     "doctor": "look at every picture file: unreadable, doubled, mislabelled, uneven; --fix leaves them out",

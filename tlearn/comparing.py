@@ -15,7 +15,8 @@ from typing import Any
 from tlearn.arguments import Arguments
 from tlearn.config_files import find_config, read_config
 from tlearn.errors import TlearnError
-from tlearn.measuring import SCORE, Entry, Field, Result, Variant, scores_of
+from tlearn.measured_run import SCORE
+from tlearn.measuring import Entry, Field, Result, Variant, scores_of
 from tlearn.outputs import check_folder_of, write_whole
 from tlearn.reporting import About, Cost, print_comparison
 from tlearn.strategies import Standing, is_mcnemar, rank
@@ -134,18 +135,18 @@ def report(field: Field, results: Mapping[str, list[Result]], out: Path | None) 
     Returns:
         The standings, the best first.
     """
-    first = field.entries[0]
+    data = field.entries[0].data
     scores = {name: scores_of(of) for name, of in results.items()}
-    standings = rank(scores, higher_is_better=first.task != "regression")
+    standings = rank(scores, higher_is_better=data.task != "regression")
     exact = all(map(is_mcnemar, scores.values()))
-    about = About(SCORE[first.task], first.images, field.seeds, exact)
+    about = About(SCORE[data.task], data.images, field.seeds, exact)
     costs = {name: _cost(of) for name, of in results.items()}
     print()
     print_comparison(standings, costs, about)
     _say_what_is_mixed(results)
     if out is not None:
         rows = [asdict(s) | asdict(costs[s.name]) | {"runs": [asdict(r) for r in results[s.name]]} for s in standings]
-        content: dict[str, Any] = {**asdict(about), "val": first.val, "standings": rows}
+        content: dict[str, Any] = {**asdict(about), "val": data.val, "standings": rows}
         write_whole(out, json.dumps(content, indent=1))
         print(f"all of it: {out}")
     return standings

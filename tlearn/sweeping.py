@@ -178,7 +178,7 @@ def _search(field: Field, arguments: Arguments, swept: Sequence[Swept], trials: 
 
 def _sign(field: Field) -> int:
     """Return what makes scores something to minimise."""
-    return 1 if field.entries[0].task == "regression" else -1
+    return 1 if field.entries[0].data.task == "regression" else -1
 
 
 def _draw(trial: Trial, swept: Swept) -> Any:
@@ -187,10 +187,15 @@ def _draw(trial: Trial, swept: Swept) -> Any:
         texts = [_as_typed(value) for value in swept.values]
         return swept.values[texts.index(trial.suggest_categorical(swept.option, texts))]
     lowest, highest = swept.ends
-    log = lowest > 0 and highest / lowest > _LOG_FROM
+    log = drawn_in_logs(lowest, highest)
     if isinstance(lowest, int) and isinstance(highest, int):
         return trial.suggest_int(swept.option, lowest, highest, log=log)
     return float(f"{trial.suggest_float(swept.option, lowest, highest, log=log):.{_DIGITS}g}")
+
+
+def drawn_in_logs(lowest: float, highest: float) -> bool:
+    """Tell whether numbers between these ends are drawn evenly in their logarithm, not in themselves."""
+    return lowest > 0 and highest / lowest > _LOG_FROM
 
 
 def _say_how(field: Field, name: str, results: Mapping[str, list[Result]]) -> None:

@@ -98,9 +98,9 @@ def _chance(p_value: float) -> str:
 def _caption(contenders: int, about: About) -> str:
     test = "exact McNemar test" if about.exact else "paired permutation test over images"
     holm = ", corrected by Holm" if contenders > 2 else ""
-    seeds = "1 seed" if about.seeds == 1 else f"{about.seeds} seeds"
+    seeds, of = ("1 seed", "") if about.seeds == 1 else (f"{about.seeds} seeds", ", whose scores are means over seeds")
     return (
-        f"interval: bootstrap over images; p: {test}{holm}; n = {about.images} validation images, {seeds}; "
+        f"interval: bootstrap over images{of}; p: {test}{holm}; n = {about.images} validation images, {seeds}; "
         "the same images, so differences are paired"
     )
 
