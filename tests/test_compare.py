@@ -147,8 +147,12 @@ def test_interruption_keeps_what_is_finished(
 
 def test_one_seed_is_judged_by_mcnemar_and_budgets_are_told(tlearn: Tlearn, tmp_path: Path) -> None:
     one = write(tmp_path, "one.yaml", ("max_epochs: 2", "max_epochs: 1"))
-    other = write(tmp_path, "other.yaml", ("batch_size: 8", "batch_size: 12"))
+    other = write(tmp_path, "other.yaml", ("batch_size: 8", "batch_size: 12"), ("lr: 0.01", "lr: 0.1"))
     answer = tlearn("compare", one, other, "--seeds", "1", "--out", "all.json")
+    run = results("one_vs_other")["other-seed0"]
+    log = EventAccumulator("runs/compare/one_vs_other/other-seed0/version_0").Reload()
+    by_epoch = [point.value for point in log.Scalars("val/acc")]
+    assert by_epoch[1] < by_epoch[0] == pytest.approx(np.mean(run["scores"]))  # the best epoch's, not the last's
     first, second = json.loads(Path("all.json").read_text())["standings"]
     right, wrong = (np.array(each["runs"][0]["scores"]) for each in (first, second))
     b, c = int((right > wrong).sum()), int((wrong > right).sum())
@@ -202,6 +206,7 @@ def test_what_cannot_be_compared(change: tuple[str, str], expected: str, tlearn:
         (["fast.yaml", "quikstart.yaml"], "Did you mean 'quickstart.yaml'?"),
         (["fast.yaml", "slow.yaml", "--seeds", "0"], "--seeds: expected a whole number from 1 on, got '0'"),
         (["fast.yaml", "slow.yaml", "--seeds=two"], "got 'two'"),
+        (["fast.yaml", "slow.yaml", "--name", "../x"], "--name: expected the name of one folder, got '../x'"),
         (["fast.yaml", "slow.yaml", "--out"], "--out needs the name of a file"),
         (["fast.yaml", "slow.yaml", "--out", "nowhere/x.json"], "nowhere does not exist"),
         (["fast.yaml", "slow.yaml", "--ckpt_path", "last"], "drop --ckpt_path: it resumes one run"),

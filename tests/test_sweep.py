@@ -33,6 +33,7 @@ def test_grid(tlearn: Tlearn, small: str) -> None:
     # Each of the two networks runs once over the images.
     assert answer.err.count("features of train:") == answer.err.count("features of val:") == 4
     assert answer.err.count("computed once in") == answer.err.count("from the cache in") == 4
+    assert "only the first run that needs them pays" in answer.err
     best = standings[0]["name"]
     tail = answer.out.splitlines()[-3:]
     assert tail[0] == f"best: {best}"

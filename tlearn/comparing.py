@@ -47,6 +47,8 @@ def compare(arguments: Arguments) -> list[Standing]:
         return []
     out, seeds, arguments = take_common(arguments, seeds=3)
     name, arguments = take(arguments, _NAME, "a name")
+    if name and Path(name).name != name:
+        raise TlearnError(f"{_NAME}: expected the name of one folder, got '{name}'")
     arguments = _with_bare_configs(arguments)
     _check_configs(arguments.configs)
     stems = [path.stem for path in arguments.configs]
@@ -188,6 +190,8 @@ def _say_what_is_mixed(results: Mapping[str, list[Result]]) -> None:
     runs = [run for of in results.values() for run in of]
     if len({(run.device, *run.versions.items()) for run in runs}) > 1:
         log.warning("the runs are of several devices or versions (see result.json): costs cannot be compared")
+    if any(run.keeps_features for run in runs):
+        log.info("seconds: a frozen network runs once, its features are kept; only the first run that needs them pays")
     if any(run.peak_memory_since == "start" for run in runs):
         log.warning("peak memory is that of the process since its start: this system does not reset it")
 

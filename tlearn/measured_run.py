@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
 from tlearn.app import TransferCLI
@@ -16,7 +17,7 @@ from tlearn.arguments import Arguments
 from tlearn.errors import TlearnError
 from tlearn.models import TransferModule
 from tlearn.reporting import BestCheckpoint, RunRecordCallback, hyper_parameters
-from tlearn.strategies import PeakMemory, Scores, run_over_split, sample_f1
+from tlearn.strategies import PeakMemory, Scores, obstacle_to_storing, run_over_split, sample_f1
 from tlearn.types import LABEL_THRESHOLD, Task
 from tlearn.version import __version__
 
@@ -75,6 +76,13 @@ class _MeasuringCallback(RunRecordCallback):
         self._peak = PeakMemory(trainer.strategy.root_device)
         self._start_s = time.perf_counter()
 
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Note whether features are kept: the next run that needs them will be quicker."""
+        assert isinstance(pl_module, TransferModule)
+        self._keeps_features = not obstacle_to_storing(trainer, pl_module) and (
+            pl_module.takes_features or pl_module.solves_head
+        )
+
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Wait: checkpoints may not be written yet, and TensorBoard takes one set of hparams a run."""
 
@@ -86,13 +94,16 @@ class _MeasuringCallback(RunRecordCallback):
         if best.best_model_score is None:
             return
         value, trainable = float(best.best_model_score), _trained(trainer, pl_module)
-        costs = {"seconds": seconds, "peak_memory_mb": peak / 1e6, "trainable_parameters": trainable}
-        trainer.logger.log_hyperparams(hyper_parameters(self.config), {f"best/{best.monitor}": value, **costs})  # type: ignore[union-attr]  # TensorBoard's, others are refused
+        metrics = {f"best/{best.monitor}": value, "seconds": seconds, "peak_memory_mb": peak / 1e6}
+        metrics["trainable_parameters"] = trainable
+        assert isinstance(trainer.logger, TensorBoardLogger)  # others are refused
+        trainer.logger.log_hyperparams(hyper_parameters(self.config), metrics)
         self.measured = {
             "metric": best.monitor,
             "value": value,
             "scores": _best_scores(trainer, pl_module, best.best_model_path).tolist(),
             "seconds": seconds,
+            "keeps_features": self._keeps_features,
             "peak_memory_bytes": peak,
             "peak_memory_since": self._peak.since,
             "trainable_parameters": trainable,
@@ -103,6 +114,7 @@ class _MeasuringCallback(RunRecordCallback):
 
 
 def _trained(trainer: Trainer, module: TransferModule) -> int:
+    """Count as the parameter summary does: without weights that meet only padding in pictures of this size."""
     last = max(trainer.current_epoch - 1, 0)  # at the end of fit Lightning has counted on
     return sum(module.get_parameter(name).numel() for name, rule in module.rules.items() if rule.trains_in(last))
 

@@ -101,6 +101,7 @@ class Result:
         score: What an image's score is.
         scores: Of the best epoch, one for each validation image (N).
         seconds: Of the fit, without imports and reading the data.
+        keeps_features: Features of a frozen backbone were kept, or found: they are in ``seconds`` of one run at most.
         peak_memory_bytes: See `PeakMemory`.
         peak_memory_since: ``now`` for the fit, ``start`` for the whole process.
         trainable_parameters: Those that trained at any time.
@@ -118,6 +119,7 @@ class Result:
     score: str
     scores: list[float]
     seconds: float
+    keeps_features: bool
     peak_memory_bytes: int
     peak_memory_since: str
     trainable_parameters: int

@@ -1,7 +1,7 @@
 """What to do with a pretrained network beyond plain training: solve the head, average, find rates, plan."""
 
 from tlearn.strategies.comparison import Scores, Standing, is_mcnemar, rank, sample_f1
-from tlearn.strategies.feature_cache import FeatureCacheCallback
+from tlearn.strategies.feature_cache import FeatureCacheCallback, obstacle_to_storing
 from tlearn.strategies.features import run_over_split
 from tlearn.strategies.head_probe import HeadProbeCallback
 from tlearn.strategies.head_solver import SolvedHead, solve_head
@@ -24,6 +24,7 @@ __all__ = [
     "WiseFTCallback",
     "interpolate",
     "is_mcnemar",
+    "obstacle_to_storing",
     "rank",
     "run_over_split",
     "sample_f1",
