@@ -14,6 +14,7 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from tests.conftest import SMALL, Tlearn
 from tlearn.models import TransferModule
+from tlearn.reporting import About, Cost, print_comparison
 from tlearn.strategies import Scores, rank, sample_f1
 from tlearn.strategies.comparison import holm, interval_of, p_value_of
 
@@ -252,6 +253,17 @@ def test_ranks_and_corrections() -> None:
     assert bad.corrected == pytest.approx(2 * 2 / 2**30)
     assert [each.is_told_apart for each in (good, near, bad)] == [False, False, True]
     assert [each.name for each in rank(scores, higher_is_better=False)] == ["bad", "near", "good"]
+
+
+def test_seeds_that_overlap_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    bits = np.random.default_rng(0).random((6, 200))
+    scores = {"wild": bits[:2] < [[0.9], [0.5]], "tame": bits[2:4] < 0.55, "bad": bits[4:] < 0.1}
+    standings = rank({name: of.astype(float) for name, of in scores.items()}, higher_is_better=True)
+    print_comparison(standings, dict.fromkeys(scores, Cost(1.0, 10**9, 7)), About("accuracy", 200, 2, False))
+    said = capsys.readouterr().out
+    assert "not distinguishable" not in said
+    assert "over seeds these overlap with wild, more may change the order: tame\n" in said
+    assert "corrected by Holm" in said
 
 
 def test_f1_of_images() -> None:

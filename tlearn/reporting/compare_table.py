@@ -61,7 +61,8 @@ def print_comparison(standings: Sequence[Standing], costs: Mapping[str, Cost], a
     unit = " %" if about.factor != 1 else ""
     table = Table(box=SIMPLE_HEAD, padding=0)
     table.add_column("", overflow="fold")
-    for column in (f"{about.score}{unit}\n[95 % interval]", "lowest to\nhighest", "to the best"):
+    over_seeds = ["lowest to\nhighest"] if about.seeds > 1 else []
+    for column in (f"{about.score}{unit}\n[95 % interval]", *over_seeds, "to the best"):
         table.add_column(Text(column), justify="right", no_wrap=True)
     for column in ("seconds", "peak\nMB", "trainable\nparameters"):
         table.add_column(column, justify="right", no_wrap=True)
@@ -69,8 +70,9 @@ def print_comparison(standings: Sequence[Standing], costs: Mapping[str, Cost], a
         table.add_row(*(Text(cell) for cell in _row(standing, costs[standing.name], about)))
     Console().print(table)
     print(_caption(len(standings), about))
-    if told := _alike(standings):
-        print(told)
+    for told in (_alike(standings), _overlapping(standings) if about.seeds > 1 else ""):
+        if told:
+            print(told)
 
 
 def _row(standing: Standing, cost: Cost, about: About) -> list[str]:
@@ -83,7 +85,7 @@ def _row(standing: Standing, cost: Cost, about: About) -> list[str]:
     return [
         standing.name,
         shown(standing.mean) + interval,
-        low if about.seeds == 1 else f"{low} to {high}",
+        *([f"{low} to {high}"] if about.seeds > 1 else []),
         chance or "best",
         f"{cost.seconds:.1f}",
         f"{cost.peak_memory_bytes / 1e6:.0f}",
@@ -101,10 +103,23 @@ def _caption(contenders: int, about: About) -> str:
     seeds, of = ("1 seed", "") if about.seeds == 1 else (f"{about.seeds} seeds", ", whose scores are means over seeds")
     return (
         f"interval: bootstrap over images{of}; p: {test}{holm}; n = {about.images} validation images, {seeds}; "
-        "the same images, so differences are paired"
+        "the same images, so differences are paired; neither speaks of other seeds"
     )
 
 
 def _alike(standings: Sequence[Standing]) -> str:
     names = [standing.name for standing in standings[1:] if not standing.is_told_apart]
     return f"not distinguishable from {standings[0].name} at 0.05: {', '.join(names)}" if names else ""
+
+
+def _overlapping(standings: Sequence[Standing]) -> str:
+    """Name those that the images tell apart, but that a lucky seed may have put where they are."""
+    best = standings[0]
+    names = [
+        each.name
+        for each in standings[1:]
+        if each.is_told_apart and each.seeds[0] <= best.seeds[1] and best.seeds[0] <= each.seeds[1]
+    ]
+    return f"over seeds these overlap with {best.name}, more seeds may change the order: {', '.join(names)}" * bool(
+        names
+    )
