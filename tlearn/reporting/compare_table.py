@@ -120,6 +120,5 @@ def _overlapping(standings: Sequence[Standing]) -> str:
         for each in standings[1:]
         if each.is_told_apart and each.seeds[0] <= best.seeds[1] and best.seeds[0] <= each.seeds[1]
     ]
-    return f"over seeds these overlap with {best.name}, more seeds may change the order: {', '.join(names)}" * bool(
-        names
-    )
+    told = f"over seeds these overlap with {best.name}, more may change the order: {', '.join(names)}"
+    return told if names else ""
