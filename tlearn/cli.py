@@ -15,6 +15,7 @@ from tlearn.version import __version__
 VERBS = {
     "fit": "train on the training images, validate after every epoch, keep best.ckpt and last.ckpt (--sweep O=A,B)",
     "plan": "what fit would do and cost: rates, what trains when, seconds, memory (--out plan.json)",
+    "probe": "what each stage of the network is worth for these images, at several sizes (--image_sizes 32,64,128)",
     "compare": "fit configs on the same images with the same seeds; scores with intervals, and costs (--seeds 3)",
     "doctor": "look at every picture file: unreadable, doubled, mislabelled, uneven; --fix leaves them out",
     "validate": "loss and accuracy of a checkpoint on the validation images",
@@ -27,6 +28,7 @@ VERBS = {
 # Verbs that have a function of their name in a file of their own; `fit` with `--sweep` is one of them.
 _OWN_FILE = {
     "plan": "tlearn.planning",
+    "probe": "tlearn.probing",
     "compare": "tlearn.comparing",
     "sweep": "tlearn.sweeping",
     "doctor": "tlearn.doctoring",

@@ -23,8 +23,11 @@ class Backbone(nn.Module, ABC):
 
     Attributes:
         stages: The stages that were built, shallow to deep.
+        tappable: Those of them whose output can be tapped.
         taps: Those whose pooled output is the feature.
-        num_features: D, as timm calls it.
+        widths: Of each tap's pooled output.
+        num_features: D, as timm calls it: the sum of the widths.
+        batch_norm_follows: Where a stage trains, its BatchNorm follows the batches; else it keeps its statistics.
         mean: Per channel, of pixels scaled to [0, 1], that the pretrained weights want to see.
         std: Likewise.
         native_size: Side in pixels that they were trained at, where the name of the network tells.
@@ -32,16 +35,28 @@ class Backbone(nn.Module, ABC):
     """
 
     stages: tuple[str, ...]
+    tappable: tuple[str, ...]
     taps: tuple[str, ...]
+    widths: tuple[int, ...]
     num_features: int
     mean: tuple[float, ...] = IMAGENET_MEAN
     std: tuple[float, ...] = IMAGENET_STD
     native_size: int | None = None
     fixed_size_px: int | None = None
+    batch_norm_follows = True
 
     @abstractmethod
+    def pooled(self, x: Tensor) -> list[Tensor]:
+        """Turn float (B, 3, H, W) into the pooled output of each tap, (B, width) each.
+
+        Raises:
+            TlearnError: The network takes pictures of one size alone, and these have another.
+        """
+
     def forward(self, x: Tensor) -> Tensor:
         """Turn float (B, 3, H, W) into features (B, D)."""
+        pooled = self.pooled(x)
+        return pooled[0] if len(pooled) == 1 else torch.cat(pooled, dim=1)
 
     @abstractmethod
     def stage_of(self, parameter: str) -> str:
@@ -68,15 +83,19 @@ class Backbone(nn.Module, ABC):
         """Set the mode, but keep what is frozen in eval mode, whoever asks."""
         super().train(mode)
         hold_frozen_in_eval(self)
+        if not self.batch_norm_follows:
+            for part in self.modules():
+                if isinstance(part, nn.modules.batchnorm._BatchNorm):
+                    part.eval()
         return self
 
-    def measure_width(self, size_px: int) -> int:
-        """Return D, from a black picture; nothing changes."""
+    def measure_widths(self, size_px: int) -> None:
+        """Learn the widths from a black picture; nothing else changes."""
         self.eval()  # so that no BatchNorm statistic moves
         with torch.no_grad():
-            width = self(torch.zeros(1, 3, size_px, size_px)).shape[1]
+            self.widths = tuple(part.shape[1] for part in self.pooled(torch.zeros(1, 3, size_px, size_px)))
+        self.num_features = sum(self.widths)
         self.train()
-        return int(width)
 
 
 class TorchvisionBackbone(Backbone):
@@ -99,7 +118,7 @@ class TorchvisionBackbone(Backbone):
         layout = family.stages(network)
         self.family = family
         self.taps = check_taps(tap, tuple(layout))
-        self.stages = tuple(layout)[: 1 + tuple(layout).index(self.taps[-1])]
+        self.stages = self.tappable = tuple(layout)[: 1 + tuple(layout).index(self.taps[-1])]
         self.layout = {stage: layout[stage] for stage in self.stages}
         self.after_pool = family.after_pool if len(self.stages) == len(layout) else ()
         for paths in (*self.layout.values(), self.after_pool):
@@ -108,10 +127,10 @@ class TorchvisionBackbone(Backbone):
         if family.fixed_size:
             _place_tokens(self, network)
         self.fixed_size_px = int(network.image_size) if family.fixed_size else None
-        self.num_features = self.measure_width(self.fixed_size_px or 64)
+        self.measure_widths(self.fixed_size_px or 64)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Turn float (B, 3, H, W) into features (B, D).
+    def pooled(self, x: Tensor) -> list[Tensor]:
+        """Turn float (B, 3, H, W) into the pooled output of each tap, (B, width) each.
 
         Raises:
             TlearnError: The network takes pictures of one size alone, and these have another.
@@ -128,7 +147,7 @@ class TorchvisionBackbone(Backbone):
                 pooled.append(self.family.pool(x))
         for path in self.after_pool:
             pooled[-1] = self.get_submodule(path)(pooled[-1])
-        return torch.cat([vector.flatten(1) for vector in pooled], dim=1)
+        return [vector.flatten(1) for vector in pooled]
 
     def stage_of(self, parameter: str) -> str:
         """Name the stage that a parameter of this module belongs to; what follows the pooling is the last one's."""

@@ -69,6 +69,8 @@ class TransferModule(LightningModule):
         unfreeze: Stage, or ``backbone`` for the rest, to the epoch, counted from 0, that starts to train it, e.g.
             ``{layer4: 2, layer3: 5}``. What it does not name stays frozen; the head trains from the start.
         unfreeze_warmup_steps: Steps in which the learning rate of a newly opened stage rises to its own.
+        batch_norm: ``follows`` the batches where a stage trains, or keeps its statistics ``fixed`` while its weights
+            train: for batches too small or too few to tell what is usual.
         head_init: ``random``, or ``probe``: the linear head is solved on the frozen features before the first step,
             so that the fine-tuning starts from a good one (LP-FT; Kumar et al., 2022, arXiv 2202.10054).
         l2_sp: Strength of the pull towards the starting weights of the backbone (L2-SP; Li et al., 2018, arXiv
@@ -119,6 +121,7 @@ class TransferModule(LightningModule):
         rules: dict[str, PositiveFloat | None] | None = None,
         unfreeze: dict[str, NonNegativeInt] | None = None,
         unfreeze_warmup_steps: NonNegativeInt = 0,
+        batch_norm: Literal["follows", "fixed"] = "follows",
         head_init: Literal["random", "probe"] = "random",
         l2_sp: PositiveFloat | None = None,
         wise_ft: bool = False,
@@ -143,6 +146,8 @@ class TransferModule(LightningModule):
         num_outputs = 1 if task == "regression" else num_classes
         self.head = build_head(self.backbone.num_features, num_outputs, head_hidden or (), head_dropout)
         self.backbone.to(memory_format=torch.channels_last)
+        self.backbone.batch_norm_follows = batch_norm == "follows"
+        self.backbone.train()
         self.native_size: int | None = None
         self._starts_at_random = weights is None
         if weights is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -33,6 +32,7 @@ class TimmBackbone(Backbone):
         all_stages = tuple(dict.fromkeys(self._assigned.values()))
         self.taps = check_taps(tap, tuple(self._index))
         self.stages = all_stages[: 1 + all_stages.index(self.taps[-1])]
+        self.tappable = tuple(stage for stage in self.stages if stage in self._index)
         self._whole = self.taps[-1] == all_stages[-1]
         if not self._whole:
             indices = [self._index[stage] for stage in self.taps]
@@ -41,19 +41,19 @@ class TimmBackbone(Backbone):
         self.mean, self.std = tuple(config["mean"]), tuple(config["std"])
         self.native_size = int(config["input_size"][-1])
         self.fixed_size_px = self.native_size if config.get("fixed_input_size") else None
-        self.num_features = self.measure_width(self.native_size)
+        self.measure_widths(self.native_size)
 
     @property
     def network(self) -> nn.Module:
         """Return timm's network, with timm's names."""
         return self.network_
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Turn float (B, 3, H, W) into features (B, D)."""
+    def pooled(self, x: Tensor) -> list[Tensor]:
+        """Turn float (B, 3, H, W) into the pooled output of each tap, (B, width) each."""
         self.check_size(x)
         network: Any = self.network_
         if len(self.taps) == 1 and self._whole:
-            return network(x)  # type: ignore[no-any-return]
+            return [network(x)]
         early = self.taps[:-1] if self._whole else self.taps
         found = network.forward_intermediates(
             x,
@@ -63,7 +63,7 @@ class TimmBackbone(Backbone):
         )
         last, maps = found if self._whole else (None, found)
         pooled = [F.adaptive_avg_pool2d(feature_map, 1).flatten(1) for feature_map in maps]
-        return torch.cat([*pooled, *([network.forward_head(last)] if self._whole else [])], dim=1)
+        return [*pooled, *([network.forward_head(last)] if self._whole else [])]
 
     def stage_of(self, parameter: str) -> str:
         """Name the stage that a parameter of this module belongs to."""

@@ -39,8 +39,17 @@ class SolvedHead(NamedTuple):
     val_loss: float
 
 
-class _Turned(NamedTuple):
-    """Features in the basis of their covariance: float32 rows (N, D), float64 eigenvalues (D,), weights (N,)."""
+class Turned(NamedTuple):
+    """Features in the basis of their covariance, of rank R: the smaller of N and D.
+
+    Attributes:
+        rows: float32 (N, R).
+        eigenvalues: float64 (R,), the variance along each direction.
+        basis: float32 (D, R).
+        mean: Of the features (D,).
+        scale: What they were divided by.
+        weights: Of the images (N,), 1 on average.
+    """
 
     rows: Tensor
     eigenvalues: Tensor
@@ -48,6 +57,10 @@ class _Turned(NamedTuple):
     mean: Tensor
     scale: Tensor
     weights: Tensor
+
+    def turned(self, features: Tensor) -> Tensor:
+        """Return other features (M, D) in this basis, (M, R)."""
+        return ((features - self.mean) / self.scale) @ self.basis
 
     def back(self, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
         """Return the layer (K, D) and (K,) for features as they came."""
@@ -79,10 +92,10 @@ def solve_head(
     targets = train[1].float()
     if task == "classification":
         targets = F.one_hot(train[1], num_classes).float() * (1 - label_smoothing) + label_smoothing / num_classes
-    turned = _turn(train[0], torch.ones(len(targets)) if class_weights is None else class_weights.cpu()[train[1]])
+    turned = turn(train[0], torch.ones(len(targets)) if class_weights is None else class_weights.cpu()[train[1]])
     is_ridge = task == "regression" or solver == "ridge"
     best: SolvedHead | None = None
-    for strength, weight, bias in (_ridge_path if is_ridge else _logistic_path)(turned, targets):
+    for strength, weight, bias in (ridge_path if is_ridge else _logistic_path)(turned, targets):
         weight, bias = turned.back(weight, bias)
         if is_ridge and task == "classification":
             factor = _best_factor(val[0] @ weight.T + bias, val[1])
@@ -94,7 +107,8 @@ def solve_head(
     return best
 
 
-def _turn(features: Tensor, weights: Tensor) -> _Turned:
+def turn(features: Tensor, weights: Tensor) -> Turned:
+    """Centre features (N, D), scale them to variance 1 on average, and decompose them; weights are of images (N,)."""
     # One scale for all features: a scale each would give the quietest of them the largest weights, through which the
     # first steps of a fine-tuning tear the backbone apart.
     weights = weights / weights.mean()
@@ -102,18 +116,33 @@ def _turn(features: Tensor, weights: Tensor) -> _Turned:
     rows = features - mean
     scale = (weights @ rows.square()).mean().div(len(rows)).sqrt().clamp_min(1e-6)
     rows /= scale
+    eigenvalues, basis = (_from_products_of_rows if len(rows) < rows.shape[1] else _from_covariance)(rows, weights)
+    return Turned(rows @ basis, eigenvalues, basis, mean, scale, weights)
+
+
+def _from_covariance(rows: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
     eigenvalues, basis = torch.linalg.eigh(((rows * weights[:, None]).T @ rows).double() / len(rows))
-    return _Turned(rows @ basis.float(), eigenvalues.clamp_min(0), basis.float(), mean, scale, weights)
+    return eigenvalues.clamp_min(0), basis.float()
 
 
-def _ridge_path(turned: _Turned, targets: Tensor) -> Iterator[tuple[float, Tensor, Tensor]]:
+def _from_products_of_rows(rows: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Return those that matter: fewer images than features span no more directions than there are images."""
+    weighted = (rows * weights.sqrt()[:, None]).double()
+    eigenvalues, vectors = torch.linalg.eigh(weighted @ weighted.T / len(rows))
+    kept = eigenvalues > 1e-9 * eigenvalues[-1].clamp_min(1e-12)  # below: rounding
+    basis = weighted.T @ vectors[:, kept] / (eigenvalues[kept] * len(rows)).sqrt()
+    return eigenvalues[kept], basis.float()
+
+
+def ridge_path(turned: Turned, targets: Tensor) -> Iterator[tuple[float, Tensor, Tensor]]:
+    """Yield each strength with the layer (K, R) and (K,) that it gives for targets (N, K)."""
     mean = turned.weights @ targets / len(targets)
     moments = ((targets - mean) * turned.weights[:, None]).T @ turned.rows / len(targets)
     for strength in STRENGTHS:
         yield strength, moments.double() / (turned.eigenvalues + strength), mean
 
 
-def _logistic_path(turned: _Turned, targets: Tensor) -> Iterator[tuple[float, Tensor, Tensor]]:
+def _logistic_path(turned: Turned, targets: Tensor) -> Iterator[tuple[float, Tensor, Tensor]]:
     classes, width = targets.shape[1], turned.rows.shape[1]
     wanted, layer = targets.T.contiguous(), torch.zeros(classes, width + 1, dtype=torch.float64)
     curvature = (classes - 1) / classes**2
@@ -124,7 +153,7 @@ def _logistic_path(turned: _Turned, targets: Tensor) -> Iterator[tuple[float, Te
 
 
 @torch.no_grad()
-def _minimise(turned: _Turned, wanted: Tensor, strength: float, start: Tensor, scale: Tensor) -> Tensor:
+def _minimise(turned: Turned, wanted: Tensor, strength: float, start: Tensor, scale: Tensor) -> Tensor:
     scaled = (start / scale).requires_grad_()
     optimizer = torch.optim.LBFGS(
         [scaled],
@@ -145,7 +174,7 @@ def _minimise(turned: _Turned, wanted: Tensor, strength: float, start: Tensor, s
     return scaled.detach() * scale
 
 
-def _logistic_loss(turned: _Turned, wanted: Tensor, strength: float, layer: Tensor) -> tuple[float, Tensor]:
+def _logistic_loss(turned: Turned, wanted: Tensor, strength: float, layer: Tensor) -> tuple[float, Tensor]:
     """Return loss and gradient (K, D + 1); by hand, since autograd multiplies in an order that takes twice as long."""
     weight, bias = layer[:, :-1], layer[:, -1]
     # (K, N): the softmax over rows of ten takes fifteen times as long

@@ -125,6 +125,7 @@ def _group(
 ) -> GroupPlan:
     owners = {module.get_submodule(member.rpartition(".")[0]) for member in members}
     norms = any(isinstance(owner, nn.modules.batchnorm._BatchNorm) for owner in owners)
+    trains = from_epoch is not None
     start = len(rates) if from_epoch is None else from_epoch
     return GroupPlan(
         name=name,
@@ -135,7 +136,7 @@ def _group(
         ),
         from_epoch=from_epoch,
         learning_rates=[0.0 if epoch < start else rate for epoch, rate in enumerate(rates)],
-        batch_norm="" if not norms else "fixed" if from_epoch is None else "follows",
+        batch_norm="" if not norms else "follows" if module.backbone.batch_norm_follows and trains else "fixed",
     )
 
 

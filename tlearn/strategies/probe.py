@@ -1,0 +1,136 @@
+"""Probe every stage of a network at several image sizes, in one pass over the images for each size."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from tlearn.errors import TlearnError
+from tlearn.models import TransferModule
+from tlearn.strategies.head_solver import solve_head
+from tlearn.strategies.stage_features import StageFeatures, own_size_px, stage_features
+from tlearn.strategies.stage_probe import SCORES, TOGETHER, StageProbe, best_of, probe_stage, score
+
+log = logging.getLogger(__name__)
+
+_FEWEST = 2  # images of a class: one to learn from when the other is left out
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What the stages of a network are worth for these images.
+
+    Attributes:
+        score: What scores mean: ``accuracy``, ``mean average precision`` or ``R2``.
+        train_images: N.
+        val_images: V.
+        stages: One probe for each size and stage, small to large, shallow to deep.
+        best: The best of them.
+        taps: The stages to name in ``model.tap`` for it.
+        pass_time_s: Image size in pixels to seconds of its pass over the network.
+        time_s: Of everything.
+    """
+
+    score: str
+    train_images: int
+    val_images: int
+    stages: list[StageProbe]
+    best: StageProbe
+    taps: list[str]
+    pass_time_s: dict[int, float]
+    time_s: float
+
+
+def probe(trainer: Trainer, module: TransferModule, sizes_px: Sequence[int]) -> tuple[Probe, list[StageFeatures]]:
+    """Probe all stages at these image sizes, and confirm the best by logistic regression.
+
+    Args:
+        trainer: Gives data, precision and device.
+        module: Gives the network; left as it is.
+        sizes_px: Sides of what the network is to see; empty for its own.
+
+    Returns:
+        The probe, and the features that it was made from.
+
+    Raises:
+        TlearnError: A class has fewer than two training images, or the features are of no use.
+    """
+    start_s = time.perf_counter()
+    train = trainer.datamodule.dataset("train")  # type: ignore[attr-defined]  # an ImageDataModule, set by fit
+    _check_classes(module, train.targets[train.indices].tolist())
+    seen = [stage_features(trainer, module, size) for size in sorted(sizes_px or [own_size_px(trainer, module)])]
+    probes = [
+        probe_stage(stage, features.image_size_px, module.task, part, features.val[stage], module.num_classes)
+        for features in seen
+        for stage, part in features.train.items()
+    ]
+    best = best_of(probes)
+    if module.task == "classification":
+        solved = _with_logistic(best, next(f for f in seen if f.image_size_px == best.image_size_px), module)
+        probes[probes.index(best)] = best = solved
+    return (
+        Probe(
+            score=SCORES[module.task],
+            train_images=len(train),
+            val_images=len(trainer.datamodule.dataset("val")),  # type: ignore[attr-defined]
+            stages=probes,
+            best=best,
+            taps=list(module.backbone.tappable) if best.stage == TOGETHER else [best.stage],
+            pass_time_s={features.image_size_px: features.time_s for features in seen},
+            time_s=time.perf_counter() - start_s,
+        ),
+        seen,
+    )
+
+
+def _with_logistic(best: StageProbe, features: StageFeatures, module: TransferModule) -> StageProbe:
+    train, val = features.train[best.stage], features.val[best.stage]
+    head = solve_head(module.task, train, val, module.num_classes)
+    outputs = val.features @ head.weight.T + head.bias
+    return replace(best, logistic=score(module.task, outputs, val.targets))
+
+
+def _check_classes(module: TransferModule, targets: list[int]) -> None:
+    if module.task != "classification":
+        return
+    for number, name in enumerate(module.class_names):
+        if (count := targets.count(number)) < _FEWEST:
+            raise TlearnError(
+                f"class '{name}' has {count} image to train on, expected {_FEWEST} or more: nothing can be told from "
+                "one; add images or leave the class out"
+            )
+
+
+class ProbeCallback(Callback):
+    """Probe where the first step would be, log a curve per stage over the image sizes, and take no step.
+
+    Args:
+        sizes_px: Sides of what the network is to see; empty for its own.
+
+    Attributes:
+        probe: ``None`` until then.
+    """
+
+    def __init__(self, sizes_px: Sequence[int]) -> None:
+        self.sizes_px = sizes_px
+        self.probe: Probe | None = None
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Probe."""
+        assert isinstance(pl_module, TransferModule)
+        self.probe, _ = probe(trainer, pl_module, self.sizes_px)
+        log_curves(trainer, self.probe)
+        trainer.should_stop = True
+
+
+def log_curves(trainer: Trainer, found: Probe) -> None:
+    """Log the scores of each stage over the image sizes in pixels, which stand where steps would."""
+    for each in found.stages:
+        values = {f"probe/{each.stage}": each.ridge, f"probe_left_out/{each.stage}": each.left_out}
+        values[f"probe_neighbours/{each.stage}"] = each.neighbours
+        for logger in trainer.loggers:
+            logger.log_metrics(values, step=each.image_size_px)

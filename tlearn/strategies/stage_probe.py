@@ -1,0 +1,173 @@
+"""What each stage of a frozen network is worth: linear probes and nearest neighbours on pooled features.
+
+Letters: N training images, V validation images, D features, K outputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from sklearn.metrics import average_precision_score, r2_score
+from sklearn.neighbors import KNeighborsRegressor
+from torch import Tensor
+
+from tlearn.errors import TlearnError
+from tlearn.strategies.head_solver import Turned, ridge_path, turn
+from tlearn.types import Task
+
+SCORES = {"classification": "accuracy", "multilabel": "mean average precision", "regression": "R2"}
+TOGETHER = "all"  # the stages side by side
+_NEIGHBOURS = 5
+_MOST_ROWS, _MOST_ASKED = 5000, 2000  # of the check by neighbours: its cost is their product
+_ROUNDING = 1e-3  # of a leverage: its float32 features are good to 1e-6
+_WIDEST = 2048  # of stages side by side: beyond, to decompose them takes longer than to compute them
+
+
+class Labelled(NamedTuple):
+    """Features (N, D), float32 on the CPU, and their targets as a data module gives them."""
+
+    features: Tensor
+    targets: Tensor
+
+
+@dataclass(frozen=True)
+class StageProbe:
+    """What one stage is worth at one image size.
+
+    Attributes:
+        stage: Its name, or ``all`` for all stages side by side.
+        image_size_px: Side of what the network saw.
+        width: D.
+        ridge: Score of ridge regression on validation, with the strength that has the least squared error there.
+        strength: That strength, for features of variance 1 on average.
+        left_out: Score on training images, each predicted by ridge regression on all others.
+        neighbours: Score of the five nearest neighbours (cosine) on validation, among at most 5,000 training images.
+        logistic: Score of logistic regression on validation; measured for the best stage alone.
+    """
+
+    stage: str
+    image_size_px: int
+    width: int
+    ridge: float
+    strength: float
+    left_out: float
+    neighbours: float
+    logistic: float | None = None
+
+
+def wanted_outputs(task: Task, targets: Tensor, num_classes: int) -> Tensor:
+    """Return what a linear layer should give, float32 (N, K): indicators of the classes, or the values."""
+    if task == "classification":
+        return F.one_hot(targets, num_classes).float()
+    return targets.float()
+
+
+def score(task: Task, outputs: Tensor, targets: Tensor) -> float:
+    """Return accuracy, mean average precision, or the share of variance explained (R2); higher is better.
+
+    Args:
+        task: Which of them.
+        outputs: (N, K).
+        targets: (N,), (N, K) of 0 and 1, or (N, 1).
+    """
+    if task == "classification":
+        return float((outputs.argmax(dim=1) == targets).float().mean())
+    if task == "multilabel":
+        seen = targets.sum(dim=0) > 0  # precision of a label that no image bears means nothing
+        return float(average_precision_score(targets[:, seen].numpy(), outputs[:, seen].numpy()))
+    return float(r2_score(targets.numpy(), outputs.numpy()))
+
+
+def probe_stage(stage: str, size_px: int, task: Task, train: Labelled, val: Labelled, num_classes: int) -> StageProbe:
+    """Probe one stage.
+
+    Raises:
+        TlearnError: The features are not finite, or all alike.
+    """
+    check_features(stage, size_px, train.features, val.features)
+    wanted, wanted_val = (wanted_outputs(task, part.targets, num_classes) for part in (train, val))
+    turned = turn(train.features, torch.ones(len(train.features)))
+    rows = turned.turned(val.features)
+    layers = list(ridge_path(turned, wanted))
+    errors = [float((rows @ w.float().T + b.float() - wanted_val).square().mean()) for _, w, b in layers]
+    strength, weight, bias = layers[int(np.argmin(errors))]
+    return StageProbe(
+        stage=stage,
+        image_size_px=size_px,
+        width=train.features.shape[1],
+        ridge=score(task, rows @ weight.float().T + bias.float(), val.targets),
+        strength=strength,
+        left_out=score(task, left_out_outputs(turned, wanted), train.targets),
+        neighbours=score(task, _by_neighbours(train.features, wanted, val.features), val.targets[:_MOST_ASKED]),
+    )
+
+
+def check_features(stage: str, size_px: int, *parts: Tensor) -> None:
+    """Check that features (N, D) can tell images apart at all.
+
+    Raises:
+        TlearnError: They are not finite, or all alike.
+    """
+    where = f"the features of {stage} at {size_px} px"
+    for features in parts:
+        if not features.isfinite().all():
+            bad = int((~features.isfinite()).any(dim=1).sum())
+            raise TlearnError(
+                f"{where} are not finite for {bad} of {len(features)} images; take other model.weights, or compute in "
+                "--trainer.precision 32-true"
+            )
+    train = parts[0]
+    if len(train) > 1 and (train - train[0]).abs().max() <= 1e-6 * train[0].abs().max():
+        raise TlearnError(f"{where} are alike for all {len(train)} training images: are these all the same picture?")
+
+
+def left_out_outputs(turned: Turned, wanted: Tensor) -> Tensor:
+    """Predict each training image by ridge regression on all others, (N, K), in closed form.
+
+    The strength is the one with the least squared error of such predictions. An image's own pull on its prediction is
+    its leverage h, so that without it the residual is larger by 1 / (1 - h) (Allen, 1974: PRESS). Strengths too weak to
+    tell 1 - h from rounding are passed over.
+    """
+    best, least = wanted.mean(dim=0).expand_as(wanted), float("inf")
+    for strength, weight, bias in ridge_path(turned, wanted):
+        fitted = turned.rows @ weight.float().T + bias.float()
+        shares = 1 / (turned.eigenvalues + strength)
+        leverage = (1 + turned.rows.double().square() @ shares) / len(wanted)
+        if float(leverage.max()) > 1 - _ROUNDING:
+            break  # the next are weaker still
+        outputs = wanted - (wanted - fitted) / (1 - leverage).float()[:, None]
+        error = float((outputs - wanted).square().mean())
+        if error < least:
+            best, least = outputs, error
+    return best
+
+
+def _by_neighbours(features: Tensor, wanted: Tensor, asked: Tensor) -> Tensor:
+    chosen = torch.randperm(len(features), generator=torch.Generator().manual_seed(0))[:_MOST_ROWS]
+    mean = features.mean(dim=0)
+    neighbours = KNeighborsRegressor(
+        min(_NEIGHBOURS, len(chosen)), weights="distance", metric="cosine", algorithm="brute"
+    )
+    neighbours.fit((features - mean)[chosen].numpy(), wanted[chosen].numpy())
+    found: NDArray[np.float32] = neighbours.predict((asked - mean)[:_MOST_ASKED].numpy())
+    return torch.from_numpy(found).float().reshape(-1, wanted.shape[1])
+
+
+def stages_of(features: Tensor, stages: Sequence[str], widths: Sequence[int]) -> dict[str, Tensor]:
+    """Take apart what stages side by side gave (N, D); all together are one more, unless they are too wide."""
+    parts = dict(zip(stages, features.split(list(widths), dim=1), strict=True))
+    return parts | ({TOGETHER: features} if len(parts) > 1 and features.shape[1] <= _WIDEST else {})
+
+
+def best_of(probes: Sequence[StageProbe]) -> StageProbe:
+    """Return the best probe: the mean of validation and left-out scores decides, the narrower wins a tie.
+
+    Two views of one thing: where validation is small, what it likes best is half chance.
+    """
+    return max(probes, key=lambda probe: (probe.ridge + probe.left_out, -probe.width))
