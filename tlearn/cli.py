@@ -16,6 +16,7 @@ VERBS = {
     "fit": "train on the training images, validate after every epoch, keep best.ckpt and last.ckpt (--sweep O=A,B)",
     "plan": "what fit would do and cost: rates, what trains when, seconds, memory (--out plan.json)",
     "probe": "what each stage of the network is worth for these images, at several sizes (--image_sizes 32,64,128)",
+    "advise": "which strategy, image size and rates for these images, why, and at what cost (--out advised.yaml)",
     "compare": "fit configs on the same images with the same seeds; scores with intervals, and costs (--seeds 3)",
     "doctor": "look at every picture file: unreadable, doubled, mislabelled, uneven; --fix leaves them out",
     "validate": "loss and accuracy of a checkpoint on the validation images",
@@ -29,6 +30,7 @@ VERBS = {
 _OWN_FILE = {
     "plan": "tlearn.planning",
     "probe": "tlearn.probing",
+    "advise": "tlearn.advising",
     "compare": "tlearn.comparing",
     "sweep": "tlearn.sweeping",
     "doctor": "tlearn.doctoring",

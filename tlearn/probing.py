@@ -54,11 +54,11 @@ class ProbeCLI(TransferCLI):
         """Take the strategy away, and let picture files be read at the largest size."""
         config = self.config[self.verb]
         config.model.update(Namespace(_STRATEGY))
-        options = config.data.get("init_args") or Namespace()
-        if self.sizes_px and "size_px" in options and options.size_px is None:
-            options.size_px = max(self.sizes_px)
         self.run_name = f"{self.place}/{self.run_name}"
         super().before_instantiate_classes()
+        given = self.plain["data"].get("init_args", {})
+        if self.sizes_px and "size_px" in given and given["size_px"] is None:
+            config.data.init_args.size_px = max(self.sizes_px)
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Take away what only training needs, the user's callbacks too."""

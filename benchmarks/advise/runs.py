@@ -84,9 +84,10 @@ def run_candidate(scenario: Scenario, candidate: Candidate, seed: int, root: Pat
     """Fit one candidate, and look at what it is worth."""
     words = ["fit", *words_of(scenario, seed, images_of(scenario, seed, root), sources)]
     with TemporaryDirectory() as folder:
-        options = json.dumps({"model": candidate.options})
         config = Path(folder, "candidate.yaml")
-        config.write_text(options)
+        config.write_text(json.dumps({"model": candidate.options}))
+        if "weights" in candidate.options:
+            words += ["--model.weights", "null"]  # the last word counts
         start_s = time.perf_counter()
         cli = run(split_arguments([*words, "--config", str(config), "--trainer.default_root_dir", folder]))
         time_s = time.perf_counter() - start_s
@@ -162,7 +163,7 @@ def main() -> None:
     for seed in arguments.seeds:
         for scenario in (s for s in SCENARIOS if s.name in arguments.only):
             stages = stages_of(scenario, arguments.sources)
-            for candidate in candidates(stages, stages, scenario.epochs):
+            for candidate in candidates("classification", stages, stages, scenario.epochs):
                 if candidate.name not in arguments.candidates or (scenario.name, candidate.name, seed) in done:
                     continue
                 twin = scratch_twin(scenario, seed, results) if candidate.name == "scratch" else None

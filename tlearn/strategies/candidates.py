@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-# Measured on CIFAR-10 subsets, see benchmarks/advise: a solved head wants gentle steps and BatchNorm statistics that
-# stay what they were when it was solved; a new head wants steps that carry it somewhere.
+from tlearn.types import Task
+
+# Tried on CIFAR-10 with 25 labels a class, see benchmarks/advise/README.md. A solved head wants gentle steps, and
+# BatchNorm statistics that stay what they were when it was solved; a new head wants steps that carry it somewhere.
 _GENTLE = {"class_path": "AdamW", "init_args": {"lr": 3.0e-4}}
 _BRISK = {"class_path": "AdamW", "init_args": {"lr": 1.0e-3}}
 
@@ -20,41 +22,43 @@ class Candidate:
         name: ``frozen``, ``tap``, ``partial``, ``lp_ft``, ``full`` or ``scratch``.
         what: In words.
         options: Of the model, beside network, weights and image size.
-        trains: Whether steps are taken; else the head is solved.
+        trains_backbone: Whether steps go through the network.
     """
 
     name: str
     what: str
     options: dict[str, Any] = field(hash=False)
-    trains: bool = True
+    trains_backbone: bool = True
 
 
-def candidates(stages: Sequence[str], taps: Sequence[str], epochs: int) -> list[Candidate]:
+def candidates(task: Task, stages: Sequence[str], taps: Sequence[str], epochs: int) -> list[Candidate]:
     """List the strategies for a network.
 
     Args:
-        stages: The network's, shallow to deep.
-        taps: The stages that a probe liked best; those of the last stage alone are ``frozen`` already.
-        epochs: Of those that take steps.
+        task: Of several labels an image no head can be solved; it is trained instead.
+        stages: The network's that can be tapped, shallow to deep.
+        taps: Those that a probe liked best; the last alone is ``frozen`` already.
+        epochs: Of the strategies that take steps.
     """
-    solved = {"freeze_backbone": True, "head_solver": "lbfgs"}
     falling = {"lr_scheduler": {"class_path": "CosineAnnealingLR", "init_args": {"T_max": epochs}}}
-    gentle = {"head_init": "probe", "batch_norm": "fixed", "optimizer": _GENTLE} | falling
-    brisk = {"optimizer": _BRISK} | falling
+    brisk: dict[str, Any] = {"optimizer": _BRISK, **falling}
+    if task == "multilabel":
+        fixed: dict[str, Any] = {"freeze_backbone": True, **brisk}
+        gentle: dict[str, Any] = {"optimizer": _GENTLE, **falling}
+    else:
+        fixed = {"freeze_backbone": True, "head_solver": "ridge" if task == "regression" else "lbfgs"}
+        gentle = {"head_init": "probe", "batch_norm": "fixed", "optimizer": _GENTLE, **falling}
     middle = stages[len(stages) // 2]
-    tap = taps[0] if len(taps) == 1 else list(taps)
-    found = [Candidate("frozen", "the network stays fixed, its head is solved", solved, trains=False)]
+    found = [Candidate("frozen", "the network stays fixed, only a head is fitted", fixed, False)]
     if list(taps) != [stages[-1]]:
-        where = tap if isinstance(tap, str) else "all stages side by side"
-        found.append(
-            Candidate("tap", f"the network stays fixed, the head sits on {where}", solved | {"tap": tap}, False)
-        )
+        where, tap = (taps[0], taps[0]) if len(taps) == 1 else ("all stages side by side", list(taps))
+        options = {**fixed, "tap": tap}
+        found.append(Candidate("tap", f"the network stays fixed, the head sits on {where}", options, False))
+    how = "train" if task == "multilabel" else "fit a head first, then train"
     return [
         *found,
-        Candidate(
-            "partial", f"solve the head, then train what lies behind {middle}", gentle | {"freeze_until": middle}
-        ),
-        Candidate("lp_ft", "solve the head, then train everything (LP-FT)", gentle),
+        Candidate("partial", f"{how} what lies behind {middle}", {**gentle, "freeze_until": middle}),
+        *([] if task == "multilabel" else [Candidate("lp_ft", f"{how} everything (LP-FT)", gentle)]),
         Candidate("full", "train everything at once, with a new head", brisk),
-        Candidate("scratch", "train everything from random weights", brisk | {"weights": None}),
+        Candidate("scratch", "train everything from random weights", {**brisk, "weights": None}),
     ]

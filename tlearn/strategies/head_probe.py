@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from tlearn.models import TransferModule
 from tlearn.strategies.feature_cache import features_of
-from tlearn.strategies.head_solver import solve_head
+from tlearn.strategies.head_solver import SolvedHead, solve_head
 
 log = logging.getLogger(__name__)
 
@@ -43,10 +43,7 @@ class HeadProbeCallback(Callback):
             pl_module.class_weights_tensor,
             pl_module.label_smoothing,
         )
-        layer = next(part for part in pl_module.head.modules() if isinstance(part, nn.Linear))
-        with torch.no_grad():
-            layer.weight.copy_(solved.weight)
-            layer.bias.copy_(solved.bias)
+        put_head(pl_module, solved)
         reached = f"val/loss {solved.val_loss:.4f}"
         if pl_module.task == "classification":
             outputs = val[0] @ solved.weight.T + solved.bias
@@ -55,6 +52,14 @@ class HeadProbeCallback(Callback):
             "head solved on frozen features by %s, penalty %g: %s  %.1f s",
             *(solver, solved.strength, reached, time.perf_counter() - start_s),
         )
+
+
+def put_head(module: TransferModule, solved: SolvedHead) -> None:
+    """Put a solved head into a network whose head is one linear layer."""
+    layer = next(part for part in module.head.modules() if isinstance(part, nn.Linear))
+    with torch.no_grad():
+        layer.weight.copy_(solved.weight)
+        layer.bias.copy_(solved.bias)
 
 
 def _features_and_targets(trainer: Trainer, module: TransferModule, split: str) -> tuple[Tensor, Tensor]:

@@ -26,6 +26,7 @@ TOGETHER = "all"  # the stages side by side
 _NEIGHBOURS = 5
 _MOST_ROWS, _MOST_ASKED = 5000, 2000  # of the check by neighbours: its cost is their product
 _ROUNDING = 1e-3  # of a leverage: its float32 features are good to 1e-6
+_SMALL_CLASS = 50  # images: in larger ones a single image tilts nothing
 _WIDEST = 2048  # of stages side by side: beyond, to decompose them takes longer than to compute them
 
 
@@ -46,7 +47,7 @@ class StageProbe:
         width: D.
         ridge: Score of ridge regression on validation, with the strength that has the least squared error there.
         strength: That strength, for features of variance 1 on average.
-        left_out: Score on training images, each predicted by ridge regression on all others.
+        left_out: Score on training images, each predicted by ridge regression without it, see `left_out_outputs`.
         neighbours: Score of the five nearest neighbours (cosine) on validation, among at most 5,000 training images.
         logistic: Score of logistic regression on validation; measured for the best stage alone.
     """
@@ -103,7 +104,9 @@ def probe_stage(stage: str, size_px: int, task: Task, train: Labelled, val: Labe
         width=train.features.shape[1],
         ridge=score(task, rows @ weight.float().T + bias.float(), val.targets),
         strength=strength,
-        left_out=score(task, left_out_outputs(turned, wanted), train.targets),
+        left_out=score(
+            task, left_out_outputs(turned, wanted, folds_of(task, train.targets, num_classes)), train.targets
+        ),
         neighbours=score(task, _by_neighbours(train.features, wanted, val.features), val.targets[:_MOST_ASKED]),
     )
 
@@ -127,21 +130,43 @@ def check_features(stage: str, size_px: int, *parts: Tensor) -> None:
         raise TlearnError(f"{where} are alike for all {len(train)} training images: are these all the same picture?")
 
 
-def left_out_outputs(turned: Turned, wanted: Tensor) -> Tensor:
-    """Predict each training image by ridge regression on all others, (N, K), in closed form.
+def folds_of(task: Task, targets: Tensor, num_classes: int) -> list[Tensor]:
+    """Return the images (positions) that are left out together: one of every class, where classes are small.
 
-    The strength is the one with the least squared error of such predictions. An image's own pull on its prediction is
-    its leverage h, so that without it the residual is larger by 1 / (1 - h) (Allen, 1974: PRESS). Strengths too weak to
-    tell 1 - h from rounding are passed over.
+    One alone would tilt the rest against its own class: of ten labels a class, nine against ten is much. Else each
+    fold is a single image.
+    """
+    if task != "classification" or len(targets) > _SMALL_CLASS * num_classes:
+        return list(torch.arange(len(targets)).split(1))
+    rank = torch.empty_like(targets)
+    for number in range(num_classes):
+        members = torch.nonzero(targets == number).flatten()
+        rank[members] = torch.arange(len(members))
+    return [torch.nonzero(rank == fold).flatten() for fold in range(int(rank.max()) + 1)]
+
+
+def left_out_outputs(turned: Turned, wanted: Tensor, folds: Sequence[Tensor]) -> Tensor:
+    """Predict each training image by ridge regression on the images of all other folds, (N, K), in closed form.
+
+    The strength is the one with the least squared error of such predictions. The pull of a fold on its own predictions
+    is its part H of the hat matrix, so that without it the residuals are (1 - H)^-1 times what they are (Allen, 1974:
+    PRESS). Strengths too weak to tell 1 - H from rounding are passed over.
     """
     best, least = wanted.mean(dim=0).expand_as(wanted), float("inf")
     for strength, weight, bias in ridge_path(turned, wanted):
-        fitted = turned.rows @ weight.float().T + bias.float()
+        residuals = wanted - turned.rows @ weight.float().T - bias.float()
         shares = 1 / (turned.eigenvalues + strength)
         leverage = (1 + turned.rows.double().square() @ shares) / len(wanted)
         if float(leverage.max()) > 1 - _ROUNDING:
             break  # the next are weaker still
-        outputs = wanted - (wanted - fitted) / (1 - leverage).float()[:, None]
+        if len(folds) == len(wanted):
+            outputs = wanted - residuals / (1 - leverage).float()[:, None]
+        else:
+            outputs = wanted.clone()
+            for fold in folds:
+                rows = turned.rows[fold].double()
+                free = torch.eye(len(fold), dtype=torch.float64) - (1 + (rows * shares) @ rows.T) / len(wanted)
+                outputs[fold] -= torch.linalg.solve(free, residuals[fold].double()).float()
         error = float((outputs - wanted).square().mean())
         if error < least:
             best, least = outputs, error

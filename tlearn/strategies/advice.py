@@ -1,0 +1,149 @@
+"""Decide on a strategy from what was measured. Pure: the same facts give the same advice.
+
+What heads reach on fixed features is measured. What training adds to that is expected from the labels a class and from
+the strategy's own pilot, by an effect fitted to real runs (`tlearn.strategies.effects`), on the scale of logits.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tlearn.strategies.candidates import Candidate
+from tlearn.strategies.facts import Facts, pooled
+from tlearn.strategies.pilots import PilotResult
+
+_EDGE = 0.01  # a score is kept at least this far from 0 and 1 before its logit is taken
+_WITHIN = 0.005  # a cheaper strategy wins if it is expected to lose no more than that
+_Z90 = 1.645
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What a strategy adds to what was measured, on the scale of logits.
+
+    Attributes:
+        constant: At 50 labels a class, with a pilot that gained nothing.
+        doubling: For each doubling of the labels.
+        pilot: For each unit that the pilot's loss on validation is below the solved head's.
+        deviation: Standard deviation of what remains, beside the noise of the measurement.
+    """
+
+    constant: float
+    doubling: float
+    pilot: float
+    deviation: float
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What one strategy promises and costs.
+
+    Attributes:
+        candidate: The strategy.
+        score: Expected.
+        low: One in twenty such runs is expected below.
+        high: One in twenty above.
+        time_s: Expected duration of ``fit``, imports left out.
+        peak_memory_bytes: Most in its pilot; ``None`` where it had none.
+    """
+
+    candidate: Candidate
+    score: float
+    low: float
+    high: float
+    time_s: float
+    peak_memory_bytes: int | None
+
+
+@dataclass(frozen=True)
+class Advice:
+    """The choice.
+
+    Attributes:
+        choice: The cheapest strategy that is expected to lose no more than half a point on the best.
+        outlooks: Of all strategies, from the cheapest kind to the dearest.
+    """
+
+    choice: Outlook
+    outlooks: list[Outlook]
+
+
+def decide(facts: Facts, effects: Mapping[str, Effect]) -> Advice:
+    """Choose.
+
+    Args:
+        facts: What was measured.
+        effects: Of each strategy, by its name.
+    """
+    outlooks = [_outlook(facts, candidate, effects[candidate.name]) for candidate in facts.candidates]
+    most = max(each.score for each in outlooks)
+    return Advice(next(each for each in outlooks if each.score >= most - _WITHIN), outlooks)
+
+
+def base_score(facts: Facts, candidate: str) -> float:
+    """Return the measured score that a strategy is expected to change."""
+    if candidate == "scratch" and facts.random_score is not None:
+        return facts.random_score
+    return pooled(facts.best if candidate == "tap" else facts.last, facts.probe)
+
+
+def inputs(facts: Facts, candidate: str) -> tuple[float, float, float]:
+    """Return what an effect is multiplied by: 1, doublings of 50 labels a class, and what the pilot gained."""
+    pilot = pilot_of(facts, candidate)
+    gain = facts.frozen_val_loss - pilot.val_loss if pilot and facts.frozen_val_loss is not None else 0.0
+    return 1.0, math.log2(facts.labels_per_class / 50), max(-1.0, min(gain, 1.0))
+
+
+def pilot_of(facts: Facts, candidate: str) -> PilotResult | None:
+    """Return the pilot of a strategy; from scratch a step costs what it costs to train everything."""
+    name = "full" if candidate == "scratch" else candidate
+    return next((pilot for pilot in facts.pilots if pilot.candidate == name), None)
+
+
+def logit(score: float) -> float:
+    """Return the logit of a score that is kept away from 0 and 1."""
+    kept = min(max(score, _EDGE), 1 - _EDGE)
+    return math.log(kept / (1 - kept))
+
+
+def sigmoid(value: float) -> float:
+    """Return the score of a logit."""
+    return 1 / (1 + math.exp(-value))
+
+
+def noise_of(facts: Facts, candidate: str) -> float:
+    """Return the standard deviation of a measured score's logit, from the images that it was measured on."""
+    kept = min(max(base_score(facts, candidate), _EDGE), 1 - _EDGE)
+    return float((kept * (1 - kept) * (facts.probe.train_images + facts.probe.val_images)) ** -0.5)
+
+
+def _outlook(facts: Facts, candidate: Candidate, effect: Effect) -> Outlook:
+    one, doublings, gain = inputs(facts, candidate.name)
+    if candidate.name == "scratch":
+        gain = 0.0  # its pilot is another's
+    middle = logit(base_score(facts, candidate.name))
+    middle += effect.constant * one + effect.doubling * doublings + effect.pilot * gain
+    spread = _Z90 * math.hypot(effect.deviation, noise_of(facts, candidate.name))
+    pilot = pilot_of(facts, candidate.name)
+    return Outlook(
+        candidate=candidate,
+        score=sigmoid(middle),
+        low=sigmoid(middle - spread),
+        high=sigmoid(middle + spread),
+        time_s=expected_time_s(facts, candidate),
+        peak_memory_bytes=pilot.peak_memory_bytes if pilot else None,
+    )
+
+
+def expected_time_s(facts: Facts, candidate: Candidate) -> float:
+    """Return the expected seconds of a whole ``fit``, imports left out, from steps and passes that were timed."""
+    pass_s = facts.probe.pass_time_s[facts.size_px]
+    images = facts.probe.train_images + facts.probe.val_images
+    needs_head = candidate.options.get("head_init") == "probe" or not candidate.trains_backbone
+    time_s = facts.start_s + (pass_s + facts.solve_time_s if needs_head else 0.0)
+    pilot = pilot_of(facts, candidate.name)
+    if pilot is None:
+        return time_s
+    return time_s + facts.steps * pilot.step_time_s + facts.epochs * pass_s * facts.probe.val_images / images

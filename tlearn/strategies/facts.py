@@ -1,0 +1,186 @@
+"""Everything that `advise` measures before it decides. N images, V of validation, K classes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from lightning.pytorch import Trainer
+
+from tlearn.models import TransferModule
+from tlearn.strategies.candidates import Candidate, candidates
+from tlearn.strategies.head_solver import SolvedHead, solve_head, turn
+from tlearn.strategies.learning_curve import Forecast, forecast, measure_curve
+from tlearn.strategies.pilots import Pilot, PilotResult, run_pilots
+from tlearn.strategies.probe import Probe, probe
+from tlearn.strategies.similarity import batch_norm_shift, logme
+from tlearn.strategies.stage_features import StageFeatures, own_size_px, stage_features
+from tlearn.strategies.stage_probe import StageProbe, best_of, probe_stage, wanted_outputs
+from tlearn.types import Task
+
+# Of the steps of a whole run: a pilot's round, at the least and at the most, and rounds.
+_PILOT_SHARE, _FEWEST_STEPS, _MOST_STEPS, _ROUNDS = 0.08, 4, 100, 2
+_PILOTED = ("partial", "lp_ft", "full")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What was measured.
+
+    Attributes:
+        task: Kind of targets.
+        num_outputs: K.
+        labels_per_class: Mean number of training images of a class; all of them for other tasks.
+        epochs: Of the strategies that take steps.
+        steps: Of a whole run of theirs.
+        start_s: Seconds from the command to the first measurement, imports left out; a `fit` needs the same.
+        probe: Of all stages at all sizes.
+        size_px: The image size that was chosen from it.
+        last: The probe of the last stage at that size.
+        best: The best probe at that size.
+        taps: Its stages.
+        neighbours_gap: By how much ridge regression beats nearest neighbours there.
+        random_score: Score of the best stage of the same network with random weights; ``None`` where it has these.
+        logme: Of the last stage.
+        batch_norm_shift: Stage to how far its inputs are from the statistics that the weights bring.
+        forecast: What twice the labels would be worth; ``None`` where too few are there to tell.
+        solve_time_s: Of the last stage's head.
+        frozen_val_loss: Of that head on validation; ``None`` where it cannot be solved.
+        pilots: The trained strategies, the best on validation first.
+        candidates: All strategies.
+        time_s: Of all measurements.
+    """
+
+    task: Task
+    num_outputs: int
+    labels_per_class: float
+    epochs: int
+    steps: int
+    start_s: float
+    probe: Probe
+    size_px: int
+    last: StageProbe
+    best: StageProbe
+    taps: list[str]
+    neighbours_gap: float
+    random_score: float | None
+    logme: float
+    batch_norm_shift: dict[str, float]
+    forecast: Forecast | None
+    solve_time_s: float
+    frozen_val_loss: float | None
+    pilots: list[PilotResult]
+    candidates: list[Candidate]
+    time_s: float
+
+
+def gather(trainer: Trainer, module: TransferModule, sizes_px: Sequence[int], epochs: int, start_s: float) -> Facts:
+    """Measure.
+
+    Args:
+        trainer: Gives data, precision and device.
+        module: Gives the pretrained network; left as it is.
+        sizes_px: Image sizes to probe; empty for its own.
+        epochs: Of the strategies that take steps.
+        start_s: See `Facts`.
+
+    Raises:
+        TlearnError: The data or the network are such that nothing can be told.
+    """
+    begin_s = time.perf_counter()
+    found, seen = probe(trainer, module, sizes_px)
+    size = choose_size(found)
+    features = next(each for each in seen if each.image_size_px == size)
+    at_size = [each for each in found.stages if each.image_size_px == size]
+    last = next(each for each in at_size if each.stage == module.backbone.stages[-1])
+    best = best_of(at_size)
+    taps = list(module.backbone.tappable) if best.stage == "all" else [best.stage]
+    train, val = features.train[best.stage], features.val[best.stage]
+    named = candidates(module.task, module.backbone.tappable, taps, epochs)
+    head, solve_time_s = _solved(module, features)
+    points = measure_curve(module.task, train, val, module.num_classes, best.strength)
+    planned = epochs * trainer.num_training_batches
+    rows = features.train[last.stage]
+    return Facts(
+        task=module.task,
+        num_outputs=module.num_classes,
+        labels_per_class=found.train_images / (module.num_classes if module.task == "classification" else 1),
+        epochs=epochs,
+        steps=int(planned),
+        start_s=start_s,
+        probe=found,
+        size_px=size,
+        last=last,
+        best=best,
+        taps=taps,
+        neighbours_gap=best.ridge - best.neighbours,
+        random_score=_random_score(trainer, module, size),
+        logme=logme(
+            turn(rows.features, torch.ones(len(rows.features))),
+            wanted_outputs(module.task, rows.targets, module.num_classes),
+        ),
+        batch_norm_shift=batch_norm_shift(trainer, module),
+        forecast=forecast(points),
+        solve_time_s=solve_time_s,
+        frozen_val_loss=head.val_loss if head else None,
+        pilots=_piloted(trainer, module, named, size, head, int(planned)),
+        candidates=named,
+        time_s=time.perf_counter() - begin_s,
+    )
+
+
+def pooled(each: StageProbe, found: Probe) -> float:
+    """Return the mean of left-out and validation scores, weighted by images: each image was predicted unseen."""
+    images = found.train_images + found.val_images
+    return (each.left_out * found.train_images + each.ridge * found.val_images) / images
+
+
+def choose_size(found: Probe) -> int:
+    """Return the smallest image size whose best probe is within the noise of the best: larger ones cost more."""
+    sizes = list(found.pass_time_s)
+    scores = {size: max(pooled(p, found) for p in found.stages if p.image_size_px == size) for size in sizes}
+    most = max(scores.values())
+    noise = (max(most * (1 - most), 0.0) / (found.train_images + found.val_images)) ** 0.5
+    return min(size for size in sizes if scores[size] >= most - max(0.005, noise))
+
+
+def _solved(module: TransferModule, features: StageFeatures) -> tuple[SolvedHead | None, float]:
+    if module.task == "multilabel":
+        return None, 0.0
+    start_s, stage = time.perf_counter(), module.backbone.stages[-1]
+    head = solve_head(module.task, features.train[stage], features.val[stage], module.num_classes)
+    return head, time.perf_counter() - start_s
+
+
+def _random_score(trainer: Trainer, module: TransferModule, size_px: int) -> float | None:
+    """Probe the same network with random weights: what pretraining is worth is the difference."""
+    if module._starts_at_random:
+        return None
+    options = {"backbone": str(module.hparams["backbone"]), "weights": None}
+    fresh = TransferModule(module.num_classes, module.class_names, module.task, **options)  # type: ignore[arg-type]
+    seen = stage_features(trainer, fresh.to(module.device), size_px)
+    stages = [
+        probe_stage(stage, size_px, module.task, part, seen.val[stage], module.num_classes)
+        for stage, part in seen.train.items()
+    ]
+    best = best_of(stages)
+    return (best.left_out + best.ridge) / 2
+
+
+def _piloted(
+    trainer: Trainer,
+    module: TransferModule,
+    named: Sequence[Candidate],
+    size_px: int,
+    head: SolvedHead | None,
+    planned: int,
+) -> list[PilotResult]:
+    steps = max(_FEWEST_STEPS, min(round(_PILOT_SHARE * planned), _MOST_STEPS))
+    chosen = [each for each in named if each.name in _PILOTED]
+    pilots = [Pilot(trainer, module, each, size_px, head, planned_steps=steps * _ROUNDS) for each in chosen]
+    return run_pilots(pilots, steps, _ROUNDS)
+
+
+__all__ = ["Facts", "choose_size", "gather", "own_size_px", "pooled"]
