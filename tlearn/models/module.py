@@ -93,6 +93,7 @@ class TransferModule(LightningModule):
         stages: Parameter name to stage (``stem``, ``layer1``, ..., ``head``), in the model's order.
         rules: Parameter name to the rule that decides whether it trains, from when on, and how fast.
         backbone_trains: Whether any parameter of the backbone trains, from the start or later.
+        starts_at_random: There are no weights to transfer from.
         temperature: What logits are divided by before they become probabilities (Guo et al., 2017, arXiv 1706.04599); 1
             unless a calibration has set it.
         pictures: How picture files become what the network was trained on, see `tlearn.data.Framing`; ``None`` before
@@ -149,7 +150,7 @@ class TransferModule(LightningModule):
         self.backbone.batch_norm_follows = batch_norm == "follows"
         self.backbone.train()
         self.native_size: int | None = None
-        self._starts_at_random = weights is None
+        self.starts_at_random = weights is None
         if weights is not None:
             self._load(weights, backbone)
         table = rules_from_options(self.backbone.stages, freeze_backbone, freeze_until, lr_scales, rules, unfreeze)
@@ -290,7 +291,7 @@ class TransferModule(LightningModule):
         self._say_what_never_opens()
         if self.head_solver != "sgd":
             self.trainer.fit_loop.max_epochs = self.trainer.check_val_every_n_epoch = 1
-        if self.l2_sp and self._starts_at_random and not self.trainer.ckpt_path:
+        if self.l2_sp and self.starts_at_random and not self.trainer.ckpt_path:
             raise TlearnError("model.l2_sp pulls towards pretrained weights, but model.weights is null; name some")
         if self.class_weights_tensor is not None and self.class_weights == "balanced":
             train = self.trainer.datamodule.dataset("train")  # type: ignore[attr-defined]  # set by fit

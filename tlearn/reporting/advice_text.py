@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from tlearn.reporting.probe_table import print_copies
 from tlearn.strategies.advice import Advice
 from tlearn.strategies.facts import Facts, pooled
 
@@ -26,6 +29,7 @@ def print_advice(facts: Facts, advice: Advice) -> None:
         memory = f"{each.peak_memory_bytes / 1e6:,.0f}" if each.peak_memory_bytes else "-"
         table.add_row(name, interval, f"{each.time_s:,.0f}", memory, each.candidate.what)
     Console().print(table)
+    print_copies(facts.probe)
     print(why(facts, advice))
 
 
@@ -43,6 +47,7 @@ def why(facts: Facts, advice: Advice) -> str:
             _similarity(facts),
             _pilots(facts),
             _choice(advice),
+            _rate(choice.candidate.options),
             _more(facts),
         )
         if sentence
@@ -78,7 +83,7 @@ def _sizes(facts: Facts) -> str:
 
 def _pretraining(facts: Facts) -> str:
     if facts.random_score is None:
-        return "There are no weights to transfer from."
+        return "There are no weights to transfer from: model.weights is null."
     gain = pooled(facts.best, facts.probe) - facts.random_score
     text = f"The same network with random weights reaches {100 * facts.random_score:.1f} % that way, so what yours has "
     return text + (f"learned is worth {100 * gain:.1f} points here." if gain > _WORTH else "learned is of no use here.")
@@ -116,6 +121,13 @@ def _choice(advice: Advice) -> str:
     return (
         f"{text}; the most expected of any is {100 * most:.1f} %, no more than half a point above, at a higher price."
     )
+
+
+def _rate(options: dict[str, Any]) -> str:
+    if "optimizer" not in options:
+        return "Its head is solved, so that it has no learning rate."
+    name, rate = options["optimizer"]["class_path"], options["optimizer"]["init_args"]["lr"]
+    return f"It trains by {name} from a learning rate of {rate:g} down to 0."
 
 
 def _more(facts: Facts) -> str:

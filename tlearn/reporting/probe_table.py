@@ -29,5 +29,17 @@ def print_probe(found: Probe) -> None:
     solved = "" if best.logistic is None else f", {100 * best.logistic:.1f} % by logistic regression"
     print(f"best tap: {best.stage} at {best.image_size_px} px: {100 * best.ridge:.1f} % by ridge{solved}")
     print(f"to use it: --model.freeze_backbone true --model.tap {tap} --model.image_size {best.image_size_px}")
+    print_copies(found)
     passes = ", ".join(f"{time_s:.1f} s at {size} px" for size, time_s in found.pass_time_s.items())
     print(f"the passes over the network took {passes}; all of it {found.time_s:.1f} s")
+
+
+def print_copies(found: Probe) -> None:
+    """Warn of images that the network cannot tell apart, if there are any."""
+    if found.copies:
+        print(f"{found.copies} of {found.train_images} training images are copies of another: they add nothing")
+    if found.shared:
+        print(
+            f"{found.shared} of {found.val_images} validation images are training images too: scores look better than "
+            "they are; for picture files `python -m tlearn doctor --fix` leaves them out"
+        )

@@ -46,7 +46,7 @@ class Outlook:
         low: One in twenty such runs is expected below.
         high: One in twenty above.
         time_s: Expected duration of ``fit``, imports left out.
-        peak_memory_bytes: Most in its pilot; ``None`` where it had none.
+        peak_memory_bytes: Most in its pilot, or in the passes over the fixed network.
     """
 
     candidate: Candidate
@@ -98,8 +98,8 @@ def inputs(facts: Facts, candidate: str) -> tuple[float, float, float]:
 
 def pilot_of(facts: Facts, candidate: str) -> PilotResult | None:
     """Return the pilot of a strategy; from scratch a step costs what it costs to train everything."""
-    name = "full" if candidate == "scratch" else candidate
-    return next((pilot for pilot in facts.pilots if pilot.candidate == name), None)
+    names = ("scratch", "full") if candidate == "scratch" else (candidate,)
+    return next((pilot for pilot in facts.pilots if pilot.candidate in names), None)
 
 
 def logit(score: float) -> float:
@@ -133,7 +133,7 @@ def _outlook(facts: Facts, candidate: Candidate, effect: Effect) -> Outlook:
         low=sigmoid(middle - spread),
         high=sigmoid(middle + spread),
         time_s=expected_time_s(facts, candidate),
-        peak_memory_bytes=pilot.peak_memory_bytes if pilot else None,
+        peak_memory_bytes=pilot.peak_memory_bytes if pilot else facts.pass_peak_bytes,
     )
 
 

@@ -13,10 +13,11 @@ from tlearn.models import TransferModule
 from tlearn.strategies.candidates import Candidate, candidates
 from tlearn.strategies.head_solver import SolvedHead, solve_head, turn
 from tlearn.strategies.learning_curve import Forecast, forecast, measure_curve
+from tlearn.strategies.peak_memory import PeakMemory
 from tlearn.strategies.pilots import Pilot, PilotResult, run_pilots
 from tlearn.strategies.probe import Probe, probe
 from tlearn.strategies.similarity import batch_norm_shift, logme
-from tlearn.strategies.stage_features import StageFeatures, own_size_px, stage_features
+from tlearn.strategies.stage_features import StageFeatures, stage_features
 from tlearn.strategies.stage_probe import StageProbe, best_of, probe_stage, wanted_outputs
 from tlearn.types import Task
 
@@ -42,7 +43,8 @@ class Facts:
         best: The best probe at that size.
         taps: Its stages.
         neighbours_gap: By how much ridge regression beats nearest neighbours there.
-        random_score: Score of the best stage of the same network with random weights; ``None`` where it has these.
+        random_score: Score of the best stage of the same network with random weights; ``None`` where it has these, and
+            there is nothing to transfer.
         logme: Of the last stage.
         batch_norm_shift: Stage to how far its inputs are from the statistics that the weights bring.
         forecast: What twice the labels would be worth; ``None`` where too few are there to tell.
@@ -51,6 +53,7 @@ class Facts:
         pilots: The trained strategies, the best on validation first.
         candidates: All strategies.
         time_s: Of all measurements.
+        pass_peak_bytes: Most memory in the passes over the fixed network.
     """
 
     task: Task
@@ -74,6 +77,7 @@ class Facts:
     pilots: list[PilotResult]
     candidates: list[Candidate]
     time_s: float
+    pass_peak_bytes: int | None = None
 
 
 def gather(trainer: Trainer, module: TransferModule, sizes_px: Sequence[int], epochs: int, start_s: float) -> Facts:
@@ -89,8 +93,9 @@ def gather(trainer: Trainer, module: TransferModule, sizes_px: Sequence[int], ep
     Raises:
         TlearnError: The data or the network are such that nothing can be told.
     """
-    begin_s = time.perf_counter()
+    begin_s, peak = time.perf_counter(), PeakMemory(module.device)
     found, seen = probe(trainer, module, sizes_px)
+    pass_peak_bytes = peak.bytes()
     size = choose_size(found)
     features = next(each for each in seen if each.image_size_px == size)
     at_size = [each for each in found.stages if each.image_size_px == size]
@@ -99,6 +104,8 @@ def gather(trainer: Trainer, module: TransferModule, sizes_px: Sequence[int], ep
     taps = list(module.backbone.tappable) if best.stage == "all" else [best.stage]
     train, val = features.train[best.stage], features.val[best.stage]
     named = candidates(module.task, module.backbone.tappable, taps, epochs)
+    if module.starts_at_random:  # all others would train what is left of it
+        named = [each for each in named if each.name in ("frozen", "scratch")]
     head, solve_time_s = _solved(module, features)
     points = measure_curve(module.task, train, val, module.num_classes, best.strength)
     planned = epochs * trainer.num_training_batches
@@ -128,6 +135,7 @@ def gather(trainer: Trainer, module: TransferModule, sizes_px: Sequence[int], ep
         pilots=_piloted(trainer, module, named, size, head, int(planned)),
         candidates=named,
         time_s=time.perf_counter() - begin_s,
+        pass_peak_bytes=pass_peak_bytes,
     )
 
 
@@ -156,7 +164,7 @@ def _solved(module: TransferModule, features: StageFeatures) -> tuple[SolvedHead
 
 def _random_score(trainer: Trainer, module: TransferModule, size_px: int) -> float | None:
     """Probe the same network with random weights: what pretraining is worth is the difference."""
-    if module._starts_at_random:
+    if module.starts_at_random:
         return None
     options = {"backbone": str(module.hparams["backbone"]), "weights": None}
     fresh = TransferModule(module.num_classes, module.class_names, module.task, **options)  # type: ignore[arg-type]
@@ -178,9 +186,6 @@ def _piloted(
     planned: int,
 ) -> list[PilotResult]:
     steps = max(_FEWEST_STEPS, min(round(_PILOT_SHARE * planned), _MOST_STEPS))
-    chosen = [each for each in named if each.name in _PILOTED]
+    chosen = [each for each in named if each.name in _PILOTED] or [each for each in named if each.trains_backbone]
     pilots = [Pilot(trainer, module, each, size_px, head, planned_steps=steps * _ROUNDS) for each in chosen]
     return run_pilots(pilots, steps, _ROUNDS)
-
-
-__all__ = ["Facts", "choose_size", "gather", "own_size_px", "pooled"]

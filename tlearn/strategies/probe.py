@@ -31,6 +31,8 @@ class Probe:
         stages: One probe for each size and stage, small to large, shallow to deep.
         best: The best of them.
         taps: The stages to name in ``model.tap`` for it.
+        copies: Training images that are the same to the network as another one.
+        shared: Validation images that are the same to it as a training image: scores look better than they are.
         pass_time_s: Image size in pixels to seconds of its pass over the network.
         time_s: Of everything.
     """
@@ -41,6 +43,8 @@ class Probe:
     stages: list[StageProbe]
     best: StageProbe
     taps: list[str]
+    copies: int
+    shared: int
     pass_time_s: dict[int, float]
     time_s: float
 
@@ -69,6 +73,7 @@ def probe(trainer: Trainer, module: TransferModule, sizes_px: Sequence[int]) -> 
         for stage, part in features.train.items()
     ]
     best = best_of(probes)
+    copies, shared = count_copies(seen[-1])
     if module.task == "classification":
         solved = _with_logistic(best, next(f for f in seen if f.image_size_px == best.image_size_px), module)
         probes[probes.index(best)] = best = solved
@@ -80,11 +85,21 @@ def probe(trainer: Trainer, module: TransferModule, sizes_px: Sequence[int]) -> 
             stages=probes,
             best=best,
             taps=list(module.backbone.tappable) if best.stage == TOGETHER else [best.stage],
+            copies=copies,
+            shared=shared,
             pass_time_s={features.image_size_px: features.time_s for features in seen},
             time_s=time.perf_counter() - start_s,
         ),
         seen,
     )
+
+
+def count_copies(seen: StageFeatures) -> tuple[int, int]:
+    """Count training images like an earlier one, and validation images like a training image, to the last bit."""
+    first = next(iter(seen.train))
+    train, val = ([row.tobytes() for row in part[first].features.numpy()] for part in (seen.train, seen.val))
+    known = set(train)
+    return len(train) - len(known), sum(row in known for row in val)
 
 
 def _with_logistic(best: StageProbe, features: StageFeatures, module: TransferModule) -> StageProbe:

@@ -1,0 +1,243 @@
+"""`advise` measures, decides, says why, and writes a config that `fit` takes."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from tests.conftest import Tlearn
+from tlearn.strategies.advice import Effect, decide, expected_time_s, logit, sigmoid
+from tlearn.strategies.candidates import candidates
+from tlearn.strategies.effects import EFFECTS
+from tlearn.strategies.facts import Facts, choose_size, pooled
+from tlearn.strategies.head_solver import turn
+from tlearn.strategies.learning_curve import CurvePoint, forecast, measure_curve
+from tlearn.strategies.pilots import PilotResult
+from tlearn.strategies.probe import Probe
+from tlearn.strategies.similarity import logme
+from tlearn.strategies.stage_probe import Labelled, StageProbe
+
+NOTHING = Effect(0.0, 0.0, 0.0, 0.1)
+
+
+def advised(tlearn: Tlearn, *words: str) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    answer = tlearn("advise", *words)
+    assert answer.code == 0, answer.err
+    (found,) = Path("runs/advise").glob("*/version_0/advice.json")
+    return answer.out, json.loads(found.read_text()), yaml.safe_load(Path("advised.yaml").read_text())
+
+
+def small_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a ResNet18 be a ResNet10: `advise` looks at all its stages."""
+    from torchvision.models import ResNet
+
+    original = ResNet.__init__
+
+    def thin(self: Any, block: Any, layers: Any, **options: Any) -> None:
+        original(self, block, [1, 1, 1, 1], **options)
+
+    monkeypatch.setattr(ResNet, "__init__", thin)
+
+
+def test_whole_way(tlearn: Tlearn, small: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small_network(monkeypatch)
+    assert tlearn("fit", "-c", small, "--model.tap", "null").code == 0
+    source = "runs/small/version_0/checkpoints/best.ckpt"
+    words = ["-c", small, "--model.weights", source, "--data.classes", "[5, 6, 7]", "--image_sizes", "16,32"]
+    out, found, config = advised(tlearn, *words, "--trainer.max_epochs", "3")
+    facts, choice = found["facts"], found["advice"]["choice"]
+    assert f"Advice: {choice['candidate']['name']} at {facts['size_px']} px" in out.replace("\n", " ")
+    names = [each["candidate"]["name"] for each in found["advice"]["outlooks"]]
+    assert names in (
+        ["frozen", "tap", "partial", "lp_ft", "full", "scratch"],
+        ["frozen", "partial", "lp_ft", "full", "scratch"],
+    )
+    assert {pilot["candidate"] for pilot in facts["pilots"]} == {"partial", "lp_ft", "full"}
+    assert sorted(pilot["steps"] for pilot in facts["pilots"]) == [4, 8, 8]
+    assert facts["steps"] == 9
+    assert facts["labels_per_class"] == 8
+    assert all(each["peak_memory_bytes"] > 1e8 for each in found["advice"]["outlooks"])
+    assert [point["images"] for point in facts["forecast"]["points"]] == [6, 12, 24]
+    assert set(facts["batch_norm_shift"]) == {"stem", "layer1", "layer2", "layer3", "layer4"}
+    assert config["model"] == {
+        "backbone": "resnet18",
+        "weights": source,
+        "image_size": facts["size_px"],
+        **choice["candidate"]["options"],
+    }
+    assert config["data"]["init_args"]["classes"] == [5, 6, 7]
+    header = Path("advised.yaml").read_text().split("\nseed_everything")[0]
+    assert header.startswith("# python -m tlearn fit --config advised.yaml\n#\n# Advice: ")
+    log = EventAccumulator(str(tmp_path / "runs/advise/small/version_0")).Reload()
+    scalars = log.Scalars("advise/score_over_images")
+    assert [point.step for point in scalars] == [6, 12, 24]
+    fitted = tlearn("fit", "-c", "advised.yaml")
+    assert fitted.code == 0, fitted.err
+
+
+def test_no_weights(tlearn: Tlearn, small: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    small_network(monkeypatch)
+    out, found, config = advised(tlearn, "-c", small)
+    assert [each["candidate"]["name"] for each in found["advice"]["outlooks"]] == ["frozen", "scratch"]
+    assert "There are no weights to transfer from: model.weights is null." in " ".join(out.split())
+    assert config["model"]["weights"] is None
+
+
+def test_values(tlearn: Tlearn, small: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    small_network(monkeypatch)
+    words = ["--data.task", "regression", "--data.classes", "null", "--data.train_per_class", "null"]
+    words += ["--data.val_fraction", "0.9", "--trainer.max_epochs", "1"]
+    out, found, config = advised(tlearn, "-c", small, *words)
+    assert found["facts"]["probe"]["score"] == "R2"
+    assert "expected R2 at 16 px" in out
+    if "head_solver" in config["model"]:
+        assert config["model"]["head_solver"] == "ridge"
+    assert tlearn("fit", "-c", "advised.yaml").code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--trainer.max_epochs", "-1"], "advise needs trainer.max_epochs of at least 1, got -1"),
+        (["--image_sizes", "0"], "--image_sizes expects different sides in pixels such as 32,64,128, got '0'"),
+        (["--out", "nowhere/advised.yaml"], "nowhere"),
+        (["--ckpt_path", "best"], "this looks at a network before it is trained"),
+        (["--data.train_per_class", "1"], "class '0' has 1 image to train on, expected 2 or more"),
+        (["--data.classes", "[1]"], "expected 2 or more different classes"),
+    ],
+)
+def test_refused(tlearn: Tlearn, small: str, tmp_path: Path, words: list[str], said: str) -> None:
+    answer = tlearn("advise", "-c", small, *words)
+    assert answer.code == 2
+    assert said in answer.err
+    assert answer.err.count("\n") == 1
+    assert not (tmp_path / "advised.yaml").exists()
+
+
+def probe_of(stage: str, ridge: float, left_out: float, size_px: int = 32) -> StageProbe:
+    return StageProbe(stage, size_px, 512, ridge, 0.1, left_out, ridge)
+
+
+def facts_of(last: StageProbe, best: StageProbe, pilots: list[PilotResult], random_score: float | None = 0.3) -> Facts:
+    stages = [best, last] if best != last else [last]
+    found = Probe("accuracy", 400, 100, stages, best, [best.stage], 0, 0, {32: 2.0}, 3.0)
+    named = candidates("classification", ("stem", "layer1", "layer2", "layer3", "layer4"), [best.stage], 10)
+    costs = {"start_s": 1.0, "solve_time_s": 0.5, "time_s": 9.0}
+    about = {"task": "classification", "num_outputs": 4, "labels_per_class": 100, "epochs": 10, "steps": 130}
+    seen = {"probe": found, "size_px": 32, "last": last, "best": best, "taps": [best.stage], "neighbours_gap": 0.0}
+    more = {"random_score": random_score, "logme": 0.0, "batch_norm_shift": {}, "forecast": None}
+    return Facts(**about, **seen, **more, **costs, frozen_val_loss=0.8, pilots=pilots, candidates=named)  # type: ignore[arg-type]
+
+
+def pilot_of(name: str, val_loss: float, step_time_s: float = 0.1) -> PilotResult:
+    return PilotResult(name, 20, step_time_s, 0.8, val_loss, 10**9)
+
+
+PILOTS = [pilot_of("lp_ft", 0.6), pilot_of("partial", 0.7, 0.05), pilot_of("full", 1.5)]
+LAST = probe_of("layer4", 0.75, 0.80)
+
+
+def test_cheapest_within_half_a_point() -> None:
+    facts = facts_of(LAST, LAST, PILOTS)
+    assert pooled(LAST, facts.probe) == pytest.approx(0.79)
+    effects = dict.fromkeys(EFFECTS, NOTHING)
+    assert decide(facts, effects).choice.candidate.name == "frozen"
+    slight = replace(NOTHING, constant=logit(0.7945) - logit(0.79))
+    assert decide(facts, {**effects, "lp_ft": slight}).choice.candidate.name == "frozen"
+    clear = replace(NOTHING, constant=logit(0.7955) - logit(0.79))
+    choice = decide(facts, {**effects, "lp_ft": clear}).choice
+    assert choice.candidate.name == "lp_ft"
+    assert choice.score == pytest.approx(0.7955)
+
+
+def test_effects_are_added() -> None:
+    facts = facts_of(LAST, LAST, PILOTS)
+    effects = dict.fromkeys(EFFECTS, NOTHING) | {"lp_ft": Effect(0.1, 0.2, 0.5, 0.3)}
+    outlook = next(each for each in decide(facts, effects).outlooks if each.candidate.name == "lp_ft")
+    middle = logit(0.79) + 0.1 + 0.2 * math.log2(100 / 50) + 0.5 * (0.8 - 0.6)
+    assert outlook.score == pytest.approx(sigmoid(middle))
+    spread = 1.645 * math.hypot(0.3, (0.79 * 0.21 * 500) ** -0.5)
+    assert (outlook.low, outlook.high) == pytest.approx((sigmoid(middle - spread), sigmoid(middle + spread)))
+
+
+def test_scratch_starts_from_random_features() -> None:
+    facts = facts_of(LAST, LAST, PILOTS, random_score=0.9)
+    advice = decide(facts, dict.fromkeys(EFFECTS, NOTHING))
+    assert advice.choice.candidate.name == "scratch"
+    assert advice.choice.score == pytest.approx(0.9)
+
+
+def test_tap_is_offered_where_it_is_best() -> None:
+    facts = facts_of(LAST, probe_of("layer2", 0.85, 0.86), PILOTS)
+    choice = decide(facts, dict.fromkeys(EFFECTS, NOTHING)).choice
+    assert choice.candidate.name == "tap"
+    assert choice.candidate.options["tap"] == "layer2"
+
+
+def test_times_are_sums_of_what_was_timed() -> None:
+    facts = facts_of(LAST, LAST, PILOTS)
+    times = {each.name: expected_time_s(facts, each) for each in facts.candidates}
+    validation = 10 * 2.0 * 100 / 500
+    assert times["frozen"] == pytest.approx(1 + 2 + 0.5)
+    assert times["lp_ft"] == pytest.approx(1 + 2 + 0.5 + 130 * 0.1 + validation)
+    assert times["partial"] == pytest.approx(1 + 2 + 0.5 + 130 * 0.05 + validation)
+    assert times["full"] == times["scratch"] == pytest.approx(1 + 130 * 0.1 + validation)
+
+
+def test_smallest_size_within_noise() -> None:
+    stages = [probe_of("layer4", score, score, size) for size, score in ((32, 0.5), (64, 0.79), (128, 0.80))]
+    found = Probe("accuracy", 400, 100, stages, stages[2], ["layer4"], 0, 0, {32: 1.0, 64: 2.0, 128: 8.0}, 3.0)
+    assert choose_size(found) == 64
+    assert choose_size(replace(found, train_images=40_000, val_images=10_000)) == 128
+
+
+def test_forecast_finds_the_law() -> None:
+    points = [CurvePoint(n, 0.9 * n**-0.3 + 0.05, 0.001) for n in (50, 100, 200, 400)]
+    found = forecast(points)
+    assert found is not None
+    truth = 0.9 * (400**-0.3 - 800**-0.3)
+    assert found.gain == pytest.approx(truth, abs=0.002)
+    assert found.low < truth < found.high
+    assert not found.is_flat
+    flat = forecast([CurvePoint(n, 0.2, 0.01) for n in (50, 100, 200, 400)])
+    assert flat is not None
+    assert flat.is_flat
+    assert forecast(points[:2]) is None
+
+
+def test_curve_falls_with_more_images() -> None:
+    random = torch.Generator().manual_seed(0)
+    centres = torch.randn(3, 20, generator=random)
+    targets = torch.arange(240) % 3
+    features = centres[targets] + 2 * torch.randn(240, 20, generator=random)
+    points = measure_curve(
+        "classification", Labelled(features[:160], targets[:160]), Labelled(features[160:], targets[160:]), 3, 0.1
+    )
+    assert [point.images for point in points] == [20, 40, 80, 160]
+    assert points[0].error > points[-1].error
+    assert all(0 < point.deviation < 0.1 for point in points)
+
+
+def test_logme_is_the_largest_evidence() -> None:
+    random = np.random.default_rng(0)
+    rows = random.normal(size=(30, 6))
+    wanted = rows @ random.normal(size=6) + 0.5 * random.normal(size=30)
+    turned = turn(torch.from_numpy(rows).float(), torch.ones(30))
+    centred = (rows - rows.mean(axis=0)) / float(turned.scale)
+    evidences = []
+    for alpha in np.logspace(-3, 3, 61):
+        for beta in np.logspace(-3, 3, 61):
+            covariance = np.eye(30) / beta + centred @ centred.T / alpha
+            _, logdet = np.linalg.slogdet(2 * np.pi * covariance)
+            evidences.append(-0.5 * (logdet + wanted @ np.linalg.solve(covariance, wanted)) / 30)
+    found = logme(turned, torch.from_numpy(wanted).float()[:, None])
+    assert 0 <= found - max(evidences) < 5e-3  # the grid is coarse
