@@ -23,7 +23,7 @@ def print_probe(found: Probe) -> None:
         ends = following is not None and following.image_size_px != each.image_size_px
         table.add_row(f"{each.image_size_px} px", name, f"{each.width:,}", *scores, end_section=ends)
     Console().print(table)
-    print("ridge and neighbours: on validation; left out: each training image by all others; * the best")
+    print("ridge and neighbours: on validation; left out: each training image by a layer made without it; * the best")
     best, taps = found.best, ",".join(found.taps)
     tap = f"[{taps}]" if len(found.taps) > 1 else taps
     solved = "" if best.logistic is None else f", {100 * best.logistic:.1f} % by logistic regression"
