@@ -113,3 +113,9 @@ def test_without_optuna(tlearn: Tlearn, small: str, monkeypatch: pytest.MonkeyPa
     answer = tlearn("fit", "-c", small, "--sweep", "model.head_dropout=0.1..0.5", "--trials", "3")
     assert answer.code == 2
     assert "pip install 'tlearn[sweep]'" in answer.err
+
+
+def test_help_of_fit_names_it(tlearn: Tlearn) -> None:
+    said = " ".join(tlearn("fit", "--help").out.split())
+    assert "--sweep OPTION=VALUE,VALUE,... (again for another option) fits every combination" in said
+    assert "--sweep" not in tlearn("test", "--help").out

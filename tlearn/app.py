@@ -72,6 +72,12 @@ TRAINER_DEFAULTS = {
 _PLACES = ("save_dir", "name", "version", "init_args.save_dir", "init_args.name", "init_args.version")
 _Kind = TypeVar("_Kind", bound="TransferCLI")
 LOGGER = "lightning.pytorch.loggers.TensorBoardLogger"
+# Words of another file's, which never reach this parser.
+_SWEEP_HELP = (
+    "--sweep OPTION=VALUE,VALUE,... (again for another option) fits every combination and compares them; --seeds N "
+    "runs each with N seeds; --trials N lets Optuna draw N combinations, also from OPTION=LOWEST..HIGHEST; --out FILE "
+    "writes all of it as JSON"
+)
 
 
 class TransferCLI(LightningCLI):
@@ -117,6 +123,8 @@ class TransferCLI(LightningCLI):
             default=False,
             help="find the learning rate by a range test before the first step, keeping the ratios between groups",
         )
+        if self.verb == "fit":
+            parser.epilog = _SWEEP_HELP
         if self.verb == "predict":
             parser.add_argument("--out", type=Path | None, help="file to write, .csv or .parquet")
             parser.add_argument("--top_k", type=PositiveInt, default=TOP_K, help="classes in a row, the surest first")
