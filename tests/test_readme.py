@@ -31,9 +31,13 @@ def test_commands(tlearn: Tlearn, cifar_root: Path, tmp_path: Path, monkeypatch:
         words = shlex.split(command)[3:]
         if {"folder.yaml", "table.yaml"} & set(words):
             words += ["--model.image_size", "32"]
-        elif "--config" in words:
+        elif not {"quickstart.yaml", "quickstart_transfer.yaml"} & set(words) and {"--config", "compare"} & set(words):
             words += ["--data.root", str(cifar_root)]
-        if "fit" in words or "plan" in words:
+        if "--seeds" in words:
+            words[words.index("--seeds") + 1] = "1"
+        if "--image_sizes" in words:
+            words[words.index("--image_sizes") + 1] = "16"
+        if {"fit", "plan", "compare"} & set(words):
             epochs = "2" if "40" in words else "1"  # a resume needs an epoch more than what it resumes
             words += ["--trainer.limit_train_batches=1", "--data.batch_size=4", "--trainer.max_epochs", epochs]
             words += [] if "--model.weights" in words else ["--model.weights=null"]
