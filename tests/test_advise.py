@@ -134,7 +134,7 @@ def facts_of(last: StageProbe, best: StageProbe, pilots: list[PilotResult], rand
     costs = {"start_s": 1.0, "solve_time_s": 0.5, "time_s": 9.0}
     about = {"task": "classification", "num_outputs": 4, "labels_per_class": 100, "epochs": 10, "steps": 130}
     seen = {"probe": found, "size_px": 32, "last": last, "best": best, "taps": [best.stage], "neighbours_gap": 0.0}
-    more = {"random_score": random_score, "logme": 0.0, "batch_norm_shift": {}, "forecast": None}
+    more: dict[str, Any] = {"random_score": random_score, "logme": 0.0, "batch_norm_shift": {}, "forecast": None}
     return Facts(**about, **seen, **more, **costs, frozen_val_loss=0.8, pilots=pilots, candidates=named)  # type: ignore[arg-type]
 
 

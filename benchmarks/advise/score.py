@@ -35,7 +35,7 @@ from tlearn.strategies.probe import Probe
 from tlearn.strategies.stage_probe import StageProbe
 
 FOLDS = {scenario.data: scenario.dataset for scenario in SCENARIOS}
-_SPREADS = (1.0, 0.3, 0.5)  # of the coefficients before any run was seen: constant, doubling, pilot
+_SPREADS = (0.3, 0.1, 0.3)  # of the coefficients before any run was seen: constant, doubling, pilot
 _NOISE, _LEAST_DEVIATION = 0.3, 0.05
 _POINT, _RESAMPLES = 0.01, 2000
 
@@ -142,11 +142,11 @@ def fit_effects(cases: Sequence[Case], left_out: Callable[[Case], str]) -> dict[
 
 def _row(case: Case, name: str) -> tuple[float, float, float]:
     one, doublings, gain = inputs(case.facts, name)
-    return one, doublings, 0.0 if name in ("frozen", "tap", "scratch") else gain
+    return one, doublings, 0.0 if name == "scratch" else gain
 
 
 def _coefficients(cases: Sequence[Case], name: str) -> Any:
-    if not cases:
+    if not cases or name in ("frozen", "tap"):  # measured, never predicted
         return np.zeros(3)
     rows = np.array([_row(case, name) for case in cases])
     wanted = np.array([logit(case.own[name]) - logit(base_score(case.facts, name)) for case in cases])

@@ -15,7 +15,7 @@ from tlearn.strategies.facts import Facts, pooled
 from tlearn.strategies.pilots import PilotResult
 
 _EDGE = 0.01  # a score is kept at least this far from 0 and 1 before its logit is taken
-_WITHIN = 0.005  # a cheaper strategy wins if it is expected to lose no more than that
+_WITHIN = 0.005  # less is no difference
 _Z90 = 1.645
 
 
@@ -62,7 +62,7 @@ class Advice:
     """The choice.
 
     Attributes:
-        choice: The cheapest strategy that is expected to lose no more than half a point on the best.
+        choice: See `decide`.
         outlooks: Of all strategies, from the cheapest kind to the dearest.
     """
 
@@ -71,22 +71,30 @@ class Advice:
 
 
 def decide(facts: Facts, effects: Mapping[str, Effect]) -> Advice:
-    """Choose.
+    """Choose the best head on the fixed network, unless training is expected to beat it by more than its own error.
+
+    Heads are measured and cost seconds, training is expected and costs minutes: the one-standard-error rule of model
+    selection (Breiman et al., 1984). Of ways to train that are expected within half a point the cheapest is taken.
 
     Args:
         facts: What was measured.
         effects: Of each strategy, by its name.
     """
     outlooks = [_outlook(facts, candidate, effects[candidate.name]) for candidate in facts.candidates]
-    most = max(each.score for each in outlooks)
-    return Advice(next(each for each in outlooks if each.score >= most - _WITHIN), outlooks)
+    head = max((each for each in outlooks if not each.candidate.trains_backbone), key=lambda each: each.score)
+    training = [each for each in outlooks if each.candidate.trains_backbone]
+    most = max(training, key=lambda each: each.score)
+    error = most.score - sigmoid(logit(most.score) - effects[most.candidate.name].deviation)
+    if most.score - head.score <= max(_WITHIN, error):
+        return Advice(head, outlooks)
+    return Advice(next(each for each in training if each.score >= most.score - _WITHIN), outlooks)
 
 
 def base_score(facts: Facts, candidate: str) -> float:
     """Return the measured score that a strategy is expected to change."""
     if candidate == "scratch" and facts.random_score is not None:
         return facts.random_score
-    return pooled(facts.best if candidate == "tap" else facts.last, facts.probe)
+    return pooled(facts.last if candidate == "frozen" else facts.best, facts.probe)
 
 
 def inputs(facts: Facts, candidate: str) -> tuple[float, float, float]:
