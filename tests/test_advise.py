@@ -18,7 +18,7 @@ from tests.conftest import Tlearn
 from tlearn.strategies.advice import Effect, decide, expected_time_s, logit, sigmoid
 from tlearn.strategies.candidates import candidates
 from tlearn.strategies.effects import EFFECTS
-from tlearn.strategies.facts import Facts, choose_size, pooled
+from tlearn.strategies.facts import Facts, choose_size, choose_tap, pooled
 from tlearn.strategies.head_solver import turn
 from tlearn.strategies.learning_curve import CurvePoint, forecast, measure_curve
 from tlearn.strategies.pilots import PilotResult
@@ -129,11 +129,15 @@ def probe_of(stage: str, ridge: float, left_out: float, size_px: int = 32) -> St
 
 def facts_of(last: StageProbe, best: StageProbe, pilots: list[PilotResult], random_score: float | None = 0.3) -> Facts:
     stages = [best, last] if best != last else [last]
-    found = Probe("accuracy", 400, 100, stages, best, [best.stage], 0, 0, {32: 2.0}, 3.0)
-    named = candidates("classification", ("stem", "layer1", "layer2", "layer3", "layer4"), [best.stage], 10)
+    every = ("stem", "layer1", "layer2", "layer3", "layer4")
+    taps = list(every) if best.stage == "all" else [best.stage]
+    found = Probe("accuracy", 400, 100, stages, best, taps, 0, 0, {32: 2.0}, 3.0)
+    named = candidates("classification", every, taps, 10)
     costs = {"start_s": 1.0, "solve_time_s": 0.5, "time_s": 9.0}
     about = {"task": "classification", "num_outputs": 4, "labels_per_class": 100, "epochs": 10, "steps": 130}
-    seen = {"probe": found, "size_px": 32, "last": last, "best": best, "taps": [best.stage], "neighbours_gap": 0.0}
+    start = best if best.stage == "all" else last
+    seen = {"probe": found, "size_px": 32, "last": last, "best": best, "taps": taps, "neighbours_gap": 0.0}
+    seen["start"] = start
     more: dict[str, Any] = {"random_score": random_score, "logme": 0.0, "batch_norm_shift": {}, "forecast": None}
     return Facts(**about, **seen, **more, **costs, frozen_val_loss=0.8, pilots=pilots, candidates=named)  # type: ignore[arg-type]
 
@@ -146,17 +150,40 @@ PILOTS = [pilot_of("lp_ft", 0.6), pilot_of("partial", 0.7, 0.05), pilot_of("full
 LAST = probe_of("layer4", 0.75, 0.80)
 
 
-def test_cheapest_within_half_a_point() -> None:
+def test_training_must_win_by_more_than_its_error() -> None:
     facts = facts_of(LAST, LAST, PILOTS)
     assert pooled(LAST, facts.probe) == pytest.approx(0.79)
     effects = dict.fromkeys(EFFECTS, NOTHING)
     assert decide(facts, effects).choice.candidate.name == "frozen"
-    slight = replace(NOTHING, constant=logit(0.7945) - logit(0.79))
+    slight = Effect(0.09, 0.0, 0.0, 0.1)
     assert decide(facts, {**effects, "lp_ft": slight}).choice.candidate.name == "frozen"
-    clear = replace(NOTHING, constant=logit(0.7955) - logit(0.79))
+    clear = Effect(0.12, 0.0, 0.0, 0.1)
     choice = decide(facts, {**effects, "lp_ft": clear}).choice
     assert choice.candidate.name == "lp_ft"
-    assert choice.score == pytest.approx(0.7955)
+    assert choice.score == pytest.approx(sigmoid(logit(0.79) + 0.12))
+
+
+def test_cheapest_training_within_half_a_point() -> None:
+    facts = facts_of(LAST, LAST, PILOTS)
+    effects = dict.fromkeys(EFFECTS, NOTHING) | {"lp_ft": Effect(0.5, 0.0, 0.0, 0.1)}
+    assert decide(facts, effects | {"partial": Effect(0.49, 0.0, 0.0, 0.1)}).choice.candidate.name == "partial"
+    assert decide(facts, effects | {"partial": Effect(0.40, 0.0, 0.0, 0.1)}).choice.candidate.name == "lp_ft"
+
+
+def test_training_begins_where_the_head_was_solved() -> None:
+    facts = facts_of(LAST, probe_of("all", 0.85, 0.86), PILOTS)
+    outlooks = {each.candidate.name: each for each in decide(facts, dict.fromkeys(EFFECTS, NOTHING)).outlooks}
+    assert outlooks["frozen"].score == pytest.approx(0.79)
+    assert outlooks["tap"].score == outlooks["lp_ft"].score == pytest.approx(0.858)
+    assert outlooks["lp_ft"].candidate.options["tap"] == ["stem", "layer1", "layer2", "layer3", "layer4"]
+
+
+def test_single_stage_must_win_by_more_than_noise() -> None:
+    together = probe_of("all", 0.80, 0.80)
+    found = Probe("accuracy", 400, 100, [], together, [], 0, 0, {}, 0.0)
+    for score, chosen in ((0.81, "all"), (0.83, "layer3")):
+        assert choose_tap([LAST, probe_of("layer3", score, score), together], found).stage == chosen
+    assert choose_tap([LAST, probe_of("layer3", 0.81, 0.81)], found).stage == "layer3"  # all are too wide
 
 
 def test_effects_are_added() -> None:

@@ -34,6 +34,7 @@ from tlearn.strategies.pilots import PilotResult
 from tlearn.strategies.probe import Probe
 from tlearn.strategies.stage_probe import StageProbe
 
+NAMES = ("frozen", "tap", "partial", "lp_ft", "full", "scratch")
 FOLDS = {scenario.data: scenario.dataset for scenario in SCENARIOS}
 _SPREADS = (0.3, 0.1, 0.3)  # of the coefficients before any run was seen: constant, doubling, pilot
 _NOISE, _LEAST_DEVIATION = 0.3, 0.05
@@ -97,7 +98,7 @@ def read_cases(facts: Path = FACTS, results: Path = RESULTS) -> list[Case]:
                 line["time_s"],
                 {n: mean(r.last_test_acc for r in own if r.candidate == n) for n in names},
                 {r.candidate: r.last_test_acc for r in own if r.seed == line["seed"]},
-                {n: mean(r.time_s for r in own if r.candidate == n) for n in names},
+                {n: mean(r.time_s for r in own if r.candidate == n) for n in names if n in NAMES},
             )
         )
     return cases
@@ -116,6 +117,7 @@ def parse_facts(stored: dict[str, Any]) -> Facts:
         "probe": probe,
         "last": StageProbe(**stored["last"]),
         "best": StageProbe(**stored["best"]),
+        "start": StageProbe(**stored["start"]),
         "forecast": ahead,
     }
     parts |= {"pilots": [PilotResult(**each) for each in stored["pilots"]]}
@@ -126,7 +128,7 @@ def parse_facts(stored: dict[str, Any]) -> Facts:
 def fit_effects(cases: Sequence[Case], left_out: Callable[[Case], str]) -> dict[str, Effect]:
     """Fit every strategy's effect by ridge regression; what remains is measured on data sets that were left out."""
     effects = {}
-    for name in ("frozen", "tap", "partial", "lp_ft", "full", "scratch"):
+    for name in NAMES:
         known = [case for case in cases if name in case.own]
         coefficients = _coefficients(known, name)
         rests = []

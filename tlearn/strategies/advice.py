@@ -94,7 +94,8 @@ def base_score(facts: Facts, candidate: str) -> float:
     """Return the measured score that a strategy is expected to change."""
     if candidate == "scratch" and facts.random_score is not None:
         return facts.random_score
-    return pooled(facts.last if candidate == "frozen" else facts.best, facts.probe)
+    each = {"frozen": facts.last, "tap": facts.best}.get(candidate, facts.start)
+    return pooled(each, facts.probe)
 
 
 def inputs(facts: Facts, candidate: str) -> tuple[float, float, float]:

@@ -8,9 +8,9 @@ from typing import Any
 
 from tlearn.types import Task
 
-# Tried on CIFAR-10 with 25 labels a class, see benchmarks/advise/README.md. A solved head wants gentle steps, and
+# Tried on three scenarios with 25 labels a class, see benchmarks/advise/README.md. A solved head wants gentle steps and
 # BatchNorm statistics that stay what they were when it was solved; a new head wants steps that carry it somewhere.
-_GENTLE = {"class_path": "AdamW", "init_args": {"lr": 3.0e-4}}
+_GENTLE = {"class_path": "AdamW", "init_args": {"lr": 1.0e-4}}
 _BRISK = {"class_path": "AdamW", "init_args": {"lr": 1.0e-3}}
 
 
@@ -37,7 +37,8 @@ def candidates(task: Task, stages: Sequence[str], taps: Sequence[str], epochs: i
     Args:
         task: Of several labels an image no head can be solved; it is trained instead.
         stages: The network's that can be tapped, shallow to deep.
-        taps: Those that a probe liked best; the last alone is ``frozen`` already.
+        taps: Where the head sits: the last stage alone is ``frozen`` already, several are those side by side, from
+            which training begins too.
         epochs: Of the strategies that take steps.
     """
     falling = {"lr_scheduler": {"class_path": "CosineAnnealingLR", "init_args": {"T_max": epochs}}}
@@ -54,7 +55,9 @@ def candidates(task: Task, stages: Sequence[str], taps: Sequence[str], epochs: i
         where, tap = (taps[0], taps[0]) if len(taps) == 1 else ("all stages side by side", list(taps))
         options = {**fixed, "tap": tap}
         found.append(Candidate("tap", f"the network stays fixed, the head sits on {where}", options, False))
-    how = "train" if task == "multilabel" else "fit a head first, then train"
+    if len(taps) > 1:
+        gentle["tap"] = list(taps)
+    how = "train" if task == "multilabel" else "fit that head first, then train"
     return [
         *found,
         Candidate("partial", f"{how} what lies behind {middle}", {**gentle, "freeze_until": middle}),

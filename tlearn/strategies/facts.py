@@ -18,11 +18,11 @@ from tlearn.strategies.pilots import Pilot, PilotResult, run_pilots
 from tlearn.strategies.probe import Probe, probe
 from tlearn.strategies.similarity import batch_norm_shift, logme
 from tlearn.strategies.stage_features import StageFeatures, stage_features
-from tlearn.strategies.stage_probe import StageProbe, best_of, probe_stage, wanted_outputs
+from tlearn.strategies.stage_probe import TOGETHER, StageProbe, best_of, probe_stage, wanted_outputs
 from tlearn.types import Task
 
 # Of the steps of a whole run: a pilot's round, at the least and at the most, and rounds.
-_PILOT_SHARE, _FEWEST_STEPS, _MOST_STEPS, _ROUNDS = 0.08, 4, 100, 2
+_PILOT_SHARE, _FEWEST_STEPS, _MOST_STEPS, _ROUNDS = 0.06, 4, 100, 2
 _PILOTED = ("partial", "lp_ft", "full")
 
 
@@ -40,15 +40,16 @@ class Facts:
         probe: Of all stages at all sizes.
         size_px: The image size that was chosen from it.
         last: The probe of the last stage at that size.
-        best: The best probe at that size.
+        best: The probe of where a head on the fixed network should sit, see `choose_tap`.
         taps: Its stages.
+        start: The probe of the head that training begins with: that of several stages, else the last.
         neighbours_gap: By how much ridge regression beats nearest neighbours there.
         random_score: Score of the best stage of the same network with random weights; ``None`` where it has these, and
             there is nothing to transfer.
         logme: Of the last stage.
         batch_norm_shift: Stage to how far its inputs are from the statistics that the weights bring.
         forecast: What twice the labels would be worth; ``None`` where too few are there to tell.
-        solve_time_s: Of the last stage's head.
+        solve_time_s: Of the head that training begins with.
         frozen_val_loss: Of that head on validation; ``None`` where it cannot be solved.
         pilots: The trained strategies, the best on validation first.
         candidates: All strategies.
@@ -67,6 +68,7 @@ class Facts:
     last: StageProbe
     best: StageProbe
     taps: list[str]
+    start: StageProbe
     neighbours_gap: float
     random_score: float | None
     logme: float
@@ -100,13 +102,14 @@ def gather(trainer: Trainer, module: TransferModule, sizes_px: Sequence[int], ep
     features = next(each for each in seen if each.image_size_px == size)
     at_size = [each for each in found.stages if each.image_size_px == size]
     last = next(each for each in at_size if each.stage == module.backbone.stages[-1])
-    best = best_of(at_size)
-    taps = list(module.backbone.tappable) if best.stage == "all" else [best.stage]
+    best = choose_tap(at_size, found)
+    taps = list(module.backbone.tappable) if best.stage == TOGETHER else [best.stage]
+    start = best if best.stage == TOGETHER else last
     train, val = features.train[best.stage], features.val[best.stage]
     named = candidates(module.task, module.backbone.tappable, taps, epochs)
     if module.starts_at_random:  # all others would train what is left of it
         named = [each for each in named if each.name in ("frozen", "scratch")]
-    head, solve_time_s = _solved(module, features)
+    head, solve_time_s = _solved(module, features, start.stage)
     points = measure_curve(module.task, train, val, module.num_classes, best.strength)
     planned = epochs * trainer.num_training_batches
     rows = features.train[last.stage]
@@ -122,6 +125,7 @@ def gather(trainer: Trainer, module: TransferModule, sizes_px: Sequence[int], ep
         last=last,
         best=best,
         taps=taps,
+        start=start,
         neighbours_gap=best.ridge - best.neighbours,
         random_score=_random_score(trainer, module, size),
         logme=logme(
@@ -154,10 +158,25 @@ def choose_size(found: Probe) -> int:
     return min(size for size in sizes if scores[size] >= most - max(0.005, noise))
 
 
-def _solved(module: TransferModule, features: StageFeatures) -> tuple[SolvedHead | None, float]:
+def choose_tap(at_size: Sequence[StageProbe], found: Probe) -> StageProbe:
+    """Return where a head should sit: on all stages side by side, unless a single one is better beyond the noise.
+
+    Side by side they were at least as good as the last in most of the scenarios of `benchmarks.advise`, as in Head2Toe
+    (Evci et al., 2022, arXiv 2201.03529); which single stage is best is hard to tell from few images.
+    """
+    single = best_of([each for each in at_size if each.stage != TOGETHER])
+    together = next((each for each in at_size if each.stage == TOGETHER), None)
+    if together is None:
+        return single
+    score = pooled(single, found)
+    noise = (max(score * (1 - score), 0.0) / (found.train_images + found.val_images)) ** 0.5
+    return single if score - pooled(together, found) > noise else together
+
+
+def _solved(module: TransferModule, features: StageFeatures, stage: str) -> tuple[SolvedHead | None, float]:
     if module.task == "multilabel":
         return None, 0.0
-    start_s, stage = time.perf_counter(), module.backbone.stages[-1]
+    start_s = time.perf_counter()
     head = solve_head(module.task, features.train[stage], features.val[stage], module.num_classes)
     return head, time.perf_counter() - start_s
 
