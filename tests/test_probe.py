@@ -122,7 +122,7 @@ def test_strategy_is_ignored_and_what_it_names_is_usable(tlearn: Tlearn, small: 
         (["--out"], "--out needs a value"),
         (["--out", "nowhere/x.json"], "nowhere does not exist"),
         (["--ckpt_path", "last"], "to look at your own: --model.weights PATH"),
-        (["--data.train_per_class", "1"], "class '0' has 1 image to train on, expected 2 or more"),
+        (["--data.train_per_class", "1"], "class '0': 1 to train on, expected at least 2"),
         (["--model.backbone", "resnet19"], "Did you mean 'resnet18'?"),
     ],
 )

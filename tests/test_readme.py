@@ -16,6 +16,7 @@ from tests.fake_pictures import write_flat, write_splits, write_table
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 COMMANDS = [line[2:].partition("  #")[0] for line in re.findall(r"^\$ .*", README, flags=re.MULTILINE)]
 SNIPPETS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+OWN_DATA = {"quickstart.yaml", "quickstart_transfer.yaml", "advised.yaml"}
 # These need a new environment or go on for ever; `.ci/run` starts with the make targets.
 NOT_HERE = ("make run", "make test", "pip install .", "tensorboard --logdir runs --port 6006")
 
@@ -31,13 +32,16 @@ def test_commands(tlearn: Tlearn, cifar_root: Path, tmp_path: Path, monkeypatch:
         words = shlex.split(command)[3:]
         if {"folder.yaml", "table.yaml"} & set(words):
             words += ["--model.image_size", "32"]
-        elif not {"quickstart.yaml", "quickstart_transfer.yaml"} & set(words) and {"--config", "compare"} & set(words):
+        elif not {"quickstart.yaml", "quickstart_transfer.yaml", "advised.yaml"} & set(words) and {
+            "--config",
+            "compare",
+        } & set(words):
             words += ["--data.root", str(cifar_root)]
         if "--seeds" in words:
             words[words.index("--seeds") + 1] = "1"
         if "--image_sizes" in words:
             words[words.index("--image_sizes") + 1] = "16"
-        if {"fit", "plan", "compare"} & set(words):
+        if {"fit", "plan", "compare", "advise"} & set(words):
             epochs = "2" if "40" in words else "1"  # a resume needs an epoch more than what it resumes
             words += ["--trainer.limit_train_batches=1", "--data.batch_size=4", "--trainer.max_epochs", epochs]
             words += [] if "--model.weights" in words else ["--model.weights=null"]

@@ -62,7 +62,13 @@ class ProbeCLI(TransferCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Take away what only training needs, the user's callbacks too."""
-        bare = {"callbacks": None, "enable_checkpointing": False, "num_sanity_val_steps": 0, "max_epochs": 1}
+        bare: dict[str, Any] = {
+            "callbacks": None,
+            "enable_checkpointing": False,
+            "num_sanity_val_steps": 0,
+            "max_epochs": 1,
+        }
+        bare |= {"limit_train_batches": 1.0, "limit_val_batches": 1.0, "fast_dev_run": False}
         return super().instantiate_trainer(**bare, min_epochs=None, min_steps=None, max_steps=-1, **kwargs)
 
     def own_callbacks(self, config: dict[str, Any]) -> list[Callback]:

@@ -55,10 +55,11 @@ def why(facts: Facts, advice: Advice) -> str:
 
 
 def _labels(facts: Facts) -> str:
+    budget = f"and training may take {facts.epochs} epochs, {facts.steps} steps (trainer.max_epochs)"
     if facts.task != "classification":
-        return f"You have {facts.probe.train_images} training images."
+        return f"You have {facts.probe.train_images} training images, {budget}."
     much = "little" if facts.labels_per_class < _LITTLE else "not little"
-    return f"You have {facts.labels_per_class:.0f} labelled images a class to train on, which is {much}."
+    return f"You have {facts.labels_per_class:.0f} labelled images a class to train on, which is {much}, {budget}."
 
 
 def _head(facts: Facts) -> str:

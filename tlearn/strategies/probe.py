@@ -115,8 +115,8 @@ def _check_classes(module: TransferModule, targets: list[int]) -> None:
     for number, name in enumerate(module.class_names):
         if (count := targets.count(number)) < _FEWEST:
             raise TlearnError(
-                f"class '{name}' has {count} image to train on, expected {_FEWEST} or more: nothing can be told from "
-                "one; add images or leave the class out"
+                f"class '{name}': {count} to train on, expected at least {_FEWEST} (nothing can be told from one); add "
+                "images or leave the class out"
             )
 
 
