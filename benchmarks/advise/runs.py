@@ -80,6 +80,15 @@ def stages_of(scenario: Scenario, sources: Path) -> tuple[str, ...]:
     return TransferModule(2, backbone=scenario.backbone, weights=None).backbone.tappable
 
 
+def all_candidates(stages: Sequence[str], epochs: int) -> list[Candidate]:
+    """List the candidates, and a head on each single stage but the last: advice may name any."""
+    found = candidates("classification", stages, stages, stages, epochs)
+    for stage in stages[:-1]:
+        single = candidates("classification", stages, [stage], stages, epochs)
+        found.append(replace(next(each for each in single if each.name == "tap"), name=f"tap_{stage}"))
+    return found
+
+
 def run_candidate(scenario: Scenario, candidate: Candidate, seed: int, root: Path, sources: Path) -> Result:
     """Fit one candidate, and look at what it is worth."""
     words = ["fit", *words_of(scenario, seed, images_of(scenario, seed, root), sources)]
@@ -163,7 +172,7 @@ def main() -> None:
     for seed in arguments.seeds:
         for scenario in (s for s in SCENARIOS if s.name in arguments.only):
             stages = stages_of(scenario, arguments.sources)
-            for candidate in candidates("classification", stages, stages, scenario.epochs):
+            for candidate in all_candidates(stages, scenario.epochs):
                 if candidate.name not in arguments.candidates or (scenario.name, candidate.name, seed) in done:
                     continue
                 twin = scratch_twin(scenario, seed, results) if candidate.name == "scratch" else None

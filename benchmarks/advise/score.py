@@ -161,6 +161,12 @@ def _rest(case: Case, name: str, coefficients: Any) -> float:
     return logit(case.own[name]) - expected
 
 
+def name_of(case: Case, candidate: Candidate) -> str:
+    """Name a candidate as the results do, which have a head on every single stage."""
+    single = candidate.name == "tap" and len(case.facts.taps) == 1
+    return f"tap_{case.facts.taps[0]}" if single else candidate.name
+
+
 def advise_unseen(cases: Sequence[Case]) -> dict[tuple[str, int], Advice]:
     """Advise on every case with effects fitted without its data set."""
     advice = {}
@@ -195,7 +201,7 @@ def choices(cases: Sequence[Case]) -> dict[str, list[str]]:
     advice = advise_unseen(cases)
     names = ["frozen", "tap", "partial", "lp_ft", "full"]
     rest = {fold: [case for case in cases if case.fold != fold] for fold in {case.fold for case in cases}}
-    found = {"advise": [advice[case.scenario, case.seed].choice.candidate.name for case in cases]}
+    found = {"advise": [name_of(case, advice[case.scenario, case.seed].choice.candidate) for case in cases]}
     found |= {f"always {name}": [name] * len(cases) for name in names}
     found["four boxes"] = [four_boxes(case) for case in cases]
     found["best constant of the other data sets"] = [best_constant(rest[case.fold], names) for case in cases]
@@ -245,7 +251,8 @@ def facts_table(cases: Sequence[Case]) -> str:
     inside, ratios = [], []
     for case in cases:
         made = advice[case.scenario, case.seed]
-        inside.append(made.choice.low <= case.own.get(made.choice.candidate.name, -1.0) <= made.choice.high)
+        reached = case.own.get(name_of(case, made.choice.candidate), -1.0)
+        inside.append(made.choice.low <= reached <= made.choice.high)
         ratios += [o.time_s / case.times_s[n] for o in made.outlooks if (n := o.candidate.name) in case.times_s]
     whole = sum(sum(case.times_s.values()) for case in cases)
     cost = sum(case.time_s for case in cases)
@@ -264,7 +271,7 @@ def misses(cases: Sequence[Case]) -> str:
     advice = advise_unseen(cases)
     lines = []
     for case in cases:
-        chosen = advice[case.scenario, case.seed].choice.candidate.name
+        chosen = name_of(case, advice[case.scenario, case.seed].choice.candidate)
         (lost,) = regrets([case], [chosen])
         if lost > 100 * _POINT:
             best = max(case.reached, key=case.reached.__getitem__)

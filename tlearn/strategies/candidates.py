@@ -31,14 +31,16 @@ class Candidate:
     trains_backbone: bool = True
 
 
-def candidates(task: Task, stages: Sequence[str], taps: Sequence[str], epochs: int) -> list[Candidate]:
+def candidates(
+    task: Task, stages: Sequence[str], taps: Sequence[str], start: Sequence[str], epochs: int
+) -> list[Candidate]:
     """List the strategies for a network.
 
     Args:
         task: Of several labels an image no head can be solved; it is trained instead.
         stages: The network's that can be tapped, shallow to deep.
-        taps: Where the head sits: the last stage alone is ``frozen`` already, several are those side by side, from
-            which training begins too.
+        taps: Where the head of a fixed network sits best; the last stage alone is ``frozen`` already.
+        start: Where the head sits that training begins with.
         epochs: Of the strategies that take steps.
     """
     falling = {"lr_scheduler": {"class_path": "CosineAnnealingLR", "init_args": {"T_max": epochs}}}
@@ -55,9 +57,10 @@ def candidates(task: Task, stages: Sequence[str], taps: Sequence[str], epochs: i
         where, tap = (taps[0], taps[0]) if len(taps) == 1 else ("all stages side by side", list(taps))
         options = {**fixed, "tap": tap}
         found.append(Candidate("tap", f"the network stays fixed, the head sits on {where}", options, False))
-    if len(taps) > 1:
-        gentle["tap"] = list(taps)
-    how = "train" if task == "multilabel" else "fit that head first, then train"
+    if list(start) != [stages[-1]]:
+        gentle["tap"] = list(start)
+    side = "" if len(start) == 1 else " on all stages"
+    how = "train" if task == "multilabel" else f"fit a head{side} first, then train"
     return [
         *found,
         Candidate("partial", f"{how} what lies behind {middle}", {**gentle, "freeze_until": middle}),

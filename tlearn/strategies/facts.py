@@ -42,7 +42,8 @@ class Facts:
         last: The probe of the last stage at that size.
         best: The probe of where a head on the fixed network should sit, see `choose_tap`.
         taps: Its stages.
-        start: The probe of the head that training begins with: that of several stages, else the last.
+        start: The probe of the head that training begins with: on all stages side by side, or the last where those
+            are too wide.
         neighbours_gap: By how much ridge regression beats nearest neighbours there.
         random_score: Score of the best stage of the same network with random weights; ``None`` where it has these, and
             there is nothing to transfer.
@@ -104,9 +105,11 @@ def gather(trainer: Trainer, module: TransferModule, sizes_px: Sequence[int], ep
     last = next(each for each in at_size if each.stage == module.backbone.stages[-1])
     best = choose_tap(at_size, found)
     taps = list(module.backbone.tappable) if best.stage == TOGETHER else [best.stage]
-    start = best if best.stage == TOGETHER else last
+    start = next((each for each in at_size if each.stage == TOGETHER), last)
     train, val = features.train[best.stage], features.val[best.stage]
-    named = candidates(module.task, module.backbone.tappable, taps, epochs)
+    stages = module.backbone.tappable
+    beginning = stages if start.stage == TOGETHER else [start.stage]
+    named = candidates(module.task, stages, taps, beginning, epochs)
     if module.starts_at_random:  # all others would train what is left of it
         named = [each for each in named if each.name in ("frozen", "scratch")]
     head, solve_time_s = _solved(module, features, start.stage)
