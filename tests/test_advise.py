@@ -193,7 +193,7 @@ def test_scratch_starts_from_random_features() -> None:
 
 
 def test_single_stage_is_offered_where_it_is_best() -> None:
-    facts = facts_of(LAST, probe_of("layer2", 0.85, 0.86), [pilot_of("lp_ft", 2.0)])
+    facts = facts_of(LAST, probe_of("layer2", 0.85, 0.86), PILOTS)
     choice = decide(facts, dict.fromkeys(EFFECTS, NOTHING)).choice
     assert choice.candidate.name == "tap"
     assert choice.candidate.options["tap"] == "layer2"

@@ -71,10 +71,11 @@ class Advice:
 
 
 def decide(facts: Facts, effects: Mapping[str, Effect]) -> Advice:
-    """Choose to train from a solved head, unless its trial made validation worse: then the best head as it is.
+    """Choose by what was measured.
 
-    Of all rules that were tried this plain one did best, see `benchmarks.advise`: to train so was the best of the fixed
-    policies too, and the trial tells where it fails.
+    A head on an earlier stage, where it beats all stages side by side beyond the noise: what follows that stage was
+    learned for something else, and training did not mend it. Else to train from a solved head, which was the best of
+    the fixed policies, unless its trial made validation worse: then the head as it is. See `benchmarks.advise`.
 
     Args:
         facts: What was measured.
@@ -85,6 +86,8 @@ def decide(facts: Facts, effects: Mapping[str, Effect]) -> Advice:
     trained = next((each for each in outlooks if each.candidate.name == "lp_ft"), None)
     if trained is None:  # no head can be solved, or there is nothing to transfer
         return Advice(max(outlooks, key=lambda each: each.score), outlooks)
+    if isinstance(head.candidate.options.get("tap"), str):
+        return Advice(head, outlooks)
     made_worse = inputs(facts, "lp_ft")[2] < -_TOLERATED
     return Advice(head if made_worse else trained, outlooks)
 
