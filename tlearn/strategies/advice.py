@@ -17,6 +17,15 @@ from tlearn.strategies.pilots import PilotResult
 _EDGE = 0.01  # a score is kept at least this far from 0 and 1 before its logit is taken
 _TOLERATED = 0.3  # loss on validation that a trial may add: it has seen a tenth of the steps at the full rate
 _Z90 = 1.645
+_EARLIER = (
+    "A head on {stage} beats one on all stages side by side beyond the noise: what comes after was learned for other "
+    "pictures, and training seldom mends that."
+)
+_WORSE = f"A short trial of training raised the loss on validation by more than {_TOLERATED}, so the head is advised as it is."
+_TRAIN = (
+    f"A short trial of training did not raise the loss on validation by more than {_TOLERATED}; from there a whole run "
+    "was most often the best, or within the noise of it."
+)
 
 
 @dataclass(frozen=True)
@@ -63,10 +72,12 @@ class Advice:
 
     Attributes:
         choice: See `decide`.
+        reason: Why, in a sentence.
         outlooks: Of all strategies, from the cheapest kind to the dearest.
     """
 
     choice: Outlook
+    reason: str
     outlooks: list[Outlook]
 
 
@@ -85,11 +96,13 @@ def decide(facts: Facts, effects: Mapping[str, Effect]) -> Advice:
     head = [each for each in outlooks if not each.candidate.trains_backbone][-1]  # of all stages, see `choose_tap`
     trained = next((each for each in outlooks if each.candidate.name == "lp_ft"), None)
     if trained is None:  # no head can be solved, or there is nothing to transfer
-        return Advice(max(outlooks, key=lambda each: each.score), outlooks)
+        return Advice(
+            max(outlooks, key=lambda each: each.score), "It is the one with the highest expectation.", outlooks
+        )
     if isinstance(head.candidate.options.get("tap"), str):
-        return Advice(head, outlooks)
+        return Advice(head, _EARLIER.format(stage=facts.best.stage), outlooks)
     made_worse = inputs(facts, "lp_ft")[2] < -_TOLERATED
-    return Advice(head if made_worse else trained, outlooks)
+    return Advice(head, _WORSE, outlooks) if made_worse else Advice(trained, _TRAIN, outlooks)
 
 
 def base_score(facts: Facts, candidate: str) -> float:
