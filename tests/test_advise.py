@@ -155,7 +155,9 @@ def test_trains_unless_the_trial_made_it_worse() -> None:
     others = [pilot_of("partial", 0.7, 0.05), pilot_of("full", 1.5)]
     for val_loss, chosen in ((0.6, "lp_ft"), (1.09, "lp_ft"), (1.11, "tap")):  # the head alone: 0.8
         facts = facts_of(LAST, probe_of("all", 0.85, 0.86), [pilot_of("lp_ft", val_loss), *others])
-        assert decide(facts, effects).choice.candidate.name == chosen
+        advice = decide(facts, effects)
+        assert advice.choice.candidate.name == chosen
+        assert ("did not raise" in advice.reason) == (chosen == "lp_ft")
     facts = facts_of(LAST, LAST, [pilot_of("lp_ft", 2.0), *others])
     assert decide(facts, effects).choice.candidate.name == "frozen"
 
@@ -194,9 +196,10 @@ def test_scratch_starts_from_random_features() -> None:
 
 def test_single_stage_is_offered_where_it_is_best() -> None:
     facts = facts_of(LAST, probe_of("layer2", 0.85, 0.86), PILOTS)
-    choice = decide(facts, dict.fromkeys(EFFECTS, NOTHING)).choice
-    assert choice.candidate.name == "tap"
-    assert choice.candidate.options["tap"] == "layer2"
+    advice = decide(facts, dict.fromkeys(EFFECTS, NOTHING))
+    assert advice.choice.candidate.name == "tap"
+    assert advice.choice.candidate.options["tap"] == "layer2"
+    assert advice.reason.startswith("A head on layer2 beats one on all stages side by side beyond the noise")
 
 
 def test_times_are_sums_of_what_was_timed() -> None:

@@ -114,14 +114,8 @@ def _pilots(facts: Facts) -> str:
 
 def _choice(advice: Advice) -> str:
     choice = advice.choice
-    most = max(each.score for each in advice.outlooks)
     interval = f"nine times in ten between {100 * choice.low:.0f} and {100 * choice.high:.0f}"
-    text = f"Expected of it: {100 * choice.score:.1f} % ({interval})"
-    if choice.score == most:
-        return f"{text}, the most of all."
-    return (
-        f"{text}; the most expected of any is {100 * most:.1f} %, no more than half a point above, at a higher price."
-    )
+    return f"{advice.reason} Expected of it: {100 * choice.score:.1f} % ({interval})."
 
 
 def _rate(options: dict[str, Any]) -> str:

@@ -21,7 +21,9 @@ _EARLIER = (
     "A head on {stage} beats one on all stages side by side beyond the noise: what comes after was learned for other "
     "pictures, and training seldom mends that."
 )
-_WORSE = f"A short trial of training raised the loss on validation by more than {_TOLERATED}, so the head is advised as it is."
+_WORSE = (
+    f"A short trial of training raised the loss on validation by more than {_TOLERATED}, so the head is left as it is."
+)
 _TRAIN = (
     f"A short trial of training did not raise the loss on validation by more than {_TOLERATED}; from there a whole run "
     "was most often the best, or within the noise of it."
