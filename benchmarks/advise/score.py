@@ -216,6 +216,10 @@ def regrets(cases: Sequence[Case], chosen: Sequence[str]) -> list[float]:
     return [100 * (max(c.reached.values()) - c.reached.get(name, 0.0)) for c, name in zip(cases, chosen, strict=True)]
 
 
+def _is_hit(lost: float) -> bool:
+    return lost <= 100 * _POINT + 1e-9
+
+
 def interval(cases: Sequence[Case], values: Sequence[float]) -> tuple[float, float]:
     """Return the 90 % interval of a mean, by a bootstrap over kinds of images."""
     groups: dict[str, list[float]] = defaultdict(list)
@@ -238,7 +242,7 @@ def table(cases: Sequence[Case]) -> str:
     ]
     for policy, chosen in choices(cases).items():
         lost = regrets(cases, chosen)
-        hits = [float(value <= 100 * _POINT + 1e-9) for value in lost]
+        hits = [float(_is_hit(value)) for value in lost]
         low, high = interval(cases, lost)
         cells = [f"{100 * mean(hits):.0f} %", f"{mean(lost):.2f} [{low:.2f}, {high:.2f}]"]
         lines.append(f"| {policy} | {cells[0]} | {cells[1]} | {np.percentile(lost, 90):.1f} | {max(lost):.1f} |")
@@ -273,7 +277,7 @@ def misses(cases: Sequence[Case]) -> str:
     for case in cases:
         chosen = name_of(case, advice[case.scenario, case.seed].choice.candidate)
         (lost,) = regrets([case], [chosen])
-        if lost > 100 * _POINT:
+        if not _is_hit(lost):
             best = max(case.reached, key=case.reached.__getitem__)
             reached = ", ".join(f"{name} {100 * value:.1f}" for name, value in _sorted(case.reached))
             lines.append(

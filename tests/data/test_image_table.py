@@ -28,6 +28,10 @@ def _pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "table.yaml").write_text(config)
 
 
+# At the config's rate the last digits, other ones on every processor, decide how 18 pictures end.
+GENTLE = ("--trainer.max_epochs", "20", "--model.optimizer.lr", "0.01")
+
+
 def write(rows: Sequence[Sequence[Any]], path: str = "t.csv", delimiter: str = ",", encoding: str = "utf-8") -> str:
     with Path(path).open("w", newline="", encoding=encoding) as file:
         csv.writer(file, delimiter=delimiter).writerows(rows)
@@ -78,7 +82,7 @@ def test_several_labels_in_one_column(tlearn: Tlearn) -> None:
     data.setup("fit")
     assert data.class_names == ["fun", "furry"]
     assert data.dataset("train").targets[:4].tolist() == [[0, 0], [1, 1], [1, 0], [0, 1]]
-    answer = tlearn("fit", "--config", "table.yaml", "--data.task", "multilabel", "--trainer.max_epochs", "12")
+    answer = tlearn("fit", "--config", "table.yaml", "--data.task", "multilabel", *GENTLE)
     assert answer.code == 0, answer.err
     assert float(re.findall(r"val/f1 ([\d.]+)", answer.out)[-1]) > 0.9
     assert float(re.findall(r"val/map ([\d.]+)", answer.out)[-1]) > 0.9
