@@ -55,7 +55,7 @@ def test_whole_way(tlearn: Tlearn, small: str, tmp_path: Path, monkeypatch: pyte
     words = ["-c", small, "--model.weights", source, "--data.classes", "[5, 6, 7]", "--image_sizes", "16,32"]
     out, found, config = advised(tlearn, *words, "--trainer.max_epochs", "3")
     facts, choice = found["facts"], found["advice"]["choice"]
-    assert f"Advice: {choice['candidate']['name']} at {facts['size_px']} px" in out.replace("\n", " ")
+    assert f"Advice: {choice['candidate']['name']} at {facts['size_px']} px" in " ".join(out.split())
     names = [each["candidate"]["name"] for each in found["advice"]["outlooks"]]
     assert names in (
         ["frozen", "tap", "partial", "lp_ft", "full", "scratch"],

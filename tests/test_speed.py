@@ -72,7 +72,8 @@ class Shared(nn.Module):
 @torch.no_grad()
 def test_a_network_that_cannot_be_folded_stays_right() -> None:
     network = lively(Shared())
-    assert torch.equal(folded(network, pictures(8), None)(pictures(8)), network(pictures(8)))
+    answers = folded(network, pictures(8), None)(pictures(8))  # channels last: other last bits on some processors
+    torch.testing.assert_close(answers, network(pictures(8)), rtol=1e-5, atol=1e-6)
 
 
 def test_other_weights_are_noticed() -> None:

@@ -30,7 +30,7 @@ def print_advice(facts: Facts, advice: Advice) -> None:
         table.add_row(name, interval, f"{each.time_s:,.0f}", memory, each.candidate.what)
     Console().print(table)
     print_copies(facts.probe)
-    print(why(facts, advice))
+    Console().print(why(facts, advice), markup=False, highlight=False)
 
 
 def why(facts: Facts, advice: Advice) -> str:
