@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from torchvision.models import get_model
 
 from tests.conftest import Tlearn
 from tests.fake_pictures import CONFIG, picture
@@ -240,3 +242,20 @@ def test_columns_of_yes_and_no() -> None:
 def test_the_delimiter_is_the_one_that_gives_the_path_column() -> None:
     Path("t.csv").write_text('path;"label, text"\n' + "".join(f"photos/{n:02d}.png;{name_of(n)}\n" for n in range(6)))
     assert ImageTableDataModule("t.csv", label_column="label, text").class_names == ["cat", "dog", "eel"]
+
+
+def test_advice_for_several_labels(tlearn: Tlearn) -> None:
+    """No head can be solved for them, so that one is trained; the score is their mean average precision."""
+    labels = {"cat": "furry", "dog": "furry; fun", "eel": "fun"}
+    write(rows(lambda n: labels[name_of(n)]))
+    torch.save(get_model("resnet18", weights=None).state_dict(), "net.pth")
+    words = ["--data.task", "multilabel", "--trainer.max_epochs", "1", "--model.weights", "net.pth"]
+    answer = tlearn("advise", "--config", "table.yaml", *words)
+    assert answer.code == 0, answer.err
+    assert "expected mean average precision at 32 px" in answer.out
+    found = json.loads(Path("runs/advise/table/version_0/advice.json").read_text())
+    names = [each["candidate"]["name"] for each in found["advice"]["outlooks"]]
+    assert "lp_ft" not in names
+    assert {"frozen", "partial", "full", "scratch"} <= set(names)
+    fitted = tlearn("fit", "--config", "advised.yaml")
+    assert fitted.code == 0, fitted.err
