@@ -20,6 +20,7 @@ from tlearn.models import TransferModule
 from tlearn.probing import ProbeCLI, take_words, with_sizes
 from tlearn.strategies.features import iterate_over_split
 from tlearn.strategies.probe import ProbeCallback, probe
+from tlearn.strategies.stage_features import network_like
 
 _TIMES = 3
 
@@ -51,8 +52,7 @@ class _CostCLI(ProbeCLI):
 
 def _bare_pass(trainer: Trainer, module: TransferModule, size_px: int) -> float:
     start_s = time.perf_counter()
-    options = {"backbone": str(module.hparams["backbone"]), "weights": None, "image_size": size_px}
-    bare = TransferModule(module.num_classes, task=module.task, freeze_backbone=True, **options)  # type: ignore[arg-type]
+    bare = network_like(module, size_px, freeze_backbone=True)
     bare.trainer = trainer
     bare.to(module.device).setup("fit")
     for split in ("train", "val"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from pathlib import Path
 
@@ -41,6 +41,24 @@ class Arguments:
             elif word.startswith(option + "="):
                 found = word.partition("=")[2]
         return found
+
+    def take(self, option: str, what: str) -> tuple[str | None, Arguments]:
+        """Take an option out.
+
+        Args:
+            option: Such as ``--out``.
+            what: What its value is, for the message.
+
+        Returns:
+            The value, ``None`` where the option is not given, and the command line without it.
+
+        Raises:
+            TlearnError: It has no value.
+        """
+        value = self.value_of(option)
+        if not value and any(word.partition("=")[0] == option for word in self.options):
+            raise TlearnError(f"{option} needs {what}")
+        return value, replace(self, options=self.without(option))
 
     def without(self, option: str) -> list[str]:
         """Return the options without ``--option value``."""

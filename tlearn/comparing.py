@@ -46,7 +46,7 @@ def compare(arguments: Arguments) -> list[Standing]:
         print(_USAGE)
         return []
     out, seeds, arguments = take_common(arguments, seeds=3)
-    name, arguments = take(arguments, _NAME, "a name")
+    name, arguments = arguments.take(_NAME, "a name")
     if name and Path(name).name != name:
         raise TlearnError(f"{_NAME}: expected the name of one folder, got '{name}'")
     arguments = _with_bare_configs(arguments)
@@ -60,23 +60,6 @@ def compare(arguments: Arguments) -> list[Standing]:
     return report(field, fit_all(field), out)
 
 
-def take(arguments: Arguments, option: str, what: str) -> tuple[str | None, Arguments]:
-    """Take an option out of a command line.
-
-    Args:
-        arguments: The command line.
-        option: Such as ``--out``.
-        what: What its value is, for the message.
-
-    Raises:
-        TlearnError: It has no value.
-    """
-    value = arguments.value_of(option)
-    if not value and any(word.partition("=")[0] == option for word in arguments.options):
-        raise TlearnError(f"{option} needs {what}")
-    return value, replace(arguments, options=arguments.without(option))
-
-
 def take_common(arguments: Arguments, seeds: int) -> tuple[Path | None, int, Arguments]:
     """Take what comparisons of all kinds know: the file to write, and the number of seeds.
 
@@ -87,10 +70,10 @@ def take_common(arguments: Arguments, seeds: int) -> tuple[Path | None, int, Arg
     Raises:
         TlearnError: A value that is missing or wrong, or an option that a comparison sets itself.
     """
-    out, arguments = take(arguments, _OUT, "the name of a file to write")
+    out, arguments = arguments.take(_OUT, "the name of a file to write")
     if out is not None:
         check_folder_of(Path(out))
-    given, arguments = take(arguments, _SEEDS, "a number")
+    given, arguments = arguments.take(_SEEDS, "a number")
     for option, why in (("--ckpt_path", "it resumes one run"), ("--seed_everything", "use --seeds N for 0 to N - 1")):
         if any(word.partition("=")[0] == option for word in arguments.options):
             raise TlearnError(f"every run of a comparison begins anew; drop {option}: {why}")

@@ -44,14 +44,12 @@ def plan(arguments: Arguments) -> Plan:
     Raises:
         TlearnError: Whatever ``fit`` would refuse, or a folder to write to that does not exist.
     """
-    out = arguments.value_of(_OUT)
-    if out is None and any(word == _OUT for word in arguments.options):
-        raise TlearnError(f"{_OUT} needs the name of a file to write")
+    out, arguments = arguments.take(_OUT, "the name of a file to write")
     if arguments.value_of("--ckpt_path"):
         raise TlearnError("plan tells of a whole run, not of the rest of one; drop --ckpt_path")
     if out is not None:
         check_folder_of(Path(out))
-    cli = run_as(PlanCLI, replace(arguments, verb="fit", options=arguments.without(_OUT)))
+    cli = run_as(PlanCLI, replace(arguments, verb="fit"))
     made = next(c for c in cli.trainer.callbacks if isinstance(c, PlanCallback)).plan  # type: ignore[attr-defined]
     assert made is not None
     print_plan(made)

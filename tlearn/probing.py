@@ -17,7 +17,7 @@ from tlearn.outputs import check_folder_of, write_whole
 from tlearn.reporting.probe_table import print_probe
 from tlearn.strategies.probe import Probe, ProbeCallback
 
-OUT, SIZES = "--out", "--image_sizes"
+_OUT, _SIZES = "--out", "--image_sizes"
 _USAGE = """usage: python -m tlearn probe --config CONFIG [--image_sizes 32,64,128] [--out probe.json]
 
 one pass over training and validation images per image size; linear probes on every stage of the network as it comes
@@ -100,23 +100,19 @@ def take_words(arguments: Arguments) -> tuple[Path | None, tuple[int, ...], Argu
     Raises:
         TlearnError: A value is missing or wrong, or ``--ckpt_path`` is given.
     """
-    for option in (OUT, SIZES):
-        if not arguments.value_of(option) and any(word.partition("=")[0] == option for word in arguments.options):
-            raise TlearnError(f"{option} needs a value")
+    out, arguments = arguments.take(_OUT, "a value")
+    sizes, arguments = arguments.take(_SIZES, "a value")
     if arguments.value_of("--ckpt_path"):
         raise TlearnError("this looks at a network before it is trained; to look at your own: --model.weights PATH")
-    out, sizes = arguments.value_of(OUT), arguments.value_of(SIZES)
     if out is not None:
         check_folder_of(Path(out))
-    rest = replace(arguments, verb="fit", options=arguments.without(OUT))
-    rest = replace(rest, options=rest.without(SIZES))
-    return Path(out) if out else None, _sizes(sizes) if sizes else (), rest
+    return Path(out) if out else None, _sizes(sizes) if sizes else (), replace(arguments, verb="fit")
 
 
 def _sizes(text: str) -> tuple[int, ...]:
     words = [word.strip() for word in text.strip("[]").split(",")]
     if not all(word.isdigit() and int(word) > 0 for word in words) or len(set(words)) < len(words):
-        raise TlearnError(f"{SIZES} expects different sides in pixels such as 32,64,128, got '{text}'")
+        raise TlearnError(f"{_SIZES} expects different sides in pixels such as 32,64,128, got '{text}'")
     return tuple(sorted(map(int, words)))
 
 

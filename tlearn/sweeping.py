@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from tlearn.arguments import Arguments
-from tlearn.comparing import fit_all, positive, report, saying_what_is_kept, take, take_common
+from tlearn.comparing import fit_all, positive, report, saying_what_is_kept, take_common
 from tlearn.errors import TlearnError, one_line
 from tlearn.measuring import Field, Result, Variant, scores_of
 from tlearn.strategies import Standing
@@ -55,7 +55,7 @@ def sweep(arguments: Arguments) -> list[Standing]:
         TlearnError: A fault in the words, variants that cannot be compared, or whatever ``fit`` refuses.
     """
     out, seeds, arguments = take_common(arguments, seeds=1)
-    given, arguments = take(arguments, _TRIALS, "a number")
+    given, arguments = arguments.take(_TRIALS, "a number")
     swept, arguments = _take_sweeps(arguments)
     if not arguments.configs:
         raise TlearnError(f"{_SWEEP} varies a config; name one: fit --config CONFIG {_SWEEP} OPTION=VALUES")

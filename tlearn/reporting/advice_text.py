@@ -10,7 +10,7 @@ from rich.table import Table
 
 from tlearn.reporting.probe_table import print_copies
 from tlearn.strategies.advice import Advice
-from tlearn.strategies.facts import Facts, pooled
+from tlearn.strategies.facts import Facts, best_by_size, pooled
 
 _LITTLE, _LIKE, _UNLIKE, _WORTH = 50, 0.25, 1.0, 0.02
 
@@ -72,11 +72,10 @@ def _head(facts: Facts) -> str:
 
 
 def _sizes(facts: Facts) -> str:
-    sizes = list(facts.probe.pass_time_s)
-    if len(sizes) < 2:
+    scores = best_by_size(facts.probe)
+    if len(scores) < 2:
         return ""
-    most = {s: max(pooled(p, facts.probe) for p in facts.probe.stages if p.image_size_px == s) for s in sizes}
-    seen = ", ".join(f"{100 * most[size]:.1f} % at {size} px" for size in sizes)
+    seen = ", ".join(f"{100 * score:.1f} % at {size} px" for size, score in scores.items())
     return (
         f"The image size decides too: the best head reaches {seen}; the smallest within the noise of the best is taken."
     )

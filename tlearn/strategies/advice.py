@@ -130,8 +130,12 @@ def pilot_of(facts: Facts, candidate: str) -> PilotResult | None:
 
 def logit(score: float) -> float:
     """Return the logit of a score that is kept away from 0 and 1."""
-    kept = min(max(score, _EDGE), 1 - _EDGE)
+    kept = _kept_off(score)
     return math.log(kept / (1 - kept))
+
+
+def _kept_off(score: float) -> float:
+    return min(max(score, _EDGE), 1 - _EDGE)
 
 
 def sigmoid(value: float) -> float:
@@ -141,7 +145,7 @@ def sigmoid(value: float) -> float:
 
 def noise_of(facts: Facts, candidate: str) -> float:
     """Return the standard deviation of a measured score's logit, from the images that it was measured on."""
-    kept = min(max(base_score(facts, candidate), _EDGE), 1 - _EDGE)
+    kept = _kept_off(base_score(facts, candidate))
     return float((kept * (1 - kept) * (facts.probe.train_images + facts.probe.val_images)) ** -0.5)
 
 

@@ -15,7 +15,7 @@ from tlearn.strategies.head_solver import SolvedHead, solve_head, turn
 from tlearn.strategies.learning_curve import Forecast, forecast, measure_curve
 from tlearn.strategies.peak_memory import PeakMemory
 from tlearn.strategies.pilots import Pilot, PilotResult, run_pilots
-from tlearn.strategies.probe import Probe, probe
+from tlearn.strategies.probe import Probe, probe, taps_of
 from tlearn.strategies.similarity import batch_norm_shift, logme
 from tlearn.strategies.stage_features import StageFeatures, stage_features
 from tlearn.strategies.stage_probe import TOGETHER, StageProbe, best_of, probe_stage, wanted_outputs
@@ -104,12 +104,10 @@ def gather(trainer: Trainer, module: TransferModule, sizes_px: Sequence[int], ep
     at_size = [each for each in found.stages if each.image_size_px == size]
     last = next(each for each in at_size if each.stage == module.backbone.stages[-1])
     best = choose_tap(at_size, found)
-    taps = list(module.backbone.tappable) if best.stage == TOGETHER else [best.stage]
+    taps = taps_of(module, best)
     start = next((each for each in at_size if each.stage == TOGETHER), last)
     train, val = features.train[best.stage], features.val[best.stage]
-    stages = module.backbone.tappable
-    beginning = stages if start.stage == TOGETHER else [start.stage]
-    named = candidates(module.task, stages, taps, beginning, epochs)
+    named = candidates(module.task, module.backbone.tappable, taps, taps_of(module, start), epochs)
     if module.starts_at_random:  # all others would train what is left of it
         named = [each for each in named if each.name in ("frozen", "scratch")]
     head, solve_time_s = _solved(module, features, start.stage)
@@ -154,11 +152,20 @@ def pooled(each: StageProbe, found: Probe) -> float:
 
 def choose_size(found: Probe) -> int:
     """Return the smallest image size whose best probe is within the noise of the best: larger ones cost more."""
-    sizes = list(found.pass_time_s)
-    scores = {size: max(pooled(p, found) for p in found.stages if p.image_size_px == size) for size in sizes}
+    scores = best_by_size(found)
     most = max(scores.values())
-    noise = (max(most * (1 - most), 0.0) / (found.train_images + found.val_images)) ** 0.5
-    return min(size for size in sizes if scores[size] >= most - max(0.005, noise))
+    return min(size for size, score in scores.items() if score >= most - max(0.005, _noise(most, found)))
+
+
+def best_by_size(found: Probe) -> dict[int, float]:
+    """Return the score of the best head at each image size, by all images."""
+    sizes = found.pass_time_s
+    return {size: max(pooled(p, found) for p in found.stages if p.image_size_px == size) for size in sizes}
+
+
+def _noise(score: float, found: Probe) -> float:
+    """Return the standard deviation of a share, from the images that it was measured on."""
+    return float((max(score * (1 - score), 0.0) / (found.train_images + found.val_images)) ** 0.5)
 
 
 def choose_tap(at_size: Sequence[StageProbe], found: Probe) -> StageProbe:
@@ -172,8 +179,7 @@ def choose_tap(at_size: Sequence[StageProbe], found: Probe) -> StageProbe:
     if together is None:
         return single
     score = pooled(single, found)
-    noise = (max(score * (1 - score), 0.0) / (found.train_images + found.val_images)) ** 0.5
-    return single if score - pooled(together, found) > noise else together
+    return single if score - pooled(together, found) > _noise(score, found) else together
 
 
 def _solved(module: TransferModule, features: StageFeatures, stage: str) -> tuple[SolvedHead | None, float]:

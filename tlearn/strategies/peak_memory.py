@@ -35,8 +35,7 @@ class PeakMemory:
             return torch.cuda.max_memory_allocated(self._device)
         if self.since == "now":
             return _high_water_mark()
-        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return most if sys.platform == "darwin" else most * 1024  # macOS counts bytes, Linux kibibytes
+        return resident_since_start()
 
     def _reset(self) -> bool:
         if self._device.type == "cuda":
@@ -47,6 +46,12 @@ class PeakMemory:
             return _high_water_mark() > 0
         except (OSError, StopIteration):  # not Linux, or forbidden in this container
             return False
+
+
+def resident_since_start() -> int:
+    """Return the most bytes that this process ever had resident."""
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024  # macOS counts bytes, Linux kibibytes
 
 
 def _high_water_mark() -> int:

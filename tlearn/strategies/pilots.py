@@ -21,10 +21,12 @@ from tlearn.strategies.features import run_over_split
 from tlearn.strategies.head_probe import put_head
 from tlearn.strategies.head_solver import SolvedHead
 from tlearn.strategies.peak_memory import PeakMemory
+from tlearn.strategies.stage_features import network_like
 from tlearn.strategies.stage_probe import score
 from tlearn.strategies.training_steps import training_batches, training_step
 from tlearn.types import Batch
 
+_NOT_FOR_PILOTS = ("optimizer", "lr_scheduler", "head_solver", "weights")  # they step themselves; weights are at hand
 _UNTIMED = 1  # steps: the first of a network allocates
 
 
@@ -57,7 +59,7 @@ class Pilot:
         module: Gives the pretrained network; left as it is.
         candidate: The strategy.
         size_px: Side of what the network sees.
-        head: Solved on the features of the last stage, for strategies that begin with one.
+        head: Solved on the features that training begins with, for strategies that begin with one.
         planned_steps: After so many the learning rate would be 0, as in the run itself.
     """
 
@@ -135,26 +137,8 @@ def run_pilots(pilots: Sequence[Pilot], steps: int, rounds: int) -> list[PilotRe
 
 def network_for(module: TransferModule, candidate: Candidate, size_px: int) -> TransferModule:
     """Make the network that a strategy trains, from the pretrained one or, from scratch, from random weights."""
-    left_out = (
-        "optimizer",
-        "lr_scheduler",
-        "head_solver",
-        "weights",
-    )  # steps are taken by `Pilot`, weights are at hand
-    options = {name: value for name, value in candidate.options.items() if name not in left_out}
-    made = TransferModule(
-        module.num_classes,
-        module.class_names,
-        module.task,
-        str(module.hparams["backbone"]),
-        weights=None,
-        image_size=size_px,
-        **options,
-    )
-    made.preprocess.load_state_dict(module.preprocess.state_dict())
-    if candidate.options.get("weights", "same") is not None:
-        made.backbone.load_state_dict(module.backbone.state_dict(), strict=False)  # an earlier tap has fewer stages
-    return made
+    options = {name: value for name, value in candidate.options.items() if name not in _NOT_FOR_PILOTS}
+    return network_like(module, size_px, candidate.options.get("weights", "same") is not None, **options)
 
 
 def optimizer_of(module: TransferModule, candidate: Candidate) -> torch.optim.Optimizer:

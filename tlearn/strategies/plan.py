@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 import time
 import warnings
 from dataclasses import dataclass
@@ -17,6 +15,7 @@ from torch import nn
 from tlearn.errors import TlearnError
 from tlearn.models import TransferModule, evaluating, group_by_rule, scale_rates
 from tlearn.strategies.feature_cache import check_views, frozen_epochs, obstacle, obstacle_to_storing
+from tlearn.strategies.peak_memory import resident_since_start
 from tlearn.strategies.training_steps import training_batches, training_step
 
 _WARM_STEPS, _TIMED_STEPS, _TIMED_S = 3, 40, 8.0
@@ -221,8 +220,7 @@ def _mean_time(work: Any) -> float:
 def _peak_memory(device: torch.device) -> int:
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most if sys.platform == "darwin" else most * 1024  # macOS counts bytes, Linux kibibytes
+    return resident_since_start()
 
 
 class PlanCallback(Callback):

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
 
 from tlearn.errors import TlearnError
 from tlearn.models import TransferModule
 from tlearn.strategies.head_solver import solve_head
 from tlearn.strategies.stage_features import StageFeatures, own_size_px, stage_features
 from tlearn.strategies.stage_probe import SCORES, TOGETHER, StageProbe, best_of, probe_stage, score
-
-log = logging.getLogger(__name__)
 
 _FEWEST = 2  # images of a class: one to learn from when the other is left out
 
@@ -65,7 +64,7 @@ def probe(trainer: Trainer, module: TransferModule, sizes_px: Sequence[int]) -> 
     """
     start_s = time.perf_counter()
     train = trainer.datamodule.dataset("train")  # type: ignore[attr-defined]  # an ImageDataModule, set by fit
-    _check_classes(module, train.targets[train.indices].tolist())
+    _check_classes(module, train.targets[train.indices])
     seen = [stage_features(trainer, module, size) for size in sorted(sizes_px or [own_size_px(trainer, module)])]
     probes = [
         probe_stage(stage, features.image_size_px, module.task, part, features.val[stage], module.num_classes)
@@ -84,7 +83,7 @@ def probe(trainer: Trainer, module: TransferModule, sizes_px: Sequence[int]) -> 
             val_images=len(trainer.datamodule.dataset("val")),  # type: ignore[attr-defined]
             stages=probes,
             best=best,
-            taps=list(module.backbone.tappable) if best.stage == TOGETHER else [best.stage],
+            taps=taps_of(module, best),
             copies=copies,
             shared=shared,
             pass_time_s={features.image_size_px: features.time_s for features in seen},
@@ -92,6 +91,11 @@ def probe(trainer: Trainer, module: TransferModule, sizes_px: Sequence[int]) -> 
         ),
         seen,
     )
+
+
+def taps_of(module: TransferModule, each: StageProbe) -> list[str]:
+    """Return the stages to name in ``model.tap`` for a probe."""
+    return list(module.backbone.tappable) if each.stage == TOGETHER else [each.stage]
 
 
 def count_copies(seen: StageFeatures) -> tuple[int, int]:
@@ -109,11 +113,12 @@ def _with_logistic(best: StageProbe, features: StageFeatures, module: TransferMo
     return replace(best, logistic=score(module.task, outputs, val.targets))
 
 
-def _check_classes(module: TransferModule, targets: list[int]) -> None:
+def _check_classes(module: TransferModule, targets: Tensor) -> None:
     if module.task != "classification":
         return
-    for number, name in enumerate(module.class_names):
-        if (count := targets.count(number)) < _FEWEST:
+    counts = torch.bincount(targets, minlength=module.num_classes).tolist()
+    for name, count in zip(module.class_names, counts, strict=True):
+        if count < _FEWEST:
             raise TlearnError(
                 f"class '{name}': {count} to train on, expected at least {_FEWEST} (nothing can be told from one); add "
                 "images or leave the class out"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from lightning.pytorch import Trainer
@@ -46,7 +47,7 @@ def stage_features(trainer: Trainer, module: TransferModule, size_px: int) -> St
         size_px: Side of what the network sees.
     """
     start_s = time.perf_counter()
-    tapped = tapped_everywhere(module, size_px)
+    tapped = network_like(module, size_px, tap=list(module.backbone.tappable), freeze_backbone=True)
     tapped.trainer = trainer
     tapped.to(module.device).setup("fit")
     splits = {}
@@ -59,18 +60,26 @@ def stage_features(trainer: Trainer, module: TransferModule, size_px: int) -> St
     return StageFeatures(size_px, splits["train"], splits["val"], time.perf_counter() - start_s)
 
 
-def tapped_everywhere(module: TransferModule, size_px: int | None) -> TransferModule:
-    """Return a frozen copy of a network with a tap at every stage, for pictures of another size."""
-    copy = TransferModule(
+def network_like(module: TransferModule, size_px: int, pretrained: bool = True, **options: Any) -> TransferModule:
+    """Make a network for the same classes, with other options of the model.
+
+    Args:
+        module: Gives the network and the statistics of its pixels; left as it is.
+        size_px: Side of what the network sees.
+        pretrained: Take over the weights of the stages that the options leave; else they are random.
+        options: See `TransferModule`.
+    """
+    made = TransferModule(
         module.num_classes,
         module.class_names,
         module.task,
         str(module.hparams["backbone"]),
         weights=None,
         image_size=size_px,
-        tap=list(module.backbone.tappable),
-        freeze_backbone=True,
+        **options,
     )
-    copy.backbone.load_state_dict(module.backbone.state_dict())
-    copy.preprocess.load_state_dict(module.preprocess.state_dict())
-    return copy
+    made.preprocess.load_state_dict(module.preprocess.state_dict())
+    if pretrained:
+        weights = module.backbone.state_dict()
+        made.backbone.load_state_dict({name: weights[name] for name in made.backbone.state_dict()})
+    return made

@@ -13,11 +13,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from sklearn.metrics import average_precision_score, r2_score
 from sklearn.neighbors import KNeighborsRegressor
 from torch import Tensor
 
 from tlearn.errors import TlearnError
+from tlearn.models.metrics import build_metrics
 from tlearn.strategies.head_solver import Turned, ridge_path, turn
 from tlearn.types import Task
 
@@ -79,10 +79,9 @@ def score(task: Task, outputs: Tensor, targets: Tensor) -> float:
     """
     if task == "classification":
         return float((outputs.argmax(dim=1) == targets).float().mean())
-    if task == "multilabel":
-        seen = targets.sum(dim=0) > 0  # precision of a label that no image bears means nothing
-        return float(average_precision_score(targets[:, seen].numpy(), outputs[:, seen].numpy()))
-    return float(r2_score(targets.numpy(), outputs.numpy()))
+    name = "map" if task == "multilabel" else "r2"
+    metric = build_metrics(task, outputs.shape[1], "val")[name]
+    return float(metric(outputs, targets.int() if task == "multilabel" else targets))
 
 
 def probe_stage(stage: str, size_px: int, task: Task, train: Labelled, val: Labelled, num_classes: int) -> StageProbe:
@@ -153,10 +152,11 @@ def left_out_outputs(turned: Turned, wanted: Tensor, folds: Sequence[Tensor]) ->
     PRESS). Strengths too weak to tell 1 - H from rounding are passed over.
     """
     best, least = wanted.mean(dim=0).expand_as(wanted), float("inf")
+    squares = turned.rows.double().square()
     for strength, weight, bias in ridge_path(turned, wanted):
         residuals = wanted - turned.rows @ weight.float().T - bias.float()
         shares = 1 / (turned.eigenvalues + strength)
-        leverage = (1 + turned.rows.double().square() @ shares) / len(wanted)
+        leverage = (1 + squares @ shares) / len(wanted)
         if float(leverage.max()) > 1 - _ROUNDING:
             break  # the next are weaker still
         if len(folds) == len(wanted):
