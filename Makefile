@@ -1,15 +1,15 @@
 # Everything a newcomer or a developer types. `make` alone lists it.
 PYTHON ?= python3
-PORT ?= 6006
+RUNS ?= runs
 VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run train dashboard test test-all lint format bench bench-gpu clean
+.PHONY: help install run train dashboard test test-browser test-all screenshots lint format bench bench-gpu clean
 
 help:  ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(STAMP)  ## create .venv and install tlearn with its development tools (repeated only when pyproject.toml changes)
 
@@ -26,14 +26,26 @@ run: install  ## a first result without network: learn the digits 0-4, transfer 
 train: install  ## fine-tune a pretrained ResNet18 on CIFAR-10
 	$(PY) -m tlearn fit --config finetune.yaml
 
-dashboard: install  ## TensorBoard over runs/, at http://127.0.0.1:6006 (make PORT=6007 dashboard)
-	$(VENV)/bin/tensorboard --logdir runs --host 127.0.0.1 --port $(PORT)
+# TensorBoard's own answer to a taken port holds only where none was asked for. What is left out of its output says nothing of
+# the runs: that TensorFlow is missing, and how it reads. `trap`: the filter outlives Ctrl-C, or the last words would have no reader.
+dashboard: SHELL := bash
+dashboard: install  ## TensorBoard over runs/, at http://127.0.0.1:6006 or the next free port (make PORT=7000 dashboard: there)
+	@test -d "$(RUNS)" || echo "no $(RUNS)/ here yet; runs appear as soon as there are some"
+	@exec $(VENV)/bin/tensorboard --logdir "$(RUNS)" --host 127.0.0.1 $(if $(PORT),--port $(PORT)) \
+		--samples_per_plugin images=100 2> >(trap '' INT; exec grep --line-buffered -v -e '^$$' -e '^TensorFlow inst' \
+		-e load_fast -e 'NOTE: Using exp' -e tensorflow/tensorboard/issues/4784 -e '] TensorBoard could not bind' >&2)
 
 test: install  ## the quick tests
-	$(PY) -m pytest -m "not slow and not realdata"
+	$(PY) -m pytest -m "not slow and not realdata and not browser"
+
+test-browser: install  ## TensorBoard and the report in a real browser (Chromium, as the system has it)
+	$(PY) -m pytest -m browser
 
 test-all: install  ## every test; those marked realdata need the real data sets
 	$(PY) -m pytest
+
+screenshots: install  ## make docs/images anew, from the quick start's runs
+	$(PY) -m tests.browser.screenshots docs/images
 
 lint: install  ## ruff and mypy, nothing is changed
 	$(PY) -m ruff check .
