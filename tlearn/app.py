@@ -7,6 +7,7 @@ import logging
 import sys
 import tempfile
 from copy import deepcopy
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,7 +15,6 @@ import yaml
 from jsonargparse import ActionYesNo, Namespace
 from jsonargparse.typing import PositiveInt
 from lightning.pytorch import Callback, Trainer
-from lightning.pytorch.callbacks import LearningRateMonitor
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from tlearn.arguments import Arguments
@@ -25,25 +25,9 @@ from tlearn.deploy import TOP_K, PredictionWriterCallback, check_output
 from tlearn.device import best_precision
 from tlearn.errors import TlearnError
 from tlearn.faults import TransferParser, translated_faults
-from tlearn.models import TransferModule
+from tlearn.models import AtomicCheckpointIO, BestCheckpoint, LastCheckpoint, TransferModule
+from tlearn.no_profiler import NoProfiler
 from tlearn.quiet import quieten
-from tlearn.reporting import (
-    AtomicCheckpointIO,
-    BestCheckpoint,
-    BusyCoresCallback,
-    EpochLinesCallback,
-    FreezeAuditCallback,
-    InputPicturesCallback,
-    LastCheckpoint,
-    LeanProgressBar,
-    MonitorCheckCallback,
-    NoProfiler,
-    OutcomeCallback,
-    ParameterSummaryCallback,
-    RunRecordCallback,
-    StepLossCallback,
-    ThroughputCallback,
-)
 from tlearn.resume import (
     Checkpoint,
     check_evaluation,
@@ -52,8 +36,16 @@ from tlearn.resume import (
     open_checkpoint,
     overridden_model_options,
 )
+from tlearn.run_record import RunRecordCallback
 from tlearn.runs import DEFAULT_ROOT, version_of
-from tlearn.strategies import FeatureCacheCallback, HeadProbeCallback, LearningRateFinderCallback, WiseFTCallback
+from tlearn.strategies import (
+    EvaluationOutputsCallback,
+    FeatureCacheCallback,
+    HeadProbeCallback,
+    LearningRateFinderCallback,
+    TemperatureCallback,
+    WiseFTCallback,
+)
 from tlearn.threads import limit_threads
 from tlearn.types import Task
 
@@ -71,6 +63,7 @@ TRAINER_DEFAULTS = {
 # Options that say where a run lies; typed, they are obeyed, else a run goes on where its checkpoint lies.
 _PLACES = ("save_dir", "name", "version", "init_args.save_dir", "init_args.name", "init_args.version")
 _Kind = TypeVar("_Kind", bound="TransferCLI")
+_REPORTS = find_spec("tlearn.reporting") is not None
 LOGGER = "lightning.pytorch.loggers.TensorBoardLogger"
 # Words of another file's, which never reach this parser.
 _SWEEP_HELP = (
@@ -93,6 +86,7 @@ class TransferCLI(LightningCLI):
         self.verb = arguments.verb or "fit"
         run = checkpoint.run_folder if checkpoint else None
         self.run_name = arguments.run_name if arguments.configs or run is None else run.parent.name
+        self.command = arguments.as_typed
         self.checkpoint = checkpoint
         self.run_folder = run if self.verb != "fit" or _goes_on(checkpoint) else None
         if any(arguments.value_of(f"--trainer.logger.{option}") for option in _PLACES):
@@ -161,6 +155,10 @@ class TransferCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Add our own callbacks to those of the user, who cannot lose ours by setting theirs."""
         config = {**self._get(self.config_init, "trainer"), **kwargs}
+        if config["logger"] and self.verb != "predict" and _REPORTS:
+            from tlearn.reporting.metrics_file import with_metrics_file
+
+            config["logger"] = with_metrics_file(as_list(config["logger"]), config["default_root_dir"] or DEFAULT_ROOT)
         config["plugins"] = [*as_list(config.get("plugins")), AtomicCheckpointIO()]
         config["profiler"] = config.get("profiler") or NoProfiler()
         trainer = self._instantiate_trainer(config, self.own_callbacks(config))
@@ -170,24 +168,39 @@ class TransferCLI(LightningCLI):
 
     def own_callbacks(self, config: dict[str, Any]) -> list[Callback]:
         """Choose what watches, reports and records this run."""
-        bar: list[Callback] = [LeanProgressBar()] if config["enable_progress_bar"] else []
+        outputs = EvaluationOutputsCallback(0 if self.checkpoint is None else self.checkpoint.epoch)
+        first, last = self.reporting(config, outputs)
         if self.verb == "predict":
             out, top_k = (self._get(self.config_init, name) for name in ("out", "top_k"))
-            return [*bar, PredictionWriterCallback(out, top_k)]
+            return [*first, PredictionWriterCallback(out, top_k)]
         if self.verb != "fit":
-            return bar
+            return [outputs, *first]
         return [
-            *(bar or [EpochLinesCallback()]),
-            *[MonitorCheckCallback(), FreezeAuditCallback(), ParameterSummaryCallback()],
-            *[ThroughputCallback(), StepLossCallback(), BusyCoresCallback()],
-            *([LearningRateMonitor(), InputPicturesCallback()] if config["logger"] else []),
+            *[outputs, TemperatureCallback(outputs)],
+            *first,
             FeatureCacheCallback(),
             *self.before_the_first_step(),
             *(_checkpoints(self.model.task, config) if config["enable_checkpointing"] is not False else []),
             *([WiseFTCallback()] if self.model.wise_ft else []),
             # fast_dev_run is a trial: it leaves nothing behind
-            *([] if config["fast_dev_run"] else [self._record(), OutcomeCallback()]),
+            *([] if config["fast_dev_run"] else [self._record()]),
+            *last,
         ]
+
+    def reporting(
+        self, config: dict[str, Any], outputs: EvaluationOutputsCallback
+    ) -> tuple[list[Callback], list[Callback]]:
+        """Choose what says and shows this run, before and after all else; a run without the package trains the same."""
+        if not _REPORTS:
+            return [], []
+        from tlearn.reporting import run_callbacks
+
+        if self.verb == "fit":
+            return run_callbacks.fit_callbacks(config, self.plain, self.command, outputs)
+        if self.verb == "test" and self.checkpoint is not None:
+            path = self.checkpoint.path
+            return run_callbacks.test_callbacks(config, self.plain, self.command, path, outputs), []
+        return run_callbacks.progress_bar(config), []
 
     def before_the_first_step(self) -> list[Callback]:
         """Choose what changes the network or its rates before training begins."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
@@ -21,16 +22,25 @@ class Arguments:
         verb: The first word, or ``None``.
         configs: The configs in the order given, as paths that exist.
         options: All other words, in the order given.
+        words: All of them as they were typed; none where a command is made up.
     """
 
     verb: str | None = None
     configs: list[Path] = field(default_factory=list)
     options: list[str] = field(default_factory=list)
+    words: list[str] = field(default_factory=list)
 
     @property
     def run_name(self) -> str:
         """Name the run after its first config."""
         return self.configs[0].stem if self.configs else "default"
+
+    @property
+    def as_typed(self) -> str:
+        """Return the command, ready to be typed again."""
+        configs = [f"--config={path}" for path in self.configs]
+        words = self.words or [self.verb or "fit", *configs, *self.options]
+        return shlex.join(["python", "-m", "tlearn", *words])
 
     def value_of(self, option: str) -> str | None:
         """Return the last value given for ``--option value`` or ``--option=value``."""
@@ -76,7 +86,7 @@ def split_arguments(words: Sequence[str]) -> Arguments:
     Raises:
         TlearnError: ``--config`` without a name, or a config that does not exist.
     """
-    parts = Arguments()
+    parts = Arguments(words=list(words))
     rest = list(words)
     while rest:
         word = rest.pop(0)

@@ -15,8 +15,8 @@ from torch import Tensor
 from tlearn.app import TransferCLI
 from tlearn.arguments import Arguments
 from tlearn.errors import TlearnError
-from tlearn.models import TransferModule
-from tlearn.reporting import BestCheckpoint, RunRecordCallback, hyper_parameters
+from tlearn.models import BestCheckpoint, TransferModule
+from tlearn.reporting import HyperParametersCallback, hyper_parameters
 from tlearn.strategies import PeakMemory, Scores, obstacle_to_storing, run_over_split, sample_f1
 from tlearn.types import LABEL_THRESHOLD, Task
 from tlearn.version import __version__
@@ -59,17 +59,22 @@ class MeasuredCLI(TransferCLI):
     def own_callbacks(self, config: dict[str, Any]) -> list[Callback]:
         """Measure where the run is recorded."""
         own = super().own_callbacks(config)
-        return [_MeasuringCallback(self.plain) if isinstance(c, RunRecordCallback) else c for c in own]
+        return [_MeasuringCallback(self.plain) if isinstance(c, HyperParametersCallback) else c for c in own]
 
 
-class _MeasuringCallback(RunRecordCallback):
-    """Record the run, with its costs in the hparams tab, and what its best epoch answers on each validation image.
+class _MeasuringCallback(Callback):
+    """Put the costs of a run into the hparams tab, and ask its best epoch about each validation image.
+
+    Args:
+        config: The whole config as plain values.
 
     Attributes:
         measured: ``None`` until the end, and for good where no epoch was validated.
     """
 
-    measured: dict[str, Any] | None = None
+    def __init__(self, config: dict[str, Any]) -> None:
+        self.config = config
+        self.measured: dict[str, Any] | None = None
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Start the clock: the data are read by now, no feature is computed yet."""
@@ -83,11 +88,8 @@ class _MeasuringCallback(RunRecordCallback):
             pl_module.takes_features or pl_module.solves_head
         )
 
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Wait: checkpoints may not be written yet, and TensorBoard takes one set of hparams a run."""
-
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Measure, log, and let the best epoch answer."""
+        """Measure, log, and let the best epoch answer; before, checkpoints may not be written yet."""
         assert isinstance(pl_module, TransferModule)
         seconds, peak = time.perf_counter() - self._start_s, self._peak.bytes()
         best = next(c for c in trainer.checkpoint_callbacks if isinstance(c, BestCheckpoint))

@@ -261,7 +261,7 @@ def _run(entry: Entry, seed: int) -> Result:
     gc.collect()  # the run before is in circles; its memory is not this one's
     arguments, place = entry.variant.arguments, _place(entry, seed)
     options = [*arguments.options, f"{_SEED}={seed}"]
-    measured = run_as(MeasuredCLI, PlacedArguments("fit", arguments.configs, options, place)).measured
+    measured = run_as(MeasuredCLI, PlacedArguments("fit", arguments.configs, options, place=place)).measured
     data = entry.data
     about: dict[str, Any] = {
         "config_hash": entry.config_hash,

@@ -6,7 +6,7 @@ import shlex
 
 from tlearn.app import TransferCLI, run
 from tlearn.arguments import split_arguments
-from tlearn.reporting import BestCheckpoint
+from tlearn.models import BestCheckpoint
 
 
 def quickstart(root: str | None) -> None:

@@ -11,7 +11,7 @@ from tlearn.arguments import Arguments
 from tlearn.config_files import leaves, read_config
 from tlearn.errors import TlearnError
 from tlearn.models import read_checkpoint
-from tlearn.reporting import CONFIG_KEY
+from tlearn.run_record import CONFIG_KEY
 from tlearn.runs import DEFAULT_ROOT, find_checkpoint, run_folder_of
 
 # What makes a network another network; a checkpoint cannot be read into any other.

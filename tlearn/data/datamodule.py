@@ -167,11 +167,11 @@ class ImageDataModule(LightningDataModule, ABC):
         for batch in DataLoader(images, batch_size=None, sampler=keys, num_workers=self.num_workers):
             yield batch.images
 
-    def sample(self, split: Split, count: int) -> Tensor:
-        """Return some images spread over a split, uint8 (B, 3, H, W), those to train on as a later epoch shows them."""
+    def sample(self, split: Split, count: int) -> Batch:
+        """Return some images spread over a split, with their targets, those to train on as a later epoch shows them."""
         images = self._sets[split].on(torch.device("cpu"), self._augmenter() if split == "train" else None)
         positions = torch.linspace(0, len(images) - 1, min(count, len(images))).long()
-        return images[BatchKey(1, positions)].images
+        return images[BatchKey(1, positions)]
 
     def serve_features(self, features: Mapping[str, Sequence[Tensor]]) -> None:
         """Serve features in place of the images they were computed from.

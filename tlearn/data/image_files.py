@@ -115,9 +115,9 @@ class ImageFilesDataModule(StreamedDataModule, ABC):
             for number, each in self._inspected(split, files).items()
         ]
 
-    def picture_names(self, rows: Tensor) -> list[str]:
-        """Return the paths of validation pictures (B,), by their positions in their source."""
-        return self._pictures("val").paths(rows)
+    def picture_names(self, rows: Tensor, split: Split = "val") -> list[str]:
+        """Return the paths of pictures of a split (B,), by their positions in their source."""
+        return self._pictures(split).paths(rows)
 
     def split_record(self) -> dict[str, Any]:
         """Describe the split, with the files' names: positions mean little to a person."""

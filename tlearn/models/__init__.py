@@ -1,9 +1,12 @@
 """The network: preprocess, backbone and head, what of it is frozen, and where its weights come from."""
 
 from tlearn.models.backbone import Backbone
+from tlearn.models.calibration import fit_temperature
 from tlearn.models.checkpoint_file import read_checkpoint
+from tlearn.models.checkpoints import AtomicCheckpointIO, BestCheckpoint, LastCheckpoint, run_folder
 from tlearn.models.fingerprint import fingerprint
 from tlearn.models.freezing import Rule, assign_rules, frozen_modules, group_by_rule, rules_from_options
+from tlearn.models.grad_cam import grad_cam
 from tlearn.models.losses import answers_of, compute_loss
 from tlearn.models.metrics import metric_names
 from tlearn.models.modes import evaluating, keeping_modes
@@ -12,7 +15,10 @@ from tlearn.models.preprocess import Preprocess
 from tlearn.models.rates import peak_rates, scale_rates
 
 __all__ = [
+    "AtomicCheckpointIO",
     "Backbone",
+    "BestCheckpoint",
+    "LastCheckpoint",
     "Preprocess",
     "Rule",
     "TransferModule",
@@ -21,12 +27,15 @@ __all__ = [
     "compute_loss",
     "evaluating",
     "fingerprint",
+    "fit_temperature",
     "frozen_modules",
+    "grad_cam",
     "group_by_rule",
     "keeping_modes",
     "metric_names",
     "peak_rates",
     "read_checkpoint",
     "rules_from_options",
+    "run_folder",
     "scale_rates",
 ]

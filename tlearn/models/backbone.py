@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,12 @@ from tlearn.models.freezing import hold_frozen_in_eval
 from tlearn.models.preprocess import IMAGENET_MEAN, IMAGENET_STD
 
 TIMM = "timm/"
+Watch = Callable[[str, Tensor], Tensor]
+
+
+def unwatched(tap: str, x: Tensor) -> Tensor:
+    """Return what a tap pools as it is."""
+    return x
 
 
 class Backbone(nn.Module, ABC):
@@ -46,12 +53,28 @@ class Backbone(nn.Module, ABC):
     batch_norm_follows = True
 
     @abstractmethod
-    def pooled(self, x: Tensor) -> list[Tensor]:
+    def pooled(self, x: Tensor, watch: Watch = unwatched) -> list[Tensor]:
         """Turn float (B, 3, H, W) into the pooled output of each tap, (B, width) each.
+
+        Args:
+            x: What the network gets.
+            watch: Gets each tap and its output, laid out as the network has it; what it returns is pooled instead.
 
         Raises:
             TlearnError: The network takes pictures of one size alone, and these have another.
         """
+
+    @abstractmethod
+    def as_map(self, tap: str, x: Tensor, size_px: tuple[int, int]) -> Tensor:
+        """Lay out as (B, C, h, w) what ``watch``, or the attention of this tap, gets for pictures of H and W pixels.
+
+        Raises:
+            TlearnError: It is no map.
+        """
+
+    @abstractmethod
+    def attention(self) -> dict[str, str]:
+        """Of each tap whose pooled output is a class token: the path of what lets it read the patches last."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Turn float (B, 3, H, W) into features (B, D)."""
@@ -129,7 +152,7 @@ class TorchvisionBackbone(Backbone):
         self.fixed_size_px = int(network.image_size) if family.fixed_size else None
         self.measure_widths(self.fixed_size_px or 64)
 
-    def pooled(self, x: Tensor) -> list[Tensor]:
+    def pooled(self, x: Tensor, watch: Watch = unwatched) -> list[Tensor]:
         """Turn float (B, 3, H, W) into the pooled output of each tap, (B, width) each.
 
         Raises:
@@ -144,10 +167,19 @@ class TorchvisionBackbone(Backbone):
                 for path in paths:
                     x = self.get_submodule(path)(x)
             if stage in self.taps:
-                pooled.append(self.family.pool(x))
+                pooled.append(self.family.pool(watch(stage, x)))
         for path in self.after_pool:
             pooled[-1] = self.get_submodule(path)(pooled[-1])
         return [vector.flatten(1) for vector in pooled]
+
+    def as_map(self, tap: str, x: Tensor, size_px: tuple[int, int]) -> Tensor:
+        """Lay out what a tap pools, or its attention gets, as (B, C, h, w)."""
+        return self.family.as_map(x)
+
+    def attention(self) -> dict[str, str]:
+        """Of each tap whose pooled output is a class token: the path of what lets it read the patches last."""
+        path = self.family.attention
+        return {tap: f"{self.layout[tap][0]}.{path}" for tap in self.taps if path and tap != "stem"}
 
     def stage_of(self, parameter: str) -> str:
         """Name the stage that a parameter of this module belongs to; what follows the pooling is the last one's."""

@@ -5,6 +5,7 @@ Names are torchvision's own, so that state dicts fit as they are. B images, C ch
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -31,6 +32,8 @@ class Family:
         after_pool: Paths of what follows the pooling of the last stage, before the last linear layer.
         stem: Replaces the plain run through the first stage's modules.
         fixed_size: The network takes pictures of its ``image_size`` alone.
+        as_map: What a tap pools to (B, C, h, w).
+        attention: Where a class token is pooled: the path, in a tapped block, of what lets it read the patches.
     """
 
     patterns: tuple[str, ...]
@@ -39,6 +42,14 @@ class Family:
     after_pool: tuple[str, ...] = ()
     stem: Callable[[nn.Module, Tensor], Tensor] | None = None
     fixed_size: bool = False
+    as_map: Callable[[Tensor], Tensor] = lambda x: x
+    attention: str | None = None
+
+
+def _without_class_token(x: Tensor) -> Tensor:
+    """Lay out tokens (B, 1 + h * h, C), the class token first, as (B, C, h, h)."""
+    side = math.isqrt(x.shape[1] - 1)
+    return x[:, 1:].mT.reshape(x.shape[0], -1, side, side)
 
 
 def _resnet(network: nn.Module) -> Stages:
@@ -87,10 +98,18 @@ FAMILIES = (
     Family(("resnet*", "resnext*", "wide_resnet*"), _resnet),
     Family(("regnet_*",), _regnet),
     Family(("convnext_*",), _downsampled, pool=lambda x: F.adaptive_avg_pool2d(x, 1), after_pool=("classifier.0",)),
-    Family(("swin_*",), _swin, pool=lambda x: x.mean(dim=(1, 2))),
+    Family(("swin_*",), _swin, pool=lambda x: x.mean(dim=(1, 2)), as_map=lambda x: x.permute(0, 3, 1, 2)),
     Family(("efficientnet_*", "mobilenet_v2"), _mobile),
     Family(("mobilenet_v3_*",), _mobile, after_pool=("classifier.0", "classifier.1")),
-    Family(("vit_*",), _vit, pool=lambda x: x[:, 0], stem=_vit_stem, fixed_size=True),
+    Family(
+        ("vit_*",),
+        _vit,
+        pool=lambda x: x[:, 0],
+        stem=_vit_stem,
+        fixed_size=True,
+        as_map=_without_class_token,
+        attention="self_attention",
+    ),
 )
 
 

@@ -238,13 +238,13 @@ class TransferModule(LightningModule):
         """Return what training minimises (a scalar), with label smoothing and class weights; validation has neither."""
         return compute_loss(self.task, output, targets, self.label_smoothing, self.class_weights_tensor)
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Gather loss and metrics of a batch."""
-        self._evaluate(self.val_metrics, batch)
+    def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+        """Gather loss and metrics of a batch, and give callbacks its ``output``: logits (B, K), or values (B, 1)."""
+        return self._evaluate(self.val_metrics, batch)
 
-    def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """Gather loss and metrics of a batch."""
-        self._evaluate(self.test_metrics, batch)
+    def test_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+        """Gather loss and metrics of a batch, and give callbacks its ``output``: logits (B, K), or values (B, 1)."""
+        return self._evaluate(self.test_metrics, batch)
 
     def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Return ``indices`` (B,) with ``probabilities`` (B, K) or ``values`` (B, 1), float32 in any precision."""
@@ -536,9 +536,10 @@ class TransferModule(LightningModule):
                 "--model.weights PATH"
             )
 
-    def _evaluate(self, metrics: EpochMetrics, batch: Batch) -> None:
+    def _evaluate(self, metrics: EpochMetrics, batch: Batch) -> dict[str, Tensor]:
         output = self(batch.images)
         metrics.update(output, compute_loss(self.task, output, batch.targets), batch.targets)
+        return {"output": output}
 
     def _log_epoch(self, metrics: EpochMetrics) -> None:
         if not self.trainer.sanity_checking:

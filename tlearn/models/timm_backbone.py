@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tlearn.errors import TlearnError, unknown
-from tlearn.models.backbone import TIMM, Backbone, check_taps
+from tlearn.models.backbone import TIMM, Backbone, Watch, check_taps, unwatched
 
 
 class TimmBackbone(Backbone):
@@ -48,12 +48,14 @@ class TimmBackbone(Backbone):
         """Return timm's network, with timm's names."""
         return self.network_
 
-    def pooled(self, x: Tensor) -> list[Tensor]:
+    def pooled(self, x: Tensor, watch: Watch = unwatched) -> list[Tensor]:
         """Turn float (B, 3, H, W) into the pooled output of each tap, (B, width) each."""
         self.check_size(x)
         network: Any = self.network_
         if len(self.taps) == 1 and self._whole:
-            return [network(x)]
+            if watch is unwatched:
+                return [network(x)]
+            return [network.forward_head(watch(self.taps[0], network.forward_features(x)))]
         early = self.taps[:-1] if self._whole else self.taps
         found = network.forward_intermediates(
             x,
@@ -62,12 +64,64 @@ class TimmBackbone(Backbone):
             stop_early=not self._whole,
         )
         last, maps = found if self._whole else (None, found)
-        pooled = [F.adaptive_avg_pool2d(feature_map, 1).flatten(1) for feature_map in maps]
-        return [*pooled, *([network.forward_head(last)] if self._whole else [])]
+        watched = [watch(tap, feature_map) for tap, feature_map in zip(early, maps, strict=True)]
+        pooled = [F.adaptive_avg_pool2d(feature_map, 1).flatten(1) for feature_map in watched]
+        return pooled if last is None else [*pooled, network.forward_head(watch(self.taps[-1], last))]
+
+    def as_map(self, tap: str, x: Tensor, size_px: tuple[int, int]) -> Tensor:
+        """Lay out what a tap pools, or its attention gets, as (B, C, h, w) for pictures of H and W pixels.
+
+        Raises:
+            TlearnError: It is no map, or a class token is pooled and how it reads the patches is not known.
+        """
+        network: Any = self.network_
+        at_end = self._whole and tap == self.taps[-1]
+        if not at_end:
+            return x
+        if _pools_class_token(network) and not self.attention():
+            raise self._no_map(tap)
+        if x.ndim == 3:  # tokens
+            reduction = network.feature_info[self._index[tap]]["reduction"]
+            height, width = (-(-side // reduction) for side in size_px)
+            patches = x[:, getattr(network, "num_prefix_tokens", 0) :]
+            if patches.shape[1] == height * width:
+                return patches.mT.reshape(x.shape[0], -1, height, width)
+        maps = x.movedim(-1, 1) if getattr(network, "output_fmt", "NCHW") == "NHWC" else x
+        if maps.ndim != 4 or maps.shape[1] != network.num_features:
+            raise self._no_map(tap)
+        return maps
+
+    def attention(self) -> dict[str, str]:
+        """Of each tap whose pooled output is a class token: the path of what lets it read the patches last."""
+        network: Any = self.network_
+        if not (self._whole and _pools_class_token(network) and _is_plain_vit(network)):
+            return {}
+        return {self.taps[-1]: f"network_.blocks.{len(network.blocks) - 1}.attn"}
+
+    def _no_map(self, tap: str) -> TlearnError:
+        config: Any = self.network_.pretrained_cfg
+        earlier = [stage for stage in self.tappable if stage != tap]
+        return TlearnError(
+            f"timm/{config['architecture']} gives no map at {tap} that could be shown; tap an earlier stage "
+            f"({', '.join(earlier) or 'it has none'})"
+        )
 
     def stage_of(self, parameter: str) -> str:
         """Name the stage that a parameter of this module belongs to."""
         return self._assigned[parameter.removeprefix("network_.")]
+
+
+def _pools_class_token(network: Any) -> bool:
+    return getattr(network, "global_pool", None) == "token"
+
+
+def _is_plain_vit(network: Any) -> bool:
+    """Tell whether the class token reads the patches in the last block's attention, and nowhere after it."""
+    from timm.models.beit import Beit
+    from timm.models.eva import Eva
+    from timm.models.vision_transformer import VisionTransformer
+
+    return isinstance(network, (VisionTransformer, Eva, Beit)) and hasattr(network.blocks[-1], "attn")
 
 
 def _timm() -> Any:

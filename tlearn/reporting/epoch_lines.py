@@ -7,7 +7,7 @@ import time
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from tlearn.reporting.checkpoints import BestCheckpoint, LastCheckpoint, run_folder
+from tlearn.models import BestCheckpoint, LastCheckpoint, run_folder
 
 _SHOWN = (
     *("train/loss", "train/acc", "train/f1", "train/mae"),

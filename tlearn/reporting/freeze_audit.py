@@ -55,10 +55,12 @@ class FreezeAuditCallback(Callback):
 
     Attributes:
         fingerprints: Tensor name to hash, of what is frozen in the current epoch.
+        epochs_checked: At the end of which it had not changed, in this process.
     """
 
     def __init__(self) -> None:
         self.fingerprints: dict[str, str] = {}
+        self.epochs_checked = 0
         self._quick: dict[str, int] = {}
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -91,6 +93,7 @@ class FreezeAuditCallback(Callback):
         """
         assert isinstance(pl_module, TransferModule)
         self._compare(pl_module, self._quick, _quick_hash, f"epoch {trainer.current_epoch + 1}")
+        self.epochs_checked += 1
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Write what is frozen as it is: weight averaging, which comes before, rounds even the mean of equal values."""

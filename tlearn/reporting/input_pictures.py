@@ -7,29 +7,44 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
-from torchvision.utils import make_grid
 
 from tlearn.models import TransferModule
+from tlearn.reporting.boards import show, takes_pictures
+from tlearn.reporting.evaluation_pictures import tiles
+from tlearn.reporting.figures import gallery_figure, shortened
 
 _SHOWN = 16
-_COLUMNS = 4
 
 
 class InputPicturesCallback(Callback):
-    """Show some training images, augmented, and some validation images, as they are after preprocessing."""
+    """Show some training images, augmented, and some of validation, as they are after preprocessing, with labels."""
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw both grids, where the logger takes pictures."""
         assert isinstance(pl_module, TransferModule)
         data: Any = trainer.datamodule  # type: ignore[attr-defined]  # set by fit
-        experiments: list[Any] = [getattr(logger, "experiment", None) for logger in trainer.loggers]
-        draws = [experiment for experiment in experiments if hasattr(experiment, "add_image")]
-        if not draws or not trainer.is_global_zero or trainer.global_step or not hasattr(data, "sample"):
+        if not takes_pictures(trainer) or not trainer.is_global_zero or trainer.global_step:
             return
-        for split in ("train", "val"):
-            grid = make_grid(seen(pl_module, data.sample(split, _SHOWN)), _COLUMNS)
-            for experiment in draws:
-                experiment.add_image(f"data/{split}", grid, 0)
+        for split, name in (("train", "training"), ("val", "validation")):
+            if split == "val" and not trainer.enable_validation:
+                continue
+            batch = data.sample(split, _SHOWN)
+            pictures = (seen(pl_module, batch.images) * 255).round().to(torch.uint8)
+            labels = [label_of(pl_module, target) for target in batch.targets]
+            show(trainer, f"data/{split}", gallery_figure(tiles(pictures), labels, f"{name} images, as seen"), 0)
+
+
+def label_of(module: TransferModule, target: Tensor) -> str:
+    """Name what is true of an image: its classes, with their shares where images were mixed, or its value."""
+    if module.task == "regression":
+        return f"{float(target):.4g}"
+    if not target.ndim:
+        return shortened(module.class_names[int(target)])
+    if module.task == "multilabel":
+        return shortened(", ".join(module.class_names[n] for n in target.nonzero().flatten().tolist()) or "none")
+    shares = target.topk(min(2, len(target)))
+    pairs = zip(shares.indices.tolist(), shares.values.tolist(), strict=True)
+    return "\n".join(f"{share:.0%} {shortened(module.class_names[n])}" for n, share in pairs if share > 0)
 
 
 @torch.no_grad()

@@ -21,7 +21,9 @@ class MonitorCheckCallback(Callback):
         """
         assert isinstance(pl_module, TransferModule)
         train = [*metric_names(pl_module.task, pl_module.num_classes, "train"), "train/loss_step", "train/images_per_s"]
+        train.append("train/grad_norm")
         val = metric_names(pl_module.task, pl_module.num_classes, "val")
+        val += [] if pl_module.task == "regression" else ["val/temperature", "val/ece", "val/ece_scaled"]
         for owner, monitor in _monitors(trainer):
             if monitor in val and not trainer.enable_validation:
                 raise TlearnError(

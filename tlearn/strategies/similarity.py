@@ -84,7 +84,7 @@ def batch_norm_shift(trainer: Trainer, module: TransferModule) -> dict[str, floa
     ]
     try:
         with evaluating(module):
-            for images in trainer.datamodule.sample("val", _IMAGES).split(_AT_ONCE):  # type: ignore[attr-defined]
+            for images in trainer.datamodule.sample("val", _IMAGES).images.split(_AT_ONCE):  # type: ignore[attr-defined]
                 module.backbone(module.preprocess(images.to(module.device)))
     finally:
         for hook in hooks:

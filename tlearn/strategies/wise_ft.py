@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
 
 from tlearn.errors import TlearnError
-from tlearn.models import TransferModule, compute_loss
+from tlearn.models import TransferModule, compute_loss, fit_temperature
 from tlearn.strategies.features import run_over_split
 
 _SHARES = tuple(step / 10 for step in range(11))
@@ -25,11 +25,13 @@ class Mixture(NamedTuple):
         share: Of the fine-tuned weights.
         accuracy: On validation; minus the mean squared error for a regression.
         loss: On validation.
+        temperature: What the logits of the mixture are divided by, fitted on validation.
     """
 
     share: float
     accuracy: float
     loss: float
+    temperature: float
 
 
 def interpolate(start: Mapping[str, Tensor], tuned: Mapping[str, Tensor], share: float) -> dict[str, Tensor]:
@@ -76,6 +78,7 @@ class WiseFTCallback(Callback):
         pl_module.load_state_dict(left, strict=False)
         chosen = max(tried, key=lambda mixture: (mixture.accuracy, -mixture.loss))
         checkpoint["state_dict"] |= interpolate(pl_module.start, tuned, chosen.share)
+        checkpoint["tlearn"]["temperature"] = chosen.temperature
         target = best.with_name("wise_ft.ckpt")
         trainer.strategy.checkpoint_io.save_checkpoint(checkpoint, target)
         if trainer.is_global_zero:
@@ -97,4 +100,4 @@ def _judge(trainer: Trainer, module: TransferModule, share: float) -> Mixture:
     outputs, targets = run_over_split(trainer, module, "val", module)
     loss = float(compute_loss(module.task, outputs, targets))
     right = float((outputs.argmax(dim=1) == targets).float().mean()) if module.task == "classification" else -loss
-    return Mixture(share, right, loss)
+    return Mixture(share, right, loss, fit_temperature(module.task, outputs, targets))

@@ -1,0 +1,162 @@
+"""``best.ckpt`` and ``last.ckpt``: written whole or not at all, readable without executing anything."""
+
+from __future__ import annotations
+
+import os
+import time
+from copy import copy, deepcopy
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric.plugins import TorchCheckpointIO
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+from torch import Tensor
+
+from tlearn.models.checkpoint_file import read_checkpoint
+
+# A checkpoint that replaces another waits until writing took no more than this share of the time since.
+_WRITING_SHARE = 1 / 50
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Write beside the final name and rename, so that a killed run never leaves half a checkpoint under it.
+
+    Lightning's own goes through a temporary file in another folder, where a rename need not be atomic.
+
+    Where epochs are short, as those of a head on cached features, a checkpoint that replaces an older file of its name
+    waits in memory, and a newer one takes its place: to write 45 MB takes longer than such an epoch. Whoever reads, and
+    the end of the run, also a bad one, has it written; a killed run loses fifty times what one writing takes,
+    some seconds.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._waiting: dict[Path, dict[str, Any]] = {}
+        self._due_s: dict[Path, float] = {}
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        """Take ``checkpoint`` for ``path``; the file that was there stays until the new one is complete."""
+        path = Path(path)
+        if path.exists() and time.monotonic() < self._due_s.get(path, 0.0):
+            self._waiting.pop(path, None)  # to the end: files are written in the order of their last change
+            self._waiting[path] = _snapshot(checkpoint)
+            return
+        self._waiting.pop(path, None)
+        self.flush()  # best.ckpt before the last.ckpt that speaks of it
+        self._write(checkpoint, path)
+
+    def flush(self) -> None:
+        """Write what waits."""
+        while self._waiting:
+            path = next(iter(self._waiting))
+            self._write(self._waiting.pop(path), path)
+
+    def remove_checkpoint(self, path: str | Path) -> None:
+        """Remove the file, and what waits to replace it."""
+        self._waiting.pop(Path(path), None)
+        super().remove_checkpoint(path)
+
+    def teardown(self) -> None:
+        """Write what waits: Lightning calls this at the end of a run, also after a fault or Ctrl-C."""
+        self.flush()
+
+    def _write(self, checkpoint: dict[str, Any], path: Path) -> None:
+        start_s = time.monotonic()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+        try:
+            torch.save(checkpoint, partial)
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+        end_s = time.monotonic()
+        self._due_s[path] = end_s + (end_s - start_s) / _WRITING_SHARE
+
+    def load_checkpoint(self, path: str | Path, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Read ``path`` with ``weights_only=True``, whatever is asked; faults name the file."""
+        self.flush()
+        return read_checkpoint(path)
+
+
+def _snapshot(value: Any) -> Any:
+    """Copy what training goes on to change; for tensors that is a third of the time that ``deepcopy`` takes."""
+    if isinstance(value, Tensor):
+        return value.detach().to("cpu", copy=True)  # a GPU may have no room, and may fail
+    if isinstance(value, dict):
+        copied = copy(value)  # its kind too, for a state dict carries the versions of its layers
+        copied.update({key: _snapshot(item) for key, item in value.items()})
+        return copied
+    return [_snapshot(item) for item in value] if type(value) is list else deepcopy(value)
+
+
+class _RunCheckpoint(ModelCheckpoint):
+    """One file of a fixed name, whose history goes along when the run folder is moved or named otherwise."""
+
+    @cached_property
+    def state_key(self) -> str:
+        """Name this callback in checkpoints; Lightning asks at every hook of every step, and would build it anew."""
+        return super().state_key
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over the best result so far where its file lies in this run's folder, else begin anew.
+
+        Lightning compares the folders' spelling and forgets the best result when it differs: the next worse epoch
+        would overwrite ``best.ckpt``.
+        """
+        here = str(Path(self.dirpath or "", Path(state_dict["best_model_path"]).name))
+        if state_dict["best_model_path"] and Path(here).is_file():
+            score = state_dict["best_model_score"]
+            best = {"best_model_path": here, "kth_best_model_path": here, "best_k_models": {here: score}}
+            super().load_state_dict({**state_dict, **best, "dirpath": self.dirpath})
+
+
+class BestCheckpoint(_RunCheckpoint):
+    """Keep the weights of the epoch with the best validation result as ``checkpoints/best.ckpt``.
+
+    Args:
+        monitor: ``val/acc``, or ``val/loss`` for a regression. Never a test metric.
+    """
+
+    def __init__(self, monitor: str) -> None:
+        mode = "min" if monitor.endswith("loss") else "max"
+        super().__init__(
+            monitor=monitor, mode=mode, filename="best", save_on_train_epoch_end=True, enable_version_counter=False
+        )
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Compare this epoch, unless no validation has run yet."""
+        if self.monitor in trainer.callback_metrics:
+            super().on_train_epoch_end(trainer, pl_module)
+
+
+class LastCheckpoint(_RunCheckpoint):
+    """Keep the newest epoch as ``checkpoints/last.ckpt``, with or without validation: what a resume starts from."""
+
+    def __init__(self) -> None:
+        super().__init__(filename="last", save_on_train_epoch_end=True, enable_version_counter=False)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Have the files written that still wait, before loggers come to fetch them."""
+        super().on_train_end(trainer, pl_module)
+        _flush(trainer)
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Have them written also after a fault, before anything else is tried."""
+        super().on_exception(trainer, pl_module, exception)
+        _flush(trainer)
+
+
+def _flush(trainer: Trainer) -> None:
+    if isinstance(trainer.strategy.checkpoint_io, AtomicCheckpointIO):
+        trainer.strategy.checkpoint_io.flush()
+
+
+def run_folder(trainer: Trainer) -> Path:
+    """Return the folder that holds everything of a run."""
+    for callback in trainer.checkpoint_callbacks:
+        if isinstance(callback, LastCheckpoint) and callback.dirpath:
+            return Path(callback.dirpath).parent
+    return Path(trainer.log_dir or trainer.default_root_dir)

@@ -1,0 +1,45 @@
+"""Where pictures and texts go: to every logger that can take them. H and W pixels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lightning.pytorch import Trainer
+from lightning.pytorch.loggers import MLFlowLogger, WandbLogger
+
+from tlearn.reporting.figures import Pixels
+
+
+def takes_pictures(trainer: Trainer) -> bool:
+    """Tell whether any logger of this process can show a picture: else none needs to be drawn."""
+    kinds = (WandbLogger, MLFlowLogger)
+    return any(isinstance(logger, kinds) or hasattr(_writer(logger), "add_image") for logger in trainer.loggers)
+
+
+def show(trainer: Trainer, tag: str, picture: Pixels, step: int) -> None:
+    """Show a picture (H, W, 3) under a name, by each logger's own means."""
+    for logger in trainer.loggers:
+        if isinstance(logger, WandbLogger):
+            logger.log_image(tag, [picture], step)
+        elif isinstance(logger, MLFlowLogger):
+            logger.experiment.log_image(logger.run_id, picture, key=tag.replace("/", "."), step=step)
+        elif hasattr(_writer(logger), "add_image"):
+            _writer(logger).add_image(tag, picture, step, dataformats="HWC")
+
+
+def write(trainer: Trainer, tag: str, markdown: str, step: int = 0) -> None:
+    """Write a page of Markdown under a name."""
+    for logger in trainer.loggers:
+        if isinstance(logger, MLFlowLogger):
+            logger.experiment.log_text(logger.run_id, markdown, f"{tag}.md")
+        elif hasattr(_writer(logger), "add_text"):
+            _writer(logger).add_text(tag, markdown, step)
+
+
+def tensorboard_writers(trainer: Trainer) -> list[Any]:
+    """Return TensorBoard's writers, for what no other logger knows: precision-recall curves, projector, histograms."""
+    return [_writer(logger) for logger in trainer.loggers if hasattr(_writer(logger), "add_pr_curve")]
+
+
+def _writer(logger: Any) -> Any:
+    return getattr(logger, "experiment", None)

@@ -1,0 +1,64 @@
+"""Read ``metrics.csv``, Lightning's CSVLogger's, into curves over epochs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from pathlib import Path
+
+Curves = dict[str, dict[int, float]]
+
+
+def read_curves(path: Path) -> Curves:
+    """Return column name to epoch, counted from 1, to value; nothing where there is no file.
+
+    In the file epochs are counted from 0, in cards and for people from 1. Rows are sparse, and those of learning rates name no epoch: they come before the other rows of theirs. Of a value
+    logged often the last in an epoch counts, of a learning rate the first. A resumed run may bring a header of its own,
+    and a killed one may leave half a line. Values that are no finite number cannot be drawn and are left out.
+    """
+    if not path.is_file():
+        return {}
+    text = path.read_text(encoding="utf-8", errors="replace")
+    whole = text[: text.rfind("\n") + 1]
+    header: list[str] = []
+    waiting: list[dict[str, float]] = []
+    curves: Curves = {}
+    for cells in csv.reader(io.StringIO(whole)):
+        if "step" in cells:
+            header = cells
+            continue
+        row = {name: value for name, cell in zip(header, cells, strict=False) if (value := _number(cell)) is not None}
+        waiting.append(row)
+        if "epoch" in row:
+            _record(curves, waiting, int(row["epoch"]) + 1)
+            waiting = []
+    return curves
+
+
+def learning_rates(curves: Curves) -> Curves:
+    """Return the curves of learning rates that change, by the name of their group, the fastest first."""
+    rates = {name.removeprefix("lr-"): curve for name, curve in curves.items() if name.startswith("lr-")}
+    rates = {name: curve for name, curve in rates.items() if not name.endswith(("-momentum", "-weight_decay"))}
+    if all(len(set(curve.values())) < 2 for curve in rates.values()):
+        return {}
+    optimizers = {name.partition("/")[0] for name in rates}
+    start = f"{optimizers.pop()}/" if len(optimizers) == 1 else ""
+    by_height = sorted(rates.items(), key=lambda item: -max(item[1].values()))
+    return {name.removeprefix(start): curve for name, curve in by_height}
+
+
+def _record(curves: Curves, rows: list[dict[str, float]], epoch: int) -> None:
+    for row in rows:
+        for name, value in row.items():
+            curve = curves.setdefault(name, {})
+            if not (name.startswith("lr-") and epoch in curve):
+                curve[epoch] = value
+
+
+def _number(cell: str) -> float | None:
+    try:
+        value = float(cell)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None

@@ -1,0 +1,204 @@
+"""What a pass over validation or test images tells: pure functions. N images, K classes, H and W pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torchmetrics.functional.classification import multiclass_confusion_matrix
+
+from tlearn.models import answers_of
+from tlearn.strategies import Outputs
+from tlearn.types import LABEL_THRESHOLD, Task
+
+BINS = 15  # as in Guo et al., 2017
+_SCATTERED = 500
+
+
+class Answers(NamedTuple):
+    """A pass, put the way people look at it.
+
+    Attributes:
+        task: One class an image, any number of them, or a value.
+        class_names: K names; none for a regression.
+        outputs: The pass.
+        temperature: What logits are divided by.
+        given: Probabilities (N, K) at that temperature, or values (N, 1).
+        targets: Class numbers (N,), 0 and 1 (N, K), or values (N, 1).
+    """
+
+    task: Task
+    class_names: Sequence[str]
+    outputs: Outputs
+    temperature: float
+    given: Tensor
+    targets: Tensor
+
+
+def answers_from(task: Task, class_names: Sequence[str], outputs: Outputs, temperature: float) -> Answers:
+    """Turn logits into probabilities, once for all who look at them."""
+    given = answers_of(task, outputs.logits, temperature)
+    targets = outputs.targets.view_as(given).float() if task == "regression" else outputs.targets
+    return Answers(task, class_names, outputs, temperature, given, targets)
+
+
+def confusion_matrix(answers: Answers) -> Tensor:
+    """Count images, int64 (K, K): rows are true classes, columns predicted ones."""
+    matrix: Tensor = multiclass_confusion_matrix(
+        answers.given.argmax(dim=1), answers.targets, len(answers.class_names), validate_args=False
+    )
+    return matrix
+
+
+class ClassScores(NamedTuple):
+    """How well each class is told; float64 (K,) each, NaN where nothing can be said.
+
+    Attributes:
+        images: That have it, int64.
+        accuracy: Share of these that are found (recall).
+        precision: Share of right ones among the images that are said to have it.
+        f1: Harmonic mean of the two.
+    """
+
+    images: Tensor
+    accuracy: Tensor
+    precision: Tensor
+    f1: Tensor
+
+
+def class_scores(answers: Answers) -> ClassScores:
+    """Score every class; none of a regression."""
+    if answers.task == "classification":
+        matrix = confusion_matrix(answers)
+        hits, true, said = matrix.diagonal(), matrix.sum(dim=1), matrix.sum(dim=0)
+    else:
+        chosen = answers.given >= LABEL_THRESHOLD
+        holds = answers.targets > 0
+        hits, true, said = ((chosen & holds).sum(dim=0), holds.sum(dim=0), chosen.sum(dim=0))
+    right = hits.double()
+    return ClassScores(true, right / true, right / said, 2 * right / (true + said))
+
+
+class Reliability(NamedTuple):
+    """Probabilities against how often they come true, in `BINS` bins of equal width; (BINS,) each, NaN where empty.
+
+    Attributes:
+        counts: Answers in the bin.
+        confidence: Mean probability.
+        accuracy: Share of right ones.
+        ece: Expected calibration error: mean distance of the two, weighed by count (Naeini et al., 2015).
+    """
+
+    counts: Tensor
+    confidence: Tensor
+    accuracy: Tensor
+    ece: float
+
+
+def reliability(answers: Answers, temperature: float) -> Reliability:
+    """Bin the probability of the predicted class, or of every label where an image may have several."""
+    given = answers_of(answers.task, answers.outputs.logits, temperature)
+    if answers.task == "multilabel":
+        confidence, right = given.flatten(), answers.targets.flatten()
+    else:
+        confidence, predicted = given.max(dim=1)
+        right = predicted == answers.targets
+    bins = (confidence * BINS).long().clamp(0, BINS - 1)
+    count, confident, hits = (
+        torch.bincount(bins, weights=weights.double(), minlength=BINS)
+        for weights in (torch.ones_like(confidence), confidence, right)
+    )
+    ece = float((confident - hits).abs().sum() / count.sum())
+    return Reliability(count.long(), confident / count, hits / count, ece)
+
+
+def worst_mistakes(answers: Answers, count: int) -> list[int]:
+    """Return positions in the pass, the worst first, of at most ``count`` images.
+
+    One class: wrong ones, by the probability of the wrong class. Several labels: those with a wrong label, by how far
+    the probability of the worst label is off. A value: by distance, whatever it is.
+    """
+    if answers.task == "classification":
+        confidence, predicted = answers.given.max(dim=1)
+        badness = confidence.where(predicted != answers.targets, -1.0)
+    elif answers.task == "multilabel":
+        badness = (answers.given - answers.targets).abs().max(dim=1).values
+        badness = badness.where(badness > 1 - LABEL_THRESHOLD, -1.0)
+    else:
+        badness = (answers.given - answers.targets).abs().flatten()
+    order = badness.argsort(descending=True, stable=True)[:count]
+    return [int(position) for position in order if badness[position] >= 0]
+
+
+class Verdict(NamedTuple):
+    """What is true of an image and what the network says, as texts; ``probability`` is ``None`` for a value."""
+
+    true: str
+    predicted: str
+    probability: float | None
+
+
+def verdict(answers: Answers, position: int) -> Verdict:
+    """Put the answer for one image of the pass into words."""
+    given, target, names = answers.given[position], answers.targets[position], answers.class_names
+    if answers.task == "regression":
+        return Verdict(f"{float(target):.4g}", f"{float(given):.4g}", None)
+    if answers.task == "classification":
+        best = int(given.argmax())
+        return Verdict(names[int(target)], names[best], float(given[best]))
+    chosen, holds = given >= LABEL_THRESHOLD, target > 0
+    wrong = torch.where(holds, 1 - given, given).argmax()
+    true, predicted = (
+        ", ".join(names[n] for n in which.nonzero().flatten().tolist()) or "none" for which in (holds, chosen)
+    )
+    return Verdict(true, predicted, float(given[wrong]))
+
+
+def summary_of(answers: Answers) -> dict[str, Any]:
+    """Describe the pass in plain values, as ``evaluation/SPLIT.json`` holds it, without its pictures."""
+    content: dict[str, Any] = {
+        "split": answers.outputs.split,
+        "epoch": answers.outputs.epoch,
+        "images": len(answers.given),
+        "task": answers.task,
+        "class_names": list(answers.class_names),
+        "temperature": answers.temperature,
+    }
+    if answers.task == "regression":
+        pairs = torch.cat([answers.targets, answers.given], dim=1)
+        chosen = torch.linspace(0, len(pairs) - 1, min(len(pairs), _SCATTERED)).long()
+        return content | {
+            **{"confusion": None, "per_class": [], "calibration": None},
+            "scatter": [[float(f"{value:.6g}") for value in pair] for pair in pairs[chosen].tolist()],
+        }
+    matrix = confusion_matrix(answers).tolist() if answers.task == "classification" else None
+    calibration = {"before": _as_dict(reliability(answers, 1.0))}
+    calibration["after"] = _as_dict(reliability(answers, answers.temperature))
+    return content | {
+        **{"confusion": matrix, "per_class": per_class_rows(answers)},
+        **{"calibration": calibration, "scatter": None},
+    }
+
+
+def per_class_rows(answers: Answers) -> list[dict[str, Any]]:
+    """List each class with its number of images, accuracy, precision and F1; ``None`` where nothing can be said."""
+    scores = class_scores(answers)
+    return [
+        {"name": name, "images": int(scores.images[n])}
+        | {key: _number(float(getattr(scores, key)[n])) for key in ("accuracy", "precision", "f1")}
+        for n, name in enumerate(answers.class_names)
+    ]
+
+
+def _as_dict(found: Reliability) -> dict[str, Any]:
+    bins = [
+        {"low": n / BINS, "high": (n + 1) / BINS, "count": count, "confidence": _number(mean), "accuracy": _number(hit)}
+        for n, (count, mean, hit) in enumerate(zip(*(part.tolist() for part in found[:3]), strict=True))
+    ]
+    return {"ece": found.ece, "bins": bins}
+
+
+def _number(value: float) -> float | None:
+    return None if value != value else value

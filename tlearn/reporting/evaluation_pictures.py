@@ -1,0 +1,113 @@
+"""The pictures behind an evaluation: worst mistakes, and where the network looks. N images, H and W pixels."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torchvision.transforms.v2.functional import resize
+
+from tlearn.models import TransferModule, grad_cam
+from tlearn.reporting.evaluation import Answers, Verdict, verdict, worst_mistakes
+from tlearn.reporting.figures import Pixels, gallery_figure, overlay, shortened, title_of
+
+SHOWN = 16
+_EXPLAINED = 8  # of the images with Grad-CAM half are right and half are wrong, where there are as many
+_TILE_PX = 160
+
+
+def pictures_at(data: Any, answers: Answers, positions: Sequence[int]) -> Tensor:
+    """Fetch images of the pass, by their positions in it: uint8 (N, 3, H, W), never augmented."""
+    rows = answers.outputs.indices[list(positions)]
+    images: Tensor = data.dataset(answers.outputs.split).serve(rows, 0)[0]
+    return images
+
+
+def worst_figure(data: Any, answers: Answers) -> Pixels | None:
+    """Draw the images that the network is most wrong about; ``None`` where it is never wrong."""
+    positions = worst_mistakes(answers, SHOWN)
+    if not positions:
+        return None
+    captions = [caption(verdict(answers, position)) for position in positions]
+    return gallery_figure(
+        tiles(pictures_at(data, answers, positions)), captions, f"{title_of(answers)}: worst mistakes"
+    )
+
+
+def grad_cam_figure(data: Any, answers: Answers, module: TransferModule) -> Pixels:
+    """Draw what speaks for the predicted class, beside the image: sure and right ones first, then the worst mistakes.
+
+    Of several labels the most probable is explained, of a regression what raises the value.
+    """
+    wrong = worst_mistakes(answers, _EXPLAINED // 2)
+    badness = set(worst_mistakes(answers, len(answers.given)))
+    sure = answers.given.max(dim=1).values.argsort(descending=True, stable=True).tolist()
+    right = [position for position in sure if position not in badness][: _EXPLAINED - len(wrong)]
+    positions = right + wrong if answers.task != "regression" else wrong
+    images = pictures_at(data, answers, positions)
+    outputs = answers.given[positions].argmax(dim=1)
+    shown = tiles(images)
+    heat = resize(grad_cam(module, images, outputs), list(shown.shape[-2:]), antialias=True)
+    pairs = torch.stack([shown, overlay(shown, heat)], dim=1).flatten(0, 1)
+    captions = []
+    for position in positions:
+        true, said = caption(verdict(answers, position)).split("\n")
+        captions += [true, said]
+    title = f"{title_of(answers)}: what speaks for the answer (Grad-CAM)"
+    return gallery_figure(pairs, captions, title)
+
+
+def caption(found: Verdict) -> str:
+    """Say in two lines what is true and what the network says."""
+    sure = "" if found.probability is None else f" {found.probability:.2f}"
+    return f"true {shortened(found.true)}\nsays {shortened(found.predicted)}{sure}"
+
+
+def tiles(pictures: Tensor) -> Tensor:
+    """Bring pictures (N, 3, H, W) down to what a gallery shows; small ones stay, their pixels are to be seen."""
+    longest = max(pictures.shape[-2:])
+    if longest <= _TILE_PX:
+        return pictures
+    sides = [max(1, round(side * _TILE_PX / longest)) for side in pictures.shape[-2:]]
+    small: Tensor = resize(pictures, sides, antialias=True)
+    return small
+
+
+def worst_rows(data: Any, answers: Answers, count: int = 24) -> list[dict[str, Any]]:
+    """Describe the worst mistakes for ``evaluation/SPLIT.json``, each with its picture as a JPEG in text."""
+    positions = worst_mistakes(answers, count)
+    if not positions:
+        return []
+    names = _names(data, answers, positions)
+    rows = []
+    for position, name, picture in zip(positions, names, tiles(pictures_at(data, answers, positions)), strict=True):
+        found = verdict(answers, position)
+        error = None
+        if answers.task == "regression":
+            error = float(answers.given[position] - answers.targets[position])
+        rows.append({"picture": _as_text(picture), "name": name, "error": error, **found._asdict()})
+    return rows
+
+
+def _names(data: Any, answers: Answers, positions: Sequence[int]) -> list[str]:
+    rows = answers.outputs.indices[list(positions)]
+    if not hasattr(data, "root") or not hasattr(data, "picture_names"):
+        return [f"image {row}" for row in rows.tolist()]
+    root = str(Path(data.root).absolute()) + "/"
+    return [path.removeprefix(root) for path in data.picture_names(rows, answers.outputs.split)]
+
+
+def _as_text(picture: Tensor) -> str:
+    image = Image.fromarray(picture.permute(1, 2, 0).numpy())
+    if max(image.size) < _TILE_PX // 2:
+        factor = _TILE_PX // 2 // max(image.size) + 1
+        image = image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=85)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -1,0 +1,57 @@
+"""The settings that people compare runs by, beside what came of them: TensorBoard's hparams tab."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from tlearn.models import BestCheckpoint
+
+# Of the last epoch; the best one's score stands beside them.
+_FINAL = ("train/loss", "val/loss", "val/acc", "val/f1", "val/mae", "val/ece")
+
+
+class HyperParametersCallback(Callback):
+    """Log settings and results when ``fit`` ends.
+
+    Args:
+        config: The whole config as plain values.
+    """
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        self.config = config
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Log them, where a best epoch is known."""
+        best = next((c for c in trainer.checkpoint_callbacks if isinstance(c, BestCheckpoint)), None)
+        if best is None or best.best_model_score is None:
+            return
+        found = trainer.callback_metrics
+        metrics = {f"best/{best.monitor}": float(best.best_model_score)}
+        metrics |= {f"final/{name}": float(found[name]) for name in _FINAL if name in found}
+        settings = hyper_parameters(self.config)
+        for logger in trainer.loggers:
+            try:
+                logger.log_hyperparams(settings, metrics)  # TensorBoard's alone takes the metrics along
+            except TypeError:
+                logger.log_hyperparams(settings)
+
+
+def hyper_parameters(config: dict[str, Any]) -> dict[str, Any]:
+    """Pick what people compare runs by, flat, as numbers and texts."""
+    model, data = config["model"], config["data"].get("init_args", {})
+    settings = {key: _plain(value) for key, value in model.items() if key not in ("optimizer", "lr_scheduler")}
+    optimizer = model["optimizer"] or {}
+    settings["optimizer"] = str(optimizer.get("class_path", "")).rpartition(".")[2]
+    settings |= {
+        key: value for key, value in optimizer.get("init_args", {}).items() if key in ("lr", "momentum", "weight_decay")
+    }
+    for key in ("batch_size", "train_per_class"):
+        settings[key] = _plain(data.get(key))
+    settings["seed"] = _plain(config.get("seed_everything"))
+    return settings
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, (bool, int, float, str)) else "none" if value is None else str(value)

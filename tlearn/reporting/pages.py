@@ -1,0 +1,125 @@
+"""The pictures of an evaluation, in TensorBoard or wherever the logger can take them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from tlearn.models import TransferModule
+from tlearn.reporting.boards import show, takes_pictures, tensorboard_writers
+from tlearn.reporting.evaluation import Answers, answers_from, reliability
+from tlearn.reporting.evaluation_pictures import grad_cam_figure, worst_figure
+from tlearn.reporting.figures import (
+    SHOWN_CLASSES,
+    Pixels,
+    confusion_figure,
+    per_class_figure,
+    reliability_figure,
+    scatter_figure,
+)
+from tlearn.strategies import EvaluationOutputsCallback
+
+# Between the first validation and the last, pictures are drawn where all of them so far took no more of the run.
+_TIME_SHARE = 0.02
+
+
+class EvaluationPagesCallback(Callback):
+    """Draw confusion matrix, per-class accuracy, worst mistakes, reliability, precision-recall curves and Grad-CAM.
+
+    Those of validation are drawn at the first epoch and the last, and at those between for which there is time: with
+    epochs of a second, drawing would take longer than training. The expected calibration error (ECE) before and after
+    temperature scaling is a number, and is logged every time.
+
+    Args:
+        outputs: Gathers the answers; it stands before this callback in the trainer's list, and so does what fits the
+            temperature.
+    """
+
+    def __init__(self, outputs: EvaluationOutputsCallback) -> None:
+        self.outputs = outputs
+        self._drawn_epoch = 0
+        self._spent_s = 0.0
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start the clock."""
+        self._start_s = time.perf_counter()
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Log ``val/ece`` and ``val/ece_scaled``."""
+        if not trainer.sanity_checking:
+            self._log_calibration(pl_module)
+
+    def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Log ``test/ece`` and ``test/ece_scaled``."""
+        self._log_calibration(pl_module)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Draw, if it is the first time, or if there is time."""
+        if trainer.sanity_checking or trainer.state.fn != "fit" or not takes_pictures(trainer):
+            return
+        if not self._drawn_epoch or self._spent_s <= _TIME_SHARE * (time.perf_counter() - self._start_s):
+            self._draw(trainer, pl_module)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Draw the last epoch, if that was not done."""
+        last = self.outputs.last
+        if last is not None and last.epoch != self._drawn_epoch and takes_pictures(trainer):
+            self._draw(trainer, pl_module)
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Draw."""
+        if takes_pictures(trainer):
+            self._draw(trainer, pl_module)
+
+    def _log_calibration(self, module: LightningModule) -> None:
+        if (answers := self._answers(module)) is None or answers.task == "regression":
+            return
+        for name, temperature in (("ece", 1.0), ("ece_scaled", answers.temperature)):
+            module.log(f"{answers.outputs.split}/{name}", reliability(answers, temperature).ece)
+
+    def _answers(self, module: LightningModule) -> Answers | None:
+        assert isinstance(module, TransferModule)
+        last = self.outputs.last
+        return None if last is None else answers_from(module.task, module.class_names, last, module.temperature)
+
+    def _draw(self, trainer: Trainer, module: LightningModule) -> None:
+        start_s = time.perf_counter()
+        answers = self._answers(module)
+        if answers is None:
+            return
+        split, step = answers.outputs.split, trainer.global_step
+        for name, draw in _figures(trainer, module, answers):
+            if (picture := draw()) is not None:
+                show(trainer, f"{split}/{name}", picture, step)
+        if answers.task != "regression":
+            _pr_curves(trainer, answers, step)
+        self._drawn_epoch = answers.outputs.epoch
+        self._spent_s += time.perf_counter() - start_s
+
+
+def _figures(
+    trainer: Trainer, module: LightningModule, answers: Answers
+) -> Iterator[tuple[str, Callable[[], Pixels | None]]]:
+    assert isinstance(module, TransferModule)
+    data: Any = trainer.datamodule  # type: ignore[attr-defined]  # set by fit and test
+    if answers.task == "regression":
+        yield "scatter", lambda: scatter_figure(answers)
+    else:
+        yield "per_class", lambda: per_class_figure(answers)
+        yield "reliability", lambda: reliability_figure(answers)
+    if answers.task == "classification":
+        yield "confusion_matrix", lambda: confusion_figure(answers)
+    yield "worst_mistakes", lambda: worst_figure(data, answers)
+    if answers.outputs.split == "val":
+        yield "grad_cam", lambda: grad_cam_figure(data, answers, module)
+
+
+def _pr_curves(trainer: Trainer, answers: Answers, step: int) -> None:
+    writers = tensorboard_writers(trainer)
+    for number, name in enumerate(answers.class_names[:SHOWN_CLASSES] if writers else ()):
+        holds = answers.targets[:, number] if answers.task == "multilabel" else answers.targets == number
+        for writer in writers:
+            writer.add_pr_curve(f"{answers.outputs.split}/pr/{name}", holds, answers.given[:, number], step)

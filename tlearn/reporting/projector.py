@@ -1,0 +1,99 @@
+"""The features that the head sees, for TensorBoard's projector: which images lie together? N images, D features."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
+from torch.utils.hooks import RemovableHandle
+from torchvision.transforms.v2.functional import resize
+
+from tlearn.models import TransferModule
+from tlearn.reporting.boards import tensorboard_writers
+from tlearn.types import Batch
+
+TAG = "val_features"
+_FOLDER = "projector"  # in place of a step, after which the writer names it
+_MOST = 1000  # points; the projector moves no more smoothly, and its file grows to some MB
+_SPRITE_PX = 32
+
+
+class ProjectorCallback(Callback):
+    """Write validation features with their images and labels at the end of ``fit``.
+
+    They are taken from the last validation pass as they go into the head: nothing is computed twice. Of many images
+    those at equal distances are taken, for folders list one class after the other.
+    """
+
+    def __init__(self) -> None:
+        self._hook: RemovableHandle | None = None
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin anew, and see what the head gets."""
+        assert isinstance(pl_module, TransferModule)
+        if trainer.sanity_checking or trainer.state.fn != "fit" or not tensorboard_writers(trainer):
+            return
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]  # set by fit
+        self._every = -(-len(data.dataset("val")) // _MOST)
+        self._passed = 0
+        self._features: list[Tensor] = []
+        self._rows: list[Tensor] = []
+        self._hook = pl_module.head.register_forward_pre_hook(self._note)
+
+    def on_validation_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Batch,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Keep some of a batch."""
+        if self._hook is None:
+            return
+        chosen = torch.arange(-self._passed % self._every, len(batch.indices), self._every)
+        self._passed += len(batch.indices)
+        self._features.append(self._seen[chosen.to(self._seen.device)].float().cpu())
+        self._rows.append(batch.indices[chosen.to(batch.indices.device)].cpu())
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Look away."""
+        self._remove()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Look away."""
+        self._remove()
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write those of the last validation."""
+        assert isinstance(pl_module, TransferModule)
+        if not getattr(self, "_features", None):
+            return
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]  # set by fit
+        rows = torch.cat(self._rows)
+        images, targets = data.dataset("val").serve(rows, 0)
+        sprites = resize(images, [_SPRITE_PX, _SPRITE_PX], antialias=True).float() / 255
+        labels = [_label(pl_module, target) for target in targets]
+        for writer in tensorboard_writers(trainer):
+            with contextlib.redirect_stdout(io.StringIO()):  # it prints that its folder exists, in a run that goes on
+                writer.add_embedding(torch.cat(self._features), labels, sprites, _FOLDER, TAG)
+
+    def _note(self, head: torch.nn.Module, given: tuple[Tensor, ...]) -> None:
+        self._seen = given[0].detach()
+
+    def _remove(self) -> None:
+        if self._hook is not None:
+            self._hook.remove()
+            self._hook = None
+
+
+def _label(module: TransferModule, target: Tensor) -> str:
+    if module.task == "regression":
+        return f"{float(target):.4g}"
+    numbers = target.nonzero().flatten().tolist() if target.ndim else [int(target)]
+    return " ".join(", ".join(module.class_names[number] for number in numbers).split()) or "none"

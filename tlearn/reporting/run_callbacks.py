@@ -1,0 +1,76 @@
+"""Which callbacks say and show what a run of the command line does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Callback
+from lightning.pytorch.callbacks import LearningRateMonitor
+
+from tlearn.reporting.busy_cores import BusyCoresCallback
+from tlearn.reporting.epoch_lines import EpochLinesCallback, OutcomeCallback
+from tlearn.reporting.freeze_audit import FreezeAuditCallback
+from tlearn.reporting.gradient_norm import GradientNormCallback
+from tlearn.reporting.hparams import HyperParametersCallback
+from tlearn.reporting.input_pictures import InputPicturesCallback
+from tlearn.reporting.monitors import MonitorCheckCallback
+from tlearn.reporting.pages import EvaluationPagesCallback
+from tlearn.reporting.parameter_summary import ParameterSummaryCallback
+from tlearn.reporting.progress_bar import LeanProgressBar
+from tlearn.reporting.projector import ProjectorCallback
+from tlearn.reporting.run_card import RunCardCallback, TestCardCallback
+from tlearn.reporting.step_loss import StepLossCallback
+from tlearn.reporting.throughput import ThroughputCallback
+from tlearn.strategies import EvaluationOutputsCallback
+
+
+def progress_bar(trainer: Mapping[str, Any]) -> list[Callback]:
+    """Choose the progress bar, where one is wanted.
+
+    Args:
+        trainer: Its options.
+    """
+    return [LeanProgressBar()] if trainer["enable_progress_bar"] else []
+
+
+def fit_callbacks(
+    trainer: Mapping[str, Any], config: dict[str, Any], command: str, outputs: EvaluationOutputsCallback
+) -> tuple[list[Callback], list[Callback]]:
+    """Choose what watches a fit.
+
+    Args:
+        trainer: Its options.
+        config: The whole config as plain values.
+        command: As it was typed.
+        outputs: Gathers the answers; it stands before these in the trainer's list.
+
+    Returns:
+        Those that come before all that changes the network or writes checkpoints, and those that come after it.
+    """
+    audit = FreezeAuditCallback()
+    first: list[Callback] = [
+        *(progress_bar(trainer) or [EpochLinesCallback()]),
+        *[MonitorCheckCallback(), audit, ParameterSummaryCallback()],
+        *[ThroughputCallback(), StepLossCallback(), GradientNormCallback(), BusyCoresCallback()],
+    ]
+    if trainer["logger"]:
+        pages = EvaluationPagesCallback(outputs)
+        first += [LearningRateMonitor(), InputPicturesCallback(), pages, ProjectorCallback()]
+    if trainer["fast_dev_run"]:
+        return first, []  # a trial leaves nothing behind
+    first.append(RunCardCallback(command, config, outputs, audit))
+    return first, [HyperParametersCallback(config), OutcomeCallback()]
+
+
+def test_callbacks(
+    trainer: Mapping[str, Any],
+    config: dict[str, Any],
+    command: str,
+    checkpoint: Path,
+    outputs: EvaluationOutputsCallback,
+) -> list[Callback]:
+    """Choose what watches a test; ``checkpoint`` is what is tested, all else is as for a fit."""
+    card = [] if trainer["fast_dev_run"] else [TestCardCallback(command, config, checkpoint, outputs)]
+    return [*progress_bar(trainer), EvaluationPagesCallback(outputs), *card]

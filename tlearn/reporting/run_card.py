@@ -1,0 +1,218 @@
+"""``card.json``, ``card.md`` and ``report.html`` in the run folder: what a run was, and what it reached."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from tlearn.errors import one_line
+from tlearn.models import BestCheckpoint, TransferModule, run_folder
+from tlearn.outputs import write_whole
+from tlearn.reporting import card
+from tlearn.reporting.boards import write
+from tlearn.reporting.card_text import card_markdown
+from tlearn.reporting.evaluation import Answers, answers_from
+from tlearn.reporting.evaluation_files import write_evaluation
+from tlearn.reporting.freeze_audit import FreezeAuditCallback
+from tlearn.reporting.report import report_html
+from tlearn.reporting.text_pages import data_page, freeze_plan_page, parameters_page
+from tlearn.runs import version_of
+from tlearn.strategies import EvaluationOutputsCallback
+
+
+class RunCardCallback(Callback):
+    """Write the card and the report when ``fit`` ends, also by Ctrl-C or a fault.
+
+    Args:
+        command: As it was typed.
+        config: The whole config as plain values.
+        outputs: Gathers the answers; it stands before this callback in the trainer's list.
+        audit: Watches what is frozen.
+    """
+
+    def __init__(
+        self, command: str, config: dict[str, Any], outputs: EvaluationOutputsCallback, audit: FreezeAuditCallback
+    ) -> None:
+        self.command, self.config, self.outputs, self.audit = command, config, outputs, audit
+        self._best_score: float | None = None
+        self._best: Answers | None = None
+        self._facts: dict[str, Any] | None = None
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Gather what is known before the first step, and show it."""
+        assert isinstance(pl_module, TransferModule)
+        self._start_s, self._started = time.perf_counter(), datetime.now(UTC)
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]  # set by fit
+        splits = ("train", "val") if trainer.enable_validation else ("train",)
+        best = _best_callback(trainer)
+        self._best_score = None if best is None or best.best_model_score is None else float(best.best_model_score)
+        self._facts = {
+            **card.network_facts(pl_module),
+            "data": card.data_facts(data, self.config, splits),
+            "doctor": card.doctor_facts(data, not pl_module.starts_at_random),
+            "environment": card.environment_facts(trainer, self.config),
+            "model": card.settings_of(self.config),
+        }
+        self._epochs = trainer.current_epoch
+        if trainer.is_global_zero:
+            write(trainer, "run/parameters", parameters_page(pl_module))
+            write(trainer, "run/freeze_plan", freeze_plan_page(pl_module))
+            write(trainer, "run/data", data_page(self._facts["data"], self._facts["doctor"]))
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Keep the answers of the epoch before, if it is the best one."""
+        self._keep_best(trainer, pl_module)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Count."""
+        self._epochs = trainer.current_epoch + 1
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write all of it."""
+        self._keep_best(trainer, pl_module)
+        self._write(trainer, pl_module, "finished")
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Write what there is; a fault in that must not hide the one that ended the run."""
+        interrupted = isinstance(exception, KeyboardInterrupt)
+        with suppress(Exception):
+            self._write(trainer, pl_module, "interrupted" if interrupted else f"failed: {one_line(exception)}")
+
+    def _keep_best(self, trainer: Trainer, module: LightningModule) -> None:
+        best, last = _best_callback(trainer), self.outputs.last
+        if best is None or best.best_model_score is None or last is None:
+            return
+        if self._best_score != (score := float(best.best_model_score)):
+            self._best_score, self._best = score, _answers(module, last)
+
+    def _write(self, trainer: Trainer, module: LightningModule, status: str) -> None:
+        if self._facts is None or not trainer.is_global_zero:
+            return
+        for logger in trainer.loggers:
+            logger.save()  # metrics.csv, whose curves the report shows
+        folder = run_folder(trainer)
+        before = read_card(folder)
+        shown = self._best
+        if shown is None and not before.get("best") and self.outputs.last is not None:
+            shown = _answers(module, self.outputs.last)
+        if shown is not None:
+            write_evaluation(folder, trainer.datamodule, shown)  # type: ignore[attr-defined]  # set by fit
+        content = {
+            **_place(folder),
+            "status": status,
+            "command": self.command,
+            "started": self._started.isoformat(timespec="seconds"),
+            "time_s": round(time.perf_counter() - self._start_s, 1),
+            "epochs": {"done": self._epochs, "planned": trainer.max_epochs},
+            "best": self._best_facts(trainer, before),
+            "metrics": card.numbers_of(trainer.callback_metrics, "train/", "val/"),
+            "test": before.get("test"),
+            "audit": self._audit_facts(),
+            "temperature": shown.temperature if shown else before.get("temperature"),
+            **self._facts,
+        }
+        write_card(folder, content)
+        write(trainer, "run/card", card_markdown(content), trainer.global_step)
+
+    def _best_facts(self, trainer: Trainer, before: Mapping[str, Any]) -> dict[str, Any] | None:
+        best = _best_callback(trainer)
+        if best is None or best.best_model_score is None:
+            return None
+        known = (before.get("best") or {}).get("epoch")
+        return {
+            "monitor": best.monitor,
+            "value": float(best.best_model_score),
+            "epoch": self._best.outputs.epoch if self._best else known,
+            "checkpoint": f"checkpoints/{Path(best.best_model_path).name}",
+        }
+
+    def _audit_facts(self) -> dict[str, Any]:
+        audit = self.audit
+        return {
+            "frozen_tensors": len(audit.fingerprints),
+            "epochs_checked": audit.epochs_checked,
+            "result": "unchanged" if audit.epochs_checked else "not checked",
+        }
+
+
+class TestCardCallback(Callback):
+    """Add a test's results to the card of its run, or begin one where the checkpoint lies in no run.
+
+    Args:
+        command: As it was typed.
+        config: The whole config as plain values.
+        checkpoint: What is tested.
+        outputs: Gathers the answers; it stands before this callback in the trainer's list.
+    """
+
+    __test__ = False  # no test class of pytest
+
+    def __init__(
+        self, command: str, config: dict[str, Any], checkpoint: Path, outputs: EvaluationOutputsCallback
+    ) -> None:
+        self.command, self.config, self.checkpoint, self.outputs = command, config, checkpoint, outputs
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write card, report and tables."""
+        assert isinstance(pl_module, TransferModule)
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]  # set by test
+        if self.outputs.last is None or not trainer.is_global_zero:
+            return
+        folder = Path(trainer.log_dir or trainer.default_root_dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_evaluation(folder, data, _answers(pl_module, self.outputs.last))
+        content = read_card(folder) or {
+            **_place(folder),
+            "status": "tested",
+            "command": self.command,
+            "temperature": pl_module.temperature,
+            **card.network_facts(pl_module),
+            "data": card.data_facts(data, self.config, ()),
+            "environment": card.environment_facts(trainer, self.config),
+            "model": card.settings_of(self.config),
+        }
+        content["data"]["splits"] |= card.data_facts(data, self.config, ("test",))["splits"]
+        inside = self.checkpoint.is_relative_to(folder.absolute())
+        content["test"] = {
+            "command": self.command,
+            "checkpoint": str(self.checkpoint.relative_to(folder.absolute()) if inside else self.checkpoint),
+            "metrics": card.numbers_of(trainer.callback_metrics, "test/"),
+        }
+        write_card(folder, content)
+        write(trainer, "run/card", card_markdown(content), trainer.global_step)
+
+
+def read_card(folder: Path) -> dict[str, Any]:
+    """Return what ``card.json`` holds, nothing where there is none or a foreign one."""
+    with suppress(OSError, ValueError):
+        content = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+        if isinstance(content, dict) and content.get("format") == 1:
+            return content
+    return {}
+
+
+def write_card(folder: Path, content: Mapping[str, Any]) -> None:
+    """Write the card as JSON and Markdown, and the report over all that lies in the folder."""
+    write_whole(folder / "card.json", json.dumps(content, indent=1))
+    write_whole(folder / "card.md", card_markdown(dict(content)))
+    write_whole(folder / "report.html", report_html(folder))
+
+
+def _place(folder: Path) -> dict[str, Any]:
+    return {"format": 1, "name": folder.parent.name, "version": version_of(folder)}
+
+
+def _answers(module: LightningModule, outputs: Any) -> Answers:
+    assert isinstance(module, TransferModule)
+    return answers_from(module.task, module.class_names, outputs, module.temperature)
+
+
+def _best_callback(trainer: Trainer) -> BestCheckpoint | None:
+    return next((c for c in trainer.checkpoint_callbacks if isinstance(c, BestCheckpoint)), None)
