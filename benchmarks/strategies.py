@@ -20,7 +20,7 @@ from typing import Any
 
 from tlearn.app import run
 from tlearn.arguments import split_arguments
-from tlearn.reporting import BestCheckpoint
+from tlearn.models import BestCheckpoint
 
 SOURCE = ["airplane", "bird", "deer", "frog", "ship"]
 TARGET = ["automobile", "cat", "dog", "horse", "truck"]

@@ -29,8 +29,7 @@ from benchmarks.advise.images import DrawnDataModule, draw
 from benchmarks.advise.scenarios import SCENARIOS, Scenario
 from tlearn.app import TransferCLI, run
 from tlearn.arguments import split_arguments
-from tlearn.models import TransferModule, evaluating
-from tlearn.reporting import BestCheckpoint
+from tlearn.models import BestCheckpoint, TransferModule, evaluating
 from tlearn.strategies.candidates import Candidate, candidates
 
 RESULTS = Path(__file__).parent / "results.csv"

@@ -33,7 +33,7 @@ from tlearn.deploy.exported_network import ExportedNetwork
 from tlearn.deploy.fixed_point import FixedPointResize
 from tlearn.errors import TlearnError
 from tlearn.models import TransferModule
-from tlearn.reporting import CONFIG_KEY
+from tlearn.run_record import CONFIG_KEY
 from tlearn.types import Task
 
 CHECKED = r"checked on 21 validation images with {}: top-1 agrees on 100\.00 %, largest difference \d\.\de-\d\d\n"
