@@ -1,4 +1,4 @@
-"""Every command and snippet in the README is executed, in its order."""
+"""The commands, snippets, links and computed tables of the README and of docs/ are tried, in their order."""
 
 from __future__ import annotations
 
@@ -13,47 +13,72 @@ import pytest
 from tests.conftest import Tlearn
 from tests.fake_pictures import write_flat, write_splits, write_table
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
-COMMANDS = [line[2:].partition("  #")[0] for line in re.findall(r"^\$ .*", README, flags=re.MULTILINE)]
-SNIPPETS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
-OWN_DATA = {"quickstart.yaml", "quickstart_transfer.yaml", "advised.yaml"}
-# These need a new environment or go on for ever; `.ci/run` starts with the make targets.
-NOT_HERE = ("make run", "make test", "pip install .", "tensorboard --logdir runs --port 6006")
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = {path.relative_to(ROOT).as_posix(): path.read_text("utf-8") for path in ROOT.glob("*.md")}
+DOCUMENTS |= {path.relative_to(ROOT).as_posix(): path.read_text("utf-8") for path in ROOT.glob("docs/*.md")}
+README, CHINESE = DOCUMENTS["README.md"], DOCUMENTS["README.zh.md"]
+FOR_USERS = README.partition("\n## Change the code\n")[0]
+TRIED = sorted({name for name, text in DOCUMENTS.items() if "\n$ " in text} - {"README.zh.md"})
+# These need a new environment, another machine or go on for ever; `.ci/run` starts with make's, tests/test_quickstart.py
+# runs the quick start.
+NOT_HERE = ("make test", "make lint", "pip install .", "python -m tlearn quickstart", "tensorboard --logdir", "ssh -L")
+MADE_BY_MAKE = {"docs/images/report.png"}  # by `make screenshots`, which needs a browser
+OFFLINE = {"quickstart.yaml", "quickstart_transfer.yaml", "advised.yaml"}
+OWN_PICTURES = {"folder.yaml", "table.yaml"}
 
 
-def test_commands(tlearn: Tlearn, cifar_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ours = [command for command in COMMANDS if not command.startswith(NOT_HERE)]
-    assert len(ours) == len(COMMANDS) - len(NOT_HERE) >= 10
+def commands_of(text: str) -> list[str]:
+    return [re.split(r"\s{2,}#", line[2:])[0] for line in re.findall(r"^\$ .*", text, flags=re.MULTILINE)]
+
+
+def snippets_of(text: str) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+
+
+def shortened(command: str, cifar_root: Path) -> list[str]:
+    """Return the words behind ``python -m tlearn``, on small data that are at hand, for a step or two."""
+    words = shlex.split(command)[3:]
+    if OWN_PICTURES & set(words):
+        words += ["--model.image_size", "32"]
+    elif not OFFLINE & set(words) and {"--config", "compare"} & set(words):
+        words += ["--data.root", str(cifar_root)]
+    for option, value in (("--seeds", "1"), ("--image_sizes", "16")):
+        if option in words:
+            words[words.index(option) + 1] = value
+    if {"fit", "plan", "compare", "advise"} & set(words):
+        epochs = "2" if "40" in words else "1"  # a resume needs an epoch more than what it resumes
+        words += ["--trainer.limit_train_batches=1", "--data.batch_size=4", "--trainer.max_epochs", epochs]
+        words += [] if "--model.weights" in words else ["--model.weights=null"]
+    return words
+
+
+@pytest.mark.parametrize("document", TRIED)
+def test_commands(
+    document: str, tlearn: Tlearn, cifar_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     write_splits(tmp_path / "my_pictures")
     write_flat(tmp_path / "photos")
     write_table(tmp_path).rename(tmp_path / "my_table.csv")
-    for command in ours:
-        words = shlex.split(command)[3:]
-        if {"folder.yaml", "table.yaml"} & set(words):
-            words += ["--model.image_size", "32"]
-        elif not {"quickstart.yaml", "quickstart_transfer.yaml", "advised.yaml"} & set(words) and {
-            "--config",
-            "compare",
-        } & set(words):
-            words += ["--data.root", str(cifar_root)]
-        if "--seeds" in words:
-            words[words.index("--seeds") + 1] = "1"
-        if "--image_sizes" in words:
-            words[words.index("--image_sizes") + 1] = "16"
-        if {"fit", "plan", "compare", "advise"} & set(words):
-            epochs = "2" if "40" in words else "1"  # a resume needs an epoch more than what it resumes
-            words += ["--trainer.limit_train_batches=1", "--data.batch_size=4", "--trainer.max_epochs", epochs]
-            words += [] if "--model.weights" in words else ["--model.weights=null"]
-        answer = tlearn(*words)
-        if "gpu" in words:
+    for command in commands_of(DOCUMENTS[document]):
+        if command.startswith(NOT_HERE):
+            continue
+        answer = tlearn(*shortened(command, cifar_root))
+        if "gpu" in command.split():
             assert "no GPU found; --trainer.accelerator auto" in answer.err
         else:
             assert answer.code == 0, f"{command}: {answer.err}"
 
 
+def test_commands_are_found() -> None:
+    found = [command for name in TRIED for command in commands_of(DOCUMENTS[name])]
+    passed_over = [command for command in found if command.startswith(NOT_HERE)]
+    assert len(passed_over) == len(NOT_HERE)  # each of them once
+    assert len(found) - len(passed_over) >= 25
+
+
 def test_python_snippet(tmp_path: Path) -> None:
-    snippet = next(code for code in SNIPPETS if "Trainer" in code)
+    snippet = next(code for code in snippets_of(README) if "Trainer" in code)
     done = subprocess.run([sys.executable, "-c", snippet], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert not list(tmp_path.iterdir())
@@ -64,18 +89,63 @@ def test_own_pictures_snippet(tlearn: Tlearn, tmp_path: Path) -> None:
     write_splits(tmp_path / "my_pictures")
     words = ["--config", "folder.yaml", "--data.init_args.root", "my_pictures", "--model.weights", "null"]
     assert tlearn("fit", *words, "--model.image_size", "32").code == 0
-    snippet = next(code for code in SNIPPETS if "load(" in code)
+    snippet = next(code for code in snippets_of(README) if "load(" in code)
     done = subprocess.run([sys.executable, "-c", snippet], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "photos/00_cat.png" in done.stdout
 
 
 def test_script_without_torch_is_the_tested_one() -> None:
-    _, _, script = (Path(__file__).parent / "deploy/torch_free.py").read_text(encoding="utf-8").partition('"""\n\n')
-    assert script in SNIPPETS
+    _, _, script = (ROOT / "tests/deploy/torch_free.py").read_text("utf-8").partition('"""\n\n')
+    assert snippets_of(DOCUMENTS["docs/export.md"]) == [script]
+
+
+def test_tables_of_the_four_boxes_are_what_their_snippet_prints() -> None:
+    text = DOCUMENTS["docs/strategies.md"]
+    (snippet,) = snippets_of(text)
+    done = subprocess.run([sys.executable, "-c", snippet], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    rows = done.stdout.splitlines()
+    assert [row for row in rows if f"\n{row}\n" not in text] == []
+    assert len(rows) == 14
+
+
+def test_table_of_the_policies_is_what_score_prints() -> None:
+    from benchmarks.advise.score import read_cases, table
+
+    text = DOCUMENTS["docs/strategies.md"]
+    scores = [row.split("|", 2)[2] for row in table(read_cases()).splitlines()[2:]]
+    assert [row for row in scores if row not in text] == []
 
 
 def test_table_names_every_config() -> None:
     from tlearn.config_files import shipped_configs
 
     assert [name for name in shipped_configs() if f"`{name}`" not in README] == []
+
+
+def anchors_of(text: str) -> set[str]:
+    """Return what GitHub calls the headings of a document."""
+    headings = re.findall(r"^#+ (.*)$", re.sub(r"```.*?```", "", text, flags=re.DOTALL), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", sorted(DOCUMENTS))
+def test_links_lead_somewhere(document: str) -> None:
+    here, text = (ROOT / document).parent, re.sub(r"```.*?```", "", DOCUMENTS[document], flags=re.DOTALL)
+    links = [link for link in re.findall(r"\]\(([^)\s]+)\)", text) if not link.startswith("http")]
+    for target, _, anchor in (link.partition("#") for link in links):
+        path = here / target if target else ROOT / document
+        assert path.exists() or target in MADE_BY_MAKE, f"{document}: {target}"
+        assert not anchor or anchor in anchors_of(path.read_text("utf-8")), f"{document}: {target}#{anchor}"
+    named = re.findall(r"`((?:tlearn|tests|notebooks|benchmarks|docs|configs)/[\w./]+\.\w+)`", text)
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_chinese_readme_has_the_same_commands_snippets_and_numbers() -> None:
+    assert commands_of(CHINESE) == commands_of(FOR_USERS)
+    assert snippets_of(CHINESE) == snippets_of(FOR_USERS)
+    assert re.findall(r"\]\((docs[^)#]+)", CHINESE) == re.findall(r"\]\((docs[^)#]+)", FOR_USERS)
+    assert CHINESE.count("\n| ") == FOR_USERS.count("\n| ")
+    numbers = [set(re.findall(r"\d[\d.,:]*(?<=\d)", text)) for text in (CHINESE, FOR_USERS)]
+    assert numbers[0] == numbers[1]
