@@ -8,9 +8,9 @@ from html import escape
 from typing import Any
 
 from tlearn.reporting import wording
-from tlearn.reporting.wording import NOT_KNOWN, count, figure, metric_words, part, plain_value, visible
+from tlearn.reporting.wording import count, figure, metric_words, part, plain_value, visible
 
-_SHOWN_CLASSES, _SHOWN_STAGES, _SHOWN_OPTIONS, _SHOWN_FINDINGS = 20, 16, 24, 8
+_SHOWN_CLASSES, _SHOWN_STAGES, _SHOWN_OPTIONS, _SHOWN_FINDINGS = 20, 14, 16, 8
 _MARKS = re.compile(r"[\\`*\[\]|~#$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 # What GitHub turns into a link or a mention without any brackets.
 _LINKS = re.compile(r"(?<=[A-Za-z]):(?=//)|(?<=www)\.|@", re.IGNORECASE)
@@ -126,20 +126,18 @@ def _classes(split: Mapping[str, Any]) -> str:
 
 
 def _doctor(card: Mapping[str, Any]) -> list[str]:
-    doctor = part(card, "doctor")
-    findings, note = doctor.get("findings") or [], doctor.get("note")
-    if not findings:
-        return [f"Nothing found: {markdown_text(note)}" if note else "Nothing is on record."]
+    findings, words = part(card, "doctor").get("findings") or [], wording.doctor_words(card)
     lines = [
         f"- {markdown_text(finding.get('severity') or 'note')}: {markdown_text(finding.get('what') or '')}"
         for finding in findings[:_SHOWN_FINDINGS]
     ]
     more = _more(findings, _SHOWN_FINDINGS)
-    return [*lines, f"- {more}"] if more else lines
+    lines += [f"- {more}"] if more else []
+    return [*lines, *([""] if lines and words else []), *([markdown_text(words)] if words else [])]
 
 
 def _pairs(values: Mapping[str, Any]) -> list[str]:
-    rows = [(name, NOT_KNOWN if value is None else plain_value(value)) for name, value in values.items()]
+    rows = [(name, plain_value(value)) for name, value in values.items()]
     more = _more(rows, _SHOWN_OPTIONS)
     return [*_table(("", ""), rows[:_SHOWN_OPTIONS], ":--", ":--"), *(["", more] if more else [])] if rows else []
 

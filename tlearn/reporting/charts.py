@@ -112,7 +112,10 @@ def thinned(points: Sequence[Point], most: int = _DRAWN_POINTS) -> list[Point]:
 
 
 def _epoch_ticks(first: float, last: float) -> list[float]:
-    return [tick for tick in ticks(first, last) if first <= tick <= last and tick == int(tick)] or [first]
+    """Return whole epochs, the first and the last among them where there is room."""
+    inside = [tick for tick in ticks(first, last) if first < tick < last and tick == int(tick)]
+    room = (last - first) / 12
+    return sorted({first, last, *(tick for tick in inside if tick - first > room and last - tick > room)})
 
 
 def _series(frame: Frame, line: Line, style: int, show: Format) -> str:
@@ -135,7 +138,8 @@ def _end_labels(frame: Frame, lines: Sequence[Line]) -> list[str]:
         lowest = frame.bottom - _LINE_PX * (len(ends) - 1 - number)
         free = max(min(y, lowest), free + _LINE_PX)
         short = label if len(label) <= 13 else label[:12] + "\N{HORIZONTAL ELLIPSIS}"
-        drawn.append(text(max(x, frame.right - 6) + 9, free + 4, short, css="end"))
+        near = x if len({x for (x, _), _ in ends}) == 1 else frame.right
+        drawn.append(text(near + 12, free + 4, short, css="end"))
     return drawn
 
 

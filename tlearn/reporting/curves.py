@@ -13,9 +13,10 @@ Curves = dict[str, dict[int, float]]
 def read_curves(path: Path) -> Curves:
     """Return column name to epoch, counted from 1, to value; nothing where there is no file.
 
-    In the file epochs are counted from 0, in cards and for people from 1. Rows are sparse, and those of learning rates name no epoch: they come before the other rows of theirs. Of a value
-    logged often the last in an epoch counts, of a learning rate the first. A resumed run may bring a header of its own,
-    and a killed one may leave half a line. Values that are no finite number cannot be drawn and are left out.
+    In the file epochs are counted from 0, in cards and for people from 1. Rows are sparse, and those of learning rates
+    name no epoch: they come before the other rows of theirs. Of a value logged often the last in an epoch counts, of a
+    learning rate the first. A resumed run may bring a header of its own, and a killed one may leave half a line. Values
+    that are no finite number cannot be drawn and are left out.
     """
     if not path.is_file():
         return {}

@@ -90,7 +90,12 @@ def _matrix(names: Sequence[str], matrix: Sequence[Sequence[int]]) -> dict[str, 
         {"name": name, "images": sum(row), "cells": [(number, _shade(number, sum(row))) for number in row]}
         for name, row in zip(names, matrix, strict=True)
     ]
-    return {"names": names, "rows": rows, "upright": len(names) <= 6 and max(map(len, names), default=0) <= 9}
+    return {
+        "names": names,
+        "rows": rows,
+        "dense": len(names) > 16,
+        "upright": len(names) <= 6 and max(map(len, names), default=0) <= 9,
+    }
 
 
 def _shade(number: int, images: int) -> int:

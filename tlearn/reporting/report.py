@@ -12,10 +12,11 @@ from markupsafe import Markup
 
 from tlearn.errors import TlearnError, one_line
 from tlearn.reporting import wording
-from tlearn.reporting.charts import Format, Line, line_chart
+from tlearn.reporting.charts import Line, line_chart
 from tlearn.reporting.curves import Curves, learning_rates, read_curves
 from tlearn.reporting.evaluation_view import SHOWN_CLASSES, evaluation_view
-from tlearn.reporting.wording import NOT_KNOWN, count, part, plain_value
+from tlearn.reporting.svg import Format
+from tlearn.reporting.wording import count, part, plain_value
 
 _SHOWN_GROUPS = 6
 _TITLES = {"loss": "Loss", "acc": "Accuracy", "f1": "F1", "mae": "Mean absolute error"}
@@ -86,7 +87,7 @@ def _head(card: Mapping[str, Any]) -> dict[str, Any]:
     facts = [
         ("Started", wording.moment(card.get("started"))),
         ("Took", wording.duration(card.get("time_s"))),
-        ("Device", part(card, "environment").get("device") or NOT_KNOWN),
+        ("Device", part(card, "environment").get("device") or ""),
     ]
     status = str(card.get("status") or "").partition(":")[0]
     return {
@@ -97,7 +98,7 @@ def _head(card: Mapping[str, Any]) -> dict[str, Any]:
         "status_words": wording.status_words(card),
         "alert": wording.alert(card),
         "results": results,
-        "facts": facts,
+        "facts": [(name, value) for name, value in facts if value],
         "sentence": wording.what_it_did(card),
     }
 
@@ -183,11 +184,11 @@ def _doctor(card: Mapping[str, Any]) -> dict[str, Any]:
         }
         for finding in doctor.get("findings") or []
     ]
-    return {"findings": findings, "note": doctor.get("note") or ""}
+    return {"findings": findings, "words": wording.doctor_words(card)}
 
 
 def _pairs(values: Mapping[str, Any]) -> list[tuple[str, str]]:
-    return [(name, "\N{EN DASH}" if value is None else plain_value(value)) for name, value in values.items()]
+    return [(name, plain_value(value)) for name, value in values.items()]
 
 
 def _test_command(card: Mapping[str, Any]) -> str | None:

@@ -12,7 +12,7 @@ from tlearn.reporting.wording import visible
 Point = tuple[float, float]
 Format = Callable[[float], str]
 
-# What tells series apart for those who see no colours: a dash pattern, and a marker by its corners (the first: a circle).
+# What tells series apart for those who see no colours: a dash pattern, and a marker by its corners (none: a circle).
 _DASHES = ("", "6 3", "2 3", "8 3 2 3", "12 4", "4 2 1 2")
 _CORNERS: tuple[tuple[Point, ...], ...] = (
     (),
@@ -37,19 +37,20 @@ class Frame:
     top: float = 22
 
     def at(self, x: float, y: float) -> Point:
+        """Return the place of a pair of values."""
         across, up = (x - self.x[0]) / (self.x[1] - self.x[0]), (y - self.y[0]) / (self.y[1] - self.y[0])
         return self.left + across * (self.right - self.left), self.bottom - up * (self.bottom - self.top)
 
 
 def ticks(low: float, high: float, about: int = 5) -> list[float]:
     """Return round numbers, one step apart, the first at or below ``low`` and the last at or above ``high``."""
-    if not low < high:
-        low, high = low - (abs(low) * 0.1 or 1), high + (abs(high) * 0.1 or 1)
+    if high - low <= 1e-9 * max(abs(low), abs(high)):
+        low, high = (low - abs(low) * 0.1, high) if low else (0.0, 1.0)
     rough = (high - low) / about
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    return [round(number * step, 12) for number in range(first, last + 1)]
+    return [float(f"{number * step:.12g}") for number in range(first, last + 1)]
 
 
 def path(style: int, places: Sequence[Point]) -> str:
@@ -101,13 +102,13 @@ def x_axis(frame: Frame, marks: Sequence[float], name: str, show: Format) -> lis
     return drawn
 
 
-def text(x: float, y: float, text: str, anchor: str = "start", css: str = "tick") -> str:
+def text(x: float, y: float, said: str, anchor: str = "start", css: str = "tick") -> str:
     """Write a text; ``css`` is its class."""
-    return f'<text class="{css}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{_safe(text)}</text>'
+    return f'<text class="{css}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{_safe(said)}</text>'
 
 
-def _safe(text: str) -> str:
-    return escape(visible(text))
+def _safe(said: str) -> str:
+    return escape(visible(said))
 
 
 def svg(width: int, height: int, said: str, drawn: Sequence[str]) -> str:

@@ -24,6 +24,7 @@ SPLITS = {"train": "training", "val": "validation", "test": "test"}
 MAIN_METRIC = {"classification": "acc", "multilabel": "f1", "regression": "mae"}
 _SHARES = {"acc", "acc_macro", "acc_top5", "f1", "map"}
 NOT_KNOWN = "not known"
+_LONGEST_VALUE = 300
 
 
 def visible(text: object) -> str:
@@ -64,7 +65,7 @@ def count(number: int | None) -> str:
 def duration(time_s: float | None) -> str:
     """Write ``2 h 5 min``, ``2 min 3 s`` or ``4.2 s``."""
     if time_s is None:
-        return NOT_KNOWN
+        return ""
     if time_s < 60:
         return f"{time_s:.1f} s"
     if time_s < 3600:
@@ -78,12 +79,15 @@ def moment(started: str | None) -> str:
     try:
         return f"{datetime.fromisoformat(started or ''):%Y-%m-%d %H:%M %Z}".strip()
     except ValueError:
-        return started or NOT_KNOWN
+        return started or ""
 
 
 def plain_value(value: Any) -> str:
-    """Write an option's value as a person would type it."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    """Write an option's value as a person would type it, a dash where it has none; what is very long is cut."""
+    if value is None:
+        return "\N{EN DASH}"
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= _LONGEST_VALUE else text[:_LONGEST_VALUE] + " \N{HORIZONTAL ELLIPSIS}"
 
 
 def title(card: Mapping[str, Any]) -> str:
@@ -94,7 +98,7 @@ def title(card: Mapping[str, Any]) -> str:
 
 def status_words(card: Mapping[str, Any]) -> str:
     """Say how the run ended, and after how much of what was planned."""
-    status, epochs = str(card.get("status") or NOT_KNOWN), part(card, "epochs")
+    status, epochs = str(card.get("status") or "how it ended is not known"), part(card, "epochs")
     done, planned = epochs.get("done"), epochs.get("planned")
     of = "" if done is None else f" after {done} of {planned} epochs" if planned else f" after {_epochs(done)}"
     if status == "tested":
@@ -159,6 +163,15 @@ def audit_words(card: Mapping[str, Any]) -> str:
     return f"{audit['frozen_tensors']:,} frozen tensors were compared before and after {epochs}: {result}{exactly}."
 
 
+def doctor_words(card: Mapping[str, Any]) -> str:
+    """Say what else there is to say of the doctor's findings, above all why there are none."""
+    doctor = part(card, "doctor")
+    note = str(doctor.get("note") or "").rstrip(".")
+    if doctor.get("findings"):
+        return f"{note[:1].upper()}{note[1:]}." if note else ""
+    return f"No findings: {note}." if note else "No findings." if doctor else "It has not looked."
+
+
 def checkpoint_path(card: Mapping[str, Any]) -> str | None:
     """Return where the best checkpoint lies, quoted for a shell, seen from the folder that the run was started in."""
     inside = part(card, "best").get("checkpoint") or part(card, "test").get("checkpoint")
@@ -181,7 +194,7 @@ def _aim(card: Mapping[str, Any]) -> str:
     if card.get("task") == "regression":
         return "to estimate a value"
     kind = "labels, any number to a picture," if card.get("task") == "multilabel" else "classes"
-    return f"{len(card.get('class_names') or [])} {kind}"
+    return f"{len(card.get('class_names') or []) or 'its'} {kind}"
 
 
 def _images(splits: Mapping[str, Any], split: str) -> str:
