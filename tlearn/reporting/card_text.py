@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from tlearn.reporting import wording
-from tlearn.reporting.wording import count, figure, metric_words, part, plain_value, visible
+from tlearn.reporting import card_words
+from tlearn.reporting.wording import SPLITS, count, duration, figure, metric_words, moment, options, part, visible
 
 _SHOWN_CLASSES, _SHOWN_STAGES, _SHOWN_OPTIONS, _SHOWN_FINDINGS = 20, 14, 16, 8
 _MARKS = re.compile(r"[\\`*\[\]|~#$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
@@ -24,12 +24,12 @@ def card_markdown(card: dict[str, Any]) -> str:
         ("Run it again", _commands(card)),
         ("Model", _model(card)),
         ("Stages", _stages(card)),
-        ("Freeze audit", [markdown_text(wording.audit_words(card))]),
+        ("Freeze audit", [markdown_text(card_words.audit_words(card))]),
         ("Data", _data(card)),
         ("Doctor", _doctor(card)),
         ("Environment", _pairs(part(card, "environment"))),
     )
-    lines = [f"# {markdown_text(wording.title(card))}", ""]
+    lines = [f"# {markdown_text(card_words.title(card))}", ""]
     for heading, body in sections:
         if body:
             lines += [f"## {heading}", ""] if heading else []
@@ -44,15 +44,15 @@ def markdown_text(text: object) -> str:
 
 
 def _opening(card: Mapping[str, Any]) -> list[str]:
-    alert, about = wording.alert(card), [f"Status: {wording.status_words(card)}."]
-    about += [f"Started {wording.moment(card['started'])}."] if card.get("started") else []
-    about += [f"Took {wording.duration(card['time_s'])}."] if card.get("time_s") is not None else []
-    text = [markdown_text(wording.what_it_did(card)), "", markdown_text(" ".join(about))]
+    alert, about = card_words.alert(card), [f"Status: {card_words.status_words(card)}."]
+    about += [f"Started {moment(card['started'])}."] if card.get("started") else []
+    about += [f"Took {duration(card['time_s'])}."] if card.get("time_s") is not None else []
+    text = [markdown_text(card_words.what_it_did(card)), "", markdown_text(" ".join(about))]
     return [f"**{markdown_text(alert)}**", "", *text] if alert else text
 
 
 def _results(card: Mapping[str, Any]) -> list[str]:
-    label, value, epoch = wording.best_words(card)
+    label, value, epoch = card_words.best_words(card)
     rows = [(f"best {label}" + (f" ({epoch})" if epoch else ""), value)] if value else []
     last, tested = part(card, "metrics"), part(part(card, "test"), "metrics")
     rows += [(metric_words(name), figure(name, number)) for name, number in tested.items()]
@@ -62,7 +62,7 @@ def _results(card: Mapping[str, Any]) -> list[str]:
 
 
 def _commands(card: Mapping[str, Any]) -> list[str]:
-    commands = dict.fromkeys([card.get("command"), part(card, "test").get("command"), wording.predict_command(card)])
+    commands = dict.fromkeys([card.get("command"), part(card, "test").get("command"), card_words.predict_command(card)])
     shown = [visible(command) for command in commands if command]
     return [*_fenced(shown), "", "Every option is in [config.yaml](config.yaml)."] if shown else []
 
@@ -102,7 +102,7 @@ def _data(card: Mapping[str, Any]) -> list[str]:
     data = part(card, "data")
     splits = part(data, "splits")
     rows = [
-        (wording.SPLITS.get(split, split), count(part(splits, split).get("images")), _classes(part(splits, split)))
+        (SPLITS.get(split, split), count(part(splits, split).get("images")), _classes(part(splits, split)))
         for split in splits
     ]
     table = _table(("split", "images", "images of each class"), rows, ":--", "--:", ":--") if rows else []
@@ -126,7 +126,7 @@ def _classes(split: Mapping[str, Any]) -> str:
 
 
 def _doctor(card: Mapping[str, Any]) -> list[str]:
-    findings, words = part(card, "doctor").get("findings") or [], wording.doctor_words(card)
+    findings, words = part(card, "doctor").get("findings") or [], card_words.doctor_words(card)
     lines = [
         f"- {markdown_text(finding.get('severity') or 'note')}: {markdown_text(finding.get('what') or '')}"
         for finding in findings[:_SHOWN_FINDINGS]
@@ -137,7 +137,7 @@ def _doctor(card: Mapping[str, Any]) -> list[str]:
 
 
 def _pairs(values: Mapping[str, Any]) -> list[str]:
-    rows = [(name, plain_value(value)) for name, value in values.items()]
+    rows = options(values)
     more = _more(rows, _SHOWN_OPTIONS)
     return [*_table(("", ""), rows[:_SHOWN_OPTIONS], ":--", ":--"), *(["", more] if more else [])] if rows else []
 
