@@ -5,6 +5,7 @@ B images, C channels, D features, K outputs, H and W pixels as the network sees 
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from copy import deepcopy
 from typing import Any, TypeVar
 
@@ -12,7 +13,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tlearn.errors import TlearnError
 from tlearn.models.backbone import Backbone
 from tlearn.models.module import TransferModule
 
@@ -66,7 +66,10 @@ def pixel_shares(module: TransferModule, images: Tensor, outputs: Tensor) -> Ten
 
 def _frozen_copy(part: Part) -> Part:
     """Return a copy that computes in float32, and whose parameters need no graph: hooks and gradients stay in it."""
-    return deepcopy(part).float().eval().requires_grad_(False)
+    # Without hooks: a callback's or a logger's holds on to things that cannot be copied, a loader's processes for one.
+    hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+    unhooked: dict[int, Any] = {id(getattr(each, name)): OrderedDict() for each in part.modules() for name in hooks}
+    return deepcopy(part, unhooked).float().eval().requires_grad_(False)
 
 
 def _tap_shares(backbone: Backbone, head: nn.Module, pixels: Tensor, outputs: Tensor) -> list[Tensor]:
@@ -99,8 +102,6 @@ class _Held(dict[str, Tensor]):
         """Return what stands in for a tap's map; that of a class token was held where it read the patches."""
         if tap in self:
             return x
-        if not isinstance(x, Tensor):
-            raise TlearnError(f"this backbone gives no single map at {tap} that could be shown; tap an earlier stage")
         self[tap] = x.detach().clone().requires_grad_()
         return self[tap]
 
