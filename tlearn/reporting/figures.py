@@ -44,7 +44,7 @@ def confusion_figure(answers: Answers) -> Pixels:
     mistakes = matrix.sum(dim=0) + matrix.sum(dim=1) - 2 * matrix.diagonal()
     shown = mistakes.argsort(descending=True, stable=True)[:SHOWN_CLASSES].sort().values
     names = [shortened(answers.class_names[n]) for n in shown.tolist()]
-    shares = (matrix / matrix.sum(dim=1, keepdim=True).clamp(min=1))[shown][:, shown]
+    shares = (matrix / matrix.sum(dim=1, keepdim=True).clamp(min=1))[shown][:, shown].numpy()
     part = "" if len(shown) == len(matrix) else f", the {len(shown)} of {len(matrix)} classes with most mistakes"
     side = max(4.5, 0.46 * len(shown) + 2)
     figure, axes = _figure(side, side, f"{title_of(answers)}: images{part}")
@@ -161,7 +161,8 @@ def _reliability_panel(axes: Axes, found: Reliability, name: str) -> None:
     axes.bar(edges, share, 1 / BINS, align="edge", color=_ORANGE, alpha=0.35, label="share of the answers")
     axes.plot([0, 1], [0, 1], color=_GREY, linewidth=1, linestyle="--", label="calibrated")
     filled = (found.counts > 0).numpy()
-    axes.plot(found.confidence[filled], found.accuracy[filled], "o-", color=_BLUE, label="right")
+    confidence, accuracy = found.confidence.numpy()[filled], found.accuracy.numpy()[filled]
+    axes.plot(confidence, accuracy, "o-", color=_BLUE, label="right")
     axes.set_title(f"{name}: ECE {found.ece:.3f}", fontsize=10)
     axes.set_xlabel("probability")
     axes.set_xlim(0, 1)
