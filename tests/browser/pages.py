@@ -1,0 +1,156 @@
+"""The pages that people look at, opened in Chromium: a function for each goes there and asserts what must be seen.
+
+What it leaves on the screen is what `tests.browser.screenshots` photographs.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlencode
+
+import numpy as np
+from PIL import Image
+
+from tests.dashboard_server import eventually
+
+if TYPE_CHECKING:  # most people have no browser to test with; they read this file none the less
+    from playwright.sync_api import Browser, Locator, Page
+
+SIZE_PX = (1280, 800)
+_PATIENCE_MS = 30_000
+
+
+def chromium_path() -> str | None:
+    """Return the system's own Chromium; none is ever downloaded."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return next((found for name in names if (found := shutil.which(name))), None)
+
+
+@contextmanager
+def open_browser(executable: str) -> Iterator[Browser]:
+    """Start a browser that draws WebGL without a GPU."""
+    from playwright.sync_api import sync_playwright
+
+    words = ["--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+    if os.geteuid() == 0:
+        words.append("--no-sandbox")  # Chromium refuses root otherwise
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=words)
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def open_page(browser: Browser) -> Iterator[Page]:
+    """Open an empty page without a past."""
+    page = browser.new_page(viewport={"width": SIZE_PX[0], "height": SIZE_PX[1]})
+    page.set_default_timeout(_PATIENCE_MS)
+    yield page
+    page.close()
+
+
+def see_scalars(page: Page, url: str, tags: Sequence[str], runs: str = "") -> None:
+    """See a card for each tag on the first page, and a line in it that goes across; `runs` is a part of their names."""
+    wanted = "|".join(f"^{re.escape(tag)}$" for tag in tags)
+    query = urlencode({"tagFilter": wanted, "runFilter": runs, "smoothing": 0})
+    page.goto(f"{url}/?{query}#timeseries")
+    cards = page.locator("scalar-card")
+    for tag in tags:
+        chart = cards.filter(has=page.locator(f'[title="{tag}"]')).locator("line-chart")
+        chart.wait_for()
+        chart.evaluate("chart => chart.scrollIntoView({block: 'center'})")  # else half of it is behind the heading
+        eventually(partial(_assert_line, chart, tag))
+    assert cards.count() == len(tags), f"{cards.count()} cards for {tags}"
+    cards.first.evaluate("card => card.scrollIntoView({block: 'center'})")
+
+
+def _assert_line(chart: Locator, tag: str) -> None:
+    # Axes, grid and words are grey; the columns that hold any colour are those that the line crosses.
+    columns = (np.ptp(_pixels(chart), axis=2) > 20).any(axis=0)
+    assert columns.mean() > 0.5, f"the line of {tag} crosses {columns.mean():.0%} of its chart"
+
+
+def see_images(page: Page, url: str, run: str, expected: Mapping[str, bytes]) -> None:
+    """See the pictures of some tags on the Images page, the very ones that the run wrote."""
+    tags = "|".join(f"^{tag}$" for tag in expected)
+    page.goto(f"{url}/#images&{urlencode({'tagFilter': tags, 'regexInput': run}, quote_via=quote)}")
+    for tag, written in expected.items():
+        card = page.locator("tf-image-loader", has=page.get_by_text(f"tag: {tag}", exact=True))
+        picture = card.locator("img").first
+        picture.wait_for()
+        eventually(partial(_assert_loaded, picture, written))
+        bytes_shown = page.request.get(str(picture.evaluate("picture => picture.src"))).body()
+        assert bytes_shown == written, f"the picture of {tag} is not the one that was written"
+
+
+def _assert_loaded(picture: Locator, written: bytes) -> None:
+    shown = picture.evaluate("picture => picture.complete && [picture.naturalWidth, picture.naturalHeight]")
+    assert shown == list(Image.open(io.BytesIO(written)).size), shown
+
+
+def see_projector(page: Page, url: str, points: int, dimension: int) -> None:
+    """See as many points as there are images, drawn, with its number of features."""
+    page.goto(f"{url}/#projector")
+    frame = page.locator("iframe").content_frame.locator("iframe").content_frame
+    frame.locator(".numDataPoints", has_text=re.compile(f"^{points}$")).wait_for()
+    frame.locator(".dim", has_text=re.compile(f"^{dimension}$")).wait_for()
+    scatter = frame.locator("#scatter")
+    eventually(partial(_assert_drawn, scatter))
+
+
+def _assert_drawn(scatter: Locator) -> None:
+    # The pictures of the points are neither the white of the ground nor the three colours of the axes.
+    pixels = _pixels(scatter)
+    share = ((pixels.max(axis=2) < 200) & (np.ptp(pixels, axis=2) < 20)).mean()
+    assert share > 0.001, f"{share:.2%} of the projector is drawn"
+
+
+def see_hparams(page: Page, url: str, columns: Sequence[str], row: Sequence[str]) -> None:
+    """Tick settings and metrics, no others, and read their values in the table, where a run has a row."""
+    page.goto(f"{url}/#hparams")
+    pane, table = page.locator("tf-hparams-query-pane"), page.locator("tf-hparams-table-view")
+    pane.get_by_role("checkbox", name=columns[0], exact=True).wait_for()
+    boxes = pane.locator(".hparam-checkbox, .metric-checkbox")
+    for name, ticked in boxes.evaluate_all("boxes => boxes.map(box => [box.innerText.trim(), box.checked])"):
+        if ticked != (name in columns):
+            pane.get_by_role("checkbox", name=name, exact=True).click()
+    eventually(partial(_assert_cells, table, [*columns, *row]))
+    boxes.first.scroll_into_view_if_needed()
+
+
+def _assert_cells(table: Locator, expected: Sequence[str]) -> None:
+    cells = [text.strip() for text in table.locator("vaadin-grid-cell-content").all_inner_texts()]
+    assert not set(expected) - set(cells), f"{expected} are not all among {cells}"
+
+
+def see_report(page: Page, report: Path, scheme: str, expected: Sequence[str]) -> float:
+    """See the report as a file, complete by itself, in a `light` or `dark` system; return its ground's light."""
+    asked: list[str] = []
+    faults: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("console", lambda message: faults.append(message.text) if message.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    page.goto(report.as_uri(), wait_until="load")
+    words = page.locator("body").inner_text()
+    assert all(text in words for text in expected), f"{expected} are not all in {words}"
+    broken = "pictures => pictures.filter(picture => !picture.naturalWidth).length"
+    assert page.locator("img").count() > 0
+    assert page.locator("img").evaluate_all(broken) == 0
+    assert all(url.startswith(("file:", "data:")) for url in asked), f"it asks for {asked}"
+    assert not faults, faults
+    return float(_pixels(page.locator("body"))[:5, :5].mean() / 255)
+
+
+def _pixels(place: Locator) -> np.ndarray[tuple[int, int, int], np.dtype[np.int16]]:
+    """Photograph a place: (H, W, 3), 0 to 255."""
+    with Image.open(io.BytesIO(place.screenshot())) as picture:
+        return np.asarray(picture.convert("RGB")).astype(np.int16)
