@@ -109,6 +109,7 @@ def made_card(names: Sequence[str] = NAMES) -> dict[str, Any]:
     counts = {name: 300 + k for k, name in enumerate(names)}
     return {
         "format": 1,
+        "folder": "runs/finetune/version_0",
         "name": "finetune",
         "version": 0,
         "status": "finished",

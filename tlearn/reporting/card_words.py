@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from tlearn.reporting.wording import MAIN_METRIC, NOT_KNOWN, figure, metric_words, part
@@ -94,9 +95,9 @@ def doctor_words(card: Mapping[str, Any]) -> str:
 def checkpoint_path(card: Mapping[str, Any]) -> str | None:
     """Return where the best checkpoint lies, quoted for a shell, seen from the folder that the run was started in."""
     inside = part(card, "best").get("checkpoint") or part(card, "test").get("checkpoint")
-    if not inside or str(inside).startswith("/") or card.get("version") is None:
-        return shlex.quote(str(inside)) if inside else None
-    return shlex.quote(f"runs/{card.get('name')}/version_{card['version']}/{inside}")
+    if not inside:
+        return None
+    return shlex.quote(str(Path(str(card.get("folder") or ""), str(inside))))
 
 
 def predict_command(card: Mapping[str, Any]) -> str | None:

@@ -48,6 +48,9 @@ class OutcomeCallback(Callback):
         """Print the outcome."""
         if not trainer.is_global_zero:
             return
+        report = run_folder(trainer) / "report.html"
+        if report.is_file():
+            print(f"report: {report}")
         best = next((c for c in trainer.checkpoint_callbacks if isinstance(c, BestCheckpoint)), None)
         if best is not None and best.best_model_score is not None:
             print(f"best {best.monitor} {best.best_model_score:.4f}: {best.best_model_path}")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from tlearn.errors import one_line
 from tlearn.models import BestCheckpoint, TransferModule, run_folder
@@ -81,7 +82,7 @@ class RunCardCallback(Callback):
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Write what there is; a fault in that must not hide the one that ended the run."""
-        interrupted = isinstance(exception, KeyboardInterrupt)
+        interrupted = isinstance(exception, (KeyboardInterrupt, SIGTERMException))
         with suppress(Exception):
             self._write(trainer, pl_module, "interrupted" if interrupted else f"failed: {one_line(exception)}")
 
@@ -206,7 +207,7 @@ def write_card(folder: Path, content: Mapping[str, Any]) -> None:
 
 
 def _place(folder: Path) -> dict[str, Any]:
-    return {"format": 1, "name": folder.parent.name, "version": version_of(folder)}
+    return {"format": 1, "folder": str(folder), "name": folder.parent.name, "version": version_of(folder)}
 
 
 def _answers(module: LightningModule, outputs: Any) -> Answers:
