@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Tlearn
-from tests.fake_pictures import write_flat, write_splits, write_table
+from tests.fake_pictures import write_flat, write_folder, write_splits, write_table
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = {path.relative_to(ROOT).as_posix(): path.read_text("utf-8") for path in ROOT.glob("*.md")}
@@ -19,8 +19,8 @@ DOCUMENTS |= {path.relative_to(ROOT).as_posix(): path.read_text("utf-8") for pat
 README, CHINESE = DOCUMENTS["README.md"], DOCUMENTS["README.zh.md"]
 FOR_USERS = README.partition("\n## Change the code\n")[0]
 TRIED = sorted({name for name, text in DOCUMENTS.items() if "\n$ " in text} - {"README.zh.md"})
-# These need a new environment, another machine or go on for ever; `.ci/run` starts with make's, tests/test_quickstart.py
-# runs the quick start.
+# These need a new environment or another machine, or go on for ever; `.ci/run` starts with make's, and
+# tests/test_quickstart.py runs the quick start.
 NOT_HERE = ("make test", "make lint", "pip install .", "python -m tlearn quickstart", "tensorboard --logdir", "ssh -L")
 MADE_BY_MAKE = {"docs/images/report.png"}  # by `make screenshots`, which needs a browser
 OFFLINE = {"quickstart.yaml", "quickstart_transfer.yaml", "advised.yaml"}
@@ -75,6 +75,28 @@ def test_commands_are_found() -> None:
     passed_over = [command for command in found if command.startswith(NOT_HERE)]
     assert len(passed_over) == len(NOT_HERE)  # each of them once
     assert len(found) - len(passed_over) >= 25
+
+
+def test_faults_are_said_as_the_table_has_them(tlearn: Tlearn, tmp_path: Path) -> None:
+    write_splits(tmp_path / "mixed")
+    write_folder(tmp_path / "one/train", classes=("cat",))
+    write_flat(tmp_path / "flat")
+    write_splits(tmp_path / "broken")
+    (tmp_path / "broken/train/cat/bad.jpg").write_text("x")
+    (tmp_path / "mixed/val/lion").mkdir()
+    (tmp_path / "mixed/val/cat/cat500.png").rename(tmp_path / "mixed/val/lion/lion.png")
+    fit = ["fit", "--config", "folder.yaml", "--model.weights", "null", "--model.image_size", "32"]
+    fit += ["--data.init_args.root"]
+    for words, fault in (
+        ([*fit, "one"], "found 1 class (cat) in"),
+        ([*fit, "flat"], "no folder train in"),
+        ([*fit, "broken"], "1 of 25 train pictures cannot be read:"),
+        ([*fit, "mixed"], "has a class that is not trained on: lion (1 image)"),
+        ([*fit, "one", "--model.freeze_til", "layer2"], "unknown option model.freeze_til"),
+        (["predict", "--ckpt_path", "runs/folder/version_9"], "no checkpoint at"),
+    ):
+        assert fault in tlearn(*words).err
+        assert fault in README
 
 
 def test_python_snippet(tmp_path: Path) -> None:
