@@ -50,8 +50,8 @@ def _images(page: Page, dashboard: Dashboard, runs: Path, folder: Path) -> None:
     log = EventAccumulator(str(runs / RUN)).Reload()
     tags = ("test/confusion_matrix", "test/worst_mistakes")
     pages.see_images(page, dashboard.url, RUN, {tag: log.Images(tag)[-1].encoded_image_string for tag in tags})
-    place = page.locator("#data-location").first
-    place.evaluate("place => place.textContent = 'runs'")  # as in the folder where one works
+    # Below the runs stands their folder, which was made up for this; in the folder where one works it is `runs`.
+    page.locator("tf-runs-selector").first.evaluate("selector => selector.set('dataLocation', 'runs')")
     _save(page, folder / "images.png")
 
 
