@@ -105,7 +105,7 @@ def reliability(answers: Answers, temperature: float) -> Reliability:
     else:
         confidence, predicted = given.max(dim=1)
         right = predicted == answers.targets
-    bins = (confidence * BINS).long().clamp(0, BINS - 1)
+    bins = (confidence * BINS).nan_to_num(0).long().clamp(0, BINS - 1)  # after a loss that is no number
     count, confident, hits = (
         torch.bincount(bins, weights=weights.double(), minlength=BINS)
         for weights in (torch.ones_like(confidence), confidence, right)
@@ -174,8 +174,10 @@ def summary_of(answers: Answers) -> dict[str, Any]:
             "scatter": [[float(f"{value:.6g}") for value in pair] for pair in pairs[chosen].tolist()],
         }
     matrix = confusion_matrix(answers).tolist() if answers.task == "classification" else None
-    calibration = {"before": _as_dict(reliability(answers, 1.0))}
-    calibration["after"] = _as_dict(reliability(answers, answers.temperature))
+    calibration = None
+    if answers.given.isfinite().all():  # else there was a loss that is no number
+        temperatures = {"before": 1.0, "after": answers.temperature}
+        calibration = {name: _as_dict(reliability(answers, value)) for name, value in temperatures.items()}
     return content | {
         **{"confusion": matrix, "per_class": per_class_rows(answers)},
         **{"calibration": calibration, "scatter": None},

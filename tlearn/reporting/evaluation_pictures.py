@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -29,15 +28,14 @@ def pictures_at(data: Any, answers: Answers, positions: Sequence[int]) -> Tensor
     return images
 
 
-def worst_figure(data: Any, answers: Answers) -> Pixels | None:
-    """Draw the images that the network is most wrong about; ``None`` where it is never wrong."""
-    positions = worst_mistakes(answers, SHOWN)
+def worst_figure(data: Any, answers: Answers) -> Pixels:
+    """Draw the images that the network is most wrong about; where it never is, those that it is least sure of."""
+    positions, title = worst_mistakes(answers, SHOWN), "worst mistakes"
     if not positions:
-        return None
+        positions = answers.given.max(dim=1).values.argsort(stable=True)[:SHOWN].tolist()
+        title = "no mistakes; the least sure answers"
     captions = [caption(verdict(answers, position)) for position in positions]
-    return gallery_figure(
-        tiles(pictures_at(data, answers, positions)), captions, f"{title_of(answers)}: worst mistakes"
-    )
+    return gallery_figure(tiles(pictures_at(data, answers, positions)), captions, f"{title_of(answers)}: {title}")
 
 
 def grad_cam_figure(data: Any, answers: Answers, module: TransferModule) -> Pixels:
@@ -99,8 +97,7 @@ def _names(data: Any, answers: Answers, positions: Sequence[int]) -> list[str]:
     rows = answers.outputs.indices[list(positions)]
     if not hasattr(data, "root") or not hasattr(data, "picture_names"):
         return [f"image {row}" for row in rows.tolist()]
-    root = str(Path(data.root).absolute()) + "/"
-    return [path.removeprefix(root) for path in data.picture_names(rows, answers.outputs.split)]
+    return [path.removeprefix(f"{data.root}/") for path in data.picture_names(rows, answers.outputs.split)]
 
 
 def _as_text(picture: Tensor) -> str:

@@ -131,6 +131,7 @@ def overlay(pictures: Tensor, heat: Tensor) -> Tensor:
     """Lay heat (N, H, W), each scaled to its own maximum, over uint8 pictures (N, 3, H, W); the same form returns."""
     from matplotlib import colormaps
 
+    heat = heat.nan_to_num(0)  # after a loss that is no number
     scaled = heat / heat.amax(dim=(1, 2), keepdim=True).clamp(min=1e-12)
     colours = torch.from_numpy(colormaps["inferno"](scaled.numpy())[..., :3]).permute(0, 3, 1, 2) * 255
     grey = pictures.float().mean(dim=1, keepdim=True)

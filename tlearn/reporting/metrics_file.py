@@ -9,6 +9,7 @@ from typing import Any
 from lightning.fabric.loggers.logger import rank_zero_experiment
 from lightning.pytorch.loggers import CSVLogger, Logger
 from lightning.pytorch.loggers.csv_logs import ExperimentWriter
+from lightning.pytorch.loggers.logger import DummyLogger
 
 
 class MetricsFileLogger(CSVLogger):
@@ -42,7 +43,7 @@ class _GoingOn(ExperimentWriter):
 
 
 def with_metrics_file(loggers: list[Any], root: str) -> list[Any]:
-    """Add the file to a trainer's loggers, unless one of them writes it, or there are none."""
-    if not loggers or any(isinstance(logger, CSVLogger) for logger in loggers):
+    """Add the file to a trainer's loggers, unless one of them writes it, or there are none, or ``plan`` stands in."""
+    if not loggers or any(isinstance(logger, (CSVLogger, DummyLogger)) for logger in loggers):
         return loggers
     return [*loggers, MetricsFileLogger(loggers[0], root)]

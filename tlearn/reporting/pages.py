@@ -92,17 +92,14 @@ class EvaluationPagesCallback(Callback):
             return
         split, step = answers.outputs.split, trainer.global_step
         for name, draw in _figures(trainer, module, answers):
-            if (picture := draw()) is not None:
-                show(trainer, f"{split}/{name}", picture, step)
+            show(trainer, f"{split}/{name}", draw(), step)
         if answers.task != "regression":
             _pr_curves(trainer, answers, step)
         self._drawn_epoch = answers.outputs.epoch
         self._spent_s += time.perf_counter() - start_s
 
 
-def _figures(
-    trainer: Trainer, module: LightningModule, answers: Answers
-) -> Iterator[tuple[str, Callable[[], Pixels | None]]]:
+def _figures(trainer: Trainer, module: LightningModule, answers: Answers) -> Iterator[tuple[str, Callable[[], Pixels]]]:
     assert isinstance(module, TransferModule)
     data: Any = trainer.datamodule  # type: ignore[attr-defined]  # set by fit and test
     if answers.task == "regression":
@@ -118,7 +115,7 @@ def _figures(
 
 
 def _pr_curves(trainer: Trainer, answers: Answers, step: int) -> None:
-    writers = tensorboard_writers(trainer)
+    writers = tensorboard_writers(trainer) if answers.given.isfinite().all() else []
     for number, name in enumerate(answers.class_names[:SHOWN_CLASSES] if writers else ()):
         holds = answers.targets[:, number] if answers.task == "multilabel" else answers.targets == number
         for writer in writers:
