@@ -308,6 +308,8 @@ def _settle_logger(config: Namespace, run_name: str) -> None:
     if trainer.logger is None or trainer.logger is True:
         arguments = Namespace(save_dir=root, name=run_name, default_hp_metric=False)
         trainer.logger = Namespace(class_path=LOGGER, init_args=arguments)
+    elif trainer.logger:
+        trainer.default_root_dir = root  # for loggers that have no folder of their own
 
 
 def _settle_folder(config: Namespace, run_name: str, run: Path | None) -> None:

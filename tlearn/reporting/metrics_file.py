@@ -23,7 +23,15 @@ class MetricsFileLogger(CSVLogger):
     """
 
     def __init__(self, beside: Logger, root: str) -> None:
-        super().__init__(beside.save_dir or root, str(beside.name), beside.version)
+        super().__init__(root)
+        self._beside = beside
+
+    @property
+    def log_dir(self) -> str:
+        """Return the folder that Lightning gives the other logger's checkpoints; some know it once they have begun."""
+        beside = self._beside
+        version = beside.version if isinstance(beside.version, str) else f"version_{beside.version}"
+        return str(Path(beside.save_dir or self.save_dir, str(beside.name), version))
 
     @property
     @rank_zero_experiment
