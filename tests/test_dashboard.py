@@ -15,11 +15,13 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from torch.utils.tensorboard import SummaryWriter
 
 from tests.dashboard_server import REPOSITORY, RUN, Dashboard, eventually, fit_and_test, make_dashboard
 
 CLASSES = ("0", "1", "2")
 VAL_IMAGES = 21
+LONG_EPOCHS = 20  # of which TensorBoard by itself would drop ten at random
 # Three epochs of three steps: where each kind of tag has a point.
 LIGHTNING = [2, 5, 8]  # Lightning counts the step that it is in,
 EPOCHS = [3, 6, 9]  # trainer.global_step the steps that are done
@@ -57,6 +59,7 @@ def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
     """`make dashboard` over a run that was fitted and tested; port 6006, where it would be, is taken."""
     folder = tmp_path_factory.mktemp("dashboard")
     fit_and_test(folder)
+    _write_long_run(folder / "runs/long")
     with closing(socket.socket()) as taken:
         with suppress(OSError):  # somebody has it already: as good
             taken.bind(("127.0.0.1", 6006))
@@ -64,6 +67,12 @@ def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
         with make_dashboard(folder / "runs") as running:
             eventually(lambda: _is_read(running))
             yield running
+
+
+def _write_long_run(folder: Path) -> None:
+    with SummaryWriter(str(folder)) as writer:
+        for epoch in range(LONG_EPOCHS):
+            writer.add_image("val/confusion_matrix", np.zeros((3, 8, 8), dtype=np.uint8), epoch)
 
 
 def _is_read(running: Dashboard) -> None:
@@ -105,6 +114,15 @@ def test_images(dashboard: Dashboard, tag: str) -> None:
             picture.load()
             assert all(240 <= side <= 2000 for side in picture.size), picture.size
             assert picture.convert("L").getextrema() != (0, 0)
+
+
+def test_keeps_the_pictures_of_every_epoch(dashboard: Dashboard) -> None:
+    def check() -> None:
+        assert "long" in dashboard.ask("images/tags")
+
+    eventually(check)
+    found = dashboard.ask("images/images", run="long", tag="val/confusion_matrix")
+    assert [point["step"] for point in found] == list(range(LONG_EPOCHS))
 
 
 def test_no_other_image(dashboard: Dashboard) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -31,7 +32,8 @@ def main(folder: Path) -> None:
         sys.exit("no chromium, chromium-browser or google-chrome on this machine: apt-get install chromium")
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
-        subprocess.run([sys.executable, *COMMAND], cwd=scratch, check=True)
+        # One thread, for the same figures on any number of cores.
+        subprocess.run([sys.executable, *COMMAND], cwd=scratch, env=os.environ | {"OMP_NUM_THREADS": "1"}, check=True)
         runs = Path(scratch) / "runs"
         with make_dashboard(runs) as dashboard, pages.open_browser(executable) as browser:
             for take in (_scalars, _images, _projector, _hparams, _report):
