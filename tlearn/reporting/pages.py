@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -24,14 +24,16 @@ from tlearn.strategies import EvaluationOutputsCallback
 
 # Between the first validation and the last, pictures are drawn where all of them so far took no more of the run.
 _TIME_SHARE = 0.02
+_KINDS = ("numbers", "images")
 
 
 class EvaluationPagesCallback(Callback):
     """Draw confusion matrix, per-class accuracy, worst mistakes, reliability, precision-recall curves and Grad-CAM.
 
     Those of validation are drawn at the first epoch and the last, and at those between for which there is time: with
-    epochs of a second, drawing would take longer than training. The expected calibration error (ECE) before and after
-    temperature scaling is a number, and is logged every time.
+    epochs of a second, drawing would take longer than training. Those that show images, worst mistakes and Grad-CAM,
+    take most of the space, 1.2 MB with photographs: of epochs between, the second, fourth, eighth and so on have them.
+    The expected calibration error (ECE) before and after temperature scaling is a number, and is logged every time.
 
     Args:
         outputs: Gathers the answers; it stands before this callback in the trainer's list, and so does what fits the
@@ -40,8 +42,8 @@ class EvaluationPagesCallback(Callback):
 
     def __init__(self, outputs: EvaluationOutputsCallback) -> None:
         self.outputs = outputs
-        self._drawn_epoch = 0
-        self._spent_s = 0.0
+        self._drawn: dict[str, int] = {}
+        self._validations, self._spent_s = 0, 0.0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock."""
@@ -60,19 +62,21 @@ class EvaluationPagesCallback(Callback):
         """Draw, if it is the first time, or if there is time."""
         if trainer.sanity_checking or trainer.state.fn != "fit" or not takes_pictures(trainer):
             return
-        if not self._drawn_epoch or self._spent_s <= _TIME_SHARE * (time.perf_counter() - self._start_s):
-            self._draw(trainer, pl_module)
+        self._validations += 1
+        if not self._drawn or self._spent_s <= _TIME_SHARE * (time.perf_counter() - self._start_s):
+            is_power_of_two = self._validations.bit_count() == 1
+            self._draw(trainer, pl_module, _KINDS if is_power_of_two else _KINDS[:1])
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Draw the last epoch, if that was not done."""
+        """Draw what was not drawn of the last epoch."""
         last = self.outputs.last
-        if last is not None and last.epoch != self._drawn_epoch and takes_pictures(trainer):
-            self._draw(trainer, pl_module)
+        if last is not None and takes_pictures(trainer):
+            self._draw(trainer, pl_module, [kind for kind in _KINDS if self._drawn.get(kind) != last.epoch])
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw."""
         if takes_pictures(trainer):
-            self._draw(trainer, pl_module)
+            self._draw(trainer, pl_module, _KINDS)
 
     def _log_calibration(self, module: LightningModule) -> None:
         if (answers := self._answers(module)) is None or answers.task == "regression":
@@ -85,23 +89,23 @@ class EvaluationPagesCallback(Callback):
         last = self.outputs.last
         return None if last is None else answers_from(module.task, module.class_names, last, module.temperature)
 
-    def _draw(self, trainer: Trainer, module: LightningModule) -> None:
+    def _draw(self, trainer: Trainer, module: LightningModule, kinds: Sequence[str]) -> None:
         start_s = time.perf_counter()
         answers = self._answers(module)
         if answers is None:
             return
         split, step = answers.outputs.split, trainer.global_step
-        for name, draw in _figures(trainer, module, answers):
-            show(trainer, f"{split}/{name}", draw(), step)
-        if answers.task != "regression":
+        for kind in kinds:
+            figures = _of_numbers(answers) if kind == "numbers" else _of_images(trainer, module, answers)
+            for name, draw in figures:
+                show(trainer, f"{split}/{name}", draw(), step)
+            self._drawn[kind] = answers.outputs.epoch
+        if "numbers" in kinds and answers.task != "regression":
             _pr_curves(trainer, answers, step)
-        self._drawn_epoch = answers.outputs.epoch
         self._spent_s += time.perf_counter() - start_s
 
 
-def _figures(trainer: Trainer, module: LightningModule, answers: Answers) -> Iterator[tuple[str, Callable[[], Pixels]]]:
-    assert isinstance(module, TransferModule)
-    data: Any = trainer.datamodule  # type: ignore[attr-defined]  # set by fit and test
+def _of_numbers(answers: Answers) -> Iterator[tuple[str, Callable[[], Pixels]]]:
     if answers.task == "regression":
         yield "scatter", lambda: scatter_figure(answers)
     else:
@@ -109,6 +113,13 @@ def _figures(trainer: Trainer, module: LightningModule, answers: Answers) -> Ite
         yield "reliability", lambda: reliability_figure(answers)
     if answers.task == "classification":
         yield "confusion_matrix", lambda: confusion_figure(answers)
+
+
+def _of_images(
+    trainer: Trainer, module: LightningModule, answers: Answers
+) -> Iterator[tuple[str, Callable[[], Pixels]]]:
+    assert isinstance(module, TransferModule)
+    data: Any = trainer.datamodule  # type: ignore[attr-defined]  # set by fit and test
     yield "worst_mistakes", lambda: worst_figure(data, answers)
     if answers.outputs.split == "val":
         yield "grad_cam", lambda: grad_cam_figure(data, answers, module)
