@@ -22,7 +22,6 @@ TRIED = sorted({name for name, text in DOCUMENTS.items() if "\n$ " in text} - {"
 # These need a new environment or another machine, or go on for ever; `.ci/run` starts with make's, and
 # tests/test_quickstart.py runs the quick start.
 NOT_HERE = ("make test", "make lint", "pip install .", "python -m tlearn quickstart", "tensorboard --logdir", "ssh -L")
-MADE_BY_MAKE = {"docs/images/report.png"}  # by `make screenshots`, which needs a browser
 OFFLINE = {"quickstart.yaml", "quickstart_transfer.yaml", "advised.yaml"}
 OWN_PICTURES = {"folder.yaml", "table.yaml"}
 
@@ -158,7 +157,7 @@ def test_links_lead_somewhere(document: str) -> None:
     links = [link for link in re.findall(r"\]\(([^)\s]+)\)", text) if not link.startswith("http")]
     for target, _, anchor in (link.partition("#") for link in links):
         path = here / target if target else ROOT / document
-        assert path.exists() or target in MADE_BY_MAKE, f"{document}: {target}"
+        assert path.exists(), f"{document}: {target}"
         assert not anchor or anchor in anchors_of(path.read_text("utf-8")), f"{document}: {target}#{anchor}"
     named = re.findall(r"`((?:tlearn|tests|notebooks|benchmarks|docs|configs)/[\w./]+\.\w+)`", text)
     assert [name for name in named if not (ROOT / name).exists()] == []
