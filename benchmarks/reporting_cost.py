@@ -1,7 +1,7 @@
 """What reporting costs: its share of an epoch, and the size of the event files.
 
 ``python -m benchmarks.reporting_cost fit --config finetune.yaml ...`` runs that command with a clock around every hook
-of the callbacks of ``tlearn.reporting`` and around every logger, and prints what each took of the time that ``fit`` took.
+of the callbacks of ``tlearn.reporting`` and around every logger, and prints what each took of the time of ``fit``.
 Run it alone: the clock counts waiting too.
 """
 

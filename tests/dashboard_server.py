@@ -25,7 +25,7 @@ REPOSITORY = Path(__file__).parent.parent
 RUN = "small/version_0"
 # Three epochs of three steps: the first validation, the last, and one between.
 FIT = ["fit", "--config", "small.yaml", "--trainer.max_epochs", "3", "--trainer.log_every_n_steps", "2"]
-TEST = ["test", "--config", "small.yaml", "--ckpt_path", "best"]
+TEST = ["test", "--config", "small.yaml", "--ckpt_path", "last"]
 _DIRECT = build_opener(ProxyHandler({}))
 _PATIENCE_S = 60.0
 T = TypeVar("T")

@@ -48,6 +48,13 @@ def test_front_door_loads_nothing_heavy() -> None:
     assert done.stdout.endswith("\n[]\n")
 
 
+def test_a_logger_whose_package_is_missing(tlearn: Tlearn, small: str) -> None:
+    answer = tlearn("fit", "-c", small, "--trainer.logger", "WandbLogger")
+    assert answer.code == 2
+    assert answer.err.startswith("error: WandbLogger needs a package that is not installed: pip install 'wandb")
+    assert answer.err.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

@@ -104,11 +104,15 @@ def test_card_of_fit_and_test(tlearn: Tlearn, small: str) -> None:
         classes = list(csv.DictReader(file))
     counts = [sum(row) for row in evaluation("test")["confusion"]]
     assert [int(row["images"]) for row in classes] == counts
+    log = EventAccumulator(str(RUN)).Reload()
+    step = checkpoint["global_step"] - 1
+    assert [point.step for point in log.Scalars("test/acc")] == [step]
+    assert [picture.step for picture in log.Images("test/confusion_matrix")] == [step]
     page = (RUN / "report.html").read_text()
     for text in ("Validation", "Test", f"{100 * after['test']['metrics']['test/acc']:.1f}", "fit -c"):
         assert text in page
     assert "| test accuracy |" in (RUN / "card.md").read_text()
-    text = EventAccumulator(str(RUN)).Reload().Tags()["tensors"]
+    text = log.Tags()["tensors"]
     assert {f"run/{name}/text_summary" for name in ("parameters", "freeze_plan", "data", "card")} <= set(text)
 
 
@@ -207,7 +211,7 @@ def test_pictures_between_first_and_last_wait_for_time(
     assert tlearn("fit", "-c", small, "--trainer.max_epochs", "4").code == 0
     log = EventAccumulator(str(RUN)).Reload()
     for name in ("confusion_matrix", "per_class", "worst_mistakes", "reliability", "grad_cam"):
-        assert [picture.step for picture in log.Images(f"val/{name}")] == [3, 12], name
+        assert [picture.step for picture in log.Images(f"val/{name}")] == [2, 11], name
     assert len(log.Scalars("val/ece")) == len(log.Scalars("val/temperature")) == 4
     assert len(log.Tensors("val/pr/0")) == 2
 
@@ -236,7 +240,7 @@ def test_weight_histograms_are_there_where_asked_for(tlearn: Tlearn, small: str)
     names = log.Tags()["histograms"]
     assert not any("conv1" in name and "layer" not in name for name in names)
     (head,) = (name for name in names if name.startswith("weights/head.") and name.endswith("weight"))
-    assert [found.step for found in log.Histograms(head)] == [3, 6]
+    assert [found.step for found in log.Histograms(head)] == [2, 5]
 
 
 def test_other_loggers_train_and_metrics_csv_is_always_there(tlearn: Tlearn, small: str) -> None:

@@ -47,6 +47,7 @@ from tlearn.strategies import (
     WiseFTCallback,
 )
 from tlearn.threads import limit_threads
+from tlearn.trained_steps import TrainedStepsCallback
 from tlearn.types import Task
 
 log = logging.getLogger(__name__)
@@ -174,7 +175,8 @@ class TransferCLI(LightningCLI):
             out, top_k = (self._get(self.config_init, name) for name in ("out", "top_k"))
             return [*first, PredictionWriterCallback(out, top_k)]
         if self.verb != "fit":
-            return [outputs, *first]
+            reached = (self.checkpoint.epoch, self.checkpoint.steps) if self.checkpoint else (0, 0)
+            return [TrainedStepsCallback(*reached), outputs, *first]
         return [
             *[outputs, TemperatureCallback(outputs)],
             *first,

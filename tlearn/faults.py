@@ -88,6 +88,8 @@ def _known_fault(fault: Exception) -> str | None:
         return sent[1] if sent else None
     if isinstance(fault.__cause__, TlearnError):  # jsonargparse wraps what a constructor raises
         return str(fault.__cause__)
+    if missing := re.search(r"class_path '([\w.]+)':\s*(?:\w+: )*Requirement '([^']+)' not met", str(fault)):
+        return f"{missing[1].rpartition('.')[2]} needs a package that is not installed: pip install '{missing[2]}'"
     if _BATCH_OF_ONE in str(fault):
         return (
             "a training batch of one image this small leaves BatchNorm a single value; give data.init_args.batch_size "

@@ -40,12 +40,14 @@ class Checkpoint:
         path: The file.
         config: The config of the run that wrote it; empty when it was written from Python.
         epoch: The number of finished epochs.
+        steps: The number of finished steps.
         about: What the model says of itself: ``task``, ``class_names``, ``pictures``, ``temperature``.
     """
 
     path: Path
     config: dict[str, Any]
     epoch: int
+    steps: int
     about: dict[str, Any]
 
     @property
@@ -81,7 +83,8 @@ def open_checkpoint(arguments: Arguments) -> Checkpoint | None:
     content = read_checkpoint(path)
     if "tlearn" not in content:
         raise TlearnError(f"{path} is no checkpoint of tlearn; to start from its weights: fit --model.weights {path}")
-    return Checkpoint(path, content.get(CONFIG_KEY, {}), int(content["epoch"]) + 1, content["tlearn"])
+    epoch, steps = int(content["epoch"]) + 1, int(content["global_step"])
+    return Checkpoint(path, content.get(CONFIG_KEY, {}), epoch, steps, content["tlearn"])
 
 
 def _runs_folder(arguments: Arguments, typed: list[dict[str, Any]]) -> Path:

@@ -36,6 +36,11 @@ def write(trainer: Trainer, tag: str, markdown: str, step: int = 0) -> None:
             _writer(logger).add_text(tag, markdown, step)
 
 
+def step_of(trainer: Trainer) -> int:
+    """Return the step at which Lightning logs what an epoch came to: the last one, counted from 0."""
+    return max(0, trainer.global_step - 1)
+
+
 def tensorboard_writers(trainer: Trainer) -> list[Any]:
     """Return TensorBoard's writers, for what no other logger knows: precision-recall curves, projector, histograms."""
     return [_writer(logger) for logger in trainer.loggers if hasattr(_writer(logger), "add_pr_curve")]

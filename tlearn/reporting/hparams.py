@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from tlearn.models import BestCheckpoint
+from tlearn.models import BestCheckpoint, TransferModule
+
+# Shown for every run; of the other options only those that are not left at their default.
+_ALWAYS = ("backbone", "weights", "image_size", "tap", "freeze_backbone", "freeze_until")
 
 # Of the last epoch; the best one's score stands beside them.
 _FINAL = ("train/loss", "val/loss", "val/acc", "val/f1", "val/mae", "val/ece")
@@ -41,7 +45,9 @@ class HyperParametersCallback(Callback):
 def hyper_parameters(config: dict[str, Any]) -> dict[str, Any]:
     """Pick what people compare runs by, flat, as numbers and texts."""
     model, data = config["model"], config["data"].get("init_args", {})
-    settings = {key: _plain(value) for key, value in model.items() if key not in ("optimizer", "lr_scheduler")}
+    defaults = {name: option.default for name, option in inspect.signature(TransferModule).parameters.items()}
+    kept = [key for key, value in model.items() if key in _ALWAYS or value not in (defaults[key], [], {})]
+    settings = {key: _plain(model[key]) for key in kept if key not in ("optimizer", "lr_scheduler")}
     optimizer = model["optimizer"] or {}
     settings["optimizer"] = str(optimizer.get("class_path", "")).rpartition(".")[2]
     settings |= {

@@ -9,7 +9,7 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from tlearn.models import TransferModule
-from tlearn.reporting.boards import show, takes_pictures, tensorboard_writers
+from tlearn.reporting.boards import show, step_of, takes_pictures, tensorboard_writers
 from tlearn.reporting.evaluation import Answers, answers_from, reliability
 from tlearn.reporting.evaluation_pictures import grad_cam_figure, worst_figure
 from tlearn.reporting.figures import (
@@ -94,7 +94,7 @@ class EvaluationPagesCallback(Callback):
         answers = self._answers(module)
         if answers is None:
             return
-        split, step = answers.outputs.split, trainer.global_step
+        split, step = answers.outputs.split, step_of(trainer)
         for kind in kinds:
             figures = _of_numbers(answers) if kind == "numbers" else _of_images(trainer, module, answers)
             for name, draw in figures:

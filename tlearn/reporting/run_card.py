@@ -17,7 +17,7 @@ from tlearn.errors import one_line
 from tlearn.models import BestCheckpoint, TransferModule, run_folder
 from tlearn.outputs import write_whole
 from tlearn.reporting import card
-from tlearn.reporting.boards import write
+from tlearn.reporting.boards import step_of, write
 from tlearn.reporting.card_text import card_markdown
 from tlearn.reporting.evaluation import Answers, answers_from
 from tlearn.reporting.evaluation_files import write_evaluation
@@ -120,7 +120,7 @@ class RunCardCallback(Callback):
             **self._facts,
         }
         write_card(folder, content)
-        write(trainer, "run/card", card_markdown(content), trainer.global_step)
+        write(trainer, "run/card", card_markdown(content), step_of(trainer))
 
     def _best_facts(self, trainer: Trainer, before: Mapping[str, Any]) -> dict[str, Any] | None:
         best = _best_callback(trainer)
@@ -187,7 +187,7 @@ class TestCardCallback(Callback):
             "metrics": card.numbers_of(trainer.callback_metrics, "test/"),
         }
         write_card(folder, content)
-        write(trainer, "run/card", card_markdown(content), trainer.global_step)
+        write(trainer, "run/card", card_markdown(content), step_of(trainer))
 
 
 def read_card(folder: Path) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from tlearn.models import TransferModule
-from tlearn.reporting.boards import tensorboard_writers
+from tlearn.reporting.boards import step_of, tensorboard_writers
 
 
 class WeightHistogramsCallback(Callback):
@@ -22,4 +22,4 @@ class WeightHistogramsCallback(Callback):
             for name in pl_module.rules:
                 parameter = pl_module.get_parameter(name)
                 if parameter.requires_grad:
-                    writer.add_histogram(f"weights/{name}", parameter.detach().float(), trainer.global_step)
+                    writer.add_histogram(f"weights/{name}", parameter.detach().float(), step_of(trainer))
