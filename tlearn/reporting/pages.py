@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -22,18 +23,19 @@ from tlearn.reporting.figures import (
 )
 from tlearn.strategies import EvaluationOutputsCallback
 
-# Between the first validation and the last, pictures are drawn where all of them so far took no more of the run.
-_TIME_SHARE = 0.02
-_KINDS = ("numbers", "images")
+# Between the first validation and the last, pictures take no more of the time since the first.
+_TIME_SHARE = 0.01
+_OF_IMAGES = ("worst_mistakes", "grad_cam")
 
 
 class EvaluationPagesCallback(Callback):
     """Draw confusion matrix, per-class accuracy, worst mistakes, reliability, precision-recall curves and Grad-CAM.
 
-    Those of validation are drawn at the first epoch and the last, and at those between for which there is time: with
-    epochs of a second, drawing would take longer than training. Those that show images, worst mistakes and Grad-CAM,
-    take most of the space, 1.2 MB with photographs: of epochs between, the second, fourth, eighth and so on have them.
-    The expected calibration error (ECE) before and after temperature scaling is a number, and is logged every time.
+    Those of validation are drawn at the first epoch and the last, and at those between for which there is time, the
+    confusion matrix first: with epochs of a second, drawing would take longer than training. Those that show images,
+    worst mistakes and Grad-CAM, take most of the space, 1.2 MB with photographs: of epochs between, the second, fourth,
+    eighth and so on may have them. The expected calibration error (ECE) before and after temperature scaling is a
+    number, and is logged every time.
 
     Args:
         outputs: Gathers the answers; it stands before this callback in the trainer's list, and so does what fits the
@@ -42,12 +44,9 @@ class EvaluationPagesCallback(Callback):
 
     def __init__(self, outputs: EvaluationOutputsCallback) -> None:
         self.outputs = outputs
-        self._drawn: dict[str, int] = {}
-        self._validations, self._spent_s = 0, 0.0
-
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Start the clock."""
-        self._start_s = time.perf_counter()
+        self._drawn_epoch: dict[str, int] = {}
+        self._took_s: dict[str, float] = {}
+        self._validations, self._first_s, self._spent_s = 0, 0.0, 0.0
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log ``val/ece`` and ``val/ece_scaled``."""
@@ -59,24 +58,26 @@ class EvaluationPagesCallback(Callback):
         self._log_calibration(pl_module)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Draw, if it is the first time, or if there is time."""
+        """Draw everything the first time, then what there is time for."""
         if trainer.sanity_checking or trainer.state.fn != "fit" or not takes_pictures(trainer):
             return
         self._validations += 1
-        if not self._drawn or self._spent_s <= _TIME_SHARE * (time.perf_counter() - self._start_s):
-            is_power_of_two = self._validations.bit_count() == 1
-            self._draw(trainer, pl_module, _KINDS if is_power_of_two else _KINDS[:1])
+        if self._validations == 1:
+            self._draw(trainer, pl_module, lambda _: True)
+            self._first_s, self._spent_s = time.perf_counter(), 0.0
+        else:
+            self._draw(trainer, pl_module, self._is_time_for)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw what was not drawn of the last epoch."""
         last = self.outputs.last
         if last is not None and takes_pictures(trainer):
-            self._draw(trainer, pl_module, [kind for kind in _KINDS if self._drawn.get(kind) != last.epoch])
+            self._draw(trainer, pl_module, lambda name: self._drawn_epoch.get(name) != last.epoch)
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Draw."""
+        """Draw everything."""
         if takes_pictures(trainer):
-            self._draw(trainer, pl_module, _KINDS)
+            self._draw(trainer, pl_module, lambda _: True)
 
     def _log_calibration(self, module: LightningModule) -> None:
         if (answers := self._answers(module)) is None or answers.task == "regression":
@@ -89,45 +90,52 @@ class EvaluationPagesCallback(Callback):
         last = self.outputs.last
         return None if last is None else answers_from(module.task, module.class_names, last, module.temperature)
 
-    def _draw(self, trainer: Trainer, module: LightningModule, kinds: Sequence[str]) -> None:
-        start_s = time.perf_counter()
+    def _is_time_for(self, name: str) -> bool:
+        if name in _OF_IMAGES and self._validations.bit_count() != 1:
+            return False
+        affordable_s = _TIME_SHARE * (time.perf_counter() - self._first_s)
+        return self._spent_s + self._took_s.get(name, 0.0) <= affordable_s
+
+    def _draw(self, trainer: Trainer, module: LightningModule, is_wanted: Callable[[str], bool]) -> None:
         answers = self._answers(module)
         if answers is None:
             return
-        split, step = answers.outputs.split, step_of(trainer)
-        for kind in kinds:
-            figures = _of_numbers(answers) if kind == "numbers" else _of_images(trainer, module, answers)
-            for name, draw in figures:
-                show(trainer, f"{split}/{name}", draw(), step)
-            self._drawn[kind] = answers.outputs.epoch
-        if "numbers" in kinds and answers.task != "regression":
-            _pr_curves(trainer, answers, step)
-        self._spent_s += time.perf_counter() - start_s
+        for name, page in _pages(trainer, module, answers):
+            if is_wanted(name):
+                start_s = time.perf_counter()
+                page()
+                self._took_s[name] = time.perf_counter() - start_s
+                self._spent_s += self._took_s[name]
+                self._drawn_epoch[name] = answers.outputs.epoch
 
 
-def _of_numbers(answers: Answers) -> Iterator[tuple[str, Callable[[], Pixels]]]:
-    if answers.task == "regression":
-        yield "scatter", lambda: scatter_figure(answers)
-    else:
-        yield "per_class", lambda: per_class_figure(answers)
-        yield "reliability", lambda: reliability_figure(answers)
-    if answers.task == "classification":
-        yield "confusion_matrix", lambda: confusion_figure(answers)
-
-
-def _of_images(
-    trainer: Trainer, module: LightningModule, answers: Answers
-) -> Iterator[tuple[str, Callable[[], Pixels]]]:
+def _pages(trainer: Trainer, module: LightningModule, answers: Answers) -> Iterator[tuple[str, Callable[[], None]]]:
+    """Yield names and what draws, the most wanted first."""
     assert isinstance(module, TransferModule)
     data: Any = trainer.datamodule  # type: ignore[attr-defined]  # set by fit and test
-    yield "worst_mistakes", lambda: worst_figure(data, answers)
+    figures: dict[str, Callable[[], Pixels]] = {}
+    if answers.task == "classification":
+        figures["confusion_matrix"] = lambda: confusion_figure(answers)
+    if answers.task == "regression":
+        figures["scatter"] = lambda: scatter_figure(answers)
+    else:
+        yield "pr", lambda: _pr_curves(trainer, answers)
+        figures["per_class"] = lambda: per_class_figure(answers)
+        figures["reliability"] = lambda: reliability_figure(answers)
+    figures["worst_mistakes"] = lambda: worst_figure(data, answers)
     if answers.outputs.split == "val":
-        yield "grad_cam", lambda: grad_cam_figure(data, answers, module)
+        figures["grad_cam"] = lambda: grad_cam_figure(data, answers, module)
+    for name, draw in figures.items():
+        yield name, partial(_show, trainer, f"{answers.outputs.split}/{name}", draw)
 
 
-def _pr_curves(trainer: Trainer, answers: Answers, step: int) -> None:
+def _show(trainer: Trainer, tag: str, draw: Callable[[], Pixels]) -> None:
+    show(trainer, tag, draw(), step_of(trainer))
+
+
+def _pr_curves(trainer: Trainer, answers: Answers) -> None:
     writers = tensorboard_writers(trainer) if answers.given.isfinite().all() else []
     for number, name in enumerate(answers.class_names[:SHOWN_CLASSES] if writers else ()):
         holds = answers.targets[:, number] if answers.task == "multilabel" else answers.targets == number
         for writer in writers:
-            writer.add_pr_curve(f"{answers.outputs.split}/pr/{name}", holds, answers.given[:, number], step)
+            writer.add_pr_curve(f"{answers.outputs.split}/pr/{name}", holds, answers.given[:, number], step_of(trainer))
