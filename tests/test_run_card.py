@@ -119,13 +119,16 @@ def test_card_of_fit_and_test(tlearn: Tlearn, small: str) -> None:
 def test_curves_go_on_after_a_resume(tlearn: Tlearn, small: str) -> None:
     assert tlearn("fit", "-c", small).code == 0
     before = rows_of()
+    assert tlearn("test", "-c", small, "--ckpt_path", "best").code == 0
     assert tlearn("fit", "--ckpt_path", "last", "-c", small, "--trainer.max_epochs", "4").code == 0
     epochs = [int(row["epoch"]) for row in rows_of() if row["val/acc"]]
     assert epochs == [0, 1, 2, 3]
     assert [row["val/loss"] for row in rows_of()][: len(before)] == [row["val/loss"] for row in before]
     assert card()["epochs"] == {"done": 4, "planned": 4}
     best = torch.load(RUN / "checkpoints/best.ckpt", weights_only=True)["epoch"] + 1
-    assert card()["best"]["epoch"] == evaluation("val")["epoch"] == best
+    assert card()["best"]["epoch"] == evaluation("val")["epoch"] == best > 2
+    assert card()["test"] is None  # what was tested is the best no longer
+    assert not (RUN / "evaluation/test.json").exists()
 
 
 @pytest.mark.usefixtures("_ctrl_c_in_the_second_epoch")

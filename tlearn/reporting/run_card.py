@@ -105,6 +105,10 @@ class RunCardCallback(Callback):
             shown = _answers(module, self.outputs.last)
         if shown is not None:
             write_evaluation(folder, trainer.datamodule, shown)  # type: ignore[attr-defined]  # set by fit
+        tested = before.get("test")
+        if self._best is not None:  # in a run that went on: what was tested is no longer the best
+            tested = None
+            (folder / "evaluation" / "test.json").unlink(missing_ok=True)
         content = {
             **_place(folder),
             "status": status,
@@ -114,7 +118,7 @@ class RunCardCallback(Callback):
             "epochs": {"done": self._epochs, "planned": trainer.max_epochs},
             "best": self._best_facts(trainer, before),
             "metrics": card.numbers_of(trainer.callback_metrics, "train/", "val/"),
-            "test": before.get("test"),
+            "test": tested,
             "audit": self._audit_facts(),
             "temperature": shown.temperature if shown else before.get("temperature"),
             **self._facts,
