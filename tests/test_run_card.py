@@ -10,7 +10,9 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,6 +23,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tests.conftest import SMALL, Tlearn
 from tests.fake_pictures import write_splits, write_table
 from tlearn.models import TransferModule
+from tlearn.reporting import EvaluationPagesCallback
+from tlearn.strategies import EvaluationOutputsCallback
 
 RUN = Path("runs/small/version_0")
 FOLDER = """
@@ -277,3 +281,32 @@ def test_training_works_without_the_package_that_reports(tmp_path: Path) -> None
     assert checkpoint["epoch"] == 1
     assert checkpoint["tlearn"]["temperature"] != 1
     assert not (run / "card.json").exists()
+
+
+@pytest.mark.parametrize(("epoch_s", "confusions", "reliabilities"), [(26, 8, 0), (200, 19, 19)])
+def test_pictures_take_one_percent_of_the_time(
+    monkeypatch: pytest.MonkeyPatch, epoch_s: float, confusions: int, reliabilities: int
+) -> None:
+    """Played with a clock of its own: the confusion matrix comes first, and cheaper pages do not keep it waiting."""
+    now_s, took_s = [0.0], {"pr": 0.02, "confusion_matrix": 0.3, "per_class": 0.18, "reliability": 0.3}
+    drawn: list[str] = []
+
+    def draw(name: str) -> None:
+        now_s[0] += took_s[name]
+        drawn.append(name)
+
+    pages = [(name, partial(draw, name)) for name in took_s]
+    monkeypatch.setattr("tlearn.reporting.pages._pages", lambda *_: pages)
+    monkeypatch.setattr("tlearn.reporting.pages.takes_pictures", lambda _: True)
+    monkeypatch.setattr("tlearn.reporting.pages.time.perf_counter", lambda: now_s[0])
+    callback = EvaluationPagesCallback(EvaluationOutputsCallback())
+    answers = SimpleNamespace(outputs=SimpleNamespace(epoch=1))
+    monkeypatch.setattr(callback, "_answers", lambda _: answers)
+    trainer: Any = SimpleNamespace(sanity_checking=False, state=SimpleNamespace(fn="fit"))
+    for _ in range(20):
+        now_s[0] += epoch_s
+        callback.on_validation_end(trainer, SimpleNamespace())  # type: ignore[arg-type]  # `_answers` alone looks at it
+    after_the_first = drawn[len(took_s) :]
+    assert sum(took_s[name] for name in after_the_first) <= 0.01 * now_s[0]
+    assert after_the_first.count("confusion_matrix") >= confusions
+    assert after_the_first.count("reliability") == reliabilities

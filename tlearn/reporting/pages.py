@@ -66,6 +66,7 @@ class EvaluationPagesCallback(Callback):
             self._draw(trainer, pl_module, lambda _: True)
             self._first_s, self._spent_s = time.perf_counter(), 0.0
         else:
+            self._saves_up = False  # for a page, once there is no time for it: cheaper ones must not keep it waiting
             self._draw(trainer, pl_module, self._is_time_for)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -94,7 +95,8 @@ class EvaluationPagesCallback(Callback):
         if name in _OF_IMAGES and self._validations.bit_count() != 1:
             return False
         affordable_s = _TIME_SHARE * (time.perf_counter() - self._first_s)
-        return self._spent_s + self._took_s.get(name, 0.0) <= affordable_s
+        self._saves_up |= self._spent_s + self._took_s.get(name, 0.0) > affordable_s
+        return not self._saves_up
 
     def _draw(self, trainer: Trainer, module: LightningModule, is_wanted: Callable[[str], bool]) -> None:
         answers = self._answers(module)
