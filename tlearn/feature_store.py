@@ -6,7 +6,6 @@ import hashlib
 import io
 import itertools
 import json
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +16,10 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from tlearn.errors import TlearnError
+from tlearn.outputs import whole_file
 
 FOLDER = Path(".cache/tlearn")
+_WITHOUT = "train without: --model.feature_cache off"
 Features = NDArray[np.float32]
 
 
@@ -128,21 +129,19 @@ def _entry(name: str) -> Entry:
 def _write(path: Path, about: Mapping[str, Any], shape: tuple[int, int], chunks: Iterable[Features]) -> None:
     for left in FOLDER.glob(f".{path.stem}.*"):
         left.unlink()  # of a process that was killed: the lock is ours
-    partial = path.with_name(f".{path.stem}.{os.getpid()}.npy")
-    try:
+    header, digest = _header(shape), hashlib.sha256()
+    needs_bytes = len(header) + np.dtype(np.float32).itemsize * shape[0] * shape[1]
+    # The inner one gets its name first: until the other has, the checksum does not fit and the entry counts as damaged.
+    with (
+        whole_file(path.with_suffix(".json"), instead=_WITHOUT) as record,
+        whole_file(path, needs_bytes, instead=_WITHOUT) as partial,
+    ):
         # Not a memory map: a full disk would kill the process instead of raising.
-        digest = hashlib.sha256()
         with partial.open("wb") as file:
-            for part in itertools.chain([_header(shape)], (chunk.tobytes() for chunk in chunks)):
+            for part in itertools.chain([header], (chunk.tobytes() for chunk in chunks)):
                 file.write(part)
                 digest.update(part)
-        record = partial.with_suffix(".json")
         record.write_text(json.dumps({"sha256": digest.hexdigest(), "about": about}), encoding="utf-8")
-        partial.replace(path)  # between these two lines the old checksum does not fit: the entry counts as damaged
-        record.replace(path.with_suffix(".json"))
-    finally:
-        partial.unlink(missing_ok=True)
-        partial.with_suffix(".json").unlink(missing_ok=True)
 
 
 def _header(shape: tuple[int, int]) -> bytes:

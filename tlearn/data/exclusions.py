@@ -37,9 +37,6 @@ def write_exclusions(root: Path, excluded: Mapping[str, str]) -> Path:
         TlearnError: The folder cannot be written to.
     """
     path = root / EXCLUSIONS
-    try:
-        # With escapes: a name need not be text in any encoding.
-        write_whole(path, json.dumps(dict(sorted(excluded.items())), indent=1))
-    except OSError as error:
-        raise TlearnError(f"cannot write {path.absolute()} ({error.strerror}); make the folder writable") from error
+    # With escapes: a name need not be text in any encoding.
+    write_whole(path, json.dumps(dict(sorted(excluded.items())), indent=1))
     return path

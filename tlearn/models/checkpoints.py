@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from copy import copy, deepcopy
 from functools import cached_property
@@ -16,6 +15,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
 
 from tlearn.models.checkpoint_file import read_checkpoint
+from tlearn.outputs import whole_file
 
 # A checkpoint that replaces another waits until writing took no more than this share of the time since.
 _WRITING_SHARE = 1 / 50
@@ -66,12 +66,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     def _write(self, checkpoint: dict[str, Any], path: Path) -> None:
         start_s = time.monotonic()
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-        try:
+        with whole_file(path, _size_bytes(checkpoint)) as partial:
             torch.save(checkpoint, partial)
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
         end_s = time.monotonic()
         self._due_s[path] = end_s + (end_s - start_s) / _WRITING_SHARE
 
@@ -79,6 +75,14 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         """Read ``path`` with ``weights_only=True``, whatever is asked; faults name the file."""
         self.flush()
         return read_checkpoint(path)
+
+
+def _size_bytes(value: Any) -> int:
+    """Add up what tensors take; the rest of a checkpoint is small beside them."""
+    if isinstance(value, Tensor):
+        return value.nbytes
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
+    return sum(map(_size_bytes, parts))
 
 
 def _snapshot(value: Any) -> Any:
