@@ -8,9 +8,13 @@ from typing import Any
 
 import yaml
 
-from tlearn.errors import TlearnError, unknown
+from tlearn.errors import TlearnError, one_line, unknown
 
 _PACKAGE = Path(__file__).parent
+_MOST_VALUES = 100_000  # class names of the largest data sets, and then some
+_LONGEST = 1_000_000  # characters
+_DEEPEST = 100
+_TOO_DEEP = "nested too deeply; write it flatter"
 
 
 def configs_folder() -> Path:
@@ -53,7 +57,8 @@ def read_config(path: Path, verbs: Collection[str] = ()) -> dict[str, Any]:
         TlearnError: Not YAML, empty, no mapping, or nested under a verb.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        with path.open(encoding="utf-8") as file:
+            content = _plain(file.read(_LONGEST + 1))
     except yaml.YAMLError as error:
         mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None) or "not YAML"
         where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
@@ -61,6 +66,12 @@ def read_config(path: Path, verbs: Collection[str] = ()) -> dict[str, Any]:
         raise TlearnError(f"{path}{where}: {problem}{tab}") from error
     except (UnicodeDecodeError, OSError) as error:
         raise TlearnError(f"{path} cannot be read as UTF-8 text: {error}") from error
+    except TlearnError as error:
+        raise TlearnError(f"{path}: {error}") from error
+    except RecursionError as error:
+        raise TlearnError(f"{path}: {_TOO_DEEP}") from error
+    except Exception as error:  # a date without a month, a number of thousands of digits: the reader's own faults
+        raise TlearnError(f"{path}: {one_line(error, 120)}") from error
     if not isinstance(content, dict):
         kind = "is empty" if content is None else f"holds a {type(content).__name__}"
         raise TlearnError(f"{path} {kind}; expected a mapping with the keys trainer, model, data")
@@ -68,6 +79,52 @@ def read_config(path: Path, verbs: Collection[str] = ()) -> dict[str, Any]:
     if nested:
         raise TlearnError(f"{path}: the config stands under '{nested[0]}:'; remove that line and one level of indent")
     return content
+
+
+def _plain(text: str) -> Any:
+    """Read YAML as plain values, once it is known to be of a size that anybody writes: aliases multiply.
+
+    Raises:
+        TlearnError: It is not.
+    """
+    if len(text) > _LONGEST:
+        raise TlearnError(f"more than {_LONGEST:,} characters; make it smaller")
+    loader = yaml.SafeLoader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        check_size(node)
+        return loader.construct_document(node)
+    finally:
+        loader.dispose()
+
+
+def check_size(value: Any) -> None:
+    """Refuse a config that has too many values, or is nested too deeply, once every alias stands for what it repeats.
+
+    Args:
+        value: Nodes of YAML, or plain values.
+
+    Raises:
+        TlearnError: It has.
+    """
+    if _count(value, {}, 0) > _MOST_VALUES:
+        raise TlearnError(
+            f"more than {_MOST_VALUES:,} values, its aliases counted as what they repeat; make it smaller"
+        )
+
+
+def _count(value: Any, known: dict[int, int], depth: int) -> int:
+    if depth > _DEEPEST:
+        raise TlearnError(_TOO_DEEP)
+    inner = value.value if isinstance(value, yaml.CollectionNode) else value
+    if not isinstance(inner, (dict, list, tuple)):
+        return 1
+    if id(value) not in known:
+        parts = inner.values() if isinstance(inner, dict) else inner
+        known[id(value)] = 1 + sum(_count(part, known, depth + 1) for part in parts)
+    return known[id(value)]
 
 
 def leaves(config: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:

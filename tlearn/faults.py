@@ -9,9 +9,10 @@ import resource
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import torch
+from jsonargparse import Namespace
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.cli import LightningArgumentParser
 
@@ -19,6 +20,7 @@ from tlearn.arguments import Arguments
 from tlearn.config_files import leaves, read_config
 from tlearn.data import Augment, ImageDataModule
 from tlearn.errors import TlearnError, one_line
+from tlearn.trusted_names import confine_names, refused_name
 
 _REFUSED = (
     r"does not accept option '([^']+)'",
@@ -42,7 +44,13 @@ class ParserFaultError(Exception):
 
 
 class TransferParser(LightningArgumentParser):
-    """LightningCLI's parser; a fault is raised instead of a page of usage."""
+    """LightningCLI's parser; a fault is raised instead of a page of usage, and a config names no class of strangers."""
+
+    def parse_args(self, args: Any = None, *further: Any, **options: Any) -> Namespace:  # type: ignore[override]
+        """Parse the command line, with the configs that it names."""
+        confine_names(args or [])
+        parsed: Namespace = super().parse_args(args, *further, **options)
+        return parsed
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Raise what is wrong, with the keys that would have been right.
@@ -124,6 +132,8 @@ def explain(message: str, keys: Sequence[str], arguments: Arguments) -> str:
         return f"{parent}{missing[1]} is missing; give --{parent}{missing[1]} or name it in a config"
     inner = re.search(r'- Parser key "([^"]+)"', message)
     key = inner or outer
+    if reason := refused_name(message):
+        return f"{_locate(key[1], arguments)}: {reason}" if key else reason
     return _about_value(message, _locate(key[1], arguments) if key else "", arguments)
 
 
