@@ -41,6 +41,7 @@ from tlearn.runs import DEFAULT_ROOT, version_of
 from tlearn.strategies import (
     EvaluationOutputsCallback,
     FeatureCacheCallback,
+    FiniteLossCallback,
     HeadProbeCallback,
     LearningRateFinderCallback,
     TemperatureCallback,
@@ -178,7 +179,7 @@ class TransferCLI(LightningCLI):
             reached = (self.checkpoint.epoch, self.checkpoint.steps) if self.checkpoint else (0, 0)
             return [TrainedStepsCallback(*reached), outputs, *first]
         return [
-            *[outputs, TemperatureCallback(outputs)],
+            *[FiniteLossCallback(), outputs, TemperatureCallback(outputs)],
             *first,
             FeatureCacheCallback(),
             *self.before_the_first_step(),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ from tlearn.deploy.export_metadata import metadata_of
 from tlearn.deploy.exported_network import ExportedNetwork
 from tlearn.deploy.int8_report import quantise_and_report
 from tlearn.errors import TlearnError, one_line
-from tlearn.models import TransferModule
+from tlearn.models import TransferModule, not_finite
+from tlearn.outputs import on_disk, writing_fault
 
 
 @dataclass(frozen=True)
@@ -47,14 +49,17 @@ def export_network(
     Raises:
         TlearnError: It cannot be exported or written, or it answers differently; nothing is left behind then.
     """
+    if name := not_finite(module.state_dict()):
+        raise TlearnError(f"{checkpoint or 'the network'}: {name} is not finite; export another checkpoint")
     kind, about = _KINDS[out.suffix], metadata_of(module, checkpoint)
-    with _scratch(out) as scratch:
+    with _scratch(out) as scratch, _disk_faults(out, Path(scratch, out.name)):
         files = _written(kind, ExportedNetwork(module), Path(scratch, out.name), about, module)
         agreement = _checked(kind, module, files[0], examples)
         if int8:
             quantise_and_report(module.task, files[0], examples)
         size_mb = files[0].stat().st_size / 1e6
         for file in files:
+            on_disk(file)
             file.replace(out.absolute().parent / file.name)
     print(f"wrote {' and '.join(str(out.with_name(file.name)) for file in files)} ({size_mb:.1f} MB)")
     return agreement
@@ -65,9 +70,11 @@ def _written(
 ) -> list[Path]:
     try:
         return kind.write(network, path, about)
-    except OSError as error:
-        raise TlearnError(f"cannot write {path.name}: {error.strerror or error}") from error
     except Exception as error:  # an exporter fails in as many ways as networks are written
+        if fault := writing_fault(path.parent.with_name(path.name), path, error):
+            raise fault from error
+        if isinstance(error, OSError):
+            raise TlearnError(f"cannot write {path.name}: {error.strerror or error}") from error
         name = module.hparams.get("backbone")
         raise TlearnError(f"{name} cannot be exported to {path.suffix}: {one_line(error, 200)}") from error
 
@@ -83,10 +90,20 @@ def _checked(kind: _Kind, module: TransferModule, file: Path, examples: Examples
     return agreement
 
 
+@contextmanager
+def _disk_faults(out: Path, scratch: Path) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        if fault := writing_fault(out, scratch, error):
+            raise fault from error
+        raise
+
+
 def _scratch(out: Path) -> tempfile.TemporaryDirectory[str]:
     """Make a hidden folder beside the file, on the same disk; it goes with whatever is in it."""
     folder = out.absolute().parent
     try:
         return tempfile.TemporaryDirectory(prefix=f".{out.stem}-", dir=folder)
     except OSError as error:
-        raise TlearnError(f"cannot write to {folder}: {error.strerror}") from error
+        raise writing_fault(out, out, error) or TlearnError(f"cannot write to {folder}: {error.strerror}") from error

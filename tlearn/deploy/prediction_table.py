@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
@@ -105,8 +106,9 @@ class CsvTable:
         self._file.close()
 
     def abandon(self) -> None:
-        """Let go of the file."""
-        self._file.close()
+        """Let go of the file; a full disk has been heard of."""
+        with suppress(OSError):
+            self._file.close()
 
 
 class ParquetTable:
@@ -139,7 +141,8 @@ class ParquetTable:
     def abandon(self) -> None:
         """Let go of the file; rows that wait may be what went wrong."""
         self._waiting = []
-        self._writer.close()
+        with suppress(OSError):
+            self._writer.close()
 
     def _flush(self) -> None:
         if self._waiting:

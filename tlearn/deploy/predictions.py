@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,8 @@ from torch import Tensor
 
 from tlearn.data import UNREADABLE
 from tlearn.deploy.prediction_table import columns_of, open_table, rows_of
-from tlearn.models import TransferModule
+from tlearn.models import TransferModule, check_answers
+from tlearn.outputs import whole_file
 
 TOP_K = 5
 
@@ -38,11 +39,12 @@ class PredictionWriterCallback(BasePredictionWriter):
         self._data: Any = trainer.datamodule  # type: ignore[attr-defined]  # set by predict
         self._named = hasattr(self._data, "picture_names")
         self._target = self.out or Path(trainer.log_dir or trainer.default_root_dir) / "predictions.csv"
-        self._partial = self._target.with_name(f".{self._target.name}.{os.getpid()}.partial")
-        self._partial.parent.mkdir(parents=True, exist_ok=True)
+        self._target.parent.mkdir(parents=True, exist_ok=True)
+        self._whole = ExitStack()
+        partial = self._whole.enter_context(whole_file(self._target))
         first = "path" if self._named else "index"
         self._columns = columns_of(pl_module.task, pl_module.class_names, self.top_k, first)
-        self._table = open_table(self._partial, self._columns, self._target.suffix)
+        self._table = open_table(partial, self._columns, self._target.suffix)
 
     def write_on_batch_end(
         self,
@@ -54,9 +56,14 @@ class PredictionWriterCallback(BasePredictionWriter):
         batch_idx: int,
         dataloader_idx: int,
     ) -> None:
-        """Write the rows of a batch."""
+        """Write the rows of a batch.
+
+        Raises:
+            TlearnError: The network answers what is no number.
+        """
         assert isinstance(pl_module, TransferModule)
         answers: Tensor = prediction["values" if pl_module.task == "regression" else "probabilities"].cpu()
+        check_answers(answers, str(trainer.ckpt_path or "the network"))
         middle = rows_of(pl_module.task, pl_module.class_names, self.top_k, answers)
         places = batch.indices.cpu()
         first: list[Any] = self._data.picture_names(places) if self._named else places.tolist()
@@ -73,15 +80,20 @@ class PredictionWriterCallback(BasePredictionWriter):
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Give the complete file its name."""
         self._table.close()
-        self._partial.replace(self._target)
+        self._whole.close()
         note = f", {self.faults} of them unreadable (see the column error)" if self.faults else ""
         print(f"predictions: {self._target}: {self.rows} row{'s' * (self.rows != 1)}{note}")
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Leave nothing half-written."""
+        """Leave nothing half-written.
+
+        Raises:
+            TlearnError: The disk was at fault.
+        """
         if hasattr(self, "_table"):
             self._table.abandon()
-            self._partial.unlink(missing_ok=True)
+        if hasattr(self, "_whole"):
+            self._whole.__exit__(type(exception), exception, exception.__traceback__)
 
     def _faults(self, batch: Any) -> list[str]:
         if not hasattr(self._data, "fault_of"):

@@ -14,7 +14,7 @@ from torch import Tensor
 from tlearn.data import Framing, framed, in_threads, pixels_of, read_image, reason_of
 from tlearn.deploy.loading import framing_of, load_module
 from tlearn.errors import TlearnError
-from tlearn.models import TransferModule
+from tlearn.models import TransferModule, check_answers
 from tlearn.runs import DEFAULT_ROOT, find_checkpoint
 from tlearn.types import LABEL_THRESHOLD
 
@@ -62,16 +62,17 @@ class Predictor:
         class_names: K names.
     """
 
-    def __init__(self, module: TransferModule) -> None:
+    def __init__(self, module: TransferModule, source: str = "the network") -> None:
         """Take a network that says how its pictures were read.
 
         Args:
             module: From `load_module`.
+            source: Where it comes from, to be named where it answers nonsense.
 
         Raises:
             TlearnError: It does not say.
         """
-        self.module, self.framing = module.eval(), framing_of(module)
+        self.module, self.framing, self._source = module.eval(), framing_of(module), source
         self.class_names = module.class_names
 
     def predict(self, pictures: Iterable[Picture]) -> list[Prediction]:
@@ -81,7 +82,7 @@ class Predictor:
             pictures: Paths, or Pillow images of any size and mode.
 
         Raises:
-            TlearnError: A file gives no picture; it is named.
+            TlearnError: A file gives no picture; it is named. An answer is no number.
         """
         return list(self.stream(pictures))
 
@@ -94,6 +95,7 @@ class Predictor:
             images = torch.stack(in_threads(lambda picture: _pixels(picture, self.framing), batch))
             with torch.inference_mode():
                 answers = self.module.answer(images.to(self.module.device)).cpu()
+            check_answers(answers, self._source)
             for picture, answer in zip(batch, answers, strict=True):
                 yield self._prediction(None if isinstance(picture, Image.Image) else str(picture), answer)
 
@@ -115,7 +117,7 @@ def load(run: str | Path, device: str = "cpu") -> Predictor:
         TlearnError: There is no checkpoint, or it cannot be read.
     """
     path = find_checkpoint(str(run), Path(DEFAULT_ROOT), "best")
-    return Predictor(load_module(path).to(device))
+    return Predictor(load_module(path).to(device), str(path))
 
 
 def _pixels(picture: Picture, framing: Framing) -> Tensor:

@@ -5,6 +5,7 @@ from tlearn.models.calibration import fit_temperature
 from tlearn.models.checkpoint_file import read_checkpoint
 from tlearn.models.checkpoints import AtomicCheckpointIO, BestCheckpoint, LastCheckpoint, run_folder
 from tlearn.models.fingerprint import fingerprint
+from tlearn.models.finite import LOWER, check_answers, not_finite, rates_of
 from tlearn.models.freezing import Rule, assign_rules, frozen_modules, group_by_rule, rules_from_options
 from tlearn.models.grad_cam import grad_cam
 from tlearn.models.losses import answers_of, compute_loss
@@ -15,6 +16,7 @@ from tlearn.models.preprocess import Preprocess
 from tlearn.models.rates import peak_rates, scale_rates
 
 __all__ = [
+    "LOWER",
     "AtomicCheckpointIO",
     "Backbone",
     "BestCheckpoint",
@@ -24,6 +26,7 @@ __all__ = [
     "TransferModule",
     "answers_of",
     "assign_rules",
+    "check_answers",
     "compute_loss",
     "evaluating",
     "fingerprint",
@@ -33,7 +36,9 @@ __all__ = [
     "group_by_rule",
     "keeping_modes",
     "metric_names",
+    "not_finite",
     "peak_rates",
+    "rates_of",
     "read_checkpoint",
     "rules_from_options",
     "run_folder",

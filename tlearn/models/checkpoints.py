@@ -15,6 +15,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
 
 from tlearn.models.checkpoint_file import read_checkpoint
+from tlearn.models.finite import check_weights
 from tlearn.outputs import whole_file
 
 # A checkpoint that replaces another waits until writing took no more than this share of the time since.
@@ -38,8 +39,13 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         self._due_s: dict[Path, float] = {}
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        """Take ``checkpoint`` for ``path``; the file that was there stays until the new one is complete."""
+        """Take ``checkpoint`` for ``path``; the file that was there stays until the new one is complete.
+
+        Raises:
+            TlearnError: Its weights are not finite, or the disk refuses.
+        """
         path = Path(path)
+        check_weights(checkpoint, path)
         if path.exists() and time.monotonic() < self._due_s.get(path, 0.0):
             self._waiting.pop(path, None)  # to the end: files are written in the order of their last change
             self._waiting[path] = _snapshot(checkpoint)

@@ -4,6 +4,7 @@ from tlearn.strategies.comparison import Scores, Standing, is_mcnemar, rank, sam
 from tlearn.strategies.evaluation_outputs import EvaluationOutputsCallback, Outputs
 from tlearn.strategies.feature_cache import FeatureCacheCallback, obstacle_to_storing
 from tlearn.strategies.features import run_over_split
+from tlearn.strategies.finite_loss import FiniteLossCallback
 from tlearn.strategies.head_probe import HeadProbeCallback
 from tlearn.strategies.head_solver import SolvedHead, solve_head
 from tlearn.strategies.lr_finder import LearningRateFinderCallback
@@ -15,6 +16,7 @@ from tlearn.strategies.wise_ft import WiseFTCallback, interpolate
 __all__ = [
     "EvaluationOutputsCallback",
     "FeatureCacheCallback",
+    "FiniteLossCallback",
     "GroupPlan",
     "HeadProbeCallback",
     "LearningRateFinderCallback",

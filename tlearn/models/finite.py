@@ -1,0 +1,75 @@
+"""What is no number is refused: weights on their way into a checkpoint, and answers. B images, K classes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tlearn.errors import TlearnError
+
+LOWER = (
+    "lower it (--model.optimizer.lr), clip gradients (--trainer.gradient_clip_val 1), or compute more exactly "
+    "(--trainer.precision 32-true)"
+)
+
+
+def rates_of(groups: Iterable[Mapping[str, Any]]) -> str:
+    """Write the learning rate of each group, by name where there are several."""
+    rates = {str(group.get("name", number)): f"{float(group['lr']):g}" for number, group in enumerate(groups)}
+    if len(rates) == 1:
+        return next(iter(rates.values()))
+    return ", ".join(f"{rate} ({name})" for name, rate in rates.items()) or "of no optimizer"
+
+
+def not_finite(state: Mapping[str, Any]) -> str | None:
+    """Name the first tensor that holds a NaN or an infinity; ``None`` where there is none.
+
+    Sums are asked, a tenth of the time of asking every number; only where one of them is no number, each is looked at.
+    """
+    floats = {name: x for name, x in state.items() if isinstance(x, Tensor) and x.is_floating_point() and x.numel()}
+    sums = [x.sum(dtype=torch.float32) for x in floats.values()]
+    if not sums or torch.stack([each.to(sums[0].device) for each in sums]).isfinite().all():
+        return None
+    return next((name for name, x in floats.items() if not x.isfinite().all()), None)
+
+
+def check_weights(checkpoint: Mapping[str, Any], path: Path) -> None:
+    """Refuse to write weights that are no numbers.
+
+    Args:
+        checkpoint: What is to be written.
+        path: Where to.
+
+    Raises:
+        TlearnError: They are not; epoch, step and rates are named.
+    """
+    name = not_finite(checkpoint.get("state_dict", {}))
+    if name is None:
+        return
+    groups = (group for state in checkpoint.get("optimizer_states", ()) for group in state["param_groups"])
+    raise TlearnError(
+        f"{name} is no longer finite in epoch {checkpoint['epoch'] + 1}, step {checkpoint['global_step']}, learning "
+        f"rate {rates_of(groups)}, and {path.absolute()} is not written; {LOWER}"
+    )
+
+
+def check_answers(answers: Tensor, source: str) -> None:
+    """Refuse answers that are no numbers.
+
+    Args:
+        answers: Probabilities (B, K), or values (B, 1).
+        source: Where the network comes from, to be named.
+
+    Raises:
+        TlearnError: Some are not.
+    """
+    bad = int((~answers.isfinite()).flatten(1).any(dim=1).sum())
+    if bad:
+        raise TlearnError(
+            f"{source} answers what is no number (NaN or infinite) for {bad} of {len(answers)} images; its weights or "
+            "this precision are at fault: try --trainer.precision 32-true, or another checkpoint"
+        )

@@ -1,0 +1,66 @@
+"""Stop a run whose loss is no number: nothing it would still do is worth its time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
+
+from tlearn.errors import TlearnError
+from tlearn.models import LOWER, TransferModule, rates_of
+from tlearn.types import Batch
+
+
+class FiniteLossCallback(Callback):
+    """End training where its loss is NaN or infinite, before an epoch's end and its checkpoints.
+
+    Losses are kept as they come and looked at together, every ``trainer.log_every_n_steps`` batches and at an epoch's
+    last, before it is validated: a look waits for a GPU. While the head trains on cached features once an epoch does,
+    for a look takes a good part of a step. Only the loss counts: with loss scaling, gradients overflow now and then.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: list[tuple[int, Tensor]] = []  # step, counted from 1, and loss
+        self._done = 0
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin anew: what is left may be an interrupted run's."""
+        self._waiting, self._done = [], trainer.global_step
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        """Keep the loss of this batch, and look when it is time.
+
+        Raises:
+            TlearnError: One of the losses is no number; epoch, step and rates are named.
+        """
+        assert isinstance(pl_module, TransferModule)
+        self._waiting.append((self._done + 1, outputs["loss"]))  # with accumulation several have one step
+        self._done = trainer.global_step
+        every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]  # set outside its class
+        is_time = len(self._waiting) >= every > 0 and not pl_module.takes_features
+        if is_time or trainer.is_last_batch:
+            self._look(trainer)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Look at what is left where ``max_steps`` or ``max_time`` ended the epoch."""
+        if self._waiting:
+            self._look(trainer)
+
+    def _look(self, trainer: Trainer) -> None:
+        waiting, self._waiting = self._waiting, []
+        _check(trainer, waiting)
+
+
+def _check(trainer: Trainer, waiting: list[tuple[int, Tensor]]) -> None:
+    losses = torch.stack([loss for _, loss in waiting])
+    if losses.isfinite().all():
+        return
+    step, loss = next((step, float(loss)) for step, loss in waiting if not loss.isfinite())
+    rates = rates_of(group for optimizer in trainer.optimizers for group in optimizer.param_groups)
+    raise TlearnError(
+        f"the training loss is {loss} in epoch {trainer.current_epoch + 1}, step {step}, learning rate {rates}; {LOWER}"
+    )
