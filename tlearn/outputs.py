@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from tlearn.errors import TlearnError
 
 ELSEWHERE = "write to another place"
+_FORMULA = re.compile("'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")  # the last four are the wide forms of East Asia
 _PROBE_BYTES = 2**16
 
 # What a disk answers to whoever writes: what to call it, and how to mend it.
@@ -24,7 +27,7 @@ _FAULTS = {
     errno.EIO: ("the disk fails", "look after it"),
 }
 # These also happen to whoever reads.
-_ALSO_READING = (errno.EACCES, errno.EPERM, errno.EIO)
+_ALSO_READING = (errno.EACCES, errno.EPERM)
 
 
 def check_folder_of(out: Path) -> None:
@@ -36,6 +39,17 @@ def check_folder_of(out: Path) -> None:
     folder = out.absolute().parent
     if not folder.is_dir():
         raise TlearnError(f"--out {out}: the folder {folder} does not exist; make it first")
+
+
+def safe_cell(cell: Any) -> Any:
+    """Keep a text of a CSV file from being run: spreadsheets take what begins with ``=+-@`` for a formula.
+
+    Args:
+        cell: A text is written with ``'`` before it where one of these, a tab or a line's end begins it, as OWASP
+            advises, also after other ``'``: a program that reads the file drops one ``'`` there and has the text again.
+            Anything else is as it was.
+    """
+    return f"'{cell}" if isinstance(cell, str) and _FORMULA.match(cell) else cell
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -119,7 +133,7 @@ def known_disk_fault(error: BaseException) -> str | None:
         return None
     what, mend = _FAULTS[error.errno]
     if error.errno in _ALSO_READING:
-        return f"{what}: {Path(os.fsdecode(error.filename)).absolute()}; {mend}" if error.filename else None
+        return f"{what}: {Path(os.fsdecode(error.filename)).absolute()}; see its rights" if error.filename else None
     place = Path(os.fsdecode(error.filename)).absolute() if error.filename else "what this run leaves"
     return f"{what}: cannot write {place}; {mend}, or {ELSEWHERE}"
 

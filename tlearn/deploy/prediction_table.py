@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from tlearn.errors import TlearnError
-from tlearn.outputs import check_folder_of
+from tlearn.outputs import check_folder_of, safe_cell
 from tlearn.types import LABEL_THRESHOLD, Task
 
 KINDS = (".csv", ".parquet")
@@ -88,18 +88,18 @@ class PredictionTable(Protocol):
 
 
 class CsvTable:
-    """UTF-8, comma, probabilities with six decimals."""
+    """UTF-8, comma, probabilities with six decimals; no text is a spreadsheet's formula (see `safe_cell`)."""
 
     def __init__(self, path: Path, columns: dict[str, type]) -> None:
         """Begin the file with its header."""
         # A name that is no text in any encoding is written with escapes, not refused.
         self._file = path.open("w", newline="", encoding="utf-8", errors="backslashreplace")
         self._csv = csv.writer(self._file)
-        self._csv.writerow(columns)
+        self._csv.writerow(map(safe_cell, columns))
 
     def write(self, rows: Sequence[Sequence[Any]]) -> None:
         """Add rows."""
-        self._csv.writerows([f"{cell:.6f}" if isinstance(cell, float) else cell for cell in row] for row in rows)
+        self._csv.writerows([f"{c:.6f}" if isinstance(c, float) else safe_cell(c) for c in row] for row in rows)
 
     def close(self) -> None:
         """Finish the file."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tlearn.outputs import write_whole
+from tlearn.outputs import safe_cell, write_whole
 from tlearn.reporting.evaluation import Answers, confusion_matrix, per_class_rows, summary_of
 from tlearn.reporting.evaluation_pictures import worst_rows
 
@@ -40,5 +40,5 @@ def write_evaluation(folder: Path, data: Any, answers: Answers) -> None:
 
 def _write_table(path: Path, rows: Iterable[Sequence[Any]]) -> None:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
+    csv.writer(text, lineterminator="\n").writerows([safe_cell(cell) for cell in row] for row in rows)
     write_whole(path, text.getvalue())
