@@ -21,6 +21,7 @@ from tlearn.outputs import whole_file
 FOLDER = Path(".cache/tlearn")
 _WITHOUT = "train without: --model.feature_cache off"
 Features = NDArray[np.float32]
+_DAMAGED = (OSError, ValueError, KeyError, TypeError, EOFError, RecursionError)  # or made by somebody else
 
 
 @dataclass(frozen=True)
@@ -57,9 +58,9 @@ def load(about: Mapping[str, Any]) -> Features | None:
                 return None
         # Copy on write: torch wants writable memory, and what nobody writes stays shared with the file.
         features: Features = np.load(path, mmap_mode="c", allow_pickle=False)
-    except (OSError, ValueError, KeyError, TypeError, EOFError):
+    except _DAMAGED:
         return None
-    return features
+    return features if features.dtype == np.float32 and features.ndim == 2 else None
 
 
 def fill(about: Mapping[str, Any], shape: tuple[int, int], chunks: Iterable[Features], renew: bool) -> Features:
@@ -79,7 +80,7 @@ def fill(about: Mapping[str, Any], shape: tuple[int, int], chunks: Iterable[Feat
         FOLDER.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_suffix(".lock")):
             found = None if renew else load(about)
-            if found is None:
+            if found is None or found.shape != shape:
                 _write(path, about, shape, chunks)
                 found = load(about)
     except OSError as error:
@@ -121,7 +122,7 @@ def _entry(name: str) -> Entry:
     try:
         about = dict(json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))["about"])
         shape = np.load(FOLDER / f"{name}.npy", mmap_mode="r", allow_pickle=False).shape
-    except (OSError, ValueError, KeyError, TypeError, EOFError):
+    except _DAMAGED:
         about, shape = {}, ()
     return Entry(name, about, shape, sum(s.st_size for s in sizes), max((s.st_mtime for s in sizes), default=0.0))
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from tlearn.arguments import Arguments
-from tlearn.config_files import leaves, read_config
-from tlearn.errors import TlearnError
+from tlearn.config_files import check_size, leaves, read_config
+from tlearn.errors import TlearnError, one_line
 from tlearn.models import read_checkpoint
 from tlearn.run_record import CONFIG_KEY
 from tlearn.runs import DEFAULT_ROOT, find_checkpoint, run_folder_of
@@ -83,8 +83,13 @@ def open_checkpoint(arguments: Arguments) -> Checkpoint | None:
     content = read_checkpoint(path)
     if "tlearn" not in content:
         raise TlearnError(f"{path} is no checkpoint of tlearn; to start from its weights: fit --model.weights {path}")
-    epoch, steps = int(content["epoch"]) + 1, int(content["global_step"])
-    return Checkpoint(path, content.get(CONFIG_KEY, {}), epoch, steps, content["tlearn"])
+    try:
+        epoch, steps = int(content["epoch"]) + 1, int(content["global_step"])
+        config, about = dict(content.get(CONFIG_KEY, {})), dict(content["tlearn"])
+        check_size(config)
+    except (KeyError, TypeError, ValueError, TlearnError) as error:
+        raise TlearnError(f"{path} does not hold what a checkpoint of tlearn holds: {one_line(error, 200)}") from error
+    return Checkpoint(path, config, epoch, steps, about)
 
 
 def _runs_folder(arguments: Arguments, typed: list[dict[str, Any]]) -> Path:

@@ -20,6 +20,7 @@ _FILE = "pictures.sqlite"
 _VERSION = 2  # of what an inspection finds; another one is another table
 _PATIENCE_S = 30  # another run may be writing
 _COLUMNS = ("path", "stamp", "error", "digest", "format", "mode", "width", "height", "perceptual_hash", "thumb")
+_KINDS = (str, bytes, str, str, int, int, bytes, bytes)  # of the columns from error on
 _AT_ONCE = 500
 
 
@@ -104,6 +105,8 @@ def _to_row(path: Path, stamp: str, facts: tuple[Any, ...]) -> tuple[Any, ...]:
     return _key(path), stamp, *start, hashed.to_bytes(8, "big"), thumb  # SQLite's integers have a sign
 
 
-def _from_row(row: tuple[Any, ...]) -> tuple[Any, ...]:
+def _from_row(row: tuple[Any, ...]) -> tuple[Any, ...] | None:
+    if tuple(map(type, row[2:])) != _KINDS:
+        return None  # we did not write that
     *start, hashed, thumb = row[2:]
     return *start, int.from_bytes(hashed, "big"), thumb

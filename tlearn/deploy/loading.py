@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from tlearn.data import Framing
-from tlearn.errors import TlearnError
+from tlearn.errors import TlearnError, one_line
 from tlearn.models import TransferModule, read_checkpoint
 
 
@@ -21,12 +22,22 @@ def load_module(path: str | Path) -> TransferModule:
     content = read_checkpoint(path)
     if "tlearn" not in content:
         raise TlearnError(f"{path} is no checkpoint of tlearn; train one with fit")
+    try:
+        module = _built(content)
+    except TlearnError:
+        raise
+    except Exception as error:  # what is not tlearn's fails in every way that it differs
+        raise TlearnError(f"{path} does not hold what a checkpoint of tlearn holds: {one_line(error, 200)}") from error
+    module.requires_grad_(False)
+    return module.eval()
+
+
+def _built(content: dict[str, Any]) -> TransferModule:
     options = {name: value for name, value in content["hyper_parameters"].items() if not name.startswith("_")}
     module = TransferModule(**options)
     module.load_state_dict(content["state_dict"])
     module.on_load_checkpoint(content)
-    module.requires_grad_(False)
-    return module.eval()
+    return module
 
 
 def framing_of(module: TransferModule) -> Framing:

@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from tlearn.deploy.exported_network import ExportedNetwork
+from tlearn.errors import TlearnError, one_line
 from tlearn.models import TransferModule
 
 _PARTS = ("preprocess", "backbone", "head")
@@ -38,8 +39,20 @@ def rebuild(path: str | Path) -> TransferModule:
 
     Args:
         path: The ``.safetensors``; the JSON file lies beside it.
+
+    Raises:
+        TlearnError: One of them is missing, damaged, or not of tlearn.
     """
-    about = json.loads(Path(path).with_suffix(".json").read_text(encoding="utf-8"))
+    try:
+        return _rebuilt(Path(path))
+    except TlearnError:
+        raise
+    except Exception as error:  # a damaged file fails in every way that its bytes can be misread
+        raise TlearnError(f"{path} and its .json are not what tlearn exports: {one_line(error, 200)}") from error
+
+
+def _rebuilt(path: Path) -> TransferModule:
+    about = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     module = TransferModule(**about["network"], weights=None)
     module.load_state_dict(module.state_dict() | load_file(path))
     module.temperature = about["temperature"]

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from tlearn.errors import TlearnError
 
+_SAFE = "only tensors and plain values are read, for safety: save its state_dict() alone"
 _LFS_POINTER = b"version https://git-lfs"
 
 
@@ -48,9 +49,10 @@ def _load(path: Path) -> Any:
 def _refused(path: Path, reason: str) -> TlearnError:
     foreign = re.search(r"(?:GLOBAL|global) ([\w.]+)", reason)
     if foreign:
+        return TlearnError(f"{path} holds an object of type {foreign[1]}; {_SAFE}")
+    if "Unsupported operand" in reason:  # of the pickle's machine: no file of tensors needs it
         return TlearnError(
-            f"{path} holds an object of type {foreign[1]}; only tensors and plain values are read, for safety: "
-            "save its state_dict() alone"
+            f"{path} holds more than tensors and plain values, or was written by an unusual tool; {_SAFE}"
         )
     return TlearnError(f"{path} is not a readable checkpoint (truncated or damaged?); fetch or train it again")
 
