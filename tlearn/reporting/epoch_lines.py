@@ -37,7 +37,8 @@ class EpochLinesCallback(Callback):
             return
         metrics = trainer.callback_metrics
         values = "  ".join(f"{name} {_short(name, metrics[name])}" for name in _SHOWN if name in metrics)
-        print(f"epoch {self._epoch}/{trainer.max_epochs}  {values}  {time.perf_counter() - started:.1f} s", flush=True)
+        planned = f"/{trainer.max_epochs}" if (trainer.max_epochs or -1) >= 0 else ""
+        print(f"epoch {self._epoch}{planned}  {values}  {time.perf_counter() - started:.1f} s", flush=True)
         self._started = None
 
 

@@ -114,6 +114,24 @@ def reliability(answers: Answers, temperature: float) -> Reliability:
     return Reliability(count.long(), confident / count, hits / count, ece)
 
 
+def is_wrong(answers: Answers) -> Tensor:
+    """Tell of each image whether its class, or any of its labels, is wrong: bool (N,); a value always is."""
+    if answers.task == "classification":
+        return answers.given.argmax(dim=1) != answers.targets
+    if answers.task == "multilabel":
+        return ((answers.given >= LABEL_THRESHOLD) != (answers.targets > 0)).any(dim=1)
+    return torch.ones(len(answers.given), dtype=torch.bool)
+
+
+def least_sure(answers: Answers, count: int) -> list[int]:
+    """Return positions of at most ``count`` images of classes or labels, the least sure answers first."""
+    if answers.task == "classification":
+        sureness = answers.given.max(dim=1).values
+    else:
+        sureness = (answers.given - LABEL_THRESHOLD).abs().min(dim=1).values
+    return sureness.argsort(stable=True)[:count].tolist()
+
+
 def worst_mistakes(answers: Answers, count: int) -> list[int]:
     """Return positions in the pass, the worst first, of at most ``count`` images.
 
@@ -168,6 +186,7 @@ def summary_of(answers: Answers) -> dict[str, Any]:
     }
     if answers.task == "regression":
         pairs = torch.cat([answers.targets, answers.given], dim=1)
+        pairs = pairs[pairs.isfinite().all(dim=1)]
         chosen = torch.linspace(0, len(pairs) - 1, min(len(pairs), _SCATTERED)).long()
         return content | {
             **{"confusion": None, "per_class": [], "calibration": None},

@@ -13,7 +13,7 @@ from torch import Tensor
 from torchvision.transforms.v2.functional import resize
 
 from tlearn.models import TransferModule, grad_cam
-from tlearn.reporting.evaluation import Answers, Verdict, verdict, worst_mistakes
+from tlearn.reporting.evaluation import Answers, Verdict, is_wrong, least_sure, verdict, worst_mistakes
 from tlearn.reporting.figures import Pixels, gallery_figure, overlay, shortened, title_of
 
 SHOWN = 16
@@ -32,7 +32,7 @@ def worst_figure(data: Any, answers: Answers) -> Pixels:
     """Draw the images that the network is most wrong about; where it never is, those that it is least sure of."""
     positions, title = worst_mistakes(answers, SHOWN), "worst mistakes"
     if not positions:
-        positions = answers.given.max(dim=1).values.argsort(stable=True)[:SHOWN].tolist()
+        positions = least_sure(answers, SHOWN)
         title = "no mistakes; the least sure answers"
     captions = [caption(verdict(answers, position)) for position in positions]
     return gallery_figure(tiles(pictures_at(data, answers, positions)), captions, f"{title_of(answers)}: {title}")
@@ -44,9 +44,9 @@ def grad_cam_figure(data: Any, answers: Answers, module: TransferModule) -> Pixe
     Of several labels the most probable is explained, of a regression what raises the value.
     """
     wrong = worst_mistakes(answers, _EXPLAINED // 2)
-    badness = set(worst_mistakes(answers, len(answers.given)))
-    sure = answers.given.max(dim=1).values.argsort(descending=True, stable=True).tolist()
-    right = [position for position in sure if position not in badness][: _EXPLAINED - len(wrong)]
+    sureness = answers.given.max(dim=1).values.masked_fill(is_wrong(answers), -1.0)
+    sure = sureness.argsort(descending=True, stable=True)[: _EXPLAINED - len(wrong)].tolist()
+    right = [position for position in sure if sureness[position] >= 0]
     positions = right + wrong if answers.task != "regression" else wrong
     images = pictures_at(data, answers, positions)
     outputs = answers.given[positions].argmax(dim=1)

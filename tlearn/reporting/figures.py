@@ -144,9 +144,10 @@ def overlay(pictures: Tensor, heat: Tensor) -> Tensor:
 
 
 def shortened(name: str) -> str:
-    """Cut a long class name, and keep it on one line."""
+    """Cut a long class name, keep it on one line, and keep its dollars from being read as mathematics."""
     line = " ".join(name.split())
-    return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"
+    line = line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"
+    return line.replace("$", r"\$")
 
 
 def title_of(answers: Answers) -> str:
@@ -167,7 +168,7 @@ def _figure(size_in: tuple[float, float], title: str, left_in: float, bottom_in:
 
 def _width_in(names: Sequence[str]) -> float:
     """Guess how wide names are; Chinese letters are twice as wide as Latin ones."""
-    return max(sum(0.095 if letter.isascii() else 0.17 for letter in name) for name in names)
+    return max((sum(0.095 if letter.isascii() else 0.17 for letter in name) for name in names), default=0.0)
 
 
 def _reliability_panel(axes: Axes, found: Reliability, name: str) -> None:

@@ -9,6 +9,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from tlearn.models import TransferModule
+from tlearn.reporting.attempt import attempt
 from tlearn.reporting.boards import show, takes_pictures
 from tlearn.reporting.evaluation_pictures import tiles
 from tlearn.reporting.figures import gallery_figure, shortened
@@ -25,6 +26,9 @@ class InputPicturesCallback(Callback):
         data: Any = trainer.datamodule  # type: ignore[attr-defined]  # set by fit
         if not takes_pictures(trainer) or not trainer.is_global_zero or trainer.global_step:
             return
+        attempt("the grid of images", lambda: self._draw(trainer, pl_module, data))
+
+    def _draw(self, trainer: Trainer, pl_module: TransferModule, data: Any) -> None:
         for split, name in (("train", "training"), ("val", "validation")):
             if split == "val" and not trainer.enable_validation:
                 continue

@@ -10,6 +10,7 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from tlearn.models import TransferModule
+from tlearn.reporting.attempt import attempt
 from tlearn.reporting.boards import show, step_of, takes_pictures, tensorboard_writers
 from tlearn.reporting.evaluation import Answers, answers_from, reliability
 from tlearn.reporting.evaluation_pictures import grad_cam_figure, worst_figure
@@ -21,7 +22,7 @@ from tlearn.reporting.figures import (
     reliability_figure,
     scatter_figure,
 )
-from tlearn.strategies import EvaluationOutputsCallback
+from tlearn.strategies import EvaluationOutputsCallback, Outputs
 
 # Between the first validation and the last, pictures take no more of the time since the first.
 _TIME_SHARE = 0.01
@@ -44,7 +45,7 @@ class EvaluationPagesCallback(Callback):
 
     def __init__(self, outputs: EvaluationOutputsCallback) -> None:
         self.outputs = outputs
-        self._drawn_epoch: dict[str, int] = {}
+        self._drawn: dict[str, Outputs] = {}
         self._took_s: dict[str, float] = {}
         self._validations, self._first_s, self._spent_s = 0, 0.0, 0.0
 
@@ -73,7 +74,7 @@ class EvaluationPagesCallback(Callback):
         """Draw what was not drawn of the last epoch."""
         last = self.outputs.last
         if last is not None and takes_pictures(trainer):
-            self._draw(trainer, pl_module, lambda name: self._drawn_epoch.get(name) != last.epoch)
+            self._draw(trainer, pl_module, lambda name: self._drawn.get(name) is not last)
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw everything."""
@@ -105,10 +106,10 @@ class EvaluationPagesCallback(Callback):
         for name, page in _pages(trainer, module, answers):
             if is_wanted(name):
                 start_s = time.perf_counter()
-                page()
+                attempt(f"the page {answers.outputs.split}/{name}", page)
                 self._took_s[name] = time.perf_counter() - start_s
                 self._spent_s += self._took_s[name]
-                self._drawn_epoch[name] = answers.outputs.epoch
+                self._drawn[name] = answers.outputs
 
 
 def _pages(trainer: Trainer, module: LightningModule, answers: Answers) -> Iterator[tuple[str, Callable[[], None]]]:

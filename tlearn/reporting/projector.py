@@ -13,6 +13,7 @@ from torch.utils.hooks import RemovableHandle
 from torchvision.transforms.v2.functional import resize
 
 from tlearn.models import TransferModule
+from tlearn.reporting.attempt import attempt
 from tlearn.reporting.boards import tensorboard_writers
 from tlearn.types import Batch
 
@@ -20,6 +21,7 @@ TAG = "val_features"
 _FOLDER = "projector"  # in place of a step, after which the writer names it
 _MOST = 1000  # points; the projector moves no more smoothly, and its file grows to some MB
 _SPRITE_PX = 32
+_AT_ONCE = 64  # images of full size in memory
 
 
 class ProjectorCallback(Callback):
@@ -71,17 +73,21 @@ class ProjectorCallback(Callback):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write those of the last validation."""
+        if getattr(self, "_features", None):
+            attempt("the projector", lambda: self._write(trainer, pl_module))
+
+    def _write(self, trainer: Trainer, pl_module: LightningModule) -> None:
         assert isinstance(pl_module, TransferModule)
-        if not getattr(self, "_features", None):
-            return
         data: Any = trainer.datamodule  # type: ignore[attr-defined]  # set by fit
         rows = torch.cat(self._rows)
-        images, targets = data.dataset("val").serve(rows, 0)
-        sprites = resize(images, [_SPRITE_PX, _SPRITE_PX], antialias=True).float() / 255
-        labels = [_label(pl_module, target) for target in targets]
+        sprites, labels = list[Tensor](), list[str]()
+        for part in rows.split(_AT_ONCE):
+            images, targets = data.dataset("val").serve(part, 0)
+            sprites.append(resize(images, [_SPRITE_PX, _SPRITE_PX], antialias=True).float() / 255)
+            labels += [_label(pl_module, target) for target in targets]
         for writer in tensorboard_writers(trainer):
             with contextlib.redirect_stdout(io.StringIO()):  # it prints that its folder exists, in a run that goes on
-                writer.add_embedding(torch.cat(self._features), labels, sprites, _FOLDER, TAG)
+                writer.add_embedding(torch.cat(self._features), labels, torch.cat(sprites), _FOLDER, TAG)
 
     def _note(self, head: torch.nn.Module, given: tuple[Tensor, ...]) -> None:
         self._seen = given[0].detach()

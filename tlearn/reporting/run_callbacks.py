@@ -54,10 +54,10 @@ def fit_callbacks(
         *(progress_bar(trainer) or [EpochLinesCallback()]),
         *[MonitorCheckCallback(), audit, ParameterSummaryCallback()],
         *[ThroughputCallback(), StepLossCallback(), GradientNormCallback(), BusyCoresCallback()],
+        EvaluationPagesCallback(outputs),
     ]
     if trainer["logger"]:
-        pages = EvaluationPagesCallback(outputs)
-        first += [LearningRateMonitor(), InputPicturesCallback(), pages, ProjectorCallback()]
+        first += [LearningRateMonitor(), InputPicturesCallback(), ProjectorCallback()]
     if trainer["fast_dev_run"]:
         return first, []  # a trial leaves nothing behind
     first.append(RunCardCallback(command, config, outputs, audit))

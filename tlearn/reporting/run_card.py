@@ -17,6 +17,7 @@ from tlearn.errors import one_line
 from tlearn.models import BestCheckpoint, TransferModule, run_folder
 from tlearn.outputs import write_whole
 from tlearn.reporting import card
+from tlearn.reporting.attempt import attempt
 from tlearn.reporting.boards import step_of, write
 from tlearn.reporting.card_text import card_markdown
 from tlearn.reporting.evaluation import Answers, answers_from
@@ -78,13 +79,13 @@ class RunCardCallback(Callback):
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write all of it."""
         self._keep_best(trainer, pl_module)
-        self._write(trainer, pl_module, "finished")
+        attempt("the card of the run", lambda: self._write(trainer, pl_module, "finished"))
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Write what there is; a fault in that must not hide the one that ended the run."""
+        """Write what there is; a fault in that does not hide the one that ended the run."""
         interrupted = isinstance(exception, (KeyboardInterrupt, SIGTERMException))
-        with suppress(Exception):
-            self._write(trainer, pl_module, "interrupted" if interrupted else f"failed: {one_line(exception)}")
+        status = "interrupted" if interrupted else f"failed: {one_line(exception)}"
+        attempt("the card of the run", lambda: self._write(trainer, pl_module, status))
 
     def _keep_best(self, trainer: Trainer, module: LightningModule) -> None:
         best, last = _best_callback(trainer), self.outputs.last
@@ -108,14 +109,18 @@ class RunCardCallback(Callback):
         tested = before.get("test")
         if self._best is not None:  # in a run that went on: what was tested is no longer the best
             tested = None
-            (folder / "evaluation" / "test.json").unlink(missing_ok=True)
+            for path in (folder / "evaluation").glob("test*"):
+                path.unlink()
         content = {
             **_place(folder),
             "status": status,
             "command": self.command,
             "started": self._started.isoformat(timespec="seconds"),
             "time_s": round(time.perf_counter() - self._start_s, 1),
-            "epochs": {"done": self._epochs, "planned": trainer.max_epochs},
+            "epochs": {
+                "done": self._epochs,
+                "planned": trainer.max_epochs if (trainer.max_epochs or -1) >= 0 else None,
+            },
             "best": self._best_facts(trainer, before),
             "metrics": card.numbers_of(trainer.callback_metrics, "train/", "val/"),
             "test": tested,
@@ -170,7 +175,7 @@ class TestCardCallback(Callback):
         data: Any = trainer.datamodule  # type: ignore[attr-defined]  # set by test
         if self.outputs.last is None or not trainer.is_global_zero:
             return
-        folder = Path(trainer.log_dir or trainer.default_root_dir)
+        folder = self._run_folder() or run_folder(trainer)
         folder.mkdir(parents=True, exist_ok=True)
         write_evaluation(folder, data, _answers(pl_module, self.outputs.last))
         content = read_card(folder) or {
@@ -192,6 +197,12 @@ class TestCardCallback(Callback):
         }
         write_card(folder, content)
         write(trainer, "run/card", card_markdown(content), step_of(trainer))
+
+    def _run_folder(self) -> Path | None:
+        """Return the folder of the run that wrote the checkpoint, whatever logger named it."""
+        folder = self.checkpoint.parent.parent
+        inside = self.checkpoint.parent.name == "checkpoints" and (folder / "config.yaml").is_file()
+        return folder if inside else None
 
 
 def read_card(folder: Path) -> dict[str, Any]:
