@@ -31,7 +31,7 @@ def stamp_of(path: Path) -> str:
     """
     try:
         stat = path.stat()
-    except OSError:
+    except (OSError, ValueError):  # a ValueError: no file can have that name
         return "missing"
     return f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns} {PIL.__version__}"
 

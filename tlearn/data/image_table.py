@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import logging
+import os
 from collections import Counter
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -14,11 +16,13 @@ from torch import Tensor
 
 from tlearn.data.datamodule import Split
 from tlearn.data.image_files import FileList, ImageFilesDataModule
-from tlearn.data.listing import counted
+from tlearn.data.listing import counted, number_of
 from tlearn.data.split import class_numbers
 from tlearn.data.table_labels import holds, is_missing, is_number, names_in
 from tlearn.errors import TlearnError, unknown
 from tlearn.types import Task
+
+log = logging.getLogger(__name__)
 
 _SPLITS: dict[str, Split] = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 Columns = dict[str, list[Any]]
@@ -78,6 +82,7 @@ class ImageTableDataModule(ImageFilesDataModule):
         seen = labels if not isinstance(label_column, str) else self._trained_names(stored_classes)
         names = [] if task == "regression" else self._class_names(seen, classes)
         place = self.table.parent if root is None else Path(root).expanduser()
+        self._say_what_lies_outside(place)
         super().__init__(root=place, class_names=names, task=task, **options)
 
     def list_split(self, split: Split) -> FileList | None:
@@ -167,8 +172,27 @@ class ImageTableDataModule(ImageFilesDataModule):
             if self.task == "classification" and is_missing(label):
                 raise TlearnError(f"{self._where(row)}: no label; fill it in or remove the row")
 
+    def _say_what_lies_outside(self, root: Path) -> None:
+        """Say which rows lead out of the root: right for one's own table, and to know of a stranger's.
+
+        Neither ``..`` nor a whole path is refused: good tables have both, as ``labels/a.csv`` with ``../images/1.jpg``.
+        """
+        within = Path(os.path.abspath(root))  # noqa: PTH100  # Path has nothing that takes `..` for what it says
+        outside = [path for path in map(str, self._paths) if not _lies_in(within, path)]
+        if outside:
+            log.warning(
+                "%s: %s outside of %s, the first %s; reports show pictures",
+                *(self.table.absolute(), number_of(len(outside), "picture"), within, outside[0]),
+            )
+
     def _where(self, row: int) -> str:
         return f"{self.table.absolute()}, row {self._lines[row]}"
+
+
+def _lies_in(folder: Path, path: str) -> bool:
+    if not path.startswith("/") and ".." not in path and not Path(path).is_absolute():
+        return True  # nearly all, a million of them in no time
+    return Path(os.path.normpath(folder / path)).is_relative_to(folder)
 
 
 def _read(table: Path, path_column: str) -> tuple[Columns, Sequence[int]]:

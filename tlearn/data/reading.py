@@ -92,8 +92,8 @@ def read_bytes(path: Path) -> bytes:
         if not stat.S_ISREG(path.stat().st_mode):
             raise UnreadableImageError("no regular file")
         data = path.read_bytes()
-    except OSError as error:
-        raise UnreadableImageError(error.strerror or str(error)) from error
+    except (OSError, ValueError) as error:  # a ValueError: no file can have that name
+        raise UnreadableImageError(getattr(error, "strerror", None) or str(error)) from error
     if not data:
         raise UnreadableImageError("the file is empty")
     return data
