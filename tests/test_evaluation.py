@@ -141,11 +141,25 @@ def test_many_classes_show_those_with_most_mistakes() -> None:
 
 
 def test_figures_take_names_of_any_script() -> None:
-    names = ["自行车", "<b>&", "a name so long that it would push the picture off the page\nand a second line"]
+    names = [
+        "自行车",
+        "<b>& $_$ $\\frac$",
+        "a name so long that it would push the picture off the page\nand a second line",
+    ]
     found = answers_from("classification", names, four().outputs, 1.0)
     for draw in (confusion_figure, per_class_figure):  # a glyph that no font has would warn, and warnings are errors
         draw(found)
     assert shortened(names[2]) == "a name so long that i…"
+
+
+def test_several_labels_of_which_none_holds() -> None:
+    nothing = answers("multilabel", torch.randn(4, 3), torch.zeros(4, 3))
+    assert per_class_figure(nothing).shape[1] == 700
+
+
+def test_values_without_end_are_left_out_of_the_scatter() -> None:
+    found = answers("regression", torch.tensor([[1.0], [torch.inf]]), torch.tensor([[1.5], [2.0]]))
+    assert summary_of(found)["scatter"] == [[1.5, 1.0]]
 
 
 def test_gallery_keeps_the_pictures() -> None:

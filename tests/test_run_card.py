@@ -255,14 +255,44 @@ def test_other_loggers_train_and_metrics_csv_is_always_there(tlearn: Tlearn, sma
     (folder,) = Path("logs").glob("*/version_0")
     assert [int(row["epoch"]) for row in rows_of(folder) if row["val/acc"]] == [0, 1]
     assert card(folder)["status"] == "finished"
+    last = str(folder / "checkpoints/last.ckpt")
+    assert tlearn("test", "-c", small, "--ckpt_path", last).code == 0
+    assert card(folder)["test"]["checkpoint"] == "checkpoints/last.ckpt"
+    with (folder / "metrics.csv").open("a") as file:
+        file.write("1,0.5")  # killed while it wrote
+    assert tlearn("fit", "--ckpt_path", last, "--trainer.max_epochs", "3").code == 0
+    assert [int(row["epoch"]) for row in rows_of(folder) if row["val/acc"]] == [0, 1, 2]
     assert tlearn("fit", "-c", small, "--trainer.logger", "false").code == 0
     run = Path("runs/small/version_0")
     assert card(run)["status"] == "finished"
     assert not (run / "metrics.csv").exists()
 
 
+def test_validating_leaves_the_curves_alone(tlearn: Tlearn, small: str) -> None:
+    assert tlearn("fit", "-c", small).code == 0
+    before = rows_of()
+    assert tlearn("validate", "-c", small, "--ckpt_path", "best", "--trainer.limit_val_batches", "1").code == 0
+    assert rows_of() == before
+
+
+def test_several_validations_an_epoch_end_with_pictures_of_the_last(tlearn: Tlearn, small: str) -> None:
+    words = ["--trainer.max_epochs", "1", "--trainer.val_check_interval", "2", "--data.batch_size", "4"]
+    assert tlearn("fit", "-c", small, *words).code == 0
+    log = EventAccumulator(str(RUN)).Reload()
+    for name in ("confusion_matrix", "worst_mistakes", "grad_cam"):
+        assert log.Images(f"val/{name}")[-1].step == 5, name
+
+
+def test_a_page_that_fails_takes_nothing_along(tlearn: Tlearn, small: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tlearn.reporting.pages.confusion_figure", lambda _: 1 / 0)
+    answer = tlearn("fit", "-c", small, "--trainer.max_epochs", "1")
+    assert answer.code == 0
+    assert "the page val/confusion_matrix is missing: ZeroDivisionError: division by zero" in answer.err
+    assert card()["status"] == "finished"
+
+
 @pytest.mark.slow
-def test_training_works_without_the_package_that_reports(tmp_path: Path) -> None:
+def test_training_works_without_the_package_that_reports(tlearn: Tlearn, tmp_path: Path) -> None:
     """Deleting ``tlearn/reporting`` takes pages, card and words along, and nothing else."""
     source = Path(__file__).parents[1] / "tlearn"
     shutil.copytree(source, tmp_path / "tlearn", ignore=shutil.ignore_patterns("reporting", "__pycache__"))
@@ -276,6 +306,12 @@ def test_training_works_without_the_package_that_reports(tmp_path: Path) -> None
         )
         assert done.returncode == 0, done.stderr
     run = tmp_path / RUN
+    assert tlearn("fit", "-c", "small.yaml", "--trainer.default_root_dir", "whole").code == 0
+    bare, whole = (
+        torch.load(folder / "checkpoints/last.ckpt", weights_only=True)["state_dict"]
+        for folder in (run, tmp_path / "whole/small/version_0")
+    )
+    assert all(torch.equal(bare[name], value) for name, value in whole.items())  # and what reports changes no bit
     assert sorted(path.name for path in (run / "checkpoints").iterdir()) == ["best.ckpt", "last.ckpt"]
     checkpoint = torch.load(run / "checkpoints/last.ckpt", weights_only=True)
     assert checkpoint["epoch"] == 1
@@ -300,7 +336,7 @@ def test_pictures_take_one_percent_of_the_time(
     monkeypatch.setattr("tlearn.reporting.pages.takes_pictures", lambda _: True)
     monkeypatch.setattr("tlearn.reporting.pages.time.perf_counter", lambda: now_s[0])
     callback = EvaluationPagesCallback(EvaluationOutputsCallback())
-    answers = SimpleNamespace(outputs=SimpleNamespace(epoch=1))
+    answers = SimpleNamespace(outputs=SimpleNamespace(epoch=1, split="val"))
     monkeypatch.setattr(callback, "_answers", lambda _: answers)
     trainer: Any = SimpleNamespace(sanity_checking=False, state=SimpleNamespace(fn="fit"))
     for _ in range(20):

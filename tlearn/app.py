@@ -157,7 +157,7 @@ class TransferCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Add our own callbacks to those of the user, who cannot lose ours by setting theirs."""
         config = {**self._get(self.config_init, "trainer"), **kwargs}
-        if config["logger"] and self.verb != "predict" and _REPORTS:
+        if config["logger"] and self.verb in ("fit", "test") and _REPORTS:
             from tlearn.reporting.metrics_file import with_metrics_file
 
             config["logger"] = with_metrics_file(as_list(config["logger"]), config["default_root_dir"] or DEFAULT_ROOT)

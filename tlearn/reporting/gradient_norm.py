@@ -28,8 +28,15 @@ class GradientNormCallback(Callback):
         wanted = trainer.is_last_batch if once else every and (trainer.global_step + 1) % every == 0
         if not wanted:
             return
-        norm = total_norm(optimizer)
-        pl_module.log(NAME, norm, on_step=not once, on_epoch=once)
+        self._norm = total_norm(optimizer)
+        if not once:
+            pl_module.log(NAME, self._norm)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Log the norm of an epoch on features."""
+        assert isinstance(pl_module, TransferModule)
+        if pl_module.takes_features and hasattr(self, "_norm"):
+            pl_module.log(NAME, self._norm)
 
 
 def total_norm(optimizer: Optimizer) -> Tensor:

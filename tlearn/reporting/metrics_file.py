@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,9 @@ from lightning.fabric.loggers.logger import rank_zero_experiment
 from lightning.pytorch.loggers import CSVLogger, Logger
 from lightning.pytorch.loggers.csv_logs import ExperimentWriter
 from lightning.pytorch.loggers.logger import DummyLogger
+
+from tlearn.errors import TlearnError
+from tlearn.outputs import known_disk_fault, whole_file
 
 
 class MetricsFileLogger(CSVLogger):
@@ -43,15 +47,52 @@ class MetricsFileLogger(CSVLogger):
 
 
 class _GoingOn(ExperimentWriter):
+    def save(self) -> None:
+        """Add the rows that wait, all of them or none.
+
+        Raises:
+            TlearnError: The disk is full, read-only, over its quota, or else refuses.
+        """
+        path = Path(self.metrics_file_path)
+        self._whole_bytes = path.stat().st_size if path.is_file() else 0
+        try:
+            super().save()
+        except OSError as error:
+            error.filename = error.filename or str(path)
+            known = known_disk_fault(error)
+            if known is None:
+                raise
+            if path.is_file() and path.stat().st_size > self._whole_bytes:
+                os.truncate(path, self._whole_bytes)  # a row cut short
+            raise TlearnError(known) from error
+
+    def _rewrite_with_new_header(self, fieldnames: list[str]) -> None:
+        path = Path(self.metrics_file_path)
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        with whole_file(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, fieldnames=fieldnames)
+            writer.writeheader()
+            writer.writerows(rows)
+        self._whole_bytes = path.stat().st_size
+
     def _check_log_dir_exists(self) -> None:
         path = Path(self.metrics_file_path)
         if path.is_file():
-            with path.open(newline="", encoding="utf-8") as file:
-                self.metrics_keys = next(csv.reader(file), [])
+            content = path.read_bytes()
+            os.truncate(path, content.rfind(b"\n") + 1)  # a row cut short by a kill would run into the next
+            self.metrics_keys = next(csv.reader(content.decode(errors="replace").splitlines()), [])
 
 
 def with_metrics_file(loggers: list[Any], root: str) -> list[Any]:
-    """Add the file to a trainer's loggers, unless one of them writes it, or there are none, or ``plan`` stands in."""
-    if not loggers or any(isinstance(logger, (CSVLogger, DummyLogger)) for logger in loggers):
+    """Add the file to a trainer's loggers, unless the first writes it there, or there are none, or ``plan`` stands in.
+
+    A CSVLogger that comes first writes into the run's folder itself; its file is gone on with too.
+    """
+    if not loggers or isinstance(loggers[0], DummyLogger):
         return loggers
-    return [*loggers, MetricsFileLogger(loggers[0], root)]
+    if not isinstance(loggers[0], CSVLogger):
+        return [*loggers, MetricsFileLogger(loggers[0], root)]
+    if Path(loggers[0].log_dir, ExperimentWriter.NAME_METRICS_FILE).is_file():
+        loggers[0]._experiment = _GoingOn(loggers[0].log_dir)
+    return loggers

@@ -106,7 +106,7 @@ class RunCardCallback(Callback):
             shown = _answers(module, self.outputs.last)
         if shown is not None:
             write_evaluation(folder, trainer.datamodule, shown)  # type: ignore[attr-defined]  # set by fit
-        tested = before.get("test")
+        tested, planned = before.get("test"), trainer.max_epochs or -1
         if self._best is not None:  # in a run that went on: what was tested is no longer the best
             tested = None
             for path in (folder / "evaluation").glob("test*"):
@@ -117,10 +117,7 @@ class RunCardCallback(Callback):
             "command": self.command,
             "started": self._started.isoformat(timespec="seconds"),
             "time_s": round(time.perf_counter() - self._start_s, 1),
-            "epochs": {
-                "done": self._epochs,
-                "planned": trainer.max_epochs if (trainer.max_epochs or -1) >= 0 else None,
-            },
+            "epochs": {"done": self._epochs, "planned": planned if planned >= 0 else None},
             "best": self._best_facts(trainer, before),
             "metrics": card.numbers_of(trainer.callback_metrics, "train/", "val/"),
             "test": tested,
