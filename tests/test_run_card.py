@@ -86,6 +86,8 @@ def test_card_of_fit_and_test(tlearn: Tlearn, small: str) -> None:
     assert found["temperature"] == checkpoint["tlearn"]["temperature"] == evaluation("val")["temperature"]
     matrix = torch.tensor(evaluation("val")["confusion"])
     assert float(matrix.trace() / matrix.sum()) == pytest.approx(found["best"]["value"])
+    assert found["best"]["metrics"]["val/acc"] == pytest.approx(found["best"]["value"])
+    assert found["best"]["metrics"]["val/temperature"] == pytest.approx(found["temperature"])
     assert found["audit"] == {"frozen_tensors": 6, "epochs_checked": 3, "result": "unchanged"}
     assert found["data"]["splits"]["train"] == {"images": 24, "classes": {"0": 8, "1": 8, "2": 8}}
     assert found["model"]["lr"] == 0.01
@@ -111,6 +113,7 @@ def test_card_of_fit_and_test(tlearn: Tlearn, small: str) -> None:
     log = EventAccumulator(str(RUN)).Reload()
     step = checkpoint["global_step"] - 1
     assert [point.step for point in log.Scalars("test/acc")] == [step]
+    assert log.Scalars("epoch")[-1].value == checkpoint["epoch"]
     assert [picture.step for picture in log.Images("test/confusion_matrix")] == [step]
     page = (RUN / "report.html").read_text()
     for text in ("Validation", "Test", f"{100 * after['test']['metrics']['test/acc']:.1f}", "fit -c"):
@@ -122,13 +125,18 @@ def test_card_of_fit_and_test(tlearn: Tlearn, small: str) -> None:
 
 def test_curves_go_on_after_a_resume(tlearn: Tlearn, small: str) -> None:
     assert tlearn("fit", "-c", small).code == 0
-    before = rows_of()
+    before, first = rows_of(), card()
     assert tlearn("test", "-c", small, "--ckpt_path", "best").code == 0
     assert tlearn("fit", "--ckpt_path", "last", "-c", small, "--trainer.max_epochs", "4").code == 0
     epochs = [int(row["epoch"]) for row in rows_of() if row["val/acc"]]
     assert epochs == [0, 1, 2, 3]
     assert [row["val/loss"] for row in rows_of()][: len(before)] == [row["val/loss"] for row in before]
-    assert card()["epochs"] == {"done": 4, "planned": 4}
+    resumed = card()
+    assert resumed["epochs"] == {"done": 4, "planned": 4}
+    assert resumed["started"] == first["started"]
+    assert resumed["time_s"] > first["time_s"]
+    assert resumed["command"] == first["command"]
+    assert resumed["continued"] == [f"python -m tlearn fit --ckpt_path last -c {small} --trainer.max_epochs 4"]
     best = torch.load(RUN / "checkpoints/best.ckpt", weights_only=True)["epoch"] + 1
     assert card()["best"]["epoch"] == evaluation("val")["epoch"] == best > 2
     assert card()["test"] is None  # what was tested is the best no longer
@@ -137,7 +145,10 @@ def test_curves_go_on_after_a_resume(tlearn: Tlearn, small: str) -> None:
 
 @pytest.mark.usefixtures("_ctrl_c_in_the_second_epoch")
 def test_ctrl_c_leaves_a_card(tlearn: Tlearn, small: str) -> None:
-    assert tlearn("fit", "-c", small, "--trainer.max_epochs", "5").code == 130
+    answer = tlearn("fit", "-c", small, "--trainer.max_epochs", "5")
+    assert answer.code == 130
+    assert f"to go on: python -m tlearn fit --ckpt_path {RUN}/checkpoints/last.ckpt" in answer.out
+    assert f"report: {RUN}/report.html" in answer.out
     assert card()["status"] == "interrupted"
     assert card()["epochs"] == {"done": 1, "planned": 5}
     assert evaluation("val")["epoch"] == 1

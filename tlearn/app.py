@@ -333,10 +333,9 @@ def _settle_machine(config: Namespace) -> None:
         trainer.enable_progress_bar = sys.stdout.isatty()
     if trainer.precision is None:
         trainer.precision = best_precision(str(trainer.accelerator))
-        log.info(
-            "precision %s, channels last: the fastest on this device (--trainer.precision 32-true for full precision)",
-            trainer.precision,
-        )
+        full = trainer.precision == "32-true"
+        hint = "" if full else " (--trainer.precision 32-true for full precision)"
+        log.info("precision %s, channels last: the fastest on this device%s", trainer.precision, hint)
 
 
 def as_list(value: Any) -> list[Any]:

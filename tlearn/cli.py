@@ -24,7 +24,7 @@ VERBS = {
     "predict": "predictions of a checkpoint for the validation images, as CSV",
     "export": "the network of a checkpoint as .onnx, .pt2 or .safetensors, checked against the library (--out FILE)",
     "cache": "the features kept in this folder: 'cache ls' lists them, 'cache rm NAME ...' or 'cache rm all' removes",
-    "quickstart": "no network, under a minute: learn the digits 0-4, transfer to 5-9, compare with from scratch",
+    "quickstart": "no network, a minute or two: learn the digits 0-4, transfer to 5-9, compare with from scratch",
 }
 # Verbs that have a function of their name in a file of their own; `fit` with `--sweep` is one of them.
 _OWN_FILE = {
@@ -53,6 +53,12 @@ def main(args: Sequence[str] | None = None) -> int:
             raise
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except ModuleNotFoundError as error:
+        if debug or (error.name or "").startswith("tlearn"):
+            raise
+        where = f"is not installed for {sys.executable}; activate the environment that tlearn was installed into"
+        print(f"error: {error.name} {where} (source .venv/bin/activate), or: pip install .", file=sys.stderr)
+        return 2
     except Exception as error:
         if debug:
             raise
@@ -68,7 +74,7 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def _interrupted() -> int:
-    print("interrupted; 'fit --ckpt_path last' goes on from the last whole epoch", file=sys.stderr)
+    print("interrupted", file=sys.stderr)
     return 130
 
 

@@ -7,6 +7,7 @@ import shlex
 from tlearn.app import TransferCLI, run
 from tlearn.arguments import split_arguments
 from tlearn.models import BestCheckpoint
+from tlearn.runs import DEFAULT_ROOT
 
 
 def quickstart(root: str | None) -> None:
@@ -21,7 +22,8 @@ def quickstart(root: str | None) -> None:
     transferred = _fit_and_test(source, place)
     print(
         "\ndigits 5-9, 3 labels each, test accuracy: "
-        f"from scratch {scratch:.1%}, transferred from the digits 0-4 {transferred:.1%}"
+        f"from scratch {scratch:.1%}, transferred from the digits 0-4 {transferred:.1%}\n"
+        f"look at it: the reports named above, or tensorboard --logdir {root or DEFAULT_ROOT} --host 127.0.0.1"
     )
 
 

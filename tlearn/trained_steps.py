@@ -30,6 +30,6 @@ class TrainedStepsCallback(Callback):
 
     def _set(self, trainer: Trainer) -> None:
         loop: Any = trainer.fit_loop
-        loop.epoch_progress.current.processed = max(0, self.epochs - 1)  # Lightning counts the one that it is in,
+        loop.epoch_progress.current.completed = max(0, self.epochs - 1)  # Lightning counts the one that it is in,
         loop.epoch_loop._batches_that_stepped = max(0, self.steps - 1)  # and the step, when it logs an epoch
         loop.epoch_loop.automatic_optimization.optim_progress.optimizer.step.total.completed = self.steps

@@ -54,10 +54,11 @@ def _opening(card: Mapping[str, Any]) -> list[str]:
 def _results(card: Mapping[str, Any]) -> list[str]:
     label, value, epoch = card_words.best_words(card)
     rows = [(f"best {label}" + (f" ({epoch})" if epoch else ""), value)] if value else []
-    last, tested = part(card, "metrics"), part(part(card, "test"), "metrics")
+    of_best, tested = part(part(card, "best"), "metrics"), part(part(card, "test"), "metrics")
+    shown_metrics, when = (of_best, "") if of_best else (part(card, "metrics"), "last ")
     rows += [(metric_words(name), figure(name, number)) for name, number in tested.items()]
-    shown = [name for name in last if name.startswith(("train/", "val/")) and metric_words(name) != name]
-    rows += [(f"last {metric_words(name)}", figure(name, last[name])) for name in shown]
+    shown = [name for name in shown_metrics if name.startswith(("train/", "val/")) and metric_words(name) != name]
+    rows += [(f"{when}{metric_words(name)}", figure(name, shown_metrics[name])) for name in shown]
     return _table(("metric", "value"), rows, ":--", "--:") if rows else ["No result is on record."]
 
 

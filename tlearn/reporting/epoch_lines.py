@@ -45,13 +45,18 @@ class EpochLinesCallback(Callback):
 class OutcomeCallback(Callback):
     """Say at the end of ``fit`` what the best epoch reached, where it lies, and what to type next."""
 
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Say after Ctrl-C how to go on."""
+        last = run_folder(trainer) / "checkpoints" / "last.ckpt"
+        if isinstance(exception, KeyboardInterrupt) and trainer.is_global_zero and last.is_file():
+            _say_report(trainer)
+            print(f"to go on: python -m tlearn fit --ckpt_path {last}")
+
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Print the outcome."""
         if not trainer.is_global_zero:
             return
-        report = run_folder(trainer) / "report.html"
-        if report.is_file():
-            print(f"report: {report}")
+        _say_report(trainer)
         best = next((c for c in trainer.checkpoint_callbacks if isinstance(c, BestCheckpoint)), None)
         if best is not None and best.best_model_score is not None:
             print(f"best {best.monitor} {best.best_model_score:.4f}: {best.best_model_path}")
@@ -61,6 +66,12 @@ class OutcomeCallback(Callback):
         elif any(isinstance(callback, LastCheckpoint) for callback in trainer.checkpoint_callbacks):
             last = run_folder(trainer) / "checkpoints" / "last.ckpt"
             print(f"no validation ran, so there is no best.ckpt; the last epoch: {last}")
+
+
+def _say_report(trainer: Trainer) -> None:
+    report = run_folder(trainer) / "report.html"
+    if report.is_file():
+        print(f"report: {report}")
 
 
 def _short(name: str, value: Tensor) -> str:

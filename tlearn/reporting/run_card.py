@@ -45,6 +45,7 @@ class RunCardCallback(Callback):
         self.command, self.config, self.outputs, self.audit = command, config, outputs, audit
         self._best_score: float | None = None
         self._best: Answers | None = None
+        self._best_metrics: dict[str, float] = {}
         self._facts: dict[str, Any] | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -93,6 +94,7 @@ class RunCardCallback(Callback):
             return
         if self._best_score != (score := float(best.best_model_score)):
             self._best_score, self._best = score, _answers(module, last)
+            self._best_metrics = card.numbers_of(trainer.callback_metrics, "train/", "val/")
 
     def _write(self, trainer: Trainer, module: LightningModule, status: str) -> None:
         if self._facts is None or not trainer.is_global_zero:
@@ -114,9 +116,7 @@ class RunCardCallback(Callback):
         content = {
             **_place(folder),
             "status": status,
-            "command": self.command,
-            "started": self._started.isoformat(timespec="seconds"),
-            "time_s": round(time.perf_counter() - self._start_s, 1),
+            **self._times(before),
             "epochs": {"done": self._epochs, "planned": planned if planned >= 0 else None},
             "best": self._best_facts(trainer, before),
             "metrics": card.numbers_of(trainer.callback_metrics, "train/", "val/"),
@@ -128,15 +128,24 @@ class RunCardCallback(Callback):
         write_card(folder, content)
         write(trainer, "run/card", card_markdown(content), step_of(trainer))
 
+    def _times(self, before: Mapping[str, Any]) -> dict[str, Any]:
+        """Say what was typed and how long it took; a run that goes on is still the one that was begun."""
+        time_s = round(time.perf_counter() - self._start_s + (before.get("time_s") or 0.0), 1)
+        if before.get("command") and before.get("started"):
+            kept = {key: before[key] for key in ("command", "started")}
+            return {**kept, "continued": [*before.get("continued", []), self.command], "time_s": time_s}
+        return {"command": self.command, "started": self._started.isoformat(timespec="seconds"), "time_s": time_s}
+
     def _best_facts(self, trainer: Trainer, before: Mapping[str, Any]) -> dict[str, Any] | None:
         best = _best_callback(trainer)
         if best is None or best.best_model_score is None:
             return None
-        known = (before.get("best") or {}).get("epoch")
+        known = before.get("best") or {}
         return {
             "monitor": best.monitor,
             "value": float(best.best_model_score),
-            "epoch": self._best.outputs.epoch if self._best else known,
+            "epoch": self._best.outputs.epoch if self._best else known.get("epoch"),
+            "metrics": self._best_metrics or known.get("metrics", {}),
             "checkpoint": f"checkpoints/{Path(best.best_model_path).name}",
         }
 
