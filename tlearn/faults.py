@@ -20,6 +20,7 @@ from tlearn.arguments import Arguments
 from tlearn.config_files import leaves, read_config
 from tlearn.data import Augment, ImageDataModule
 from tlearn.errors import TlearnError, one_line
+from tlearn.outputs import known_disk_fault
 from tlearn.trusted_names import confine_names, refused_name
 
 _REFUSED = (
@@ -91,6 +92,8 @@ def translated_faults(arguments: Arguments) -> Iterator[None]:
 
 
 def _known_fault(fault: Exception) -> str | None:
+    if full := known_disk_fault(fault):
+        return full
     if isinstance(fault, TlearnError):  # a worker process sends its traceback along
         sent = re.search(r"Original Traceback[\s\S]*\n[\w.]*TlearnError: (.+)\s*$", str(fault))
         return sent[1] if sent else None

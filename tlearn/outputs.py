@@ -119,7 +119,7 @@ def writing_fault(
     concerns = getattr(error, "filename", None) in (None, str(partial), str(path))
     sizes = [f"{_size(needs_bytes)} needed"] if needs_bytes is not None else []
     sizes += [f"{_size(partial.stat().st_size)} written"] if partial.is_file() else []
-    number = error.errno if isinstance(error, OSError) else _answer_of_disk(partial)
+    number = error.errno if isinstance(error, OSError) else _number_in(error) or _answer_of_disk(partial)
     if number not in _FAULTS or not concerns:
         return None
     what, mend = _FAULTS[number]
@@ -136,6 +136,12 @@ def known_disk_fault(error: BaseException) -> str | None:
         return f"{what}: {Path(os.fsdecode(error.filename)).absolute()}; see its rights" if error.filename else None
     place = Path(os.fsdecode(error.filename)).absolute() if error.filename else "what this run leaves"
     return f"{what}: cannot write {place}; {mend}, or {ELSEWHERE}"
+
+
+def _number_in(error: Exception) -> int | None:
+    """Find the disk's answer in the text of a library written in Rust."""
+    said = re.search(r"\(os error (\d+)\)", str(error))
+    return int(said[1]) if said else None
 
 
 def _answer_of_disk(partial: Path) -> int | None:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import logging
+import threading
 import warnings
+from typing import Any
+
+from tlearn.outputs import known_disk_fault
 
 _EXPECTED = (
     # Frozen modules are in eval mode at the start of fit on purpose: frozen means frozen (models/freezing.py).
@@ -41,13 +45,32 @@ _UPSTREAM = (
 )
 
 
+_before: list[Any] = []  # what Python calls when a thread ends by an exception
+
+
 def quieten() -> None:
     """Leave out the warnings above and Lightning's notes about devices; say our own notes plainly on stderr."""
     for message in (*_EXPECTED, *_PICTURES, *_UPSTREAM):
         warnings.filterwarnings("ignore", message=message)
+    if threading.excepthook is not _thread_ended:
+        _before.append(threading.excepthook)
+        threading.excepthook = _thread_ended
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     ours = logging.getLogger("tlearn")
     ours.setLevel(logging.INFO)
     ours.propagate = False
     ours.handlers = [logging.StreamHandler()]
+
+
+def _thread_ended(args: Any) -> None:
+    """Name TensorBoard's file where a disk ends the thread that writes it.
+
+    The next event that is to be written raises the same exception, which then is said in one line.
+    """
+    writer: Any = getattr(getattr(args.thread, "_record_writer", None), "_writer", None)
+    if writer is not None and isinstance(args.exc_value, OSError):
+        args.exc_value.filename = args.exc_value.filename or writer.filename
+        if known_disk_fault(args.exc_value):
+            return
+    _before[-1](args)

@@ -71,7 +71,8 @@ def _written(
     try:
         return kind.write(network, path, about)
     except Exception as error:  # an exporter fails in as many ways as networks are written
-        if fault := writing_fault(path.parent.with_name(path.name), path, error):
+        needs_bytes = sum(value.nbytes for value in network.state_dict().values())
+        if fault := writing_fault(path.parent.with_name(path.name), path, error, needs_bytes):
             raise fault from error
         if isinstance(error, OSError):
             raise TlearnError(f"cannot write {path.name}: {error.strerror or error}") from error
@@ -106,4 +107,5 @@ def _scratch(out: Path) -> tempfile.TemporaryDirectory[str]:
     try:
         return tempfile.TemporaryDirectory(prefix=f".{out.stem}-", dir=folder)
     except OSError as error:
-        raise writing_fault(out, out, error) or TlearnError(f"cannot write to {folder}: {error.strerror}") from error
+        place = Path(error.filename or out)
+        raise writing_fault(out, place, error) or TlearnError(f"cannot write to {folder}: {error.strerror}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -24,7 +25,9 @@ def write_pt2(network: ExportedNetwork, path: Path, about: Mapping[str, Any]) ->
         path: Where to.
         about: Goes in beside it as ``metadata.json``.
     """
-    torch.export.save(traced(network), path, extra_files={METADATA: json.dumps(about, ensure_ascii=False)})
+    content = io.BytesIO()  # not the file itself: on a full disk torch's own writer ends the whole process
+    torch.export.save(traced(network), content, extra_files={METADATA: json.dumps(about, ensure_ascii=False)})
+    path.write_bytes(content.getbuffer())
     return [path]
 
 
