@@ -45,25 +45,15 @@ def main(args: Sequence[str] | None = None) -> int:
     Args:
         args: The words after ``tlearn``; those of this process by default.
     """
-    debug = os.environ.get("TLEARN_DEBUG") == "1"
     try:
         _dispatch(split_arguments(sys.argv[1:] if args is None else args))
-    except TlearnError as error:
-        if debug:
-            raise
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except ModuleNotFoundError as error:
-        if debug or (error.name or "").startswith("tlearn"):
-            raise
-        where = f"is not installed for {sys.executable}; activate the environment that tlearn was installed into"
-        print(f"error: {error.name} {where} (source .venv/bin/activate), or: pip install .", file=sys.stderr)
-        return 2
     except Exception as error:
-        if debug:
+        if os.environ.get("TLEARN_DEBUG") == "1":
             raise
-        print(f"error: {type(error).__name__}: {error}; TLEARN_DEBUG=1 shows where it came from", file=sys.stderr)
-        return 1
+        known = _known(error)
+        said = known or f"{type(error).__name__}: {error}; TLEARN_DEBUG=1 shows where it came from"
+        print(f"error: {said}", file=sys.stderr)
+        return 2 if known else 1
     except SystemExit as end:  # jsonargparse ends --help and --print_config so, Lightning an interrupted run
         if isinstance(end.__context__, KeyboardInterrupt):
             return _interrupted()
@@ -71,6 +61,14 @@ def main(args: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _interrupted()
     return 0
+
+
+def _known(error: Exception) -> str | None:
+    """Return what a user can mend, in a line; ``None`` for any other fault."""
+    if isinstance(error, ModuleNotFoundError) and not (error.name or "").startswith("tlearn"):
+        where = f"is not installed for {sys.executable}; activate the environment that tlearn was installed into"
+        return f"{error.name} {where} (source .venv/bin/activate), or: pip install ."
+    return str(error) if isinstance(error, TlearnError) else None
 
 
 def _interrupted() -> int:
