@@ -80,11 +80,11 @@ def _cached(trainer: Trainer, module: TransferModule, split: str, view: int, ori
     if view:
         about |= {"view": view, "seed": data.seed, "augment": asdict(data.augment)}
     renew = module.feature_cache == "refresh"
-    found = None if renew else load(about)
+    found, shape = None if renew else load(about), (len(images), module.backbone.num_features)
     how = "from the cache"
-    if found is None:
+    if found is None or found.shape != shape:  # another shape: somebody made it up
         chunks = (rows.numpy() for rows in iterate_over_split(trainer, module, split, module.features, view))
-        found, how = fill(about, (len(images), module.backbone.num_features), chunks, renew), "computed once"
+        found, how = fill(about, shape, chunks, renew), "computed once"
     log.info(
         "features of %s: %d images x %d, %.1f MB in %s, %s in %.1f s",
         *(f"{split}, view {view}" if view else split, *found.shape, found.nbytes / 1e6),
