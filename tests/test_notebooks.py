@@ -11,6 +11,7 @@ from nbclient import NotebookClient
 NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: str(path.name))
 # jupyter's own: a ResourceWarning or DeprecationWarning of its event loop is none of ours.
 @pytest.mark.filterwarnings("ignore")

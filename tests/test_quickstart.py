@@ -14,7 +14,7 @@ from tests.conftest import Tlearn
 def test_quickstart(tlearn: Tlearn, tmp_path: Path) -> None:
     answer = tlearn("quickstart", "--trainer.default_root_dir", "demo")
     assert answer.code == 0, answer.err
-    found = re.search(r"from scratch ([\d.]+)%, transferred from the digits 0-4 ([\d.]+)%", answer.out.splitlines()[-1])
+    found = re.search(r"from scratch ([\d.]+)%, transferred from the digits 0-4 ([\d.]+)%", answer.out)
     assert found
     scratch, transferred = map(float, found.groups())
     assert 40 < scratch < transferred

@@ -51,7 +51,9 @@ def shortened(command: str, cifar_root: Path) -> list[str]:
     return words
 
 
-@pytest.mark.parametrize("document", TRIED)
+@pytest.mark.parametrize(
+    "document", [name if name == "README.md" else pytest.param(name, marks=pytest.mark.slow) for name in TRIED]
+)
 def test_commands(
     document: str, tlearn: Tlearn, cifar_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
