@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ _PACKAGE = Path(__file__).parent
 _MOST_VALUES = 100_000  # class names of the largest data sets, and then some
 _LONGEST = 1_000_000  # characters
 _DEEPEST = 100
+_SURELY_SMALL = 1000  # characters, without an alias
 _TOO_DEEP = "nested too deeply; write it flatter"
 
 
@@ -98,6 +100,23 @@ def _plain(text: str) -> Any:
         return loader.construct_document(node)
     finally:
         loader.dispose()
+
+
+def check_text(text: str) -> None:
+    """Refuse YAML of a size that nobody writes, before it is read by somebody else; its faults are theirs to name.
+
+    Raises:
+        TlearnError: It is too long, has too many values, or is nested too deeply.
+    """
+    if "&" not in text and len(text) < _SURELY_SMALL:
+        return
+    with suppress(yaml.YAMLError):
+        try:
+            _plain(text)
+        except RecursionError as error:
+            raise TlearnError(_TOO_DEEP) from error
+        except ValueError:
+            return
 
 
 def check_size(value: Any) -> None:

@@ -6,9 +6,12 @@ import os
 import re
 import sys
 from collections.abc import Iterable
+from typing import Any
 
-from jsonargparse import set_parsing_settings
+import yaml
+from jsonargparse import get_loader, set_loader, set_parsing_settings
 
+from tlearn.config_files import check_text
 from tlearn.errors import TlearnError
 
 VARIABLE = "TLEARN_TRUST"
@@ -23,6 +26,15 @@ TRUSTED = (
     "datetime.timedelta",  # ModelCheckpoint's train_time_interval
 )
 _DOTTED = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)+")
+
+
+_load = get_loader("yaml")
+
+
+def _load_checked(text: str) -> Any:
+    """Read a config that a config names, which nobody has looked at yet."""
+    check_text(text)
+    return _load(text)
 
 
 def confine_names(words: Iterable[str]) -> None:
@@ -43,6 +55,7 @@ def confine_names(words: Iterable[str]) -> None:
             raise TlearnError(f"{VARIABLE}: '{name}' cannot be trusted; expected packages, with commas between them")
     values = (word.rpartition("=")[2] for word in words)
     typed = [value for value in values if _DOTTED.fullmatch(value) and not _is_the_parser(value)]
+    set_loader("yaml", _load_checked, (yaml.YAMLError,))
     set_parsing_settings(
         import_path_denylist=["*"],
         import_path_allowlist=[*TRUSTED, *packages, *typed],
