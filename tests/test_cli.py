@@ -49,7 +49,7 @@ def test_front_door_loads_nothing_heavy() -> None:
 
 
 def test_a_python_without_the_packages_says_which_one_has_them(tmp_path: Path) -> None:
-    code = "import sys; sys.modules['torch'] = None; from tlearn.cli import main; sys.exit(main(['fit', '-c', 'tap.yaml']))"
+    code = "import sys; sys.modules['torch'] = None; from tlearn.cli import main; sys.exit(main(['fit']))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr.startswith(f"error: torch is not installed for {sys.executable}; activate the environment that")
