@@ -48,6 +48,17 @@ def test_grid(tlearn: Tlearn, small: str) -> None:
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
+def test_a_variant_that_diverges_is_left_out(tlearn: Tlearn, small: str) -> None:
+    words = ["--sweep", "model.optimizer.lr=1e30,1e-2", "--out", "all.json"]
+    answer = tlearn("fit", "-c", small, *words)
+    assert answer.code == 0, answer.err
+    assert "lr=1e+30 is left out: the training loss is nan in epoch 1, step " in answer.err
+    assert [each["name"] for each in json.loads(Path("all.json").read_text())["standings"]] == ["lr=0.01"]
+    answer = tlearn("fit", "-c", small, "--sweep", "model.optimizer.lr=1e30,1e31")
+    assert answer.code == 2
+    assert "the loss of every variant became no number" in answer.err
+
+
 def test_trials(tlearn: Tlearn, small: str) -> None:
     words = ["--sweep", "model.optimizer.lr=1e-5..1e-1", "--sweep", "data.batch_size=4..9", "--trials", "3"]
     words += ["--sweep", "model.head_dropout=0,0.1", "--trainer.max_epochs", "1"]

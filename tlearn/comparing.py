@@ -14,7 +14,7 @@ from typing import Any
 
 from tlearn.arguments import Arguments
 from tlearn.config_files import find_config, read_config
-from tlearn.errors import TlearnError
+from tlearn.errors import DivergedError, TlearnError
 from tlearn.measured_run import SCORE
 from tlearn.measuring import Entry, Field, Result, Variant, scores_of
 from tlearn.outputs import check_folder_of, write_whole
@@ -94,9 +94,28 @@ def positive(option: str, given: str | None, default: int) -> int:
 
 
 def fit_all(field: Field) -> dict[str, list[Result]]:
-    """Fit all that have entered, and return name to results."""
+    """Fit all that have entered, and return name to results; a variant whose loss is no number is left out, and said.
+
+    Raises:
+        TlearnError: None is left.
+    """
+    results = dict[str, list[Result]]()
     with saying_what_is_kept():
-        return {entry.variant.name: field.fit(entry) for entry in field.entries}
+        for entry in field.entries:
+            with leaving_out_what_diverges(entry.variant.name):
+                results[entry.variant.name] = field.fit(entry)
+    if not results:
+        raise TlearnError("the loss of every variant became no number, nothing is left to compare; lower the rates")
+    return results
+
+
+@contextmanager
+def leaving_out_what_diverges(name: str) -> Iterator[None]:
+    """Say of a variant that its loss is no number, and go on without it."""
+    try:
+        yield
+    except DivergedError as error:
+        print(f"{name} is left out: {error}", file=sys.stderr)
 
 
 @contextmanager

@@ -14,6 +14,10 @@ class TlearnError(Exception):
     """
 
 
+class DivergedError(TlearnError):
+    """A training whose loss is no number; of several, compared, it alone is left out."""
+
+
 def one_line(text: object, most: int = 400) -> str:
     """Put what a library says, often over many lines, into one; an exception without a message gives its name."""
     said = str(text) or type(text).__name__

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from tlearn.arguments import Arguments
-from tlearn.comparing import fit_all, positive, report, saying_what_is_kept, take_common
+from tlearn.comparing import fit_all, leaving_out_what_diverges, positive, report, saying_what_is_kept, take_common
 from tlearn.errors import TlearnError, one_line
 from tlearn.measuring import Field, Result, Variant, scores_of
 from tlearn.strategies import Standing
@@ -169,10 +169,15 @@ def _search(field: Field, arguments: Arguments, swept: Sequence[Swept], trials: 
         variant = _variant(arguments, {each.option: _draw(trial, each) for each in swept})
         print(f"\ntrial {number + 1} of {trials}: {variant.name}", flush=True)
         if variant.name not in results:  # of few values one is drawn again
-            with saying_what_is_kept():
+            with saying_what_is_kept(), leaving_out_what_diverges(variant.name):
                 results[variant.name] = field.fit(field.enter(variant))
+        if variant.name not in results:
+            study.tell(trial, state=optuna.trial.TrialState.FAIL)
+            continue
         score = float(scores_of(results[variant.name]).mean())
         study.tell(trial, _sign(field) * score)
+    if not results:
+        raise TlearnError("the loss of every trial became no number, nothing is left to compare; lower the rates")
     return results
 
 

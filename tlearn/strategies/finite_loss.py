@@ -8,7 +8,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from tlearn.errors import TlearnError
+from tlearn.errors import DivergedError
 from tlearn.models import LOWER, TransferModule, rates_of
 from tlearn.types import Batch
 
@@ -61,6 +61,6 @@ def _check(trainer: Trainer, waiting: list[tuple[int, Tensor]]) -> None:
         return
     step, loss = next((step, float(loss)) for step, loss in waiting if not loss.isfinite())
     rates = rates_of(group for optimizer in trainer.optimizers for group in optimizer.param_groups)
-    raise TlearnError(
+    raise DivergedError(
         f"the training loss is {loss} in epoch {trainer.current_epoch + 1}, step {step}, learning rate {rates}; {LOWER}"
     )
