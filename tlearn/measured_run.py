@@ -15,7 +15,7 @@ from torch import Tensor
 from tlearn.app import TransferCLI
 from tlearn.arguments import Arguments
 from tlearn.errors import TlearnError
-from tlearn.models import BestCheckpoint, TransferModule
+from tlearn.models import TransferModule, best_checkpoint
 from tlearn.reporting import HyperParametersCallback, hyper_parameters
 from tlearn.strategies import PeakMemory, Scores, obstacle_to_storing, run_over_split, sample_f1
 from tlearn.types import LABEL_THRESHOLD, Task
@@ -92,7 +92,8 @@ class _MeasuringCallback(Callback):
         """Measure, log, and let the best epoch answer; before, checkpoints may not be written yet."""
         assert isinstance(pl_module, TransferModule)
         seconds, peak = time.perf_counter() - self._start_s, self._peak.bytes()
-        best = next(c for c in trainer.checkpoint_callbacks if isinstance(c, BestCheckpoint))
+        best = best_checkpoint(trainer)
+        assert best is not None  # a comparison without validation was refused
         if best.best_model_score is None:
             return
         value, trainable = float(best.best_model_score), _trained(trainer, pl_module)

@@ -6,7 +6,7 @@ import shlex
 
 from tlearn.app import TransferCLI, run
 from tlearn.arguments import split_arguments
-from tlearn.models import BestCheckpoint
+from tlearn.models import best_checkpoint
 from tlearn.runs import DEFAULT_ROOT
 
 
@@ -34,7 +34,8 @@ def _fit_and_test(weights: str, place: list[str]) -> float:
 
 def _fit(config: str, *options: str) -> str:
     trainer = _command("fit", "--config", config, *options).trainer
-    best = next(c for c in trainer.checkpoint_callbacks if isinstance(c, BestCheckpoint))
+    best = best_checkpoint(trainer)
+    assert best is not None  # the config validates
     return best.best_model_path
 
 

@@ -3,7 +3,13 @@
 from tlearn.models.backbone import Backbone
 from tlearn.models.calibration import fit_temperature
 from tlearn.models.checkpoint_file import read_checkpoint
-from tlearn.models.checkpoints import AtomicCheckpointIO, BestCheckpoint, LastCheckpoint, run_folder
+from tlearn.models.checkpoints import (
+    AtomicCheckpointIO,
+    BestCheckpoint,
+    LastCheckpoint,
+    best_checkpoint,
+    run_folder,
+)
 from tlearn.models.fingerprint import fingerprint
 from tlearn.models.finite import LOWER, check_answers, not_finite, rates_of
 from tlearn.models.freezing import Rule, assign_rules, frozen_modules, group_by_rule, rules_from_options
@@ -26,6 +32,7 @@ __all__ = [
     "TransferModule",
     "answers_of",
     "assign_rules",
+    "best_checkpoint",
     "check_answers",
     "compute_loss",
     "evaluating",

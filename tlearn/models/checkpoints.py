@@ -164,6 +164,11 @@ def _flush(trainer: Trainer) -> None:
         trainer.strategy.checkpoint_io.flush()
 
 
+def best_checkpoint(trainer: Trainer) -> BestCheckpoint | None:
+    """Return what keeps ``best.ckpt``, if there is validation to choose by."""
+    return next((c for c in trainer.checkpoint_callbacks if isinstance(c, BestCheckpoint)), None)
+
+
 def run_folder(trainer: Trainer) -> Path:
     """Return the folder that holds everything of a run."""
     for callback in trainer.checkpoint_callbacks:

@@ -59,7 +59,7 @@ def _results(card: Mapping[str, Any]) -> list[str]:
     rows += [(metric_words(name), figure(name, number)) for name, number in tested.items()]
     shown = [name for name in shown_metrics if name.startswith(("train/", "val/")) and metric_words(name) != name]
     rows += [(f"{when}{metric_words(name)}", figure(name, shown_metrics[name])) for name in shown]
-    return _table(("metric", "value"), rows, ":--", "--:") if rows else ["No result is on record."]
+    return table(("metric", "value"), rows, ":--", "--:") if rows else ["No result is on record."]
 
 
 def _commands(card: Mapping[str, Any]) -> list[str]:
@@ -94,9 +94,7 @@ def _stages(card: Mapping[str, Any]) -> list[str]:
     ]
     head = ("stage", "trains", "frozen", "left out", "rate", "BatchNorm")
     more = _more(stages, _SHOWN_STAGES)
-    return (
-        [*_table(head, rows, ":--", "--:", "--:", "--:", "--:", ":--"), *(["", more] if more else [])] if rows else []
-    )
+    return [*table(head, rows, ":--", "--:", "--:", "--:", "--:", ":--"), *(["", more] if more else [])] if rows else []
 
 
 def _data(card: Mapping[str, Any]) -> list[str]:
@@ -106,13 +104,13 @@ def _data(card: Mapping[str, Any]) -> list[str]:
         (SPLITS.get(split, split), count(part(splits, split).get("images")), _classes(part(splits, split)))
         for split in splits
     ]
-    table = _table(("split", "images", "images of each class"), rows, ":--", "--:", ":--") if rows else []
+    counts = table(("split", "images", "images of each class"), rows, ":--", "--:", ":--") if rows else []
     names = [markdown_text(name) for name in (card.get("class_names") or [])]
     more = _more(names, _SHOWN_CLASSES)
     lines = [f"Source: {markdown_text(data['module'])}.", ""] if data.get("module") else []
     if names:
         lines += [f"{len(names)} classes: " + ", ".join([*names[:_SHOWN_CLASSES], *([more] if more else [])]) + ".", ""]
-    lines += [*table, ""] if table else []
+    lines += [*counts, ""] if counts else []
     options, fingerprint = _pairs(part(data, "options")), data.get("fingerprint")
     lines += [*options, ""] if options else []
     lines += [f"Fingerprint: {markdown_text(fingerprint)}", ""] if fingerprint else []
@@ -140,10 +138,11 @@ def _doctor(card: Mapping[str, Any]) -> list[str]:
 def _pairs(values: Mapping[str, Any]) -> list[str]:
     rows = options(values)
     more = _more(rows, _SHOWN_OPTIONS)
-    return [*_table(("", ""), rows[:_SHOWN_OPTIONS], ":--", ":--"), *(["", more] if more else [])] if rows else []
+    return [*table(("", ""), rows[:_SHOWN_OPTIONS], ":--", ":--"), *(["", more] if more else [])] if rows else []
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[object]], *columns: str) -> list[str]:
+def table(head: Sequence[str], rows: Iterable[Sequence[object]], *columns: str) -> list[str]:
+    """Write the lines of a table; what stands in its cells is text, ``columns`` say how each is aligned."""
     body = [" | ".join(markdown_text(cell) for cell in row) for row in rows]
     return [f"| {line} |" for line in (" | ".join(head), " | ".join(columns), *body)]
 

@@ -7,7 +7,7 @@ import time
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from tlearn.models import BestCheckpoint, LastCheckpoint, run_folder
+from tlearn.models import LastCheckpoint, best_checkpoint, run_folder
 
 _SHOWN = (
     *("train/loss", "train/acc", "train/f1", "train/mae"),
@@ -57,7 +57,7 @@ class OutcomeCallback(Callback):
         if not trainer.is_global_zero:
             return
         _say_report(trainer)
-        best = next((c for c in trainer.checkpoint_callbacks if isinstance(c, BestCheckpoint)), None)
+        best = best_checkpoint(trainer)
         if best is not None and best.best_model_score is not None:
             print(f"best {best.monitor} {best.best_model_score:.4f}: {best.best_model_path}")
             files = hasattr(trainer.datamodule, "picture_names")  # type: ignore[attr-defined]  # set by fit

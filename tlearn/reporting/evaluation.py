@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -158,20 +159,26 @@ class Verdict(NamedTuple):
     probability: float | None
 
 
+def in_words(task: Task, class_names: Sequence[str], target: Tensor) -> str:
+    """Name what a target says: a class number (), 0 and 1 for each label (K,), or a value."""
+    if task == "regression":
+        return f"{float(target):.4g}"
+    numbers = target.nonzero().flatten().tolist() if target.ndim else [int(target)]
+    return ", ".join(class_names[number] for number in numbers) or "none"
+
+
 def verdict(answers: Answers, position: int) -> Verdict:
     """Put the answer for one image of the pass into words."""
-    given, target, names = answers.given[position], answers.targets[position], answers.class_names
+    given, target = answers.given[position], answers.targets[position]
+    words = partial(in_words, answers.task, answers.class_names)
     if answers.task == "regression":
-        return Verdict(f"{float(target):.4g}", f"{float(given):.4g}", None)
+        return Verdict(words(target), words(given), None)
     if answers.task == "classification":
-        best = int(given.argmax())
-        return Verdict(names[int(target)], names[best], float(given[best]))
+        best = given.argmax()
+        return Verdict(words(target), words(best), float(given[best]))
     chosen, holds = given >= LABEL_THRESHOLD, target > 0
     wrong = torch.where(holds, 1 - given, given).argmax()
-    true, predicted = (
-        ", ".join(names[n] for n in which.nonzero().flatten().tolist()) or "none" for which in (holds, chosen)
-    )
-    return Verdict(true, predicted, float(given[wrong]))
+    return Verdict(words(holds), words(chosen), float(given[wrong]))
 
 
 def summary_of(answers: Answers) -> dict[str, Any]:

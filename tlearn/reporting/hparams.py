@@ -7,7 +7,7 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from tlearn.models import BestCheckpoint, TransferModule
+from tlearn.models import TransferModule, best_checkpoint
 
 # Shown for every run; of the other options only those that are not left at their default.
 _ALWAYS = ("backbone", "weights", "image_size", "tap", "freeze_backbone", "freeze_until")
@@ -28,7 +28,7 @@ class HyperParametersCallback(Callback):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log them, where a best epoch is known."""
-        best = next((c for c in trainer.checkpoint_callbacks if isinstance(c, BestCheckpoint)), None)
+        best = best_checkpoint(trainer)
         if best is None or best.best_model_score is None:
             return
         found = trainer.callback_metrics

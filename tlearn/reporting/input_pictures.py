@@ -11,6 +11,7 @@ from torch import Tensor
 from tlearn.models import TransferModule
 from tlearn.reporting.attempt import attempt
 from tlearn.reporting.boards import show, takes_pictures
+from tlearn.reporting.evaluation import in_words
 from tlearn.reporting.evaluation_pictures import tiles
 from tlearn.reporting.figures import gallery_figure, shortened
 
@@ -40,12 +41,8 @@ class InputPicturesCallback(Callback):
 
 def label_of(module: TransferModule, target: Tensor) -> str:
     """Name what is true of an image: its classes, with their shares where images were mixed, or its value."""
-    if module.task == "regression":
-        return f"{float(target):.4g}"
-    if not target.ndim:
-        return shortened(module.class_names[int(target)])
-    if module.task == "multilabel":
-        return shortened(", ".join(module.class_names[n] for n in target.nonzero().flatten().tolist()) or "none")
+    if module.task != "classification" or not target.ndim:
+        return shortened(in_words(module.task, module.class_names, target))
     shares = target.topk(min(2, len(target)))
     pairs = zip(shares.indices.tolist(), shares.values.tolist(), strict=True)
     return "\n".join(f"{share:.0%} {shortened(module.class_names[n])}" for n, share in pairs if share > 0)

@@ -15,6 +15,7 @@ from torchvision.transforms.v2.functional import resize
 from tlearn.models import TransferModule
 from tlearn.reporting.attempt import attempt
 from tlearn.reporting.boards import tensorboard_writers
+from tlearn.reporting.evaluation import in_words
 from tlearn.types import Batch
 
 TAG = "val_features"
@@ -99,7 +100,4 @@ class ProjectorCallback(Callback):
 
 
 def _label(module: TransferModule, target: Tensor) -> str:
-    if module.task == "regression":
-        return f"{float(target):.4g}"
-    numbers = target.nonzero().flatten().tolist() if target.ndim else [int(target)]
-    return " ".join(", ".join(module.class_names[number] for number in numbers).split()) or "none"
+    return " ".join(in_words(module.task, module.class_names, target).split()) or "none"  # a line is a label

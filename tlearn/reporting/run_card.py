@@ -14,7 +14,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from tlearn.errors import one_line
-from tlearn.models import BestCheckpoint, TransferModule, run_folder
+from tlearn.models import TransferModule, best_checkpoint, run_folder
 from tlearn.outputs import write_whole
 from tlearn.reporting import card
 from tlearn.reporting.attempt import attempt
@@ -54,7 +54,7 @@ class RunCardCallback(Callback):
         self._start_s, self._started = time.perf_counter(), datetime.now(UTC)
         data: Any = trainer.datamodule  # type: ignore[attr-defined]  # set by fit
         splits = ("train", "val") if trainer.enable_validation else ("train",)
-        best = _best_callback(trainer)
+        best = best_checkpoint(trainer)
         self._best_score = None if best is None or best.best_model_score is None else float(best.best_model_score)
         self._facts = {
             **card.network_facts(pl_module),
@@ -89,7 +89,7 @@ class RunCardCallback(Callback):
         attempt("the card of the run", lambda: self._write(trainer, pl_module, status))
 
     def _keep_best(self, trainer: Trainer, module: LightningModule) -> None:
-        best, last = _best_callback(trainer), self.outputs.last
+        best, last = best_checkpoint(trainer), self.outputs.last
         if best is None or best.best_model_score is None or last is None:
             return
         if self._best_score != (score := float(best.best_model_score)):
@@ -137,7 +137,7 @@ class RunCardCallback(Callback):
         return {"command": self.command, "started": self._started.isoformat(timespec="seconds"), "time_s": time_s}
 
     def _best_facts(self, trainer: Trainer, before: Mapping[str, Any]) -> dict[str, Any] | None:
-        best = _best_callback(trainer)
+        best = best_checkpoint(trainer)
         if best is None or best.best_model_score is None:
             return None
         known = before.get("best") or {}
@@ -234,7 +234,3 @@ def _place(folder: Path) -> dict[str, Any]:
 def _answers(module: LightningModule, outputs: Any) -> Answers:
     assert isinstance(module, TransferModule)
     return answers_from(module.task, module.class_names, outputs, module.temperature)
-
-
-def _best_callback(trainer: Trainer) -> BestCheckpoint | None:
-    return next((c for c in trainer.checkpoint_callbacks if isinstance(c, BestCheckpoint)), None)

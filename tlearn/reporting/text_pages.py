@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tlearn.models import Rule, TransferModule, group_by_rule
-from tlearn.reporting.card_text import markdown_text
+from tlearn.reporting.card_text import table
 from tlearn.reporting.parameter_summary import summarise
 
 _SHOWN = 50  # classes in a table
@@ -48,7 +48,5 @@ def _when(rule: Rule) -> str:
     return f"from epoch {rule.from_epoch} on (counted from 0)" if rule.from_epoch else "from the start"
 
 
-def _table(columns: Iterable[object], rows: Iterable[Iterable[object]]) -> str:
-    lines = [list(columns), *map(list, rows)]
-    cells = ["| " + " | ".join(markdown_text(cell) for cell in line) + " |" for line in lines]
-    return "\n".join([cells[0], "|" + " --- |" * len(lines[0]), *cells[1:]])
+def _table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    return "\n".join(table(columns, rows, *["---"] * len(columns)))

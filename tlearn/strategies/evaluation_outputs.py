@@ -48,9 +48,7 @@ class EvaluationOutputsCallback(Callback):
         """Begin anew."""
         self._parts = []
 
-    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begin anew."""
-        self._parts = []
+    on_test_start = on_validation_start
 
     def on_validation_batch_end(
         self,
@@ -65,17 +63,7 @@ class EvaluationOutputsCallback(Callback):
         if not trainer.sanity_checking:
             self._parts.append((outputs["output"], batch.targets, batch.indices))
 
-    def on_test_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: Batch,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        """Keep a batch."""
-        self._parts.append((outputs["output"], batch.targets, batch.indices))
+    on_test_batch_end = on_validation_batch_end
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Put the batches together, before anything that comes later in the list of callbacks looks at them."""
