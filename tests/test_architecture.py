@@ -18,6 +18,7 @@ RUNGS = {
     "types": 0,
     "feature_store": 0,
     "outputs": 0,
+    "processes": 0,
     "runs": 0,
     "threads": 0,
     "version": 0,

@@ -164,12 +164,6 @@ def test_a_file_that_cannot_be_written_is_said_first(tlearn: Tlearn, run: str) -
     assert "--out d.csv: is a folder, expected the name of a file" in answer.err
 
 
-def test_only_one_process_predicts(tlearn: Tlearn, run: str) -> None:
-    answer = predict(tlearn, run, "--data", "pictures", "--trainer.devices", "2", "--trainer.strategy", "ddp")
-    assert answer.code == 2
-    assert "tlearn runs on one device for now, not 2" in answer.err
-
-
 def test_temperature_calms_probabilities(tlearn: Tlearn, run: str) -> None:
     assert predict(tlearn, run, "--data", "pictures/test").code == 0
     before = rows_of()

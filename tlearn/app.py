@@ -16,6 +16,7 @@ from jsonargparse import ActionYesNo, Namespace
 from jsonargparse.typing import PositiveInt
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.strategies import DDPStrategy
 
 from tlearn.arguments import Arguments
 from tlearn.config_files import read_config
@@ -23,6 +24,7 @@ from tlearn.data import ImageDataModule, ImageFilesDataModule
 from tlearn.data_options import settle_pictures
 from tlearn.deploy import TOP_K, PredictionWriterCallback, check_output
 from tlearn.device import best_precision
+from tlearn.end_together import EndTogetherCallback
 from tlearn.errors import TlearnError
 from tlearn.faults import TransferParser, translated_faults
 from tlearn.models import AtomicCheckpointIO, BestCheckpoint, LastCheckpoint, TransferModule
@@ -54,7 +56,7 @@ from tlearn.types import Task
 log = logging.getLogger(__name__)
 
 # The tutorial's number of epochs. Its loss every 10 batches is a curve in TensorBoard. Our own summary and samplers
-# replace Lightning's. One device: the samplers do not deal images out to several processes yet.
+# replace Lightning's. One device unless more are asked for: a second may be another's.
 TRAINER_DEFAULTS = {
     "max_epochs": 20,
     "log_every_n_steps": 10,
@@ -165,8 +167,30 @@ class TransferCLI(LightningCLI):
         config["profiler"] = config.get("profiler") or NoProfiler()
         trainer = self._instantiate_trainer(config, self.own_callbacks(config))
         if trainer.world_size > 1:
-            raise TlearnError(f"tlearn runs on one device for now, not {trainer.world_size}; set trainer.devices to 1")
+            self._check_processes(trainer)
         return trainer
+
+    def _check_processes(self, trainer: Trainer) -> None:
+        """Refuse what several processes cannot do, and say how they divide the work."""
+        kind = type(trainer.strategy)
+        if type(self) is not TransferCLI:
+            raise TlearnError(
+                f"{self.command}: this runs on one device, fit, validate, test and predict on several; set "
+                "trainer.devices to 1"
+            )
+        if kind is not DDPStrategy or trainer.strategy._start_method != "popen":  # type: ignore[attr-defined]
+            raise TlearnError(
+                f"several devices run as processes that --trainer.strategy ddp starts; got {kind.__name__}"
+            )
+        if self._get(self.config_init, "find_lr", default=False):
+            raise TlearnError(
+                "find_lr runs on one device; batch_size counts the images of all devices, so a rate found there holds "
+                "here: set model.optimizer.init_args.lr to it"
+            )
+        trainer.callbacks.append(EndTogetherCallback())  # type: ignore[attr-defined]  # typed as an optional list
+        if self.verb == "fit":
+            size = self.datamodule.batch_size
+            log.info("%d processes, which divide each batch of %d images", trainer.world_size, size)
 
     def own_callbacks(self, config: dict[str, Any]) -> list[Callback]:
         """Choose what watches, reports and records this run."""

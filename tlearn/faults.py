@@ -15,6 +15,7 @@ import torch
 from jsonargparse import Namespace
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.cli import LightningArgumentParser
+from torch.distributed import DistError
 
 from tlearn.arguments import Arguments
 from tlearn.config_files import leaves, read_config
@@ -94,6 +95,11 @@ def translated_faults(arguments: Arguments) -> Iterator[None]:
 def _known_fault(fault: Exception) -> str | None:
     if full := known_disk_fault(fault):
         return full
+    if isinstance(fault, DistError) or re.search(r"gloo.*(closed by peer|reset by peer|refused|Timed out)", str(fault)):
+        return (
+            "another process of this run ended, and this one cannot go on alone; if it said nothing, it was killed "
+            f"(out of memory?): {one_line(fault, 80)}"
+        )
     if isinstance(fault, TlearnError):  # a worker process sends its traceback along
         sent = re.search(r"Original Traceback[\s\S]*\n[\w.]*TlearnError: (.+)\s*$", str(fault))
         return sent[1] if sent else None

@@ -7,6 +7,8 @@ import threading
 import warnings
 from typing import Any
 
+from lightning.pytorch.utilities import rank_zero_only
+
 from tlearn.outputs import known_disk_fault
 
 _EXPECTED = (
@@ -20,6 +22,8 @@ _EXPECTED = (
     r"This DataLoader will create \d+ worker processes in total",
     # test and predict need none of the callbacks that wrote the checkpoint.
     r"Be aware that when using `ckpt_path`, callbacks used to create the checkpoint",
+    # Values that are logged are of all processes already.
+    r"It is recommended to use `self\.log\('.+', \.\.\., sync_dist=True\)`",
     # A batch brings the positions of its images itself.
     r"Couldn't infer the batch indices fetched from your dataloader",
     # Resuming last.ckpt goes on in its run folder, which is not empty then.
@@ -58,7 +62,8 @@ def quieten() -> None:
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     ours = logging.getLogger("tlearn")
-    ours.setLevel(logging.INFO)
+    is_first = getattr(rank_zero_only, "rank", 0) == 0
+    ours.setLevel(logging.INFO if is_first else logging.ERROR)  # of several processes one speaks
     ours.propagate = False
     ours.handlers = [logging.StreamHandler()]
 

@@ -22,6 +22,7 @@ from tlearn.data.memory import CachedFeatures, EpochBatchSampler, InMemoryImages
 from tlearn.data.reading import Framing
 from tlearn.data.split import stratified_split, take_per_class
 from tlearn.errors import TlearnError
+from tlearn.processes import ALONE, Share
 from tlearn.threads import cores_allowed
 from tlearn.types import Batch, Task
 
@@ -57,7 +58,8 @@ class ImageDataModule(LightningDataModule, ABC):
         Args:
             class_names: Names of the classes; empty for regression.
             task: ``classification``, ``multilabel`` or ``regression``.
-            batch_size: Images in a batch; 64 is the tutorial's.
+            batch_size: Images in a batch, those of all processes together: more devices leave the learning rate right.
+                64 is the tutorial's.
             val_fraction: Share of the training set to validate on, where there is no validation set.
             split_seed: Decides that share, apart from ``seed_everything``: the same images whatever the run's seed.
             train_per_class: Train on so many images of each class; all by default. Validation stays the same.
@@ -108,6 +110,8 @@ class ImageDataModule(LightningDataModule, ABC):
         if stage == "fit":
             # Here and not where it is used: torch.initial_seed() differs in each worker. 63 bits are what int64 holds.
             self._seed = torch.initial_seed() % 2**63
+            if self.trainer:  # without seed_everything each process has one of its own
+                self._seed = self.trainer.strategy.broadcast(self._seed)
             self._train_sampler()  # so that an impossible batch is said before the first validation
 
     def dataset(self, split: Split) -> ImageSet:
@@ -151,16 +155,19 @@ class ImageDataModule(LightningDataModule, ABC):
         """Return the seed of order and augmentation; after `setup`."""
         return self._seed
 
-    def pixels(self, split: Split, sizes: Iterable[int], view: int = 0) -> Iterator[Tensor]:
+    def pixels(
+        self, split: Split, sizes: Iterable[int], view: int = 0, positions: range | None = None
+    ) -> Iterator[Tensor]:
         """Yield the images of a split in their order, uint8 (n, 3, H, W).
 
         Args:
             split: Which.
             sizes: Each part's n. In memory they are asked for one by one, with worker processes ahead of time.
             view: 0 shows the images as they are, any other number as an epoch of this number would.
+            positions: Which of them; all by default.
         """
         images = self._sets[split].on(torch.device("cpu"), self._augmenter() if view else None)
-        keys = _consecutive(len(images), sizes, view)
+        keys = _consecutive(range(len(images)) if positions is None else positions, sizes, view)
         if not self.num_workers:
             yield from (images[each].images for each in keys)
             return
@@ -281,7 +288,11 @@ class ImageDataModule(LightningDataModule, ABC):
         return BatchAugment(self.augment, self.num_classes, self._seed)
 
     def _train_sampler(self) -> EpochBatchSampler:
-        return EpochBatchSampler(len(self._sets["train"]), self.batch_size, True, self.drop_last, self._seed)
+        count = len(self._sets["train"])
+        return EpochBatchSampler(count, self.batch_size, True, self.drop_last, self._seed, self._share())
+
+    def _share(self) -> Share:
+        return Share(self.trainer.global_rank, self.trainer.world_size) if self.trainer else ALONE
 
     def _phased(self, split: str, images: DataLoader[Batch]) -> DataLoader[Batch] | PhasedLoader:
         if not self._features:
@@ -293,7 +304,11 @@ class ImageDataModule(LightningDataModule, ABC):
 
     def _plain_loader(self, split: Literal["val", "test"]) -> DataLoader[Batch]:
         images = self._sets[split].on(self._device_for(self._sets[split].nbytes))
-        return self._loader(images, EpochBatchSampler(len(images), self.batch_size, False, False, seed=0))
+        return self._evaluation_loader(images)
+
+    def _evaluation_loader(self, images: ImageSet) -> DataLoader[Batch]:
+        sampler = EpochBatchSampler(len(images), self.batch_size, False, False, seed=0, share=self._share())
+        return self._loader(images, sampler)
 
     def _loader(self, images: ImageSet, sampler: EpochBatchSampler) -> DataLoader[Batch]:
         return DataLoader(
@@ -359,10 +374,10 @@ def _usable(targets: Tensor) -> Tensor:
     return torch.nonzero(~left_out.flatten(1).any(dim=1) if left_out.ndim > 1 else ~left_out).flatten()
 
 
-def _consecutive(count: int, sizes: Iterable[int], epoch: int) -> Iterator[BatchKey]:
-    start = 0
+def _consecutive(positions: range, sizes: Iterable[int], epoch: int) -> Iterator[BatchKey]:
+    start = positions.start
     for size in sizes:
-        yield BatchKey(epoch, torch.arange(start, min(start + size, count)))
-        start += size
-        if start >= count:
+        if start >= positions.stop:
             return
+        yield BatchKey(epoch, torch.arange(start, min(start + size, positions.stop)))
+        start += size

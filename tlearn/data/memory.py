@@ -17,6 +17,7 @@ from tlearn.data.augment import BatchAugment
 from tlearn.data.image_set import BatchKey, ImageSet
 from tlearn.data.keyed_random import key, uniform
 from tlearn.errors import TlearnError
+from tlearn.processes import ALONE, Share
 from tlearn.types import Batch
 
 _MERGED_ROWS = 4096
@@ -149,27 +150,35 @@ def _merged(keys: Iterable[BatchKey]) -> Iterator[BatchKey]:
 
 
 class EpochBatchSampler(Sampler[BatchKey]):
-    """Whole-batch keys in an order that depends on (seed, epoch) alone."""
+    """Whole-batch keys in an order that depends on (seed, epoch) alone, and a process's share of them.
 
-    def __init__(self, n_images: int, batch_size: int, shuffle: bool, drop_last: bool, seed: int) -> None:
+    A batch to train on is divided between the processes, so that they learn from it what one process would; batches to
+    evaluate are dealt out whole, so that every answer has the same bits.
+    """
+
+    def __init__(
+        self, n_images: int, batch_size: int, shuffle: bool, drop_last: bool, seed: int, share: Share = ALONE
+    ) -> None:
         """Settle the batches' sizes.
 
         Args:
             n_images: Size of the dataset.
-            batch_size: Images in a batch. When shuffling, that is to train, a remainder of a single image joins the
-                batch before it: BatchNorm cannot normalise one value by itself, and torch raises.
+            batch_size: Images in a batch. When shuffling, that is to train, a remainder that would give a process a
+                single image joins the batch before it: BatchNorm cannot normalise one value by itself, and torch
+                raises.
             shuffle: Draw a new order in each epoch.
             drop_last: Leave out a last batch that is not full.
             seed: Decides the order.
+            share: Which process of how many this is.
 
         Raises:
-            TlearnError: There would be no batch at all.
+            TlearnError: There would be no batch at all, or none for a process.
         """
-        self.n_images, self.shuffle, self.seed, self.epoch = n_images, shuffle, seed, 0
+        self.n_images, self.shuffle, self.seed, self.share, self.epoch = n_images, shuffle, seed, share, 0
         full, remainder = divmod(n_images, batch_size)
         self._sizes = [batch_size] * full
-        if remainder == 1 and full and shuffle and not drop_last:
-            self._sizes[-1] += 1
+        if remainder < 2 * share.processes and full and shuffle and not drop_last:
+            self._sizes[-1] += remainder
         elif remainder and not drop_last:
             self._sizes.append(remainder)
         if not self._sizes:
@@ -177,22 +186,35 @@ class EpochBatchSampler(Sampler[BatchKey]):
                 f"{n_images} training images, batch_size {batch_size}, drop_last: 0 batches; "
                 f"lower data.init_args.batch_size or unset drop_last"
             )
+        self._leave_none_idle()
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch to iterate; Lightning calls this at each one's start."""
         self.epoch = epoch
 
     def __len__(self) -> int:
-        """Count batches."""
-        return len(self._sizes)
+        """Count the batches of this process."""
+        return len(self._sizes) if self.shuffle else len(self._sizes[self.share.rank :: self.share.processes])
 
     def __iter__(self) -> Iterator[BatchKey]:
-        """Yield one key for each batch."""
+        """Yield one key for each batch of this process."""
+        rank, processes = self.share
         order = torch.arange(self.n_images)
         if self.shuffle:
             order = torch.randperm(self.n_images, generator=torch.Generator().manual_seed(key(self.seed, self.epoch)))
-        for positions in torch.split(order[: sum(self._sizes)], self._sizes):
-            yield BatchKey(self.epoch, positions)
+        batches = torch.split(order[: sum(self._sizes)], self._sizes)
+        for positions in batches if self.shuffle else batches[rank::processes]:
+            yield BatchKey(self.epoch, torch.tensor_split(positions, processes)[rank] if self.shuffle else positions)
+
+    def _leave_none_idle(self) -> None:
+        """Cut fewer batches than processes smaller: one without any would not come to where the others wait for it."""
+        processes = self.share.processes
+        fewest = min(self._sizes) if self.shuffle else self.n_images
+        if fewest < processes:
+            what = f"a training batch of {fewest} images" if self.shuffle else f"{fewest} images to evaluate"
+            raise TlearnError(f"{what} cannot be divided between {processes} processes; lower trainer.devices")
+        if not self.shuffle and len(self._sizes) < processes:
+            self._sizes = [len(part) for part in torch.arange(self.n_images).tensor_split(processes)]
 
 
 def fingerprint(*tensors: Tensor, about: str = "") -> str:

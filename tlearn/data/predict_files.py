@@ -14,7 +14,6 @@ from torch.utils.data import DataLoader
 from tlearn.data.datamodule import Split
 from tlearn.data.image_set import ImageSet
 from tlearn.data.listing import find_pictures
-from tlearn.data.memory import EpochBatchSampler
 from tlearn.data.reading import UnreadableImageError, read_image
 from tlearn.data.streamed import FilePictures, StreamedImages, in_threads
 from tlearn.data.streamed_datamodule import StreamedDataModule
@@ -67,7 +66,7 @@ class PredictFilesDataModule(StreamedDataModule):
         count = len(self.pictures)
         targets = torch.zeros(count, dtype=torch.int64)
         images = TolerantImages(self.pictures, self.framing, targets, torch.arange(count))
-        return self._loader(images, EpochBatchSampler(count, self.batch_size, False, False, seed=0))
+        return self._evaluation_loader(images)
 
     def picture_names(self, rows: Tensor) -> list[str]:
         """Return the paths of pictures (B,) as they were found."""

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import BasePredictionWriter
 from torch import Tensor
@@ -15,12 +16,15 @@ from tlearn.data import UNREADABLE
 from tlearn.deploy.prediction_table import columns_of, open_table, rows_of
 from tlearn.models import TransferModule, check_answers
 from tlearn.outputs import whole_file
+from tlearn.processes import collected, gathered
 
 TOP_K = 5
 
 
 class PredictionWriterCallback(BasePredictionWriter):
     """Stream predictions into a file, in the order of the images; a second run replaces it whole.
+
+    Of several processes the first one writes: the others send it their rows, a batch of each at a time.
 
     Args:
         out: A name that ends in ``.csv`` or ``.parquet``; by default ``predictions.csv`` in the run folder.
@@ -39,6 +43,11 @@ class PredictionWriterCallback(BasePredictionWriter):
         self._data: Any = trainer.datamodule  # type: ignore[attr-defined]  # set by predict
         self._named = hasattr(self._data, "picture_names")
         self._target = self.out or Path(trainer.log_dir or trainer.default_root_dir) / "predictions.csv"
+        batches = torch.cat(gathered(torch.tensor([sum(trainer.num_predict_batches)])))
+        self._rounds = int(batches.min())  # in which every process has a batch
+        self._rest: list[Any] = []
+        if not trainer.is_global_zero:
+            return
         self._target.parent.mkdir(parents=True, exist_ok=True)
         self._whole = ExitStack()
         partial = self._whole.enter_context(whole_file(self._target))
@@ -68,17 +77,20 @@ class PredictionWriterCallback(BasePredictionWriter):
         places = batch.indices.cpu()
         first: list[Any] = self._data.picture_names(places) if self._named else places.tolist()
         faults = self._faults(batch)
-        self._table.write(
-            [
-                [name, *([None] * len(cells) if fault else cells), fault or None]
-                for name, cells, fault in zip(first, middle, faults, strict=True)
-            ]
-        )
-        self.rows += len(first)
-        self.faults += sum(map(bool, faults))
+        rows = [
+            [name, *([None] * len(cells) if fault else cells), fault or None]
+            for name, cells, fault in zip(first, middle, faults, strict=True)
+        ]
+        if batch_idx < self._rounds:
+            self._write(collected(rows))
+        else:
+            self._rest += rows
 
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Give the complete file its name."""
+        self._write(collected(self._rest))
+        if not trainer.is_global_zero:
+            return
         self._table.close()
         self._whole.close()
         note = f", {self.faults} of them unreadable (see the column error)" if self.faults else ""
@@ -94,6 +106,12 @@ class PredictionWriterCallback(BasePredictionWriter):
             self._table.abandon()
         if hasattr(self, "_whole"):
             self._whole.__exit__(type(exception), exception, exception.__traceback__)
+
+    def _write(self, rows: list[Any]) -> None:
+        if rows:
+            self._table.write(rows)
+        self.rows += len(rows)
+        self.faults += sum(row[-1] is not None for row in rows)
 
     def _faults(self, batch: Any) -> list[str]:
         if not hasattr(self._data, "fault_of"):

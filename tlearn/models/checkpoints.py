@@ -149,9 +149,10 @@ class LastCheckpoint(_RunCheckpoint):
         super().__init__(filename="last", save_on_train_epoch_end=True, enable_version_counter=False)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Have the files written that still wait, before loggers come to fetch them."""
+        """Have the files written that still wait, before loggers and other processes come to fetch them."""
         super().on_train_end(trainer, pl_module)
         _flush(trainer)
+        trainer.strategy.barrier()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Have them written also after a fault, before anything else is tried."""

@@ -18,6 +18,7 @@ from torch.optim.lr_scheduler import CyclicLR, OneCycleLR
 
 from tlearn.errors import TlearnError
 from tlearn.models.backbone import TIMM, Backbone, TorchvisionBackbone
+from tlearn.models.distributed import evaluate_apart, weight_among_processes, wrap_anew
 from tlearn.models.folding import folded
 from tlearn.models.freezing import assign_rules, group_by_rule, hold_frozen_in_eval, rules_from_options
 from tlearn.models.heads import build_head
@@ -98,6 +99,7 @@ class TransferModule(LightningModule):
             unless a calibration has set it.
         pictures: How picture files become what the network was trained on, see `tlearn.data.Framing`; ``None`` before
             the first checkpoint.
+        loss_weight: What the loss of this process counts in the mean of all processes' losses; ``None`` where it is alone.
         start: Parameter or buffer name to its value before the first step, kept where an option needs it.
 
     Raises:
@@ -178,6 +180,7 @@ class TransferModule(LightningModule):
         self.register_buffer("class_weights_tensor", listed if class_weights else None, persistent=False)
         self._optimizer, self._lr_scheduler = optimizer, lr_scheduler
         self._pending_metric: float | None = None
+        self.loss_weight: Tensor | None = None
         self.temperature = 1.0
         self.pictures: dict[str, Any] | None = None
         self.train_metrics = EpochMetrics(task, num_classes, "train")
@@ -232,7 +235,15 @@ class TransferModule(LightningModule):
         output = self(batch.images)
         loss = self.training_loss(output, batch.targets)
         self.train_metrics.update(output, loss, batch.targets)
+        processes = self.trainer.world_size
+        if processes > 1:
+            weights = self.class_weights_tensor
+            self.loss_weight = weight_among_processes(self.task, batch.targets, weights, processes)
         return loss
+
+    def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
+        """Compute gradients, whose mean over the processes is that of all their images."""
+        super().backward(loss if self.loss_weight is None else loss * self.loss_weight, *args, **kwargs)
 
     def training_loss(self, output: Tensor, targets: Tensor) -> Tensor:
         """Return what training minimises (a scalar), with label smoothing and class weights; validation has neither."""
@@ -328,6 +339,8 @@ class TransferModule(LightningModule):
                 opened = True
         if opened:
             self.train()
+            if self._trainer is not None:
+                wrap_anew(self._trainer)
         hold_frozen_in_eval(self)
 
     def optimizer_step(self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Any = None) -> None:
@@ -365,14 +378,15 @@ class TransferModule(LightningModule):
         return {name: value for name, value in self.state_dict().items() if name.startswith(parts)}
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Key dropout to (seed, epoch, batch), and say once when pictures are far smaller than the weights are used to.
+        """Key dropout to (seed, epoch, process, batch), and say once when pictures are too small for the weights.
 
         A resumed run then draws what the uninterrupted one would have, and worker processes change nothing.
 
         Raises:
             TlearnError: An option acts through a callback, and the trainer has none such.
         """
-        _seed_generator(self.device, self._seed + (self.current_epoch << 32) + batch_idx)
+        own = self._seed + (self.current_epoch << 32) + (self.trainer.global_rank << 24) + batch_idx
+        _seed_generator(self.device, own)
         if self.global_step == 0:
             self._require_callbacks()
         if self.global_step == 0 and self.native_size and self.trainer.is_global_zero:
@@ -388,6 +402,14 @@ class TransferModule(LightningModule):
     def on_train_epoch_end(self) -> None:
         """Log ``train/loss`` and ``train/acc`` of the epoch."""
         self._log_epoch(self.train_metrics)
+
+    def on_validation_start(self) -> None:
+        """Let each process evaluate its own batches."""
+        evaluate_apart(self.trainer, True)
+
+    def on_validation_end(self) -> None:
+        """Let the processes train together again."""
+        evaluate_apart(self.trainer, False)
 
     def on_validation_epoch_end(self) -> None:
         """Log ``val/*``; every image counts once, whatever the batch size."""

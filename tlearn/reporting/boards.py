@@ -13,6 +13,8 @@ from tlearn.reporting.figures import Pixels
 def takes_pictures(trainer: Trainer) -> bool:
     """Tell whether any logger of this process can show a picture: else none needs to be drawn."""
     kinds = (WandbLogger, MLFlowLogger)
+    if not trainer.is_global_zero:
+        return False  # loggers of other processes answer to every name, and do nothing
     return any(isinstance(logger, kinds) or hasattr(_writer(logger), "add_image") for logger in trainer.loggers)
 
 
@@ -43,6 +45,8 @@ def step_of(trainer: Trainer) -> int:
 
 def tensorboard_writers(trainer: Trainer) -> list[Any]:
     """Return TensorBoard's writers, for what no other logger knows: precision-recall curves, projector, histograms."""
+    if not trainer.is_global_zero:
+        return []
     return [_writer(logger) for logger in trainer.loggers if hasattr(_writer(logger), "add_pr_curve")]
 
 

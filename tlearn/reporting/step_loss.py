@@ -9,6 +9,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from tlearn.models import TransferModule
+from tlearn.processes import summed
 from tlearn.types import Batch
 
 NAME = "train/loss_step"
@@ -30,20 +31,21 @@ class StepLossCallback(Callback):
         assert isinstance(pl_module, TransferModule)
         every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]  # set outside its class
         step = trainer.global_step
-        self._last, loss = outputs["loss"], outputs["loss"]
+        weight = pl_module.loss_weight
+        loss = self._last = outputs["loss"] if weight is None else outputs["loss"] * weight
         if not every or not step or step % every:
             return
         if pl_module.takes_features:
             self._waiting.setdefault(step - 1, loss)
         else:
-            pl_module.log(NAME, loss, prog_bar=True)
+            pl_module.log(NAME, loss, prog_bar=True, sync_dist=True)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write what was kept; the epoch's last value is there to be monitored."""
-        pl_module.log(NAME, self._last, prog_bar=True, logger=False)
+        pl_module.log(NAME, self._last, prog_bar=True, logger=False, sync_dist=True)
         if not self._waiting:
             return
-        losses = torch.stack(list(self._waiting.values()))
+        losses = summed(torch.stack(list(self._waiting.values()))) / trainer.world_size
         for step, loss in zip(self._waiting, losses.tolist(), strict=True):
             for logger in trainer.loggers:
                 logger.log_metrics({NAME: loss}, step=step)

@@ -1,11 +1,13 @@
-"""How many training images a second, without validation and reporting."""
+"""How many training images a second, those of all processes, without validation and reporting."""
 
 from __future__ import annotations
 
 import time
 
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from tlearn.processes import summed
 from tlearn.types import Batch
 
 
@@ -34,4 +36,5 @@ class ThroughputCallback(Callback):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log the epoch's rate in images/s."""
         time_s = time.perf_counter() - self._start_s - self._pause_s
-        pl_module.log("train/images_per_s", self._images / time_s)
+        images = summed(torch.tensor(float(self._images), device=pl_module.device))
+        pl_module.log("train/images_per_s", images / time_s)

@@ -8,6 +8,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
+from tlearn.processes import gathered
 from tlearn.types import Batch
 
 
@@ -66,7 +67,7 @@ class EvaluationOutputsCallback(Callback):
     on_test_batch_end = on_validation_batch_end
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Put the batches together, before anything that comes later in the list of callbacks looks at them."""
+        """Put the batches of all processes together, before callbacks that come later in the list look at them."""
         self._gather("val", trainer)
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -76,7 +77,8 @@ class EvaluationOutputsCallback(Callback):
     def _gather(self, split: str, trainer: Trainer) -> None:
         if not self._parts:
             return
-        logits, targets, indices = (torch.cat(parts).detach().cpu() for parts in zip(*self._parts, strict=True))
+        logits, targets, indices = (torch.cat(gathered(torch.cat(parts))) for parts in zip(*self._parts, strict=True))
         self._parts = []
         epoch = trainer.current_epoch + 1 if trainer.state.fn == "fit" else self._epoch
-        self.last = Outputs(split, epoch, logits.float(), targets, indices)
+        order = indices.argsort()  # that of the source, in which one process serves them
+        self.last = Outputs(split, epoch, logits.float()[order], targets[order], indices[order])

@@ -13,8 +13,9 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from tlearn.errors import TlearnError
-from tlearn.feature_store import FOLDER, fill, key_of, load
+from tlearn.feature_store import FOLDER, Features, fill, key_of, load
 from tlearn.models import TransferModule, fingerprint
+from tlearn.processes import ALONE, gathered, own_share, summed
 from tlearn.strategies.features import iterate_over_split
 
 log = logging.getLogger(__name__)
@@ -67,7 +68,7 @@ def features_of(trainer: Trainer, module: TransferModule, split: str) -> list[Te
         return list(trainer.datamodule.features(split))  # type: ignore[attr-defined]  # an ImageDataModule, set by fit
     views = range(module.cache_views if split == "train" else 1)
     if obstacle_to_storing(trainer, module):
-        return [torch.cat(list(iterate_over_split(trainer, module, split, module.features, view))) for view in views]
+        return [_by_shares(trainer, module, split, view) for view in views]
     origin = describe(trainer, module)
     return [_cached(trainer, module, split, view, origin) for view in views]
 
@@ -82,15 +83,42 @@ def _cached(trainer: Trainer, module: TransferModule, split: str, view: int, ori
     renew = module.feature_cache == "refresh"
     found, shape = None if renew else load(about), (len(images), module.backbone.num_features)
     how = "from the cache"
-    if found is None or found.shape != shape:  # another shape: somebody made it up
-        chunks = (rows.numpy() for rows in iterate_over_split(trainer, module, split, module.features, view))
-        found, how = fill(about, shape, chunks, renew), "computed once"
+    missing = found is None or found.shape != shape  # another shape: somebody made it up
+    if summed(torch.tensor(int(missing))):  # for any process
+        found, how = _computed(trainer, module, split, view, about, shape, renew), "computed once"
+    assert found is not None
     log.info(
         "features of %s: %d images x %d, %.1f MB in %s, %s in %.1f s",
         *(f"{split}, view {view}" if view else split, *found.shape, found.nbytes / 1e6),
         *(FOLDER, how, time.perf_counter() - start),
     )
     return torch.from_numpy(found)
+
+
+def _computed(
+    trainer: Trainer,
+    module: TransferModule,
+    split: str,
+    view: int,
+    about: dict[str, Any],
+    shape: tuple[int, int],
+    renew: bool,
+) -> Features:
+    """Compute features and store them: several processes a share each, which the first of each machine writes."""
+    if own_share() == ALONE:
+        parts = iterate_over_split(trainer, module, split, module.features, view)
+        return fill(about, shape, (rows.numpy() for rows in parts), renew)
+    whole: Features = _by_shares(trainer, module, split, view).numpy()
+    if trainer.local_rank == 0:
+        fill(about, shape, [whole], renew)
+    trainer.strategy.barrier()
+    stored = load(about)
+    return whole if stored is None else stored  # where machines share no folder, the others keep their own
+
+
+def _by_shares(trainer: Trainer, module: TransferModule, split: str, view: int) -> Tensor:
+    own = iterate_over_split(trainer, module, split, module.features, view, own_share())
+    return torch.cat(gathered(torch.cat([torch.empty(0, module.backbone.num_features), *own])))
 
 
 class FeatureCacheCallback(Callback):

@@ -12,6 +12,7 @@ from lightning.pytorch import Trainer
 from torch import Tensor
 
 from tlearn.models import TransferModule, evaluating
+from tlearn.processes import ALONE, Share
 from tlearn.threads import FreeThreads
 
 _FEWEST = 8  # in a batch: below, the bits of features may differ
@@ -53,6 +54,21 @@ class BatchSizeTuner:
         return min(wanted, self._whole)
 
 
+def positions_of(share: Share, images: int, largest: int) -> range:
+    """Return a process's share of images in their order; what fills no batch is the last one's.
+
+    So each batch, of whatever size, and its features' bits are those of a single process.
+
+    Args:
+        share: Which process of how many.
+        images: How many there are.
+        largest: Images in the largest batch; a smaller one is a half or a quarter of it.
+    """
+    batches = images // largest
+    first, end = (batches * number // share.processes * largest for number in (share.rank, share.rank + 1))
+    return range(first, images if share.rank == share.processes - 1 else end)
+
+
 def run_over_split(
     trainer: Trainer, module: TransferModule, split: str, compute: Callable[[Tensor], Tensor]
 ) -> tuple[Tensor, Tensor]:
@@ -73,20 +89,26 @@ def run_over_split(
 
 
 def iterate_over_split(
-    trainer: Trainer, module: TransferModule, split: str, compute: Callable[[Tensor], Tensor], view: int = 0
+    trainer: Trainer,
+    module: TransferModule,
+    split: str,
+    compute: Callable[[Tensor], Tensor],
+    view: int = 0,
+    share: Share = ALONE,
 ) -> Iterator[Tensor]:
     """Yield what `run_over_split` returns part by part: rows as float32 (n, ...), N in all, on the CPU.
 
-    View 0 shows the images as they are, any other in one augmented form.
+    View 0 shows the images as they are, any other in one augmented form. With a share of a process, N is that of its
+    images, which follow those of the processes before it.
     """
     data: Any = trainer.datamodule  # type: ignore[attr-defined]  # an ImageDataModule, set by fit
-    images = len(data.dataset(split))
     size_px = module.preprocess.image_size or max(data.image_shape_px)
     size = max(_FEWEST, min(256, _PIXELS // size_px**2))
-    sizes = BatchSizeTuner(size, images, module.device.type == "cpu" and data.is_in_memory)
+    positions = positions_of(share, len(data.dataset(split)), 2 * size)
+    sizes = BatchSizeTuner(size, len(positions), module.device.type == "cpu" and data.is_in_memory)
     asked = iter(lambda: sizes.next, 0) if data.is_in_memory else itertools.repeat(size)
     with evaluating(module), trainer.precision_plugin.forward_context(), FreeThreads() as threads:
-        for pixels in data.pixels(split, asked, view):
+        for pixels in data.pixels(split, asked, view, positions):
             start_s = time.perf_counter()
             yield compute(pixels.to(module.device)).float().cpu()
             sizes.note(len(pixels), time.perf_counter() - start_s)

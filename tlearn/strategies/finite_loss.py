@@ -10,6 +10,7 @@ from torch import Tensor
 
 from tlearn.errors import DivergedError
 from tlearn.models import LOWER, TransferModule, rates_of
+from tlearn.processes import summed
 from tlearn.types import Batch
 
 
@@ -56,10 +57,12 @@ class FiniteLossCallback(Callback):
 
 
 def _check(trainer: Trainer, waiting: list[tuple[int, Tensor]]) -> None:
-    losses = torch.stack([loss for _, loss in waiting])
-    if losses.isfinite().all():
+    losses = torch.stack([loss for _, loss in waiting]).detach()
+    if summed((~losses.isfinite()).int()).sum() == 0:
         return
-    step, loss = next((step, float(loss)) for step, loss in waiting if not loss.isfinite())
+    losses = summed(losses)  # of all processes: they end together
+    first = int((~losses.isfinite()).nonzero()[0])
+    step, loss = waiting[first][0], float(losses[first])
     rates = rates_of(group for optimizer in trainer.optimizers for group in optimizer.param_groups)
     raise DivergedError(
         f"the training loss is {loss} in epoch {trainer.current_epoch + 1}, step {step}, learning rate {rates}; {LOWER}"

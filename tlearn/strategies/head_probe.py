@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -30,6 +30,10 @@ class HeadProbeCallback(Callback):
         if trainer.global_step > 0:
             return
         train, val = (_features_and_targets(trainer, pl_module, split) for split in ("train", "val"))
+        if not trainer.is_global_zero:  # every process has the same features, but sums may differ in their last bits
+            received: Any = trainer.strategy.broadcast(None)
+            put_head(pl_module, received)
+            return
         start_s = time.perf_counter()
         solver: Literal["lbfgs", "ridge"] = (
             "ridge" if pl_module.head_solver == "ridge" or pl_module.task == "regression" else "lbfgs"
@@ -43,7 +47,7 @@ class HeadProbeCallback(Callback):
             pl_module.class_weights_tensor,
             pl_module.label_smoothing,
         )
-        put_head(pl_module, solved)
+        put_head(pl_module, trainer.strategy.broadcast(solved))
         reached = f"val/loss {solved.val_loss:.4f}"
         if pl_module.task == "classification":
             outputs = val[0] @ solved.weight.T + solved.bias

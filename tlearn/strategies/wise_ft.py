@@ -68,7 +68,7 @@ class WiseFTCallback(Callback):
         if callback is None or not callback.best_model_path:
             return  # fast_dev_run
         best = Path(callback.best_model_path)
-        checkpoint = trainer.strategy.checkpoint_io.load_checkpoint(best)  # it may still have to write it
+        checkpoint = trainer.strategy.checkpoint_io.load_checkpoint(best)
         left = {name: value.clone() for name, value in pl_module.network_state().items()}
         tuned = {name: value.to(pl_module.device) for name, value in checkpoint["state_dict"].items() if name in left}
         tried = []
@@ -80,8 +80,8 @@ class WiseFTCallback(Callback):
         checkpoint["state_dict"] |= interpolate(pl_module.start, tuned, chosen.share)
         checkpoint["tlearn"]["temperature"] = chosen.temperature
         target = best.with_name("wise_ft.ckpt")
-        trainer.strategy.checkpoint_io.save_checkpoint(checkpoint, target)
         if trainer.is_global_zero:
+            trainer.strategy.checkpoint_io.save_checkpoint(checkpoint, target)
             name, sign = ("val/acc", 1) if pl_module.task == "classification" else ("val/loss", -1)
             reached, start, end = (sign * mixture.accuracy for mixture in (chosen, tried[0], tried[-1]))
             print(

@@ -1,0 +1,58 @@
+"""What DistributedDataParallel (DDP) does not do by itself for a network that changes while it trains."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from lightning.pytorch import Trainer
+from torch import Tensor
+from torch.nn.parallel import DistributedDataParallel
+
+from tlearn.processes import buffers_of_first, summed
+from tlearn.types import Task
+
+
+def wrap_anew(trainer: Trainer) -> None:
+    """Let DDP see which parameters train now.
+
+    It listens only to those that require a gradient when it wraps a network: a stage that opens later would learn from
+    each process's own images, and the copies would drift apart without a word.
+    """
+    strategy: Any = trainer.strategy
+    if isinstance(strategy.model, DistributedDataParallel):
+        strategy.model = strategy.lightning_module  # the old wrapper goes, and with it what listened
+        strategy.configure_ddp()
+
+
+def evaluate_apart(trainer: Trainer, apart: bool) -> None:
+    """Let every process evaluate by itself, with the buffers of the first, or go back to training together.
+
+    DDP sends buffers before every pass, and a process that has a batch more than the others would wait for them.
+    """
+    strategy: Any = trainer.strategy
+    if isinstance(strategy.model, DistributedDataParallel):
+        if apart:
+            buffers_of_first(strategy.lightning_module)
+        strategy.model.require_forward_param_sync = not apart
+
+
+def weight_among_processes(task: Task, targets: Tensor, class_weights: Tensor | None, processes: int) -> Tensor:
+    """Return what a process's mean loss is multiplied with, so that DDP's mean of gradients is that of all images.
+
+    DDP takes the processes for equals, whereas the last batch of an epoch need not divide evenly, and classes may
+    weigh differently.
+
+    Args:
+        task: Decides what the mean is over.
+        targets: Class numbers (B,), shares (B, K) or values.
+        class_weights: Weight of each class (K,); then the mean is over weights, where targets are class numbers.
+        processes: How many there are.
+    """
+    weighted = task == "classification" and class_weights is not None and targets.ndim == 1
+    own = class_weights[targets].sum() if weighted and class_weights is not None else _count(targets)
+    return processes * own / summed(own)
+
+
+def _count(targets: Tensor) -> Tensor:
+    return torch.tensor(float(len(targets)), device=targets.device)
