@@ -95,11 +95,8 @@ def translated_faults(arguments: Arguments) -> Iterator[None]:
 def _known_fault(fault: Exception) -> str | None:
     if full := known_disk_fault(fault):
         return full
-    if isinstance(fault, DistError) or re.search(r"gloo.*(closed by peer|reset by peer|refused|Timed out)", str(fault)):
-        return (
-            "another process of this run ended, and this one cannot go on alone; if it said nothing, it was killed "
-            f"(out of memory?): {one_line(fault, 80)}"
-        )
+    if said := _of_several_processes(fault):
+        return said
     if isinstance(fault, TlearnError):  # a worker process sends its traceback along
         sent = re.search(r"Original Traceback[\s\S]*\n[\w.]*TlearnError: (.+)\s*$", str(fault))
         return sent[1] if sent else None
@@ -119,6 +116,15 @@ def _known_fault(fault: Exception) -> str | None:
             f"too many open files: the limit is {limit} (ulimit -n); raise it, or set data.init_args.num_workers to 0"
         )
     return None
+
+
+def _of_several_processes(fault: Exception) -> str | None:
+    if isinstance(fault, DistError) or re.search(r"gloo.*(closed by peer|reset by peer|refused|Timed out)", str(fault)):
+        return (
+            "another process of this run ended, and this one cannot go on alone; if it said nothing, it was killed "
+            f"(out of memory?): {one_line(fault, 80)}"
+        )
+    return one_line(fault) if str(fault).startswith("The strategy `") else None
 
 
 def explain(message: str, keys: Sequence[str], arguments: Arguments) -> str:

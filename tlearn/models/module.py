@@ -99,7 +99,7 @@ class TransferModule(LightningModule):
             unless a calibration has set it.
         pictures: How picture files become what the network was trained on, see `tlearn.data.Framing`; ``None`` before
             the first checkpoint.
-        loss_weight: What the loss of this process counts in the mean of all processes' losses; ``None`` where it is alone.
+        loss_weight: What the loss of this process counts in the mean over all processes; ``None`` where it is alone.
         start: Parameter or buffer name to its value before the first step, kept where an option needs it.
 
     Raises:
