@@ -10,7 +10,7 @@ from typing import Any
 from tlearn.arguments import Arguments
 from tlearn.config_files import check_size, leaves, read_config
 from tlearn.errors import TlearnError, one_line
-from tlearn.models import read_checkpoint
+from tlearn.models import finished_epochs, read_checkpoint
 from tlearn.run_record import CONFIG_KEY
 from tlearn.runs import DEFAULT_ROOT, find_checkpoint, run_folder_of
 
@@ -84,7 +84,7 @@ def open_checkpoint(arguments: Arguments) -> Checkpoint | None:
     if "tlearn" not in content:
         raise TlearnError(f"{path} is no checkpoint of tlearn; to start from its weights: fit --model.weights {path}")
     try:
-        epoch, steps = int(content["epoch"]) + 1, int(content["global_step"])
+        epoch, steps = finished_epochs(content), int(content["global_step"])
         config, about = dict(content.get(CONFIG_KEY, {})), dict(content["tlearn"])
         check_size(config)
     except (KeyError, TypeError, ValueError, TlearnError) as error:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -134,6 +136,22 @@ class EpochMetrics(nn.Module):
         """Return loss and metrics of all batches since the last reset; every image counts once."""
         self._flush()
         return {f"{self.stage}/loss": self.loss.compute(), **self.metrics.compute()}
+
+    def sums(self) -> dict[str, Any]:
+        """Return what an epoch has gathered so far, for a checkpoint inside it; blocks stay blocks, for the bits."""
+        return {"block": list(self._block), "states": [metric.metric_state for metric in self._all()]}
+
+    def add(self, sums: Mapping[str, Any], device: torch.device) -> None:
+        """Take up what `sums` returned, after a reset."""
+        for output, loss, wanted in sums["block"]:
+            self._block.append((output.to(device), loss.to(device), wanted.to(device)))
+        self._rows = sum(len(output) for output, _, _ in self._block)
+        for metric, state in zip(self._all(), sums["states"], strict=True):
+            metric.merge_state({name: value.to(device) for name, value in state.items()})
+            metric._update_count += 1  # else torchmetrics warns where no batch is left
+
+    def _all(self) -> list[Metric]:
+        return [self.loss, *self.metrics.values()]
 
     def reset(self) -> None:
         """Forget all batches."""

@@ -21,6 +21,11 @@ class EpochLinesCallback(Callback):
     A line is printed when the next epoch starts, because Lightning gathers an epoch's metrics only after its end.
     """
 
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin inside an epoch, where that is gone on with: it does not start once more."""
+        if trainer.fit_loop.restarted_mid_epoch:
+            self.on_train_epoch_start(trainer, pl_module)
+
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Print the epoch before, if this run trained it."""
         self._print(trainer)
