@@ -6,6 +6,7 @@ import json
 import logging
 import sys
 import tempfile
+from contextlib import ExitStack
 from copy import deepcopy
 from importlib.util import find_spec
 from pathlib import Path
@@ -38,6 +39,7 @@ from tlearn.resume import (
 )
 from tlearn.run_record import RunRecordCallback
 from tlearn.runs import DEFAULT_ROOT, version_of
+from tlearn.stopping import StopCallback
 from tlearn.strategies import (
     EvaluationOutputsCallback,
     FeatureCacheCallback,
@@ -154,6 +156,15 @@ class TransferCLI(LightningCLI):
         if isinstance(self.datamodule, ImageFilesDataModule):
             self.datamodule.setup("fit")
 
+    def fit(self, **options: Any) -> None:
+        """Train, and stop between two steps when a signal asks for it."""
+        callbacks: list[Callback] = self.trainer.callbacks  # type: ignore[attr-defined]  # typed as an optional list
+        with ExitStack() as stack:
+            for callback in callbacks:
+                if isinstance(callback, StopCallback):
+                    stack.enter_context(callback.listening())
+            self.trainer.fit(**options)
+
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Add our own callbacks to those of the user, who cannot lose ours by setting theirs."""
         config = {**self._get(self.config_init, "trainer"), **kwargs}
@@ -188,6 +199,7 @@ class TransferCLI(LightningCLI):
             # fast_dev_run is a trial: it leaves nothing behind
             *([] if config["fast_dev_run"] else [self._record()]),
             *last,
+            StopCallback(),
         ]
 
     def reporting(

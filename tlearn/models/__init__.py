@@ -8,6 +8,7 @@ from tlearn.models.checkpoints import (
     BestCheckpoint,
     LastCheckpoint,
     best_checkpoint,
+    flush_checkpoints,
     run_folder,
 )
 from tlearn.models.fingerprint import fingerprint
@@ -40,6 +41,7 @@ __all__ = [
     "fingerprint",
     "finished_epochs",
     "fit_temperature",
+    "flush_checkpoints",
     "frozen_modules",
     "grad_cam",
     "group_by_rule",
