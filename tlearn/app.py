@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from copy import deepcopy
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import yaml
 from jsonargparse import ActionYesNo, Namespace
@@ -34,6 +34,7 @@ from tlearn.resume import (
     check_evaluation,
     check_resume,
     defaults_from,
+    going_on,
     open_checkpoint,
     overridden_model_options,
 )
@@ -121,6 +122,11 @@ class TransferCLI(LightningCLI):
             default=False,
             help="find the learning rate by a range test before the first step, keeping the ratios between groups",
         )
+        parser.add_argument(
+            "--resume",
+            type=Literal["auto"] | None,
+            help="auto: fit goes on from the newest run of this name that is not finished; without one it begins anew",
+        )
         if self.verb == "fit":
             parser.epilog = _SWEEP_HELP
         if self.verb == "predict":
@@ -199,7 +205,7 @@ class TransferCLI(LightningCLI):
             # fast_dev_run is a trial: it leaves nothing behind
             *([] if config["fast_dev_run"] else [self._record()]),
             *last,
-            StopCallback(),
+            StopCallback(requeues=self._get(self.config_init, "resume") == "auto"),
         ]
 
     def reporting(
@@ -239,7 +245,8 @@ def _checkpoints(task: Task, config: dict[str, Any]) -> list[Callback]:
 
 def run(arguments: Arguments) -> TransferCLI:
     """Run ``fit``, ``validate``, ``test`` or ``predict``; what it made is returned, trainer and model included."""
-    return run_as(TransferCLI, arguments)
+    quieten()
+    return run_as(TransferCLI, going_on(arguments))
 
 
 def run_as(kind: type[_Kind], arguments: Arguments) -> _Kind:
@@ -264,6 +271,7 @@ def plain_config(parser: LightningArgumentParser, config: Namespace) -> dict[str
     """Return a parsed config as plain values, complete, without the checkpoint it may have come from."""
     plain: dict[str, Any] = yaml.safe_load(parser.dump(config, skip_none=False))
     plain["ckpt_path"] = None
+    plain.pop("resume", None)  # no part of what a run is
     return plain
 
 
