@@ -134,7 +134,10 @@ CASES = {
     ],
     "C36 metric name with '/' in the checkpoint file name": ["test_training.py::test_checkpoints_are_flat_and_whole"],
     "C37 a compiled model's checkpoint cannot be loaded": ["test_weights.py::test_state_dicts_of_many_shapes"],
-    "C38 Ctrl-C and SIGTERM": ["test_run_card.py::test_ctrl_c_leaves_a_card"],
+    "C38 Ctrl-C and SIGTERM": [
+        "test_run_card.py::test_ctrl_c_leaves_a_card",
+        "test_signals.py::test_a_signal_costs_no_step",
+    ],
     "C39 export made in training mode or with drifting BatchNorm": [
         "deploy/test_export.py::test_answer_does_not_depend_on_the_batch",
         "deploy/test_export.py::test_what_answers_differently_is_refused",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import torch
 
 from tests.conftest import Tlearn
 from tests.test_training import events, last
+from tlearn.models import TransferModule
+from tlearn.types import Batch
 
 SCHEDULERS = {
     "none": [],
@@ -189,3 +192,46 @@ class Touch:
 
     def __reduce__(self) -> tuple[object, tuple[str]]:
         return (Path.touch, (Path(self.path),))  # type: ignore[return-value]
+
+
+def test_resume_auto(tlearn: Tlearn, small: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ["fit", "-c", small, "--trainer.max_epochs", "3"]
+    assert tlearn(*words).code == 0
+    whole = last(tmp_path)
+    (tmp_path / "runs/small").rename("whole")
+
+    runs = Path("runs/small")
+    answer = tlearn(*words, "--resume", "auto", "--trainer.max_time", "00:00:00:00")
+    assert f"resume auto: no run under {runs} yet, a new one begins" in answer.err
+    with Path(small).open("a") as file:
+        file.write("resume: auto\n")
+    for folder in runs.iterdir():
+        shutil.rmtree(folder / "checkpoints", ignore_errors=True)  # as if killed early
+    step = TransferModule.training_step
+
+    def failing(self: TransferModule, batch: Batch, batch_idx: int) -> torch.Tensor:
+        if self.global_step == 4:
+            raise KeyboardInterrupt
+        return step(self, batch, batch_idx)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TransferModule, "training_step", failing)
+        answer = tlearn(*words)
+    assert answer.code == 130
+    assert f"resume auto: {runs}/version_0 was stopped before its first checkpoint, a new run begins" in answer.err
+
+    answer = tlearn(*words, "--model.optimizer.lr", "0.5")
+    assert answer.code == 2
+    assert "model.optimizer.init_args.lr is 0.01 in the checkpoint, 0.5 was given" in answer.err
+    answer = tlearn(*words)
+    assert answer.code == 0, answer.err
+    assert f"resume auto: going on from {runs}/version_1/checkpoints/last.ckpt" in answer.err
+    assert "epoch 1/3" not in answer.out
+    resumed = last(tmp_path, 1)
+    assert all(torch.equal(resumed["state_dict"][key], value) for key, value in whole["state_dict"].items())
+
+    (runs / "version_1/card.json").unlink()  # where nothing reports, the epochs tell
+    answer = tlearn(*words)
+    assert f"resume auto: {runs}/version_1 is finished, a new run begins" in answer.err
+    assert "epoch 1/3" in answer.out
+    assert tlearn("test", "-c", small, "--ckpt_path", "last").code == 0

@@ -6,10 +6,11 @@ import json
 import logging
 import sys
 import tempfile
+from contextlib import ExitStack
 from copy import deepcopy
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import yaml
 from jsonargparse import ActionYesNo, Namespace
@@ -35,11 +36,13 @@ from tlearn.resume import (
     check_evaluation,
     check_resume,
     defaults_from,
+    going_on,
     open_checkpoint,
     overridden_model_options,
 )
 from tlearn.run_record import RunRecordCallback
 from tlearn.runs import DEFAULT_ROOT, version_of
+from tlearn.stopping import StopCallback
 from tlearn.strategies import (
     EvaluationOutputsCallback,
     FeatureCacheCallback,
@@ -121,6 +124,11 @@ class TransferCLI(LightningCLI):
             default=False,
             help="find the learning rate by a range test before the first step, keeping the ratios between groups",
         )
+        parser.add_argument(
+            "--resume",
+            type=Literal["auto"] | None,
+            help="auto: fit goes on from the newest run of this name that is not finished; without one it begins anew",
+        )
         if self.verb == "fit":
             parser.epilog = _SWEEP_HELP
         if self.verb == "predict":
@@ -155,6 +163,15 @@ class TransferCLI(LightningCLI):
         """Look at picture files before a logger makes a run folder, which a fault would leave behind empty."""
         if isinstance(self.datamodule, ImageFilesDataModule):
             self.datamodule.setup("fit")
+
+    def fit(self, **options: Any) -> None:
+        """Train, and stop between two steps when a signal asks for it."""
+        callbacks: list[Callback] = self.trainer.callbacks  # type: ignore[attr-defined]  # typed as an optional list
+        with ExitStack() as stack:
+            for callback in callbacks:
+                if isinstance(callback, StopCallback):
+                    stack.enter_context(callback.listening())
+            self.trainer.fit(**options)
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Add our own callbacks to those of the user, who cannot lose ours by setting theirs."""
@@ -212,6 +229,7 @@ class TransferCLI(LightningCLI):
             # fast_dev_run is a trial: it leaves nothing behind
             *([] if config["fast_dev_run"] else [self._record()]),
             *last,
+            StopCallback(requeues=self._get(self.config_init, "resume") == "auto"),
         ]
 
     def reporting(
@@ -251,7 +269,8 @@ def _checkpoints(task: Task, config: dict[str, Any]) -> list[Callback]:
 
 def run(arguments: Arguments) -> TransferCLI:
     """Run ``fit``, ``validate``, ``test`` or ``predict``; what it made is returned, trainer and model included."""
-    return run_as(TransferCLI, arguments)
+    quieten()
+    return run_as(TransferCLI, going_on(arguments))
 
 
 def run_as(kind: type[_Kind], arguments: Arguments) -> _Kind:
@@ -276,6 +295,7 @@ def plain_config(parser: LightningArgumentParser, config: Namespace) -> dict[str
     """Return a parsed config as plain values, complete, without the checkpoint it may have come from."""
     plain: dict[str, Any] = yaml.safe_load(parser.dump(config, skip_none=False))
     plain["ckpt_path"] = None
+    plain.pop("resume", None)  # no part of what a run is
     return plain
 
 

@@ -40,7 +40,9 @@ _OWN_FILE = {
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code: 0 done, 2 a fault the user can mend, 130 interrupted, 1 any other.
+    """Run the command line and return its exit code: 0 done, 2 a fault the user can mend, 1 any other.
+
+    One that a signal ended, as Ctrl-C does, has 128 and the signal's number, as in a shell: 130, 143.
 
     Args:
         args: The words after ``tlearn``; those of this process by default.

@@ -74,7 +74,11 @@ def take_common(arguments: Arguments, seeds: int) -> tuple[Path | None, int, Arg
     if out is not None:
         check_folder_of(Path(out))
     given, arguments = arguments.take(_SEEDS, "a number")
-    for option, why in (("--ckpt_path", "it resumes one run"), ("--seed_everything", "use --seeds N for 0 to N - 1")):
+    for option, why in (
+        ("--ckpt_path", "it resumes one run"),
+        ("--resume", "it resumes one run"),
+        ("--seed_everything", "use --seeds N for 0 to N - 1"),
+    ):
         if any(word.partition("=")[0] == option for word in arguments.options):
             raise TlearnError(f"every run of a comparison begins anew; drop {option}: {why}")
     return (None if out is None else Path(out)), positive(_SEEDS, given, seeds), arguments

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from tlearn.arguments import Arguments
 from tlearn.config_files import check_size, leaves, read_config
 from tlearn.errors import TlearnError, one_line
-from tlearn.models import read_checkpoint
+from tlearn.models import finished_epochs, read_checkpoint
 from tlearn.run_record import CONFIG_KEY
-from tlearn.runs import DEFAULT_ROOT, find_checkpoint, run_folder_of
+from tlearn.runs import DEFAULT_ROOT, find_checkpoint, run_folder_of, version_of
+
+log = logging.getLogger(__name__)
 
 # What makes a network another network; a checkpoint cannot be read into any other.
 _ARCHITECTURE = ("model.backbone", "model.tap", "model.image_size", "model.head_hidden", "model.head_dropout")
@@ -28,6 +33,7 @@ _FIXED_ON_RESUME = (
     "trainer.gradient_clip_val",
     "trainer.gradient_clip_algorithm",
 )
+_NOTHING = ("null", "None")
 # Where the data lie and who reads them may change, their content is checked by itself.
 _FREE_ON_RESUME = ("data.init_args.root", "data.init_args.download", "data.init_args.num_workers")
 
@@ -61,6 +67,52 @@ class Checkpoint:
         return run_folder_of(self.path)
 
 
+def going_on(arguments: Arguments) -> Arguments:
+    """Let ``fit`` with ``resume: auto`` go on from its newest unfinished run, if there is one, and say what it does.
+
+    A run that was killed before its first checkpoint is passed over; one that is finished begins no other.
+
+    Raises:
+        TlearnError: A run's checkpoint cannot be read.
+    """
+    typed = [read_config(path) for path in arguments.configs]
+    given = arguments.value_of("--ckpt_path") or _last_value(typed, "ckpt_path")
+    auto = (arguments.value_of("--resume") or _last_value(typed, "resume")) == "auto"
+    if arguments.verb != "fit" or not auto or given not in (None, *_NOTHING):
+        return arguments
+    runs = _runs_folder(arguments, typed)
+    folders = sorted(runs.glob("version_*"), key=version_of, reverse=True)
+    kept = [folder for folder in folders if (folder / "checkpoints" / "last.ckpt").is_file()]
+    if not folders:
+        log.info("resume auto: no run under %s yet, a new one begins", runs)
+    elif not kept:
+        log.info("resume auto: %s was stopped before its first checkpoint, a new run begins", folders[0])
+    elif _is_finished(kept[0]):
+        log.info("resume auto: %s is finished, a new run begins", kept[0])
+    else:
+        path = kept[0] / "checkpoints" / "last.ckpt"
+        log.info("resume auto: going on from %s", path)
+        return replace(arguments, options=[*arguments.options, f"--ckpt_path={path}"])
+    return arguments
+
+
+def _is_finished(run: Path) -> bool:
+    """Tell whether a run came to its end: its card says so, or, where nothing reports, all of its epochs are done."""
+    checkpoint = read_checkpoint(run / "checkpoints" / "last.ckpt")
+    try:
+        done = finished_epochs(checkpoint)
+        planned = checkpoint[CONFIG_KEY]["trainer"]["max_epochs"]
+    except (KeyError, TypeError, ValueError):
+        return False  # not ours: whoever opens it says so
+    card: dict[str, Any] = {}
+    with suppress(OSError, ValueError):
+        card = json.loads((run / "card.json").read_text(encoding="utf-8"))
+    with suppress(KeyError, TypeError):
+        if card["status"] == "finished" and card["epochs"]["done"] >= done:  # else it was gone on with since
+            return True
+    return planned is not None and 0 <= planned <= done
+
+
 def open_checkpoint(arguments: Arguments) -> Checkpoint | None:
     """Find and read the checkpoint that the command line or a config names.
 
@@ -69,7 +121,7 @@ def open_checkpoint(arguments: Arguments) -> Checkpoint | None:
     """
     typed = [read_config(path) for path in arguments.configs]
     given = arguments.value_of("--ckpt_path") or _last_value(typed, "ckpt_path")
-    if given in (None, "null", "None"):
+    if given in (None, *_NOTHING):
         if arguments.verb == "fit":
             return None
         raise TlearnError(
@@ -84,7 +136,7 @@ def open_checkpoint(arguments: Arguments) -> Checkpoint | None:
     if "tlearn" not in content:
         raise TlearnError(f"{path} is no checkpoint of tlearn; to start from its weights: fit --model.weights {path}")
     try:
-        epoch, steps = int(content["epoch"]) + 1, int(content["global_step"])
+        epoch, steps = finished_epochs(content), int(content["global_step"])
         config, about = dict(content.get(CONFIG_KEY, {})), dict(content["tlearn"])
         check_size(config)
     except (KeyError, TypeError, ValueError, TlearnError) as error:

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader
 
 from tlearn.data.augment import NO_AUGMENT, Augment, BatchAugment
 from tlearn.data.image_set import BatchKey, ImageSet
-from tlearn.data.memory import CachedFeatures, EpochBatchSampler, InMemoryImages, PhasedLoader
+from tlearn.data.memory import CachedFeatures, EpochBatchSampler, InMemoryImages, PhasedLoader, ResumableLoader
 from tlearn.data.reading import Framing
 from tlearn.data.split import stratified_split, take_per_class
 from tlearn.errors import TlearnError
@@ -207,8 +207,12 @@ class ImageDataModule(LightningDataModule, ABC):
         images = train.on(self._device_for(train.nbytes), self._augmenter())
         sampler = self._train_sampler()
         if self.trainer:  # on a resume, worker processes begin before Lightning tells the epoch
-            sampler.set_epoch(self.trainer.fit_loop.epoch_progress.current.processed)  # type: ignore[attr-defined]
-        return self._phased("train", self._loader(images, sampler))
+            loop: Any = self.trainer.fit_loop
+            epochs = loop.epoch_progress.current
+            sampler.set_epoch(epochs.processed)
+            if epochs.started > epochs.processed:
+                sampler.leave_out(epochs.processed, loop.epoch_loop.batch_progress.current.processed)
+        return self._phased("train", self._loader(images, sampler, ResumableLoader))
 
     def val_dataloader(self) -> DataLoader[Batch] | PhasedLoader:
         """Serve the validation images in the order of their source."""
@@ -310,8 +314,10 @@ class ImageDataModule(LightningDataModule, ABC):
         sampler = EpochBatchSampler(len(images), self.batch_size, False, False, seed=0, share=self._share())
         return self._loader(images, sampler)
 
-    def _loader(self, images: ImageSet, sampler: EpochBatchSampler) -> DataLoader[Batch]:
-        return DataLoader(
+    def _loader(
+        self, images: ImageSet, sampler: EpochBatchSampler, kind: type[DataLoader[Batch]] = DataLoader
+    ) -> DataLoader[Batch]:
+        return kind(
             images,
             batch_size=None,  # the sampler's keys are whole batches
             sampler=sampler,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -108,7 +109,22 @@ def _gather(rows: Tensor, positions: Tensor) -> Tensor:
     return rows.index_select(0, positions.to(rows.device, non_blocking=True))
 
 
-class PhasedLoader:
+class Resumable:
+    """Tells Lightning that an epoch can be gone on with; where, its own counters say, which the sampler is given."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return nothing."""
+        return {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take nothing."""
+
+
+class ResumableLoader(Resumable, DataLoader[Batch]):
+    """A loader of images to train on."""
+
+
+class PhasedLoader(Resumable):
     """Serve features while there are some, images afterwards; asked anew at the start of every pass."""
 
     def __init__(
@@ -175,6 +191,7 @@ class EpochBatchSampler(Sampler[BatchKey]):
             TlearnError: There would be no batch at all, or none for a process.
         """
         self.n_images, self.shuffle, self.seed, self.share, self.epoch = n_images, shuffle, seed, share, 0
+        self._done = (0, 0)
         full, remainder = divmod(n_images, batch_size)
         self._sizes = [batch_size] * full
         if remainder < 2 * share.processes and full and shuffle and not drop_last:
@@ -192,6 +209,10 @@ class EpochBatchSampler(Sampler[BatchKey]):
         """Choose the epoch to iterate; Lightning calls this at each one's start."""
         self.epoch = epoch
 
+    def leave_out(self, epoch: int, batches: int) -> None:
+        """Leave out so many batches at the start of an epoch: an interrupted run has done them."""
+        self._done = (epoch, batches)
+
     def __len__(self) -> int:
         """Count the batches of this process."""
         return len(self._sizes) if self.shuffle else len(self._sizes[self.share.rank :: self.share.processes])
@@ -203,8 +224,12 @@ class EpochBatchSampler(Sampler[BatchKey]):
         if self.shuffle:
             order = torch.randperm(self.n_images, generator=torch.Generator().manual_seed(key(self.seed, self.epoch)))
         batches = torch.split(order[: sum(self._sizes)], self._sizes)
-        for positions in batches if self.shuffle else batches[rank::processes]:
-            yield BatchKey(self.epoch, torch.tensor_split(positions, processes)[rank] if self.shuffle else positions)
+        if not self.shuffle:
+            yield from (BatchKey(self.epoch, positions) for positions in batches[rank::processes])
+            return
+        done = self._done[1] if self.epoch == self._done[0] else 0
+        for positions in batches[done:]:
+            yield BatchKey(self.epoch, torch.tensor_split(positions, processes)[rank])
 
     def _leave_none_idle(self) -> None:
         """Cut fewer batches than processes smaller: one without any would not come to where the others wait for it."""

@@ -8,6 +8,7 @@ from tlearn.models.checkpoints import (
     BestCheckpoint,
     LastCheckpoint,
     best_checkpoint,
+    flush_checkpoints,
     run_folder,
 )
 from tlearn.models.fingerprint import fingerprint
@@ -16,6 +17,7 @@ from tlearn.models.freezing import Rule, assign_rules, frozen_modules, group_by_
 from tlearn.models.grad_cam import grad_cam
 from tlearn.models.losses import answers_of, compute_loss
 from tlearn.models.metrics import metric_names
+from tlearn.models.mid_epoch import finished_epochs, is_inside_epoch, steps_done
 from tlearn.models.modes import evaluating, keeping_modes
 from tlearn.models.module import TransferModule
 from tlearn.models.preprocess import Preprocess
@@ -37,10 +39,13 @@ __all__ = [
     "compute_loss",
     "evaluating",
     "fingerprint",
+    "finished_epochs",
     "fit_temperature",
+    "flush_checkpoints",
     "frozen_modules",
     "grad_cam",
     "group_by_rule",
+    "is_inside_epoch",
     "keeping_modes",
     "metric_names",
     "not_finite",
@@ -50,4 +55,5 @@ __all__ = [
     "rules_from_options",
     "run_folder",
     "scale_rates",
+    "steps_done",
 ]

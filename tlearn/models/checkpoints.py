@@ -151,16 +151,17 @@ class LastCheckpoint(_RunCheckpoint):
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Have the files written that still wait, before loggers and other processes come to fetch them."""
         super().on_train_end(trainer, pl_module)
-        _flush(trainer)
+        flush_checkpoints(trainer)
         trainer.strategy.barrier()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Have them written also after a fault, before anything else is tried."""
         super().on_exception(trainer, pl_module, exception)
-        _flush(trainer)
+        flush_checkpoints(trainer)
 
 
-def _flush(trainer: Trainer) -> None:
+def flush_checkpoints(trainer: Trainer) -> None:
+    """Write the checkpoints that wait in memory."""
     if isinstance(trainer.strategy.checkpoint_io, AtomicCheckpointIO):
         trainer.strategy.checkpoint_io.flush()
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +18,7 @@ from torchmetrics.classification import (
 from torchmetrics.utilities import dim_zero_cat
 
 from tlearn.models.losses import as_classes, as_values
+from tlearn.processes import ALONE, own_share
 from tlearn.types import Task
 
 _BLOCK_ROWS = 8192
@@ -134,6 +137,33 @@ class EpochMetrics(nn.Module):
         """Return loss and metrics of all batches since the last reset; every image counts once."""
         self._flush()
         return {f"{self.stage}/loss": self.loss.compute(), **self.metrics.compute()}
+
+    def sums(self) -> dict[str, Any]:
+        """Return what an epoch has gathered so far, for a checkpoint inside it; blocks stay blocks, for the bits.
+
+        With several processes what all of them have gathered, and all of them have to ask.
+        """
+        if own_share() != ALONE:
+            self._flush()
+        states = []
+        for metric in self._all():
+            with metric.sync_context():
+                states.append(dict(metric.metric_state))
+        return {"block": list(self._block), "states": states}
+
+    def add(self, sums: Mapping[str, Any], device: torch.device) -> None:
+        """Take up what `sums` returned, after a reset; of several processes the first one does."""
+        if own_share().rank:
+            return
+        for output, loss, wanted in sums["block"]:
+            self._block.append((output.to(device), loss.to(device), wanted.to(device)))
+        self._rows = sum(len(output) for output, _, _ in self._block)
+        for metric, state in zip(self._all(), sums["states"], strict=True):
+            metric.merge_state({name: value.to(device) for name, value in state.items()})
+            metric._update_count += 1  # else torchmetrics warns where no batch is left
+
+    def _all(self) -> list[Metric]:
+        return [self.loss, *self.metrics.values()]
 
     def reset(self) -> None:
         """Forget all batches."""

@@ -25,6 +25,7 @@ from tlearn.models.heads import build_head
 from tlearn.models.live_taps import LiveTapsConv2d, leave_out_padding, put_back
 from tlearn.models.losses import answers_of, balanced_class_weights, compute_loss, pull_towards
 from tlearn.models.metrics import EpochMetrics
+from tlearn.models.mid_epoch import end_restart, prepare_resume, progress_of
 from tlearn.models.modes import evaluating
 from tlearn.models.option_checks import check_class_options, check_head_init, check_head_solver
 from tlearn.models.plateau import pending_metric, step_pending
@@ -180,6 +181,7 @@ class TransferModule(LightningModule):
         self.register_buffer("class_weights_tensor", listed if class_weights else None, persistent=False)
         self._optimizer, self._lr_scheduler = optimizer, lr_scheduler
         self._pending_metric: float | None = None
+        self._pending_sums: dict[str, Any] | None = None
         self.loss_weight: Tensor | None = None
         self.temperature = 1.0
         self.pictures: dict[str, Any] | None = None
@@ -314,6 +316,10 @@ class TransferModule(LightningModule):
         if self._pending_metric is not None:
             step_pending(self.trainer, self._pending_metric)
             self._pending_metric = None
+        if self._pending_sums is not None:
+            self.train_metrics.add(self._pending_sums, self.device)
+            self._pending_sums = None
+        end_restart(self.trainer)
         self.open_stages(self.current_epoch)  # a resume inside an epoch leaves on_train_epoch_start out
         if self.l2_sp or self.wise_ft:
             start = self.start or {name: value.clone() for name, value in self.network_state().items()}
@@ -444,7 +450,10 @@ class TransferModule(LightningModule):
         if hasattr(data, "framing"):
             self.pictures = asdict(data.framing)
         about |= {"temperature": self.temperature, "pictures": _plain(self.pictures)}
-        checkpoint["tlearn"] = about | {"pending_metric": pending_metric(self.trainer)}
+        progress = progress_of(self.trainer)
+        checkpoint["tlearn"] = about | {"pending_metric": pending_metric(self.trainer), "progress": progress}
+        if progress is not None:
+            checkpoint["tlearn_train_metrics"] = self.train_metrics.sums()
         if self.start:
             checkpoint["tlearn_start"] = self.start
 
@@ -460,6 +469,8 @@ class TransferModule(LightningModule):
             raise TlearnError("not a checkpoint of tlearn; to start from its weights use --model.weights PATH")
         if self._trainer is not None and self._trainer.state.fn == "fit":
             self._refuse_resume(checkpoint)
+            prepare_resume(checkpoint)
+            self._pending_sums = checkpoint.get("tlearn_train_metrics")
         self._pending_metric = about["pending_metric"]
         self.temperature, self.pictures = about.get("temperature", 1.0), about.get("pictures")
         self.start = checkpoint.get("tlearn_start", {})

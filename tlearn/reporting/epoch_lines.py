@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor
 
 from tlearn.models import LastCheckpoint, best_checkpoint, run_folder
@@ -20,6 +21,11 @@ class EpochLinesCallback(Callback):
 
     A line is printed when the next epoch starts, because Lightning gathers an epoch's metrics only after its end.
     """
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin inside an epoch, where that is gone on with: it does not start once more."""
+        if trainer.fit_loop.restarted_mid_epoch:
+            self.on_train_epoch_start(trainer, pl_module)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Print the epoch before, if this run trained it."""
@@ -46,11 +52,9 @@ class OutcomeCallback(Callback):
     """Say at the end of ``fit`` what the best epoch reached, where it lies, and what to type next."""
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Say after Ctrl-C how to go on."""
-        last = run_folder(trainer) / "checkpoints" / "last.ckpt"
-        if isinstance(exception, KeyboardInterrupt) and trainer.is_global_zero and last.is_file():
+        """Say after a stop where the report lies; how to go on is said elsewhere."""
+        if isinstance(exception, (KeyboardInterrupt, SIGTERMException)) and trainer.is_global_zero:
             _say_report(trainer)
-            print(f"to go on: python -m tlearn fit --ckpt_path {last}")
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Print the outcome."""

@@ -61,7 +61,7 @@ class FreezeAuditCallback(Callback):
     def __init__(self) -> None:
         self.fingerprints: dict[str, str] = {}
         self.epochs_checked = 0
-        self._quick: dict[str, int] = {}
+        self._quick: dict[str, int] | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Check the optimizer's groups, and whether a resumed checkpoint holds what it says.
@@ -77,12 +77,12 @@ class FreezeAuditCallback(Callback):
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Take the fingerprints of the stages that this epoch holds frozen: the module has set them by now."""
-        if batch_idx == 0:
+        if batch_idx == 0 or self._quick is None:  # an epoch that is gone on with begins at another batch
             assert isinstance(pl_module, TransferModule)
             frozen = frozen_tensors(pl_module)
             known = self.fingerprints
             self.fingerprints = {name: known.get(name) or fingerprint(value) for name, value in frozen.items()}
-            quick = self._quick
+            quick = self._quick or {}
             self._quick = {name: quick[name] if name in quick else _quick_hash(x) for name, x in frozen.items()}
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -92,7 +92,7 @@ class FreezeAuditCallback(Callback):
             TlearnError: A frozen tensor changed; its name, and what may have done it.
         """
         assert isinstance(pl_module, TransferModule)
-        self._compare(pl_module, self._quick, _quick_hash, f"epoch {trainer.current_epoch + 1}")
+        self._compare(pl_module, self._quick or {}, _quick_hash, f"epoch {trainer.current_epoch + 1}")
         self.epochs_checked += 1
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:

@@ -23,6 +23,15 @@ class StepLossCallback(Callback):
 
     def __init__(self) -> None:
         self._waiting: dict[int, Tensor] = {}
+        self._last: Tensor | None = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint inside an epoch keeps: the points not yet written, and the newest loss."""
+        return {"waiting": self._waiting, "last": self._last} if self._last is not None else {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take them up again."""
+        self._waiting, self._last = state_dict["waiting"], state_dict["last"]
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, batch_idx: int
@@ -42,10 +51,12 @@ class StepLossCallback(Callback):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write what was kept; the epoch's last value is there to be monitored."""
-        pl_module.log(NAME, self._last, prog_bar=True, logger=False, sync_dist=True)
+        if self._last is not None:
+            pl_module.log(NAME, self._last, prog_bar=True, logger=False, sync_dist=True)
         if not self._waiting:
             return
-        losses = summed(torch.stack(list(self._waiting.values()))) / trainer.world_size
+        losses = torch.stack([loss.to(pl_module.device) for loss in self._waiting.values()])
+        losses = summed(losses) / trainer.world_size
         for step, loss in zip(self._waiting, losses.tolist(), strict=True):
             for logger in trainer.loggers:
                 logger.log_metrics({NAME: loss}, step=step)

@@ -14,8 +14,15 @@ from tlearn.types import Batch
 class ThroughputCallback(Callback):
     """Log ``train/images_per_s`` once an epoch."""
 
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start counting: an epoch that is gone on with does not start; its rate is that of what was left of it."""
+        self._start()
+
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start counting."""
+        self._start()
+
+    def _start(self) -> None:
         self._images, self._pause_s, self._start_s = 0, 0.0, time.perf_counter()
 
     def on_train_batch_end(

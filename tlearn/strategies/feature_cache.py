@@ -14,7 +14,7 @@ from torch import Tensor
 
 from tlearn.errors import TlearnError
 from tlearn.feature_store import FOLDER, Features, fill, key_of, load
-from tlearn.models import TransferModule, fingerprint
+from tlearn.models import TransferModule, fingerprint, finished_epochs
 from tlearn.processes import ALONE, gathered, own_share, summed
 from tlearn.strategies.features import iterate_over_split
 
@@ -129,7 +129,7 @@ class FeatureCacheCallback(Callback):
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Note where a resumed run begins: Lightning counts its epochs only after `on_fit_start`."""
-        self._first_epoch = int(checkpoint["epoch"]) + 1
+        self._first_epoch = finished_epochs(checkpoint)
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Compute or load the features, unless something speaks against it.
