@@ -56,7 +56,7 @@ def started(*words: str, **environment: str) -> subprocess.Popen[str]:
 
 def done(*words: str) -> tuple[str, str]:
     """Run it to a good end."""
-    out, err = (running := started(*words)).communicate(timeout=180)
+    out, err = (running := started(*words)).communicate(timeout=600)
     assert running.returncode == 0, out + err
     return out, err
 
@@ -112,7 +112,7 @@ def test_started_by_slurm(one: str) -> None:
     shared |= {"SLURM_JOB_NAME": "tlearn", "SLURM_NODELIST": "127.0.0.1", "SLURM_NODEID": "0", "SLURM_NNODES": "1"}
     words = ("fit", "--config", "two.yaml", "--config", "cluster/ddp.yaml", "--trainer.devices", "2")
     tasks = [started(*words, **shared, SLURM_PROCID=str(n), SLURM_LOCALID=str(n)) for n in range(2)]
-    said = [task.communicate(timeout=180) for task in tasks]
+    said = [task.communicate(timeout=600) for task in tasks]
     assert [task.returncode for task in tasks] == [0, 0], said
     assert_same_weights("two", one)
     assert said[1][0] == ""
@@ -200,7 +200,7 @@ def is_alive(process: int) -> bool:
 def test_a_process_that_dies_ends_the_others(running: tuple[subprocess.Popen[str], int]) -> None:
     main, second = running
     os.kill(second, signal.SIGKILL)
-    _, err = main.communicate(timeout=60)
+    _, err = main.communicate(timeout=120)
     assert main.returncode in (2, -signal.SIGKILL), err  # Lightning's observer, which looks every 5 s, may be the first
     if main.returncode == 2:
         assert "error: another process of this run ended, and this one cannot go on alone" in err
@@ -212,7 +212,7 @@ def test_a_process_that_dies_ends_the_others(running: tuple[subprocess.Popen[str
 def test_the_first_process_takes_the_others_along(running: tuple[subprocess.Popen[str], int]) -> None:
     main, second = running
     os.kill(main.pid, signal.SIGKILL)
-    end_s = time.monotonic() + 60
+    end_s = time.monotonic() + 120
     while is_alive(second) and time.monotonic() < end_s:
         time.sleep(0.2)
     assert not is_alive(second)
