@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -281,7 +282,9 @@ class ImageDataModule(LightningDataModule, ABC):
         return BatchAugment(self.augment, self.num_classes, self._seed)
 
     def _train_sampler(self) -> EpochBatchSampler:
-        return EpochBatchSampler(len(self._sets["train"]), self.batch_size, True, self.drop_last, self._seed)
+        train, lanes = self._sets["train"], self.trainer.world_size if self.trainer else 1
+        order = partial(train.epoch_order, lanes=lanes)
+        return EpochBatchSampler(len(train), self.batch_size, True, self.drop_last, self._seed, order)
 
     def _phased(self, split: str, images: DataLoader[Batch]) -> DataLoader[Batch] | PhasedLoader:
         if not self._features:

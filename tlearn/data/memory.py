@@ -151,7 +151,15 @@ def _merged(keys: Iterable[BatchKey]) -> Iterator[BatchKey]:
 class EpochBatchSampler(Sampler[BatchKey]):
     """Whole-batch keys in an order that depends on (seed, epoch) alone."""
 
-    def __init__(self, n_images: int, batch_size: int, shuffle: bool, drop_last: bool, seed: int) -> None:
+    def __init__(
+        self,
+        n_images: int,
+        batch_size: int,
+        shuffle: bool,
+        drop_last: bool,
+        seed: int,
+        order: Callable[[int, Sequence[int]], Tensor] | None = None,
+    ) -> None:
         """Settle the batches' sizes.
 
         Args:
@@ -161,11 +169,13 @@ class EpochBatchSampler(Sampler[BatchKey]):
             shuffle: Draw a new order in each epoch.
             drop_last: Leave out a last batch that is not full.
             seed: Decides the order.
+            order: Draws it, from the epoch's own seed and the batches' sizes; any order is as likely by default.
 
         Raises:
             TlearnError: There would be no batch at all.
         """
         self.n_images, self.shuffle, self.seed, self.epoch = n_images, shuffle, seed, 0
+        self._order = order or self._any_order
         full, remainder = divmod(n_images, batch_size)
         self._sizes = [batch_size] * full
         if remainder == 1 and full and shuffle and not drop_last:
@@ -190,9 +200,12 @@ class EpochBatchSampler(Sampler[BatchKey]):
         """Yield one key for each batch."""
         order = torch.arange(self.n_images)
         if self.shuffle:
-            order = torch.randperm(self.n_images, generator=torch.Generator().manual_seed(key(self.seed, self.epoch)))
+            order = self._order(key(self.seed, self.epoch), self._sizes)
         for positions in torch.split(order[: sum(self._sizes)], self._sizes):
             yield BatchKey(self.epoch, positions)
+
+    def _any_order(self, seed: int, sizes: Sequence[int]) -> Tensor:
+        return torch.randperm(self.n_images, generator=torch.Generator().manual_seed(seed))
 
 
 def fingerprint(*tensors: Tensor, about: str = "") -> str:
