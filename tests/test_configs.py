@@ -20,6 +20,9 @@ def test_fits_one_batch(name: str, tlearn: Tlearn, cifar_root: Path, tmp_path: P
         words += ["--data.init_args.root", str(cifar_root)]
     if "ImageFolderDataModule" in text:
         words += ["--data.init_args.root", str(write_splits(tmp_path / "pictures")), "--model.image_size", "32"]
+    if "StreamingDataModule" in text:
+        assert tlearn("optimize", str(write_splits(tmp_path / "pictures")), str(tmp_path / "shards")).code == 0
+        words += ["--data.init_args.root", str(tmp_path / "shards"), "--model.image_size", "32"]
     if "ImageTableDataModule" in text:
         words += ["--data.init_args.table", str(write_table(tmp_path)), "--model.image_size", "32"]
     answer = tlearn(*words)

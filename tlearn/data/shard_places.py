@@ -18,7 +18,10 @@ from tlearn.data.shards import INDEX, Shard, digest_of, read_file
 from tlearn.errors import TlearnError, one_line
 from tlearn.outputs import writing_fault
 
-URLS = ("s3://", "gs://", "r2://", "azure://", "hf://", "local:")  # what LitData fetches; the last is for tests
+# What LitData fetches; the last is for tests. Not its r2://, which asks for an account with Lightning: s3:// reaches
+# whatever speaks S3, at the address in AWS_ENDPOINT_URL.
+URLS = ("s3://", "gs://", "azure://", "hf://", "local:")
+_BY_FILE = ("hf://", "local:")  # LitData has no other way to fetch these
 _DIGEST = "[0-9a-f]" * 32  # no other folder is touched
 _NEEDS = "needs: pip install 'tlearn[stream]'"
 _NOT_OPTIMIZED = f"no {INDEX} in {{}}; write a folder that has one: python -m tlearn optimize FOLDER OUT"
@@ -129,11 +132,16 @@ class FetchedShards:
         return read_file(path)
 
     def check(self, split: str, shards: Iterable[Shard]) -> None:
-        """Say that the limit is too low, before shards are fetched anew for every batch.
+        """Say that the limit is too low, before shards are fetched anew for every batch; throw out what a crash cut.
 
         Raises:
             TlearnError: Those that one process draws from at a time do not fit, and the one that is fetched meanwhile.
         """
+        shards = list(shards)
+        for shard in shards:
+            path = self._folder / split / shard.name
+            if path.is_file() and path.stat().st_size != shard.size_bytes:
+                path.unlink(missing_ok=True)
         largest_first = sorted((shard.size_bytes for shard in shards), reverse=True)
         needs_bytes = sum(largest_first[: WINDOW + 1])
         if self.limit_bytes < needs_bytes:
@@ -178,7 +186,7 @@ class FetchedShards:
         url = f"{self.about}/{name}"
         path = folder / Path(name).name
         try:
-            _downloader(self.about, os.getpid()).download_file(url, str(path))
+            _download(self.about, url, path)
         except OSError as error:
             if (fault := writing_fault(path, path, error)) is not None:
                 raise fault from error
@@ -203,9 +211,24 @@ class FetchedShards:
                 excess -= size
 
 
+def _download(root: str, url: str, path: Path) -> None:
+    client = _downloader(root, os.getpid())
+    if url.startswith(_BY_FILE):
+        client.download_file(url, str(path))
+        return
+    # Not `download_file`: for S3 it takes obstore, whose threads do not outlive a fork, and which refuses http://.
+    with path.open("wb") as file:
+        client.download_fileobj(url, file)
+
+
 @lru_cache(maxsize=1)
 def _downloader(url: str, process: int) -> Any:
     """Make LitData's client; a forked process needs its own."""
     from litdata.streaming.downloader import get_downloader
 
-    return get_downloader(url, "", [])
+    if not url.startswith("s3://"):
+        return get_downloader(url, "", [])
+    from botocore.config import Config
+
+    # LitData would try a thousand times. AWS_MAX_ATTEMPTS, 3 by default, says how often.
+    return get_downloader(url, "", [], {"config": Config(retries={"mode": "standard"})})

@@ -41,7 +41,8 @@ class StreamingDataModule(StreamedDataModule):
 
         Args:
             root: What ``tlearn optimize`` wrote: a folder, or an URL that LitData fetches from, such as
-                ``s3://bucket/folder``, ``gs://bucket/folder`` or ``hf://datasets/user/name/folder``.
+                ``s3://bucket/folder``, ``gs://bucket/folder`` or ``hf://datasets/user/name/folder``; access
+                keys are found where their own tools find them.
             classes: Names of the classes to use, numbered in the order given; by default all, in their order.
             cache_dir: Where shards that were fetched are kept; processes of one machine share it.
             max_cache_gb: How much may lie there: those go first that were not read for longest.
