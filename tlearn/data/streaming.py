@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tlearn.data.datamodule import Split
 from tlearn.data.image_set import ImageSet
-from tlearn.data.listing import counts_of, listed
+from tlearn.data.listing import counts_of, listed, number_of
 from tlearn.data.shard_pictures import ShardedImages, ShardPictures
 from tlearn.data.shard_places import place_of
 from tlearn.data.shards import INDEX, ITEMS, parse_index, parse_items
@@ -80,7 +80,8 @@ class StreamingDataModule(StreamedDataModule):
         if not len(rows):
             raise TlearnError(f"no {split} images of {', '.join(self.class_names)} in {self.root}")
         counts = counts_of(targets[rows].tolist(), self.class_names)
-        log.info("%s: %d images (%s) in %d shards of %s", split, len(rows), counts, len(sharded.shards), self.root)
+        shards = number_of(len(sharded.shards), "shard")
+        log.info("%s: %d images (%s) in %s of %s", split, len(rows), counts, shards, self.root)
         return ShardedImages(ShardPictures(self._place, split, sharded, items), self.framing, targets, rows)
 
     def picture_names(self, rows: Tensor, split: Split = "val") -> list[str]:
