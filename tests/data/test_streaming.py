@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from tests.fake_pictures import CONFIG, write_folder, write_splits
 from tests.hostile_files import pickles
 from tests.test_training import last
 from tlearn import ImageFolderDataModule, StreamingDataModule, TlearnError, main
-from tlearn.data import Augment
+from tlearn.data import Augment, BatchKey
 from tlearn.data.shard_order import WINDOW, shard_order
 from tlearn.data.shard_pictures import ShardedImages
 from tlearn.data.shards import digest_of
@@ -102,12 +103,17 @@ def test_order_is_a_matter_of_seed_and_lanes(lanes: int) -> None:
 
 
 def test_two_processes_fetch_different_shards(packed: Path, tmp_path: Path) -> None:
-    order = train_set(opened(packed)).epoch_order(3, [8, 8, 8], 2)
+    progress = SimpleNamespace(current=SimpleNamespace(processed=0))
+    strategy = SimpleNamespace(root_device=torch.device("cpu"))
+    trainer = SimpleNamespace(world_size=2, strategy=strategy, fit_loop=SimpleNamespace(epoch_progress=progress))
     fetched = []
     for process in range(2):
+        torch.manual_seed(0)
         data = opened(f"local:{packed}", cache_dir=str(tmp_path / f"cache_{process}"))
-        rows = torch.cat([torch.tensor_split(batch, 2)[process] for batch in torch.split(order, 8)])
-        train_set(data).serve(rows, 0)
+        data.trainer = trainer  # type: ignore[assignment]
+        for key in data.train_dataloader().sampler:
+            part = torch.tensor_split(key.positions, 2)[process]
+            train_set(data)[BatchKey(key.epoch, part)]
         fetched.append({path.name for path in (tmp_path / f"cache_{process}").glob("*/train/*.bin")})
     assert fetched[0] | fetched[1] == {path.name for path in (packed / "train").glob("*.bin")}
     assert len(fetched[0] & fetched[1]) <= 1

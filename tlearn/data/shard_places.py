@@ -166,6 +166,7 @@ class FetchedShards:
                 if not path.is_file():
                     self._make_room(needs_bytes)
                     self._fetch_checked(name, digest, path)
+                    self._make_room(0)  # others, too, have fetched meanwhile
         except OSError as error:
             raise writing_fault(path, path, error) or error from error
 
