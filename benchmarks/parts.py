@@ -23,7 +23,7 @@ from benchmarks.loops import best_precision, device
 from benchmarks.machine import Figure, peak_gflop_s
 from tlearn import CIFAR10DataModule, TransferModule
 from tlearn.data.augment import Augment, BatchAugment
-from tlearn.data.memory import EpochBatchSampler
+from tlearn.data.sampling import EpochBatchSampler
 from tlearn.models.metrics import EpochMetrics
 from tlearn.strategies import solve_head
 from tlearn.strategies.features import iterate_over_split

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from tests.conftest import Tlearn
 from tests.fake_pictures import write_flat
-from tlearn.data.memory import EpochBatchSampler
+from tlearn.data.sampling import EpochBatchSampler
 from tlearn.errors import TlearnError
 from tlearn.models.distributed import weight_among_processes
 from tlearn.processes import Share

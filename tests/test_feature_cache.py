@@ -20,7 +20,8 @@ from tests.conftest import Tlearn
 from tests.fake_cifar import patch_checksums
 from tests.test_training import events, last, newest
 from tlearn import feature_store
-from tlearn.data.memory import CachedFeatures, EpochBatchSampler, InMemoryImages, PhasedLoader
+from tlearn.data.memory import CachedFeatures, InMemoryImages, PhasedLoader
+from tlearn.data.sampling import EpochBatchSampler
 from tlearn.feature_store import Features, fill, key_of, load
 
 FROZEN = ("--model.freeze_backbone", "true")

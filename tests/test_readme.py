@@ -23,7 +23,7 @@ TRIED = sorted({name for name, text in DOCUMENTS.items() if "\n$ " in text} - {"
 # tests/test_quickstart.py runs the quick start.
 NOT_HERE = ("make test", "make lint", "pip install .", "python -m tlearn quickstart", "tensorboard --logdir", "ssh -L")
 OFFLINE = {"quickstart.yaml", "quickstart_transfer.yaml", "advised.yaml"}
-OWN_PICTURES = {"folder.yaml", "table.yaml"}
+OWN_PICTURES = {"folder.yaml", "stream.yaml", "table.yaml"}
 
 
 def commands_of(text: str) -> list[str]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         ImageDataModule,
         ImageFolderDataModule,
         ImageTableDataModule,
+        StreamingDataModule,
         TorchvisionDataModule,
     )
     from tlearn.deploy import Prediction, Predictor, load
@@ -34,6 +35,7 @@ __all__ = [
     "ImageTableDataModule",
     "Prediction",
     "Predictor",
+    "StreamingDataModule",
     "TlearnError",
     "TorchvisionDataModule",
     "TransferModule",
@@ -51,6 +53,7 @@ _HOMES = {
     "ImageTableDataModule": "tlearn.data",
     "Prediction": "tlearn.deploy",
     "Predictor": "tlearn.deploy",
+    "StreamingDataModule": "tlearn.data",
     "TlearnError": "tlearn.errors",
     "TorchvisionDataModule": "tlearn.data",
     "TransferModule": "tlearn.models",

@@ -19,6 +19,7 @@ VERBS = {
     "advise": "which strategy, image size and rates for these images, why, and at what cost (--out advised.yaml)",
     "compare": "fit configs on the same images with the same seeds; scores with intervals, and costs (--seeds 3)",
     "doctor": "look at every picture file: unreadable, doubled, mislabelled, uneven; --fix leaves them out",
+    "optimize": "pack a folder of pictures into shards that fit streams, from disk or object storage (FOLDER OUT)",
     "validate": "loss and accuracy of a checkpoint on the validation images",
     "test": "loss and accuracy of a checkpoint on the test images",
     "predict": "predictions of a checkpoint for the validation images, as CSV",
@@ -34,6 +35,7 @@ _OWN_FILE = {
     "compare": "tlearn.comparing",
     "sweep": "tlearn.sweeping",
     "doctor": "tlearn.doctoring",
+    "optimize": "tlearn.optimizing",
     "export": "tlearn.exporting",
     "cache": "tlearn.caching",
 }

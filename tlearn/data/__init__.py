@@ -14,12 +14,15 @@ from tlearn.data.image_folder import ImageFolderDataModule
 from tlearn.data.image_set import BatchKey, ImageSet
 from tlearn.data.image_table import ImageTableDataModule
 from tlearn.data.keyed_random import key, uniform
-from tlearn.data.listing import find_pictures
-from tlearn.data.memory import EpochBatchSampler, InMemoryImages, fingerprint
+from tlearn.data.listing import find_pictures, number_of
+from tlearn.data.memory import InMemoryImages, fingerprint
 from tlearn.data.predict_files import UNREADABLE, PredictFilesDataModule
 from tlearn.data.reading import Framing, UnreadableImageError, framed, pixels_of, read_image, reason_of
+from tlearn.data.sampling import EpochBatchSampler
+from tlearn.data.shard_writer import write_shards
 from tlearn.data.split import stratified_split, take_per_class
 from tlearn.data.streamed import StreamedImages, in_threads
+from tlearn.data.streaming import StreamingDataModule
 from tlearn.data.torchvision_dataset import TorchvisionDataModule
 
 __all__ = [
@@ -46,6 +49,7 @@ __all__ = [
     "PredictFilesDataModule",
     "Split",
     "StreamedImages",
+    "StreamingDataModule",
     "TorchvisionDataModule",
     "UnreadableImageError",
     "diagnose",
@@ -54,6 +58,7 @@ __all__ = [
     "framed",
     "in_threads",
     "key",
+    "number_of",
     "pixels_of",
     "read_exclusions",
     "read_image",
@@ -63,4 +68,5 @@ __all__ = [
     "take_per_class",
     "uniform",
     "write_exclusions",
+    "write_shards",
 ]

@@ -18,8 +18,9 @@ from torch.utils.data import DataLoader
 
 from tlearn.data.augment import NO_AUGMENT, Augment, BatchAugment
 from tlearn.data.image_set import BatchKey, ImageSet
-from tlearn.data.memory import CachedFeatures, EpochBatchSampler, InMemoryImages, PhasedLoader, ResumableLoader
+from tlearn.data.memory import CachedFeatures, InMemoryImages, PhasedLoader, ResumableLoader
 from tlearn.data.reading import Framing
+from tlearn.data.sampling import EpochBatchSampler
 from tlearn.data.split import stratified_split, take_per_class
 from tlearn.errors import TlearnError
 from tlearn.processes import ALONE, Share
@@ -292,8 +293,8 @@ class ImageDataModule(LightningDataModule, ABC):
         return BatchAugment(self.augment, self.num_classes, self._seed)
 
     def _train_sampler(self) -> EpochBatchSampler:
-        count = len(self._sets["train"])
-        return EpochBatchSampler(count, self.batch_size, True, self.drop_last, self._seed, self._share())
+        train, size = self._sets["train"], self.batch_size
+        return EpochBatchSampler(len(train), size, True, self.drop_last, self._seed, self._share(), train.epoch_order)
 
     def _share(self) -> Share:
         return Share(self.trainer.global_rank, self.trainer.world_size) if self.trainer else ALONE

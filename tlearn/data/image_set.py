@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, NamedTuple, Self
 
 import torch
@@ -72,6 +73,19 @@ class ImageSet(Dataset[Batch], ABC):
     @abstractmethod
     def fingerprint(self) -> str:
         """Hash the whole source, pixels, targets and order."""
+
+    def epoch_order(self, seed: int, sizes: Sequence[int], lanes: int) -> Tensor:
+        """Draw the order of an epoch.
+
+        Args:
+            seed: Of this run and epoch.
+            sizes: Of the batches that the order is cut into.
+            lanes: Processes that share each batch, each taking its part as ``torch.tensor_split`` cuts it.
+
+        Returns:
+            int64, the positions in this dataset, all of them or those that the batches hold.
+        """
+        return torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))
 
     def draw_keys(self) -> Tensor:
         """Return int64 (N,): what decides, with a seed, whether an image validates."""

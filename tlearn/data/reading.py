@@ -71,7 +71,11 @@ def read_image(path: Path, framing: Framing, draws: Tensor | None = None) -> Ten
     Raises:
         UnreadableImageError: It gives no picture.
     """
-    data = read_bytes(path)
+    return decoded(read_bytes(path), framing, draws)
+
+
+def decoded(data: bytes, framing: Framing, draws: Tensor | None = None) -> Tensor:
+    """Decode the bytes of a picture file, as `read_image` does."""
     twice = 2 * _least_px(framing, draws)
     try:
         with Image.open(io.BytesIO(data)) as image:

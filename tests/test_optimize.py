@@ -1,0 +1,124 @@
+"""`tlearn optimize`: every picture bit by bit, whole or not at all, and nothing left out in silence."""
+
+from __future__ import annotations
+
+import errno
+import json
+from pathlib import Path
+
+import pytest
+from litdata import StreamingDataset
+from litdata.streaming.writer import BinaryWriter
+
+from tests.conftest import Tlearn
+from tests.fake_pictures import write_broken, write_splits
+from tlearn import StreamingDataModule
+from tlearn.data.shard_pictures import ShardedImages
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    return write_splits(tmp_path / "pictures")
+
+
+def pictures_of(out: Path, split: str) -> list[tuple[str, bytes, str]]:
+    """Name, content and class of each, in the order of the shards."""
+    data = StreamingDataModule(str(out))
+    data.setup("test" if split == "test" else "fit")
+    images = data.dataset(split)  # type: ignore[arg-type]
+    assert isinstance(images, ShardedImages)
+    assert images.indices.tolist() == list(range(len(images)))
+    labels = [data.class_names[label] for label in images.targets.tolist()]
+    return [(images.pictures.name(row), images.pictures.content(row), labels[row]) for row in range(len(images))]
+
+
+def test_packs_every_picture_as_it_is(tlearn: Tlearn, pictures: Path, tmp_path: Path) -> None:
+    answer = tlearn("optimize", "pictures", "packed", "--shard_mb", "0.05")
+    assert answer.code == 0, answer.err
+    shards = sorted((tmp_path / "packed").rglob("*.bin"))
+    megabytes = sum(path.stat().st_size for path in shards) / 1e6
+    said = f"48 images in {len(shards)} shards, {megabytes:.1f} MB: packed; next: python -m tlearn fit "
+    assert answer.out.splitlines()[-1] == said + "--config stream.yaml --data.init_args.root packed"
+    assert len(shards) > 9
+    assert max(path.stat().st_size for path in shards) < 55_000
+    for split, count in (("train", 24), ("val", 12), ("test", 12)):
+        packed = pictures_of(tmp_path / "packed", split)
+        names = sorted(path.relative_to(pictures).as_posix() for path in (pictures / split).rglob("*.png"))
+        assert len(names) == count
+        assert sorted(name for name, _, _ in packed) == names
+        assert all(content == (pictures / name).read_bytes() for name, content, _ in packed)
+        assert all(label == name.split("/")[1] for name, _, label in packed)
+        # LitData's own reader finds the same.
+        assert list(StreamingDataset(str(tmp_path / "packed" / split))) == [content for _, content, _ in packed]
+        assert (names == [name for name, _, _ in packed]) is (split != "train")
+    first = json.loads((tmp_path / "packed/tlearn.json").read_text())["splits"]["train"]["shards"][0]["images"]
+    assert len({label for _, _, label in pictures_of(tmp_path / "packed", "train")[:first]}) > 1
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name != ".cache") == ["packed", "pictures"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["pictures"], "expected optimize FOLDER OUT [--shard_mb 64], got 'optimize pictures'"),
+        (["pictures", "there"], "there exists already; remove it, or name another folder"),
+        (["pictures", "no/packed"], "/no does not exist; make it first"),
+        (["pictures", "pictures/packed"], "lies in the folder to pack"),
+        (
+            ["pictures", "packed", "--shard_mb", "0"],
+            "--shard_mb: expected megabytes, more than 0 and at most 4000, got 0",
+        ),
+        (["pictures", "packed", "--shard_mb", "nan"], "more than 0 and at most 4000, got nan"),
+        (["pictures", "packed", "--data.init_args.on_error", "skp"], "Did you mean 'skip'? Choices: error, skip"),
+        (["there", "packed"], "no folder train in"),
+    ],
+)
+def test_faults_are_said(words: list[str], said: str, tlearn: Tlearn, pictures: Path, tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    before = sorted(tmp_path.rglob("*"))
+    answer = tlearn("optimize", *words)
+    assert (answer.code, answer.err.count("\n")) == (2, 1)
+    assert said in answer.err
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_without_litdata_it_says_what_to_install(
+    tlearn: Tlearn, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tlearn.data.shard_writer.find_spec", lambda name: None)
+    answer = tlearn("optimize", "pictures", "packed")
+    assert answer.err.splitlines()[-1] == "error: optimize needs: pip install 'tlearn[stream]'"
+
+
+def test_unreadable_pictures_stop_it_or_are_counted(tlearn: Tlearn, pictures: Path, tmp_path: Path) -> None:
+    reasons = write_broken(pictures / "train/cat")
+    answer = tlearn("optimize", "pictures", "packed")
+    assert answer.code == 2
+    assert "4 of 28 train pictures cannot be read" in answer.err
+    assert all(f"{name} ({reason})" in answer.err for name, reason in reasons.items())
+    assert not (tmp_path / "packed").exists()
+    answer = tlearn("optimize", "pictures", "packed", "--data.init_args.on_error", "skip")
+    assert answer.code == 0
+    assert "skipped 4 that cannot be read" in answer.err
+    assert answer.out.splitlines()[-1].startswith("48 images in 3 shards")
+
+
+@pytest.mark.parametrize("fault", ["full", "changed"])
+def test_is_whole_or_not_at_all(
+    fault: str, tlearn: Tlearn, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(self: BinaryWriter, data: bytes, filename: str, compress: bool | None = None) -> None:
+        if fault == "changed":
+            for path in (pictures / "val").rglob("*.png"):
+                path.write_bytes(path.read_bytes() + b"x")
+        elif filename == "chunk-0-2.bin":
+            raise OSError(errno.ENOSPC, "No space left on device", filename)
+        Path(self._cache_dir, filename).write_bytes(data)
+
+    monkeypatch.setattr(BinaryWriter, "write_chunk_to_file", write)
+    answer = tlearn("optimize", "pictures", "packed", "--shard_mb", "0.05")
+    assert answer.code == 2
+    said = (
+        "disk full: cannot write" if fault == "full" else "has changed while it was packed: run tlearn optimize again"
+    )
+    assert said in answer.err.splitlines()[-1]
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name != ".cache") == ["pictures"]
