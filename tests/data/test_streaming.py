@@ -171,6 +171,10 @@ def test_what_is_kept_stays_below_the_limit(packed: Path, tmp_path: Path) -> Non
     assert 150_000 < most <= 250_000 < sum(path.stat().st_size for path in (packed / "train").glob("*.bin"))
     assert stranger.exists()
     assert not list(cache.rglob("*.partial"))
+    for path in (*cache.glob("*/train/items.safetensors"), next(cache.glob("*/train/*.bin"))):
+        path.write_bytes(path.read_bytes()[:99])  # as a crash may leave it
+    again = opened(f"local:{packed}", cache_dir=str(cache), max_cache_gb=0.00025)
+    assert torch.equal(train_set(again).serve(torch.arange(24), 0)[0], train_set(near).serve(torch.arange(24), 0)[0])
 
 
 @pytest.fixture
@@ -278,7 +282,7 @@ def test_faults_of_the_far(packed: Path, tmp_path: Path, monkeypatch: pytest.Mon
     shard.unlink()
     with pytest.raises(TlearnError, match=r"^cannot fetch local:.*train/chunk-0-0.bin: .* doesn't exist"):
         train_set(data).serve(torch.arange(24), 0)
-    monkeypatch.setattr("tlearn.data.shard_places.find_spec", lambda name: None)
+    monkeypatch.setattr("tlearn.data.shard_fetching.find_spec", lambda name: None)
     with pytest.raises(TlearnError, match=r"^local:.* needs: pip install 'tlearn\[stream\]'"):
         opened(far)
 
