@@ -18,9 +18,11 @@ from torch import Tensor
 from tests.conftest import Tlearn
 from tests.fake_pictures import CONFIG, write_folder, write_splits
 from tests.hostile_files import pickles
+from tests.test_distributed import TWO, done
+from tests.test_mid_epoch import EVERY_STEP, assert_same
 from tests.test_training import last
 from tlearn import ImageFolderDataModule, StreamingDataModule, TlearnError, main
-from tlearn.data import Augment, BatchKey
+from tlearn.data import Augment
 from tlearn.data.shard_order import WINDOW, shard_order
 from tlearn.data.shard_pictures import ShardedImages
 from tlearn.data.shards import digest_of
@@ -103,19 +105,19 @@ def test_order_is_a_matter_of_seed_and_lanes(lanes: int) -> None:
 
 
 def test_two_processes_fetch_different_shards(packed: Path, tmp_path: Path) -> None:
-    progress = SimpleNamespace(current=SimpleNamespace(processed=0))
+    progress = SimpleNamespace(current=SimpleNamespace(processed=0, started=0))
     strategy = SimpleNamespace(root_device=torch.device("cpu"))
-    trainer = SimpleNamespace(world_size=2, strategy=strategy, fit_loop=SimpleNamespace(epoch_progress=progress))
-    fetched = []
+    loop = SimpleNamespace(epoch_progress=progress)
+    fetched, seen = [], list[int]()
     for process in range(2):
         torch.manual_seed(0)
         data = opened(f"local:{packed}", cache_dir=str(tmp_path / f"cache_{process}"))
+        trainer = SimpleNamespace(world_size=2, global_rank=process, strategy=strategy, fit_loop=loop)
         data.trainer = trainer  # type: ignore[assignment]
-        for key in data.train_dataloader().sampler:
-            part = torch.tensor_split(key.positions, 2)[process]
-            train_set(data)[BatchKey(key.epoch, part)]
+        seen += [row for batch in data.train_dataloader() for row in batch.indices.tolist()]
         fetched.append({path.name for path in (tmp_path / f"cache_{process}").glob("*/train/*.bin")})
     assert fetched[0] | fetched[1] == {path.name for path in (packed / "train").glob("*.bin")}
+    assert sorted(seen) == list(range(24))
     assert len(fetched[0] & fetched[1]) <= 1
     assert min(map(len, fetched)) >= 3
 
@@ -133,6 +135,7 @@ def test_workers_change_nothing(packed: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:The dirpath has changed")  # of the callback that keeps every step
 def test_a_run_streams_and_its_resume_is_exact(tlearn: Tlearn, packed: Path, tmp_path: Path) -> None:
     (tmp_path / "far.yaml").write_text(
         CONFIG.replace("ImageFolder", "Streaming").replace(
@@ -140,13 +143,15 @@ def test_a_run_streams_and_its_resume_is_exact(tlearn: Tlearn, packed: Path, tmp
         )
     )
     words = ["fit", "-c", "far.yaml", "--data.augment.flip", "true"]
-    assert tlearn(*words).code == 0
-    assert tlearn(*words, "--trainer.max_epochs", "1").code == 0
-    answer = tlearn(*words, "--ckpt_path", "last")
+    assert tlearn(*words, *EVERY_STEP).code == 0
+    run = tmp_path / "runs/far/version_7"
+    (run / "checkpoints").mkdir(parents=True)
+    step = tmp_path / "runs/far/version_0/checkpoints/step=2.ckpt"  # of three in the first epoch
+    step.rename(run / "checkpoints/last.ckpt")
+    answer = tlearn("fit", "--ckpt_path", str(run))
     assert answer.code == 0, answer.err
     assert "epoch 2/2" in answer.out
-    whole, resumed = (last(tmp_path, version, run="far") for version in (0, 1))
-    assert all(torch.equal(resumed["state_dict"][key], value) for key, value in whole["state_dict"].items())
+    assert_same(last(tmp_path, 0, run="far"), last(tmp_path, 7, run="far"))
     kept = list((tmp_path / ".cache/tlearn/shards").rglob("*.bin"))
     assert 0 < sum(path.stat().st_size for path in kept) <= 300_000
     assert sum(path.stat().st_size for path in packed.rglob("*.bin")) > 400_000
@@ -155,6 +160,16 @@ def test_a_run_streams_and_its_resume_is_exact(tlearn: Tlearn, packed: Path, tmp
     assert answer.code == 0, answer.err
     rows = (tmp_path / "answers.csv").read_text().splitlines()
     assert [row.partition(",")[0] for row in rows[1:]] == sorted(pixels(opened(packed), "val"))
+
+
+@pytest.mark.slow
+def test_two_processes_train_on_shards(tlearn: Tlearn, packed: Path, tmp_path: Path) -> None:
+    text = CONFIG.replace("ImageFolder", "Streaming").replace("root: pictures", f"root: 'local:{packed}'")
+    (tmp_path / "two.yaml").write_text(text)
+    out, err = done("fit", "-c", "two.yaml", "--data.batch_size", "6", *TWO)
+    assert "epoch 2/2" in out
+    assert "Warning" not in err
+    assert len(list(tmp_path.glob(".cache/tlearn/shards/*/*/*.bin"))) == 9  # of training and validation, each once
 
 
 def test_what_is_kept_stays_below_the_limit(packed: Path, tmp_path: Path) -> None:
