@@ -20,6 +20,7 @@ from tlearn.data.augment import NO_AUGMENT, Augment, BatchAugment
 from tlearn.data.image_set import BatchKey, ImageSet
 from tlearn.data.memory import CachedFeatures, EpochBatchSampler, InMemoryImages, PhasedLoader, ResumableLoader
 from tlearn.data.reading import Framing
+from tlearn.data.serving import serve_through_a_stop
 from tlearn.data.split import stratified_split, take_per_class
 from tlearn.errors import TlearnError
 from tlearn.threads import cores_allowed
@@ -309,6 +310,7 @@ class ImageDataModule(LightningDataModule, ABC):
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
             pin_memory=torch.cuda.is_available() and images.device.type == "cpu",
+            worker_init_fn=serve_through_a_stop if self.num_workers else None,
         )
 
     def _device_for(self, size_bytes: int) -> torch.device:
