@@ -137,6 +137,7 @@ CASES = {
     "C38 Ctrl-C and SIGTERM": [
         "test_run_card.py::test_ctrl_c_leaves_a_card",
         "test_signals.py::test_a_signal_costs_no_step",
+        "test_killed.py::test_killed_and_started_again",
     ],
     "C39 export made in training mode or with drifting BatchNorm": [
         "deploy/test_export.py::test_answer_does_not_depend_on_the_batch",

@@ -85,12 +85,14 @@ def test_a_signal_costs_no_step(
 ) -> None:
     words = ["fit", "-c", small, *AUGMENTED, *words]
     assert tlearn(*words, "--trainer.default_root_dir", "whole").code == 0
-    answer = stopped(words, place, count, lambda pid: os.killpg(pid, number) if number == 2 else os.kill(pid, number))
+    answer = stopped(words, place, count, lambda pid: os.killpg(pid, number))
     assert answer.code == code, answer.err
     assert "Traceback" not in answer.err
     path = tmp_path / "runs/small/version_0/checkpoints/last.ckpt"
     stepped = torch.load(path, weights_only=True)["global_step"]
     assert answer.out.count("at step") == steps
+    if place == "validation":
+        assert answer.out.count("at validation") == count
     assert stepped == (steps if "--trainer.accumulate_grad_batches" not in words else 1)
     assert f"stopped after step {stepped}; to go on: python -m tlearn fit --ckpt_path {path.relative_to(tmp_path)}" in (
         answer.out.replace(f"{tmp_path}/", "")

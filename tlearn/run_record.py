@@ -42,6 +42,8 @@ class RunRecordCallback(Callback):
                 f"{target.absolute()} exists: the folder holds another run; move it, or unset the logger's version"
             )
         folder.mkdir(parents=True, exist_ok=True)
+        for left in folder.rglob(".*.partial"):
+            left.unlink()  # of a process that was killed here
         write_whole(target, yaml.safe_dump(self.config, sort_keys=False, allow_unicode=True))
         write_whole(folder / "split.json", json.dumps(trainer.datamodule.split_record()))  # type: ignore[attr-defined]
 

@@ -21,6 +21,7 @@ from tlearn.data.image_set import BatchKey, ImageSet
 from tlearn.data.memory import CachedFeatures, InMemoryImages, PhasedLoader, ResumableLoader
 from tlearn.data.reading import Framing
 from tlearn.data.sampling import EpochBatchSampler
+from tlearn.data.serving import serve_through_a_stop
 from tlearn.data.split import stratified_split, take_per_class
 from tlearn.errors import TlearnError
 from tlearn.processes import ALONE, Share
@@ -325,6 +326,7 @@ class ImageDataModule(LightningDataModule, ABC):
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
             pin_memory=torch.cuda.is_available() and images.device.type == "cpu",
+            worker_init_fn=serve_through_a_stop if self.num_workers else None,
         )
 
     def _device_for(self, size_bytes: int) -> torch.device:
