@@ -16,6 +16,7 @@ from jsonargparse import ActionYesNo, Namespace
 from jsonargparse.typing import PositiveInt
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.utilities import rank_zero_only
 
 from tlearn.arguments import Arguments
 from tlearn.config_files import read_config
@@ -36,7 +37,7 @@ from tlearn.resume import (
     open_checkpoint,
     overridden_model_options,
 )
-from tlearn.run_record import RunRecordCallback
+from tlearn.run_record import RunRecordCallback, make_run_folder
 from tlearn.runs import DEFAULT_ROOT, version_of
 from tlearn.strategies import (
     EvaluationOutputsCallback,
@@ -150,9 +151,11 @@ class TransferCLI(LightningCLI):
         _settle_machine(config)
 
     def before_fit(self) -> None:
-        """Look at picture files before a logger makes a run folder, which a fault would leave behind empty."""
+        """Look at picture files before there is a run folder, which a fault would leave behind empty; then make it."""
         if isinstance(self.datamodule, ImageFilesDataModule):
             self.datamodule.setup("fit")
+        if not _goes_on(self.checkpoint) and not self.trainer.fast_dev_run and rank_zero_only.rank == 0:
+            make_run_folder(self.trainer)
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Add our own callbacks to those of the user, who cannot lose ours by setting theirs."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterator
 from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
@@ -13,7 +14,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from tlearn.errors import TlearnError
-from tlearn.feature_store import FOLDER, fill, key_of, load
+from tlearn.feature_store import FOLDER, Features, fill, key_of, load
 from tlearn.models import TransferModule, fingerprint
 from tlearn.strategies.features import iterate_over_split
 
@@ -82,9 +83,15 @@ def _cached(trainer: Trainer, module: TransferModule, split: str, view: int, ori
     renew = module.feature_cache == "refresh"
     found, shape = None if renew else load(about), (len(images), module.backbone.num_features)
     how = "from the cache"
+
+    def chunks() -> Iterator[Features]:
+        nonlocal how
+        how = "computed once"  # not where another run does it meanwhile: nobody asks for them then
+        for rows in iterate_over_split(trainer, module, split, module.features, view):
+            yield rows.numpy()
+
     if found is None or found.shape != shape:  # another shape: somebody made it up
-        chunks = (rows.numpy() for rows in iterate_over_split(trainer, module, split, module.features, view))
-        found, how = fill(about, shape, chunks, renew), "computed once"
+        found = fill(about, shape, chunks(), renew)
     log.info(
         "features of %s: %d images x %d, %.1f MB in %s, %s in %.1f s",
         *(f"{split}, view {view}" if view else split, *found.shape, found.nbytes / 1e6),
