@@ -1,12 +1,13 @@
 # Everything a newcomer or a developer types. `make` alone lists it.
 PYTHON ?= python3
 RUNS ?= runs
+PROCESSES ?= 2
 VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run train dashboard test test-browser test-all screenshots lint format bench bench-gpu clean
+.PHONY: help install run train dashboard test test-browser test-faults test-all screenshots lint format bench bench-gpu clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,11 +36,15 @@ dashboard: install  ## TensorBoard over runs/, at http://127.0.0.1:6006 or the n
 		--samples_per_plugin images=100 2> >(trap '' INT; exec grep --line-buffered -v -e '^$$' -e '^TensorFlow inst' \
 		-e load_fast -e 'NOTE: Using exp' -e tensorflow/tensorboard/issues/4784 -e '] TensorBoard could not bind' >&2)
 
-test: install  ## the quick tests
-	$(PY) -m pytest -m "not slow and not realdata and not browser"
+test: install  ## the quick tests, in two processes (make PROCESSES=0 test: in one)
+	$(PY) -m pytest -n $(PROCESSES) --dist loadgroup -m "not slow and not realdata and not browser"
 
 test-browser: install  ## TensorBoard and the report in a real browser (Chromium, as the system has it)
 	$(PY) -m pytest -m browser
+
+test-faults: install  ## what is done to tlearn, and what holds: a table (INTO=README.md: written there)
+	$(PY) -m pytest -m fault --junitxml=.pytest_cache/faults.xml || true
+	@$(PY) -m tests.fault_table .pytest_cache/faults.xml $(INTO)
 
 test-all: install  ## every test; those marked realdata need the real data sets
 	$(PY) -m pytest

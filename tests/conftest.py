@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -31,6 +32,28 @@ class Tlearn(Protocol):
 def _one_thread() -> None:
     # Two threads beside another busy process are far slower than one, and the pictures here are few.
     torch.set_num_threads(1)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Let the results tell tests/fault_table.py what a test did to tlearn, and what it asserts that held."""
+    if fault := item.get_closest_marker("fault"):
+        item.user_properties += zip(("fault", "held"), fault.args, strict=True)
+
+
+@contextmanager
+def no_pictures() -> Iterator[None]:
+    """Let no run draw for TensorBoard: that takes two thirds of a fit of a second, and few tests look at it."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("pages", "input_pictures"):
+            patch.setattr(f"tlearn.reporting.{name}.takes_pictures", lambda _: False)
+        patch.setattr("tlearn.reporting.projector.tensorboard_writers", lambda _: [])
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _no_pictures(request: pytest.FixtureRequest) -> Iterator[None]:
+    with nullcontext() if request.node.get_closest_marker("pictures") else no_pictures():
+        yield
 
 
 @pytest.fixture

@@ -74,6 +74,7 @@ def test_every_listed_network_has_stages() -> None:
             network.get_submodule(path)
 
 
+@pytest.mark.pictures
 def test_another_family_trains(tlearn: Tlearn, small: str) -> None:
     words = ["--model.backbone", "mobilenet_v3_small", "--model.tap", "null", "--trainer.max_epochs", "1"]
     answer = tlearn("fit", "-c", small, *words, "--model.freeze_until", "stage8", "--data.size_px", "32")

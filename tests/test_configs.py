@@ -11,6 +11,7 @@ from tests.fake_pictures import write_splits, write_table
 from tlearn.config_files import configs_folder, shipped_configs
 
 
+@pytest.mark.pictures
 @pytest.mark.parametrize("name", shipped_configs())
 def test_fits_one_batch(name: str, tlearn: Tlearn, cifar_root: Path, tmp_path: Path) -> None:
     text = (configs_folder() / name).read_text()

@@ -53,6 +53,9 @@ SETTINGS = {"lr": 0.01, "optimizer": "SGD", "freeze_backbone": False, "image_siz
 RESULTS = {tag for tag in SCALARS if tag.startswith(("best/", "final/"))}
 
 
+pytestmark = pytest.mark.xdist_group("dashboard")  # one port, one run
+
+
 @pytest.fixture(scope="module")
 def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
     """`make dashboard` over a run that was fitted and tested; port 6006, where it would be, is taken."""

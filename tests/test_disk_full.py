@@ -91,6 +91,11 @@ def the_error(err: str) -> str:
     return line
 
 
+@pytest.mark.pictures
+@pytest.mark.fault(
+    "The disk fills up in the second epoch, 1 MB left",
+    "one line; both checkpoints of the first epoch; the run goes on once there is room",
+)
 def test_a_run_on_a_disk_that_fills_keeps_its_checkpoints(tlearn: Tlearn, small: str, disk: Path) -> None:
     words = ["fit", "-c", small, ROOT, str(disk / "runs"), "--trainer.max_epochs", "3"]
     answer = tlearn(*words, *filling(disk, epoch=1, leave_bytes=MB))
@@ -107,6 +112,8 @@ def test_a_run_on_a_disk_that_fills_keeps_its_checkpoints(tlearn: Tlearn, small:
     assert tlearn(*words, "--ckpt_path", last, *filling(disk, epoch=99, leave_bytes=0)).code == 0
 
 
+@pytest.mark.pictures
+@pytest.mark.fault("The disk fills up in the second epoch, nothing left", "one line; the checkpoint of the first epoch")
 def test_a_run_on_a_disk_with_no_room_left_at_all_ends_in_one_line(tlearn: Tlearn, small: str, disk: Path) -> None:
     words = ["fit", "-c", small, ROOT, str(disk / "runs"), "--trainer.max_epochs", "3"]
     answer = tlearn(*words, *filling(disk, epoch=1, leave_bytes=0))
@@ -115,6 +122,7 @@ def test_a_run_on_a_disk_with_no_room_left_at_all_ends_in_one_line(tlearn: Tlear
     assert torch.load(disk / "runs/small/version_0/checkpoints/last.ckpt", weights_only=True)["epoch"] == 0
 
 
+@pytest.mark.fault("The disk is read-only", "one line before the first step; nothing written")
 def test_a_run_on_a_read_only_disk_does_not_begin(tlearn: Tlearn, small: str, disk: Path) -> None:
     make_read_only(disk)
     answer = tlearn("fit", "-c", small, ROOT, str(disk / "runs"))
@@ -123,6 +131,7 @@ def test_a_run_on_a_read_only_disk_does_not_begin(tlearn: Tlearn, small: str, di
     assert names(disk) == set()
 
 
+@pytest.mark.fault("No room for the next checkpoint", "the one before, with its bits")
 def test_a_checkpoint_on_a_full_disk_leaves_the_one_before(disk: Path) -> None:
     path, io = disk / "last.ckpt", AtomicCheckpointIO()
     io.save_checkpoint({"weight": torch.ones(10)}, path)
@@ -134,6 +143,7 @@ def test_a_checkpoint_on_a_full_disk_leaves_the_one_before(disk: Path) -> None:
     assert names(disk) == {"last.ckpt"}
 
 
+@pytest.mark.fault("No room for a plan or a list, or a disk that is read-only", "the file before, with its bits")
 @pytest.mark.parametrize("saying", ["full", "read-only"])
 def test_texts_are_whole_or_as_they_were(disk: Path, saying: str) -> None:
     path = disk / "plan.json"
@@ -148,6 +158,7 @@ def test_texts_are_whole_or_as_they_were(disk: Path, saying: str) -> None:
     assert names(disk) == {"plan.json"}
 
 
+@pytest.mark.fault("No room for cached features", "the entry before; nothing half-written is taken for one")
 def test_features_on_a_full_disk_leave_the_entry_before(disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(disk)
     shape, about = (10_000, 64), {"weights": "a"}  # 2.6 MB
@@ -178,6 +189,7 @@ def test_features_on_a_read_only_disk(disk: Path, monkeypatch: pytest.MonkeyPatc
         feature_store.fill({}, (1, 2), [np.zeros((1, 2), np.float32)], renew=False)
 
 
+@pytest.mark.fault("No room for what `doctor` remembers", "a line, and the work goes on")
 def test_facts_only_save_time(disk: Path, monkeypatch: pytest.MonkeyPatch, said: pytest.LogCaptureFixture) -> None:
     monkeypatch.chdir(disk)
     facts = ("", b"d" * 32, "JPEG", "RGB", 8, 8, 5, b"t" * 192)
@@ -213,6 +225,7 @@ def write_then_raise(path: Path, fault: BaseException) -> None:
         raise fault
 
 
+@pytest.mark.fault("No room for `metrics.csv`", "whole rows")
 def test_metrics_keep_whole_rows(disk: Path) -> None:
     logger = MetricsFileLogger(TensorBoardLogger(str(disk), "run", version=0), str(disk))
     logger.log_metrics({"a": 1.0}, step=0)
@@ -230,6 +243,7 @@ def test_metrics_keep_whole_rows(disk: Path) -> None:
     assert [name for name in names(disk) if "partial" in name] == []
 
 
+@pytest.mark.fault("No room for TensorBoard's file", "one line that names it")
 def test_tensorboard_says_its_file_and_no_traceback(disk: Path, capfd: pytest.CaptureFixture[str]) -> None:
     quieten()
     writer = SummaryWriter(str(disk / "events"))
@@ -244,6 +258,7 @@ def test_tensorboard_says_its_file_and_no_traceback(disk: Path, capfd: pytest.Ca
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.fault("No room for predictions, or a disk that is read-only", "one line; the file before, with its bits")
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_predictions_on_a_full_disk(tlearn: Tlearn, small: str, disk: Path, kind: str) -> None:
     assert tlearn("fit", "-c", small, "--trainer.max_epochs", "1", "--model.freeze_backbone", "true").code == 0
@@ -261,6 +276,7 @@ def test_predictions_on_a_full_disk(tlearn: Tlearn, small: str, disk: Path, kind
     assert the_error(answer.err) == f"error: --out {out}: the folder is not writable"
 
 
+@pytest.mark.fault("No room for an export, or a disk that is read-only", "one line; the file before, with its bits")
 @pytest.mark.parametrize(
     "kind", ["safetensors", pytest.param("pt2", marks=pytest.mark.slow), pytest.param("onnx", marks=pytest.mark.slow)]
 )
@@ -289,6 +305,7 @@ def test_plan_says_that_its_file_has_no_room(tlearn: Tlearn, small: str, disk: P
     assert names(disk) == set()
 
 
+@pytest.mark.fault("A limit on the size of files (`ulimit -f`)", "one line; nothing half-written")
 def test_a_limit_on_file_size_ends_in_one_line_and_no_crash(tmp_path: Path) -> None:
     code = """
 import resource, sys, torch

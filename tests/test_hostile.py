@@ -73,6 +73,7 @@ def test_the_pickles_used_here_are_sharp(way: str, tmp_path: Path) -> None:
     assert (tmp_path / "made").exists()
 
 
+@pytest.mark.fault("Pickles that would run a command, as checkpoints and weights", "refused in one line; nothing ran")
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("wrap", [bytes, torch_zip])
 def test_no_pickle_runs(way: str, wrap: Any, made: Path, tlearn: Tlearn, small: str) -> None:
@@ -98,6 +99,7 @@ def test_no_door_lets_a_pickle_in(name: str, made: Path, tlearn: Tlearn, small: 
     assert not Path("y.csv").exists()
 
 
+@pytest.mark.fault("Cached features that somebody made up", "computed again; nothing ran")
 def test_no_cache_entry_runs(made: Path, tlearn: Tlearn, small: str) -> None:
     fit = ("fit", "-c", small, "--model.freeze_backbone", "true")
     assert tlearn(*fit).code == 0
@@ -120,6 +122,7 @@ def test_no_cache_entry_runs(made: Path, tlearn: Tlearn, small: str) -> None:
     assert [path.read_bytes() for path in entries] == honest
 
 
+@pytest.mark.fault("What `doctor` remembers, made up by somebody", "looked at again; nothing ran")
 def test_a_store_of_facts_that_somebody_made_up(made: Path, tlearn: Tlearn) -> None:
     write_splits(Path("pictures"))
     Path("folder.yaml").write_text(CONFIG)
@@ -204,6 +207,7 @@ NAMES = {
 }
 
 
+@pytest.mark.fault("Configs that name code to run", "refused in one line; nothing ran")
 @pytest.mark.parametrize("text", NAMES)
 def test_a_config_names_no_code(text: str, made: Path, evil: str, tlearn: Tlearn, small: str) -> None:
     Path("x.yaml").write_text(text.replace("EVIL", evil).replace("MADE", str(made)))
@@ -246,6 +250,7 @@ BOMBS = {
 }
 
 
+@pytest.mark.fault("Configs that would fill the memory", "refused in one line")
 @pytest.mark.parametrize("text", BOMBS, ids=range(len(BOMBS)))
 def test_a_config_is_no_bomb(text: str, made: Path, tlearn: Tlearn) -> None:
     Path("x.yaml").write_text(text.replace("MADE", str(made)))
@@ -263,6 +268,7 @@ def test_a_config_in_a_config_is_no_bomb(key: str, tlearn: Tlearn, small: str) -
         refused(tlearn("fit", "-c", small, "-c", "x.yaml"), "more than 100,000 values")
 
 
+@pytest.mark.fault("Pictures that would fill the memory", "named as unreadable")
 @pytest.mark.filterwarnings("ignore:::PIL")
 def test_pictures_that_are_bombs_are_named(tlearn: Tlearn, small: str) -> None:
     assert tlearn("fit", "-c", small).code == 0
@@ -406,6 +412,7 @@ YAMLS = [
 COUNTS = [1000, pytest.param(50_000, marks=pytest.mark.slow)]
 
 
+@pytest.mark.fault("Pictures with random bytes changed", "read, or named as unreadable")
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("count", COUNTS)
 def test_mutated_pictures_are_read_or_named(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -424,6 +431,7 @@ def test_mutated_pictures_are_read_or_named(count: int, monkeypatch: pytest.Monk
     assert min(outcomes) > count / 10  # neither all damaged, nor all as they were
 
 
+@pytest.mark.fault("Configs with random bytes changed", "read, or refused in one line")
 @pytest.mark.parametrize("count", COUNTS)
 def test_mutated_configs_are_read_or_refused(count: int, tmp_path: Path) -> None:
     draws, path, outcomes = np.random.default_rng(count), tmp_path / "x.yaml", [0, 0]

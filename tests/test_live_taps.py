@@ -162,6 +162,7 @@ def test_options_that_know_the_weights_go_along(options: list[str], tlearn: Tlea
     assert tlearn("validate", "--ckpt_path", "last", "-c", small, *TINY).code == 0
 
 
+@pytest.mark.pictures
 def test_resumed_with_the_same_bits(tlearn: Tlearn, small: str, tmp_path: Path) -> None:
     words = ["fit", "-c", small, *TINY, *DECAY, "--model.unfreeze", "{layer2: 1, layer1: 2}"]
     assert tlearn(*words, "--trainer.max_epochs", "4").code == 0

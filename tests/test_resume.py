@@ -31,7 +31,9 @@ SCHEDULERS = {
 }
 
 
-@pytest.mark.parametrize("scheduler", SCHEDULERS)
+@pytest.mark.parametrize(
+    "scheduler", [pytest.param(name, marks=pytest.mark.pictures) if name == "none" else name for name in SCHEDULERS]
+)
 def test_resumed_equals_uninterrupted(scheduler: str, tlearn: Tlearn, small: str, tmp_path: Path) -> None:
     words = ["fit", "-c", small, *SCHEDULERS[scheduler], "--data.augment.flip", "true", "--model.head_dropout", "0.3"]
     assert tlearn(*words, "--trainer.max_epochs", "4").code == 0
@@ -50,27 +52,25 @@ def test_resumed_equals_uninterrupted(scheduler: str, tlearn: Tlearn, small: str
     assert sorted(path.name for path in (tmp_path / "runs/small").iterdir()) == ["version_0", "version_1"]
 
 
-@pytest.mark.parametrize(
-    ("words", "expected"),
-    [
-        (["--model.optimizer.lr", "0.5"], "model.optimizer.init_args.lr is 0.01 in the checkpoint, 0.5 was given"),
-        (["--model.freeze_backbone", "true"], "model.freeze_backbone is False in the checkpoint, True was given"),
-        (["--data.batch_size", "4"], "data.init_args.batch_size is 8 in the checkpoint, 4 was given"),
-        (["--data.split_seed", "4"], "data.init_args.split_seed is 0 in the checkpoint, 4 was given"),
-        (["--seed_everything", "4"], "seed_everything is 0 in the checkpoint, 4 was given"),
-        (["--trainer.max_epochs", "2"], "has 2 epochs behind it, none is left: raise trainer.max_epochs"),
-    ],
-)
-def test_resume_is_exact_or_refused(
-    words: list[str], expected: str, tlearn: Tlearn, small: str, tmp_path: Path
-) -> None:
+REFUSED = [
+    (["--model.optimizer.lr", "0.5"], "model.optimizer.init_args.lr is 0.01 in the checkpoint, 0.5 was given"),
+    (["--model.freeze_backbone", "true"], "model.freeze_backbone is False in the checkpoint, True was given"),
+    (["--data.batch_size", "4"], "data.init_args.batch_size is 8 in the checkpoint, 4 was given"),
+    (["--data.split_seed", "4"], "data.init_args.split_seed is 0 in the checkpoint, 4 was given"),
+    (["--seed_everything", "4"], "seed_everything is 0 in the checkpoint, 4 was given"),
+    (["--trainer.max_epochs", "2"], "has 2 epochs behind it, none is left: raise trainer.max_epochs"),
+]
+
+
+def test_resume_is_exact_or_refused(tlearn: Tlearn, small: str, tmp_path: Path) -> None:
     assert tlearn("fit", "-c", small).code == 0
-    answer = tlearn("fit", "-c", small, "--trainer.max_epochs", "4", "--ckpt_path", "last", *words)
-    assert answer.code == 2
-    assert expected in answer.err
-    assert answer.err.count("\n") == 1
-    if "raise" not in expected:
-        assert f"--model.weights {tmp_path}/runs/small/version_0/checkpoints/last.ckpt" in answer.err
+    for words, expected in REFUSED:
+        answer = tlearn("fit", "-c", small, "--trainer.max_epochs", "4", "--ckpt_path", "last", *words)
+        assert answer.code == 2
+        assert expected in answer.err
+        assert answer.err.count("\n") == 1
+        if "raise" not in expected:
+            assert f"--model.weights {tmp_path}/runs/small/version_0/checkpoints/last.ckpt" in answer.err
 
 
 @pytest.mark.parametrize("workers", ["0", "2"])
@@ -162,6 +162,7 @@ def test_other_classes_start_with_a_new_head(tlearn: Tlearn, small: str, tmp_pat
     assert "the checkpoint knows 3 classes (0, 1, 2), the data have 5 (5, 6, 7, 8, 9)" in answer.err
 
 
+@pytest.mark.fault("Checkpoints cut short, empty, or of another kind", "refused in one line")
 @pytest.mark.parametrize("verb", ["test", "predict", "fit"])
 @pytest.mark.parametrize("damage", ["half", "zero", "jpeg", "state_dict", "lfs", "pickle"])
 def test_damaged_and_foreign_checkpoints(damage: str, verb: str, tlearn: Tlearn, small: str, tmp_path: Path) -> None:

@@ -73,6 +73,7 @@ def _ctrl_c_in_the_second_epoch(monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
     signal.signal(signal.SIGINT, before)
 
 
+@pytest.mark.pictures
 def test_card_of_fit_and_test(tlearn: Tlearn, small: str) -> None:
     answer = tlearn("fit", "-c", small, "--trainer.max_epochs", "3", "--model.freeze_until", "stem")
     assert answer.code == 0
@@ -163,6 +164,7 @@ def test_a_fault_is_on_the_card(tlearn: Tlearn, small: str, monkeypatch: pytest.
     assert card()["best"] is None
 
 
+@pytest.mark.pictures
 @pytest.mark.usefixtures("_every_picture")
 def test_a_folder_of_pictures(tlearn: Tlearn, tmp_path: Path) -> None:
     write_splits(tmp_path / "pictures")
@@ -190,6 +192,7 @@ def test_a_folder_of_pictures(tlearn: Tlearn, tmp_path: Path) -> None:
     assert sorted(labels) == sorted(["cat"] * 4 + ["dog"] * 5 + ["eel"] * 4)
 
 
+@pytest.mark.pictures
 @pytest.mark.usefixtures("_every_picture")
 @pytest.mark.parametrize(
     ("task", "pictures"),
@@ -222,6 +225,7 @@ def test_other_tasks(tlearn: Tlearn, tmp_path: Path, task: str, pictures: set[st
         assert found["calibration"]["after"]["bins"]
 
 
+@pytest.mark.pictures
 def test_pictures_between_first_and_last_wait_for_time(
     tlearn: Tlearn, small: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -286,6 +290,7 @@ def test_validating_leaves_the_curves_alone(tlearn: Tlearn, small: str) -> None:
     assert rows_of() == before
 
 
+@pytest.mark.pictures
 def test_several_validations_an_epoch_end_with_pictures_of_the_last(tlearn: Tlearn, small: str) -> None:
     words = ["--trainer.max_epochs", "1", "--trainer.val_check_interval", "2", "--data.batch_size", "4"]
     assert tlearn("fit", "-c", small, *words).code == 0
@@ -294,6 +299,7 @@ def test_several_validations_an_epoch_end_with_pictures_of_the_last(tlearn: Tlea
         assert log.Images(f"val/{name}")[-1].step == 5, name
 
 
+@pytest.mark.pictures
 def test_a_page_that_fails_takes_nothing_along(tlearn: Tlearn, small: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tlearn.reporting.pages.confusion_figure", lambda _: 1 / 0)
     answer = tlearn("fit", "-c", small, "--trainer.max_epochs", "1")
@@ -302,6 +308,7 @@ def test_a_page_that_fails_takes_nothing_along(tlearn: Tlearn, small: str, monke
     assert card()["status"] == "finished"
 
 
+@pytest.mark.pictures
 @pytest.mark.slow
 def test_training_works_without_the_package_that_reports(tlearn: Tlearn, tmp_path: Path) -> None:
     """Deleting ``tlearn/reporting`` takes pages, card and words along, and nothing else."""

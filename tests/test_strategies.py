@@ -105,6 +105,7 @@ def test_interpolation_meets_both_ends() -> None:
     assert interpolate(start, tuned, 0.5)["n"] == 5
 
 
+@pytest.mark.pictures
 def test_wise_ft_writes_the_mixture_that_validation_likes_best(
     tlearn: Tlearn, small: str, pretrained: str, tmp_path: Path
 ) -> None:

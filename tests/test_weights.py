@@ -27,6 +27,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "hub/hub/checkpoints/resnet18-f37072fd.pth"
 
 
+@pytest.mark.fault("No network where weights have to be fetched", "one line that says where to put them")
 def test_unreachable_weights(tlearn: Tlearn, small: str, hub: Path, tmp_path: Path) -> None:
     answer = tlearn("fit", "-c", small, "--model.weights", "DEFAULT")
     assert answer.code == 2
@@ -35,6 +36,7 @@ def test_unreachable_weights(tlearn: Tlearn, small: str, hub: Path, tmp_path: Pa
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.fault("Downloaded weights that are damaged", "one line that names the file")
 def test_damaged_cached_weights(tlearn: Tlearn, small: str, hub: Path) -> None:
     hub.parent.mkdir(parents=True)
     hub.write_bytes(bytes(1_000_000))

@@ -21,7 +21,7 @@ from lightning.pytorch.strategies import DDPStrategy
 
 from tlearn.arguments import Arguments
 from tlearn.config_files import read_config
-from tlearn.data import ImageDataModule, ImageFilesDataModule
+from tlearn.data import ImageDataModule, ImageFilesDataModule, StreamingDataModule
 from tlearn.data_options import settle_pictures
 from tlearn.deploy import TOP_K, PredictionWriterCallback, check_output
 from tlearn.device import best_precision
@@ -40,7 +40,7 @@ from tlearn.resume import (
     open_checkpoint,
     overridden_model_options,
 )
-from tlearn.run_record import RunRecordCallback
+from tlearn.run_record import RunRecordCallback, make_run_folder
 from tlearn.runs import DEFAULT_ROOT, version_of
 from tlearn.stopping import StopCallback
 from tlearn.strategies import (
@@ -160,9 +160,12 @@ class TransferCLI(LightningCLI):
         _settle_machine(config)
 
     def before_fit(self) -> None:
-        """Look at picture files before a logger makes a run folder, which a fault would leave behind empty."""
-        if isinstance(self.datamodule, ImageFilesDataModule):
+        """Look at picture files before there is a run folder, which a fault would leave behind empty; then make it."""
+        if isinstance(self.datamodule, (ImageFilesDataModule, StreamingDataModule)):
             self.datamodule.setup("fit")
+        is_trial: bool = self.trainer.fast_dev_run  # type: ignore[attr-defined]  # set outside its class
+        if not _goes_on(self.checkpoint) and not is_trial and self.trainer.is_global_zero:
+            make_run_folder(self.trainer)
 
     def fit(self, **options: Any) -> None:
         """Train, and stop between two steps when a signal asks for it."""

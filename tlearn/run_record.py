@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import yaml
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from tlearn.errors import TlearnError
 from tlearn.models import run_folder
 from tlearn.outputs import write_whole
+from tlearn.runs import version_of
 
 CONFIG_KEY = "tlearn_config"
 
@@ -37,11 +40,9 @@ class RunRecordCallback(Callback):
             return
         folder = run_folder(trainer)
         target = folder / "config.yaml"
-        if target.exists() and not self.resumed:
-            raise TlearnError(
-                f"{target.absolute()} exists: the folder holds another run; move it, or unset the logger's version"
-            )
         folder.mkdir(parents=True, exist_ok=True)
+        if not self.resumed:
+            _claim(target)
         for left in folder.rglob(".*.partial"):
             left.unlink()  # of a process that was killed here
         write_whole(target, yaml.safe_dump(self.config, sort_keys=False, allow_unicode=True))
@@ -50,3 +51,38 @@ class RunRecordCallback(Callback):
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Add the config: ``test`` and ``predict`` from a checkpoint repeat no option."""
         checkpoint[CONFIG_KEY] = self.config
+
+
+def make_run_folder(trainer: Trainer) -> None:
+    """Make the folder of a new run, under the first number that is free: two that start together get two folders.
+
+    A folder that was named is no matter of this; `RunRecordCallback` refuses it where it holds a run.
+    """
+    logger = trainer.logger
+    folder = Path(trainer.default_root_dir)
+    if logger is None and version_of(folder) >= 0:
+        while not _is_made(folder):
+            folder = folder.with_name(f"version_{version_of(folder) + 1}")
+        trainer._default_root_dir = str(folder)  # type: ignore[attr-defined]  # has no setter
+    while isinstance(logger, (TensorBoardLogger, CSVLogger)) and logger._version is None:
+        if not _is_made(Path(logger.log_dir)):  # looks for a number
+            logger._version = None
+
+
+def _is_made(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError:
+        if not folder.is_dir():
+            raise
+        return False
+    return True
+
+
+def _claim(config: Path) -> None:
+    try:
+        config.touch(exist_ok=False)
+    except FileExistsError as error:
+        raise TlearnError(
+            f"{config.absolute()} exists: the folder holds another run; move it, or unset the logger's version"
+        ) from error

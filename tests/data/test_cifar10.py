@@ -86,6 +86,9 @@ BROKEN = [
 ]
 
 
+@pytest.mark.fault(
+    "CIFAR-10 missing, cut short or damaged", "one line that names file and remedy; the folder as it was"
+)
 @pytest.mark.usefixtures("offline")
 @pytest.mark.parametrize("download", [False, True])
 @pytest.mark.parametrize(("spoil", "fault"), BROKEN)
@@ -133,6 +136,7 @@ def test_download_repairs_every_broken_root(
     assert not list(tmp_path.rglob(".cifar-10-*"))
 
 
+@pytest.mark.fault("A download breaks off", "one line; nothing of it is kept")
 def test_a_download_that_breaks_off_is_not_kept(archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     serve(archive, monkeypatch)
     archive.write_bytes(archive.read_bytes()[:1000])

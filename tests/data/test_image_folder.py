@@ -288,6 +288,7 @@ def test_a_resume_wants_the_same_pictures(tlearn: Tlearn, root: Path) -> None:
     assert answer.code == 0, answer.err
 
 
+@pytest.mark.pictures
 def test_tensorboard_shows_what_the_network_sees(tlearn: Tlearn, root: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

@@ -78,6 +78,7 @@ def test_each_dataset_is_read_in_its_own_files(
         torch.testing.assert_close(shades.round().long(), batch.targets)
 
 
+@pytest.mark.pictures
 def test_trains_and_tests_from_the_command_line(tlearn: Tlearn, tmp_path: Path) -> None:
     write_mnist(tmp_path / "data")
     words = ["--data", "TorchvisionDataModule", "--data.dataset", "FashionMNIST", "--data.num_workers", "2"]

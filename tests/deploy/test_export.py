@@ -39,6 +39,9 @@ from tlearn.types import Task
 CHECKED = r"checked on 21 validation images with {}: top-1 agrees on 100\.00 %, largest difference \d\.\de-\d\d\n"
 
 
+pytestmark = pytest.mark.xdist_group("export")  # one run
+
+
 @pytest.fixture(scope="module")
 def best(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A checkpoint of the small config."""

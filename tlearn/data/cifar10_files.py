@@ -83,11 +83,14 @@ def _unpack(archive: Path, root: Path) -> None:
         extract_archive(archive, scratch)
         root.mkdir(parents=True, exist_ok=True)
         fresh, folder = scratch / CIFAR10.base_folder, root / CIFAR10.base_folder
-        if folder.exists():  # replace file by file: what else a user keeps there is not ours
+        try:
+            fresh.replace(folder)
+        except OSError:
+            if not folder.is_dir():
+                raise
+            # Another run was quicker, or a file is mended: one by one, for what else a user keeps there is not ours.
             for file in fresh.iterdir():
                 file.replace(folder / file.name)
-        else:
-            fresh.replace(folder)
 
 
 @contextmanager

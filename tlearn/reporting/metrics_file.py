@@ -93,6 +93,6 @@ def with_metrics_file(loggers: list[Any], root: str) -> list[Any]:
         return loggers
     if not isinstance(loggers[0], CSVLogger):
         return [*loggers, MetricsFileLogger(loggers[0], root)]
-    if Path(loggers[0].log_dir, ExperimentWriter.NAME_METRICS_FILE).is_file():
+    if loggers[0]._version is not None and Path(loggers[0].log_dir, ExperimentWriter.NAME_METRICS_FILE).is_file():
         loggers[0]._experiment = _GoingOn(loggers[0].log_dir)
     return loggers

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,7 @@ def report_html(folder: Path) -> str:
     )
 
 
+@cache  # compiling it takes a tenth of a second; every evaluation writes the page anew
 def _template() -> Template:
     environment = Environment(
         loader=PackageLoader("tlearn.reporting", "."),

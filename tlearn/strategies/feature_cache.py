@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterator
 from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
@@ -85,7 +86,7 @@ def _cached(trainer: Trainer, module: TransferModule, split: str, view: int, ori
     how = "from the cache"
     missing = found is None or found.shape != shape  # another shape: somebody made it up
     if summed(torch.tensor(int(missing))):  # for any process
-        found, how = _computed(trainer, module, split, view, about, shape, renew), "computed once"
+        found, how = _computed(trainer, module, split, view, about, shape, renew)
     assert found is not None
     log.info(
         "features of %s: %d images x %d, %.1f MB in %s, %s in %.1f s",
@@ -103,17 +104,25 @@ def _computed(
     about: dict[str, Any],
     shape: tuple[int, int],
     renew: bool,
-) -> Features:
+) -> tuple[Features, str]:
     """Compute features and store them: several processes a share each, which the first of each machine writes."""
+    how = "from the cache"
+
+    def chunks() -> Iterator[Features]:
+        nonlocal how
+        how = "computed once"  # not where another run does it meanwhile: nobody asks for them then
+        for rows in iterate_over_split(trainer, module, split, module.features, view):
+            yield rows.numpy()
+
     if own_share() == ALONE:
-        parts = iterate_over_split(trainer, module, split, module.features, view)
-        return fill(about, shape, (rows.numpy() for rows in parts), renew)
+        return fill(about, shape, chunks(), renew), how
     whole: Features = _by_shares(trainer, module, split, view).numpy()
     if trainer.local_rank == 0:
         fill(about, shape, [whole], renew)
     trainer.strategy.barrier()
     stored = load(about)
-    return whole if stored is None else stored  # where machines share no folder, the others keep their own
+    # Where machines share no folder, the others keep their own.
+    return whole if stored is None else stored, "computed once"
 
 
 def _by_shares(trainer: Trainer, module: TransferModule, split: str, view: int) -> Tensor:
