@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -39,16 +39,26 @@ slow("validation", TransferModule, "validation_step")
 slow("features", feature_cache, "fill")
 sys.exit(main(sys.argv[1:]))
 """
+NONE: Mapping[str, str] = {}
 AUGMENTED = ["--data.augment", "{flip: true, crop_padding_px: 2}", "--trainer.num_sanity_val_steps", "0"]
 
 
-def stopped(words: list[str], place: str, count: int, send: Callable[[int], None], pause_s: float = 0.3) -> Answer:
+def stopped(
+    words: list[str],
+    place: str,
+    count: int,
+    send: Callable[[int], None],
+    pause_s: float = 0.3,
+    variables: Mapping[str, str] = NONE,
+) -> Answer:
     """Start `tlearn`, send signals when it is at a place for the so-many-th time, and wait for its end."""
+    environment = {**os.environ, **variables}
     process = subprocess.Popen(
         [sys.executable, "-c", SLOW_STEPS.format(pause_s=pause_s), *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        env=environment,
         start_new_session=True,  # a process group of its own, as a terminal gives it
     )
     assert process.stdout is not None
@@ -135,6 +145,34 @@ def test_before_the_first_step_it_stops_at_once(small: str, tmp_path: Path, monk
     assert "stopped before there was a checkpoint; the same command starts anew" in answer.out
     assert len(list(tmp_path.glob(".cache/tlearn/*.npy"))) == 1
     assert not list(tmp_path.glob(".cache/tlearn/.*"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("resume", [[], ["--resume", "auto"]])
+def test_slurm_queues_a_job_anew_that_goes_on(
+    resume: list[str], small: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    scontrol = tmp_path / "bin/scontrol"
+    scontrol.parent.mkdir()
+    scontrol.write_text('#!/bin/sh\necho "$@" > asked.txt\n')
+    scontrol.chmod(0o755)
+    job = {"SLURM_JOB_ID": "7", "SLURM_JOB_NAME": "train", "SLURM_NTASKS": "1", "SLURM_NODELIST": "here"}
+    job |= {
+        "SLURM_PROCID": "0",
+        "SLURM_LOCALID": "0",
+        "SLURM_NODEID": "0",
+        "PATH": f"{scontrol.parent}:{os.environ['PATH']}",
+    }
+    words = ["fit", "-c", small, *AUGMENTED, *resume]
+    answer = stopped(words, "step", 1, lambda pid: os.kill(pid, signal.SIGUSR1), variables=job)
+    assert answer.code == 138, answer.err
+    assert Path("asked.txt").exists() is bool(resume)
+    if resume:
+        assert Path("asked.txt").read_text() == "requeue 7\n"
+        assert "job 7 is queued anew" in answer.err
+    assert not list(tmp_path.rglob("hpc_ckpt*"))
+    assert last(tmp_path)["global_step"] == 1
 
 
 def test_handlers_are_put_back(tlearn: Tlearn, small: str) -> None:

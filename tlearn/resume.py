@@ -97,11 +97,12 @@ def going_on(arguments: Arguments) -> Arguments:
 
 
 def _is_finished(run: Path) -> bool:
-    """Tell whether a run came to its end: its card says so, or, where nothing reports, all of its epochs are done."""
+    """Tell whether nothing is left to go on with: the card says so, all epochs are done, or the head is solved."""
     checkpoint = read_checkpoint(run / "checkpoints" / "last.ckpt")
     try:
         done = finished_epochs(checkpoint)
-        planned = checkpoint[CONFIG_KEY]["trainer"]["max_epochs"]
+        config = checkpoint[CONFIG_KEY]
+        planned, solver = config["trainer"]["max_epochs"], config["model"].get("head_solver", "sgd")
     except (KeyError, TypeError, ValueError):
         return False  # not ours: whoever opens it says so
     card: dict[str, Any] = {}
@@ -110,7 +111,7 @@ def _is_finished(run: Path) -> bool:
     with suppress(KeyError, TypeError):
         if card["status"] == "finished" and card["epochs"]["done"] >= done:  # else it was gone on with since
             return True
-    return planned is not None and 0 <= planned <= done
+    return solver != "sgd" or (planned is not None and 0 <= planned <= done)
 
 
 def open_checkpoint(arguments: Arguments) -> Checkpoint | None:
