@@ -110,6 +110,19 @@ def test_a_fit_by_two_is_that_by_one(one: str) -> None:
 
 
 @pytest.mark.slow
+def test_batch_norm_is_the_first_processes_wherever_it_is_asked(tlearn: Tlearn) -> None:
+    follows = CONFIG.replace("batch_norm: fixed", "batch_norm: follows").replace("unfreeze:", "lr_scales: {}  #")
+    Path("two.yaml").write_text(follows)
+    done("fit", "--config", "two.yaml", *TWO)
+    metrics = json.loads(Path("runs/two/version_0/card.json").read_text())["metrics"]
+    answer = tlearn("validate", "--ckpt_path", "runs/two/version_0/checkpoints/last.ckpt")
+    assert answer.code == 0, answer.err
+    loss = re.search(r"val/loss\W+(\d\.\d+)", answer.out)  # of 21 images: two batches and one
+    assert loss is not None
+    assert float(loss[1]) == pytest.approx(metrics["val/loss"], rel=1e-6)
+
+
+@pytest.mark.slow
 def test_started_by_slurm(one: str) -> None:
     shared = {"SLURM_NTASKS": "2", "SLURM_NTASKS_PER_NODE": "2", "SLURM_JOB_ID": str(20000 + os.getpid() % 9999)}
     shared |= {"SLURM_JOB_NAME": "tlearn", "SLURM_NODELIST": "127.0.0.1", "SLURM_NODEID": "0", "SLURM_NNODES": "1"}

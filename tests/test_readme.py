@@ -22,8 +22,10 @@ TRIED = sorted({name for name, text in DOCUMENTS.items() if "\n$ " in text} - {"
 # These need a new environment or another machine, or go on for ever; `.ci/run` starts with make's, and
 # tests/test_quickstart.py runs the quick start.
 # tests/test_distributed.py starts several processes as torchrun and SLURM do.
-NOT_HERE = ("make test", "make lint", "pip install .", "python -m tlearn quickstart", "tensorboard --logdir", "ssh -L")
-NOT_HERE += ("torchrun", "sbatch")
+NOT_HERE = (
+    *("make test", "make lint", "pip install .", "python -m tlearn quickstart", "tensorboard --logdir", "ssh -L"),
+    *("torchrun", "sbatch"),
+)
 OFFLINE = {"quickstart.yaml", "quickstart_transfer.yaml", "advised.yaml"}
 OWN_PICTURES = {"folder.yaml", "stream.yaml", "table.yaml"}
 

@@ -6,7 +6,7 @@ from typing import NamedTuple, TypeVar
 
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
+from torch import Tensor
 
 T = TypeVar("T")
 
@@ -64,13 +64,6 @@ def summed(value: Tensor) -> Tensor:
     total = _sendable(value).clone()
     dist.all_reduce(total)
     return total.to(value.device)
-
-
-def buffers_of_first(module: nn.Module) -> None:
-    """Give every process the buffers of the first, such as BatchNorm's statistics of its own batches."""
-    if own_share() != ALONE:
-        for buffer in module.buffers():
-            dist.broadcast(buffer, src=0)
 
 
 def _sendable(value: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from lightning.pytorch import Trainer
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
-from tlearn.processes import buffers_of_first, summed
+from tlearn.processes import summed
 from tlearn.types import Task
 
 
@@ -23,18 +23,6 @@ def wrap_anew(trainer: Trainer) -> None:
     if isinstance(strategy.model, DistributedDataParallel):
         strategy.model = strategy.lightning_module  # the old wrapper goes, and with it what listened
         strategy.configure_ddp()
-
-
-def evaluate_apart(trainer: Trainer, apart: bool) -> None:
-    """Let every process evaluate by itself, with the buffers of the first, or go back to training together.
-
-    DDP sends buffers before every pass, and a process that has a batch more than the others would wait for them.
-    """
-    strategy: Any = trainer.strategy
-    if isinstance(strategy.model, DistributedDataParallel):
-        if apart:
-            buffers_of_first(strategy.lightning_module)
-        strategy.model.require_forward_param_sync = not apart
 
 
 def weight_among_processes(task: Task, targets: Tensor, class_weights: Tensor | None, processes: int) -> Tensor:

@@ -18,7 +18,7 @@ from torch.optim.lr_scheduler import CyclicLR, OneCycleLR
 
 from tlearn.errors import TlearnError
 from tlearn.models.backbone import TIMM, Backbone, TorchvisionBackbone
-from tlearn.models.distributed import evaluate_apart, weight_among_processes, wrap_anew
+from tlearn.models.distributed import weight_among_processes, wrap_anew
 from tlearn.models.folding import folded
 from tlearn.models.freezing import assign_rules, group_by_rule, hold_frozen_in_eval, rules_from_options
 from tlearn.models.heads import build_head
@@ -408,14 +408,6 @@ class TransferModule(LightningModule):
     def on_train_epoch_end(self) -> None:
         """Log ``train/loss`` and ``train/acc`` of the epoch."""
         self._log_epoch(self.train_metrics)
-
-    def on_validation_start(self) -> None:
-        """Let each process evaluate its own batches."""
-        evaluate_apart(self.trainer, True)
-
-    def on_validation_end(self) -> None:
-        """Let the processes train together again."""
-        evaluate_apart(self.trainer, False)
 
     def on_validation_epoch_end(self) -> None:
         """Log ``val/*``; every image counts once, whatever the batch size."""
