@@ -45,11 +45,7 @@ def marked() -> list[Fault]:
             for mark in getattr(function, "decorator_list", []):
                 if isinstance(mark, ast.Call) and ast.unparse(mark.func) == "pytest.mark.fault":
                     test = f"{path.relative_to(TESTS).as_posix()}::{getattr(function, 'name', '')}"
-<<<<<<< HEAD
-                    done, held = (ast.literal_eval(word) for word in mark.args)
-=======
                     done, held = (str(ast.literal_eval(word)) for word in mark.args)
->>>>>>> 718805e (List the faults that are tried in the README, from the tests' own results)
                     found.append(Fault(done, held, test))
     return found
 

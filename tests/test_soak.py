@@ -60,16 +60,16 @@ def test_two_hundred_epochs_grow_nothing(tmp_path: Path, record_property: Callab
     assert done.returncode == 0, done.stderr
     seen = np.array(json.loads((tmp_path / "seen.json").read_text()))
     assert len(seen) == EPOCHS
-    resident_mb, handles, written = seen.T
-    grown = resident_mb[WARM:].max() / resident_mb[WARM] - 1
+    resident_mb, handles, written = seen[WARM - 1 :].T
+    grown = resident_mb.max() / resident_mb[0] - 1
     assert grown < 0.05, resident_mb.tolist()
-    assert len(set(handles[WARM:].tolist())) == 1, handles.tolist()
-    middle = (WARM + EPOCHS) // 2
-    first, second = written[middle] - written[WARM], written[-1] - written[middle]
+    assert handles.max() <= seen[:WARM, 1].min() + 2, handles.tolist()  # at times a file is being written
+    middle = len(written) // 2
+    first, second = written[middle] - written[0], written[-1] - written[middle]
     assert 0 < second < 1.1 * first, written.tolist()
     record_property(
         "survived",
-        f"{resident_mb[WARM]:.0f} MB of memory after epoch {WARM}, at most {100 * grown:.1f} % more later; "
-        f"{handles[-1]:.0f} open files throughout; TensorBoard's file grows by {first / 1e6:.1f} MB in the first half "
-        f"and by {second / 1e6:.1f} MB in the second",
+        f"{resident_mb[0]:.0f} MB of memory after epoch {WARM}, at most {100 * grown:.1f} % more later; at most "
+        f"{handles.max():.0f} open files; TensorBoard's file grows by {first / 1e6:.1f} MB in the first half and by "
+        f"{second / 1e6:.1f} MB in the second",
     )

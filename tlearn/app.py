@@ -163,12 +163,7 @@ class TransferCLI(LightningCLI):
         """Look at picture files before there is a run folder, which a fault would leave behind empty; then make it."""
         if isinstance(self.datamodule, (ImageFilesDataModule, StreamingDataModule)):
             self.datamodule.setup("fit")
-<<<<<<< HEAD
-        is_trial: bool = self.trainer.fast_dev_run  # type: ignore[attr-defined]  # set outside its class
-        if not _goes_on(self.checkpoint) and not is_trial and self.trainer.is_global_zero:
-=======
         if not _goes_on(self.checkpoint):
->>>>>>> 718805e (List the faults that are tried in the README, from the tests' own results)
             make_run_folder(self.trainer)
 
     def fit(self, **options: Any) -> None:

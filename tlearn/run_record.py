@@ -64,11 +64,7 @@ def make_run_folder(trainer: Trainer) -> None:
     if logger is None and version_of(folder) >= 0:
         while not _is_made(folder):
             folder = folder.with_name(f"version_{version_of(folder) + 1}")
-<<<<<<< HEAD
-        trainer._default_root_dir = str(folder)  # type: ignore[attr-defined]  # has no setter
-=======
         trainer._default_root_dir = str(folder)  # type: ignore[attr-defined]  # likewise
->>>>>>> 718805e (List the faults that are tried in the README, from the tests' own results)
     while isinstance(logger, (TensorBoardLogger, CSVLogger)) and logger._version is None:
         if not _is_made(Path(logger.log_dir)):  # looks for a number
             logger._version = None
