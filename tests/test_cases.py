@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parent
-# Case, what happened, and tests as FILE::FUNCTION; two processes of one run (C25) are refused until they are supported.
+# Case, what happened, and tests as FILE::FUNCTION.
 CASES = {
     "C01 options given on resume lose to the checkpoint": ["test_resume.py::test_resume_is_exact_or_refused"],
     "C02 running again: saved config, round trip, other directory": [
@@ -102,7 +102,7 @@ CASES = {
         "test_predict.py::test_unreadable_files_have_a_row_with_the_reason",
     ],
     "C25 two processes: duplicated test images, partial predictions": [
-        "test_predict.py::test_only_one_process_predicts"
+        "test_distributed.py::test_every_image_is_tested_and_predicted_once"
     ],
     "C26 'accuracy' that is really the class average": [
         "test_training.py::test_plain_accuracy_is_micro_and_macro_leaves_absent_classes_out"

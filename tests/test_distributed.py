@@ -94,6 +94,7 @@ def one(tlearn: Tlearn) -> str:
     return "one"
 
 
+@pytest.mark.fault("Two processes in place of one", "the same weights, to 1e-5")
 @pytest.mark.slow
 def test_a_fit_by_two_is_that_by_one(one: str) -> None:
     out, err = done("fit", "--config", "two.yaml", *TWO)
@@ -161,6 +162,7 @@ def test_features_are_computed_by_shares_and_stored_once(tlearn: Tlearn) -> None
     assert_same_weights("two", "one")
 
 
+@pytest.mark.fault("Two processes test and predict", "every image once, in order; the bytes of one")
 @pytest.mark.slow
 def test_every_image_is_tested_and_predicted_once(tlearn: Tlearn, small: str) -> None:
     assert tlearn("fit", "--config", small).code == 0
@@ -212,6 +214,7 @@ def is_alive(process: int) -> bool:
         return False
 
 
+@pytest.mark.fault("One of two processes is killed", "the other ends; the checkpoint is whole")
 @pytest.mark.slow
 def test_a_process_that_dies_ends_the_others(running: tuple[subprocess.Popen[str], int]) -> None:
     main, second = running
@@ -224,6 +227,7 @@ def test_a_process_that_dies_ends_the_others(running: tuple[subprocess.Popen[str
     assert torch.load("runs/two/version_0/checkpoints/last.ckpt", weights_only=True)["epoch"] > 0
 
 
+@pytest.mark.fault("The first of two processes is killed", "the other ends")
 @pytest.mark.slow
 def test_the_first_process_takes_the_others_along(running: tuple[subprocess.Popen[str], int]) -> None:
     main, second = running

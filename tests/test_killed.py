@@ -73,6 +73,7 @@ def assert_unharmed(folder: Path, whole: list[dict[str, Any]]) -> None:
     assert "Traceback" not in (folder / "output.txt").read_text()
 
 
+@pytest.mark.fault("Killed anywhere, and started again with `--resume auto`", "the bits of a run left alone")
 @pytest.mark.slow
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_killed_and_started_again(

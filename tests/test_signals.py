@@ -72,6 +72,7 @@ def stopped(
     return Answer(process.returncode, out + rest, err)
 
 
+@pytest.mark.fault("Ctrl-C, SIGTERM, SIGUSR1", "the step is finished; `last.ckpt` goes on there, with the same bits")
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "code", "place", "count", "steps", "words"),
@@ -117,6 +118,7 @@ def test_a_signal_costs_no_step(
     assert json.loads((path.parents[1] / "card.json").read_text())["status"] == "finished"
 
 
+@pytest.mark.fault("Ctrl-C twice", "stops at once; the checkpoint before is whole")
 @pytest.mark.slow
 def test_a_second_ctrl_c_stops_at_once(small: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
@@ -147,6 +149,7 @@ def test_before_the_first_step_it_stops_at_once(small: str, tmp_path: Path, monk
     assert not list(tmp_path.glob(".cache/tlearn/.*"))
 
 
+@pytest.mark.fault("SLURM's warning that a job's time is over", "the job is queued anew and goes on")
 @pytest.mark.slow
 @pytest.mark.parametrize("resume", [[], ["--resume", "auto"]])
 def test_slurm_queues_a_job_anew_that_goes_on(
