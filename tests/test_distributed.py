@@ -238,6 +238,24 @@ def test_the_first_process_takes_the_others_along(running: tuple[subprocess.Pope
     assert not is_alive(second)
 
 
+@pytest.mark.fault("SIGTERM to the first of two processes", "both stop at one step, and go on there")
+@pytest.mark.slow
+def test_a_signal_stops_both_at_one_step(running: tuple[subprocess.Popen[str], int], tlearn: Tlearn) -> None:
+    main, second = running
+    main.send_signal(signal.SIGTERM)
+    out, err = main.communicate(timeout=120)
+    assert main.returncode == 143, err
+    assert not is_alive(second)
+    stopped = re.search(r"stopped after step (\d+); to go on: python -m tlearn (.*)\n", out)
+    assert stopped is not None, out
+    epochs = str(int(stopped[1]) // 5 + 1)  # of five steps
+    done(*stopped[2].split(), "--trainer.max_epochs", epochs)
+    Path("one.yaml").write_text(CONFIG)
+    assert tlearn("fit", "--config", "one.yaml", "--trainer.max_epochs", epochs).code == 0
+    assert_same_weights("two", "one")
+    assert values("two") == pytest.approx(values("one"), abs=1e-4)
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
