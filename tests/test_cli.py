@@ -22,7 +22,7 @@ from tlearn.version import __version__
         ([], 0, "finetune.yaml"),
         (["quickstart", "--help"], 0, "usage: python -m tlearn quickstart [--trainer.default_root_dir FOLDER]"),
         (["fot"], 2, "unknown verb 'fot'. Did you mean 'fit'?"),
-        (["fit", "--config", "finetun.yaml"], 2, "Did you mean 'finetune.yaml'? Choices: feature_extractor.yaml"),
+        (["fit", "--config", "finetun.yaml"], 2, "Did you mean 'finetune.yaml'? Choices: cluster/ddp.yaml, feature_ex"),
         (["fit", "--config"], 2, "--config needs the name or the path of a config"),
         (["--max_epochs", "3"], 2, "unknown verb '3'"),
         (["--wrong"], 2, "expected a verb first"),

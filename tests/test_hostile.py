@@ -168,7 +168,8 @@ def test_a_checkpoint_that_somebody_made_up(tlearn: Tlearn, small: str) -> None:
     laughs: Any = "ha"
     for _ in range(30):
         laughs = [laughs] * 10
-    for key, value in {"tlearn": 3, "epoch": "x", "tlearn_config": {"data": laughs}, "hyper_parameters": 3}.items():
+    made_up = {"tlearn": 3, "global_step": "x", "loops": 3, "tlearn_config": {"data": laughs}, "hyper_parameters": 3}
+    for key, value in made_up.items():
         torch.save(honest | {key: value}, "x.ckpt")
         started_s = time.monotonic()
         if key != "hyper_parameters":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,6 +16,8 @@ from torch import Tensor
 from tests.conftest import Tlearn
 from tests.test_training import events, last, newest
 from tlearn import DigitsDataModule, TransferModule
+from tlearn.app import run
+from tlearn.arguments import split_arguments
 from tlearn.errors import TlearnError
 from tlearn.models.losses import balanced_class_weights, compute_loss, pull_towards
 from tlearn.strategies import interpolate, solve_head
@@ -212,6 +215,16 @@ def test_a_tenth_of_the_rate_with_the_lowest_loss_is_suggested() -> None:
 
 
 EMA = ["--trainer.callbacks+=EMAWeightAveraging", "--trainer.callbacks.decay", "0.9"]
+
+
+def test_a_copy_for_averaging_holds_no_data(small: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["fit", "--config", small, "--trainer.fast_dev_run", "true", "--model.lr_scheduler", "StepLR"]
+    cli = run(split_arguments([*words, "--model.lr_scheduler.step_size", "1"]))
+    for part in (cli.datamodule, cli.trainer):
+        monkeypatch.setattr(type(part), "__deepcopy__", lambda *_: pytest.fail("copied"), raising=False)
+    copied = deepcopy(cli.model)
+    assert copied._optimizer is cli.model._optimizer  # functions, which are shared
 
 
 def test_averaging_cannot_begin_at_a_resume(tlearn: Tlearn, small: str) -> None:

@@ -33,6 +33,7 @@ from tlearn.models.preprocess import Preprocess
 from tlearn.models.rates import peak_rates, scale_rates
 from tlearn.models.timm_backbone import TimmBackbone
 from tlearn.models.weights import load_weights
+from tlearn.processes import own_share
 from tlearn.types import Batch, Task
 
 log = logging.getLogger(__name__)
@@ -179,7 +180,9 @@ class TransferModule(LightningModule):
         listed = torch.tensor(class_weights) if isinstance(class_weights, list) else torch.ones(num_classes)
         self.class_weights_tensor: Tensor | None
         self.register_buffer("class_weights_tensor", listed if class_weights else None, persistent=False)
-        self._optimizer, self._lr_scheduler = optimizer, lr_scheduler
+        # Functions, which a copy of the module shares: what the command line gives holds all of it, the data too.
+        self._optimizer: OptimizerCallable = lambda groups: optimizer(groups)
+        self._lr_scheduler = _function(lr_scheduler)
         self._pending_metric: float | None = None
         self._pending_sums: dict[str, Any] | None = None
         self.loss_weight: Tensor | None = None
@@ -237,7 +240,7 @@ class TransferModule(LightningModule):
         output = self(batch.images)
         loss = self.training_loss(output, batch.targets)
         self.train_metrics.update(output, loss, batch.targets)
-        processes = self.trainer.world_size
+        processes = own_share().processes
         if processes > 1:
             weights = self.class_weights_tensor
             self.loss_weight = weight_among_processes(self.task, batch.targets, weights, processes)
@@ -585,6 +588,10 @@ def _seed_generator(device: torch.device, seed: int) -> None:
         torch.default_generator.manual_seed(seed)
     else:
         torch.manual_seed(seed)
+
+
+def _function(make: LRSchedulerCallable | None) -> LRSchedulerCallable | None:
+    return None if make is None else lambda optimizer: make(optimizer)
 
 
 def _as_they_are(features: Tensor) -> Tensor:
