@@ -157,6 +157,26 @@ def test_of_two_runs_with_one_folder_the_second_is_refused(
     record_property("survived", "one run whole; the other, and a third, refused in one line")
 
 
+@pytest.mark.fault("Two processes go on with the same run", "the second is refused")
+def test_of_two_that_go_on_with_one_run_the_second_is_refused(tlearn: Tlearn, small: str) -> None:
+    assert tlearn("fit", "-c", small).code == 0
+    last = f"{RUNS}/version_0/checkpoints/last.ckpt"
+    more = ["fit", "--ckpt_path", last, "--trainer.max_epochs"]
+    first = subprocess.Popen([sys.executable, "-m", "tlearn", *more, "100000"], stdout=subprocess.PIPE, text=True)
+    assert first.stdout is not None
+    while "epoch 4/" not in first.stdout.readline():
+        assert first.poll() is None
+    second = tlearn(*more, "9")
+    first.kill()
+    first.communicate()
+    assert second.code == 2
+    folder = Path(RUNS, "version_0").absolute()
+    refusal = f"error: another process trains in {folder}; wait for it, or begin a new run without --ckpt_path"
+    assert second.err.splitlines()[-1] == refusal
+    epochs = torch.load(last, weights_only=True)["epoch"] + 3
+    assert tlearn(*more, str(epochs)).code == 0  # who was killed holds nothing
+
+
 def test_two_runs_without_a_logger_get_two_folders(tlearn: Tlearn, small: str) -> None:
     done = together(*[[*FIT, "--trainer.logger", "false"]] * 2, at=["tlearn.app.make_run_folder"])
     assert [each.code for each in done] == [0, 0], done

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +31,13 @@ class RunRecordCallback(Callback):
     def __init__(self, config: dict[str, Any], resumed: bool = False) -> None:
         self.config = config
         self.resumed = resumed
+        self._held: int | None = None
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write both files.
 
         Raises:
-            TlearnError: The folder holds a run already.
+            TlearnError: The folder holds a run already, or another process is at work in it.
         """
         if not trainer.is_global_zero:
             return
@@ -43,6 +46,7 @@ class RunRecordCallback(Callback):
         folder.mkdir(parents=True, exist_ok=True)
         if not self.resumed:
             _claim(target)
+        self._held = _hold(folder)
         for left in folder.rglob(".*.partial"):
             left.unlink()  # of a process that was killed here
         write_whole(target, yaml.safe_dump(self.config, sort_keys=False, allow_unicode=True))
@@ -51,6 +55,19 @@ class RunRecordCallback(Callback):
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Add the config: ``test`` and ``predict`` from a checkpoint repeat no option."""
         checkpoint[CONFIG_KEY] = self.config
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Let the folder go."""
+        self._let_go()
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Let the folder go."""
+        self._let_go()
+
+    def _let_go(self) -> None:
+        if self._held is not None:
+            os.close(self._held)
+            self._held = None
 
 
 def make_run_folder(trainer: Trainer) -> None:
@@ -78,6 +95,21 @@ def _is_made(folder: Path) -> bool:
             raise
         return False
     return True
+
+
+def _hold(folder: Path) -> int:
+    """Keep other processes from going on with the same run; the system lets go when this one ends, however it does."""
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(held)
+        raise TlearnError(
+            f"another process trains in {folder.absolute()}; wait for it, or begin a new run without --ckpt_path"
+        ) from error
+    except OSError:
+        pass  # a file system that locks no folders
+    return held
 
 
 def _claim(config: Path) -> None:
