@@ -36,6 +36,7 @@ def penultimate(network: nn.Module, images: Tensor) -> Tensor:
     return seen[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ONE_PER_FAMILY)
 def test_features_are_those_before_the_librarys_last_layer(name: str) -> None:
     network, backbone = get_model(name).eval(), TorchvisionBackbone(name).eval()
@@ -48,6 +49,7 @@ def test_features_are_those_before_the_librarys_last_layer(name: str) -> None:
     assert (*backbone.stages[:2], backbone.stages[-1]) == (first, second, last)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ONE_PER_FAMILY)
 def test_stages_freeze_tap_and_scale_by_name(name: str) -> None:
     first, second, last = ONE_PER_FAMILY[name]
@@ -63,6 +65,7 @@ def test_stages_freeze_tap_and_scale_by_name(name: str) -> None:
     assert sum(p.numel() for p in tapped.parameters()) < 0.5 * sum(p.numel() for p in module.parameters())
 
 
+@pytest.mark.slow
 def test_every_listed_network_has_stages() -> None:
     for name in torchvision_backbones():
         if name.startswith("regnet"):  # RegNets compute their widths, which the meta device cannot

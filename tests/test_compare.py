@@ -104,6 +104,7 @@ def test_compare(tlearn: Tlearn, pair: tuple[str, str]) -> None:
     assert alone == pytest.approx(runs["fast-seed1"]["value"], abs=1e-7)  # the same run
 
 
+@pytest.mark.slow
 def test_finished_runs_are_not_repeated(
     tlearn: Tlearn, pair: tuple[str, str], trained: list[str], tmp_path: Path
 ) -> None:
@@ -128,6 +129,7 @@ def test_finished_runs_are_not_repeated(
     assert not [path for path in written if path.name.startswith("events") and path.exists()]
 
 
+@pytest.mark.slow
 def test_interruption_keeps_what_is_finished(
     tlearn: Tlearn, pair: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -148,6 +150,7 @@ def test_interruption_keeps_what_is_finished(
     assert "fast, seed 0: it was not finished" in answer.out
 
 
+@pytest.mark.slow
 def test_one_seed_is_judged_by_mcnemar_and_budgets_are_told(tlearn: Tlearn, tmp_path: Path) -> None:
     one = write(tmp_path, "one.yaml", ("max_epochs: 2", "max_epochs: 1"))
     other = write(tmp_path, "other.yaml", ("batch_size: 8", "batch_size: 12"), ("lr: 0.01", "lr: 0.1"))
@@ -166,6 +169,7 @@ def test_one_seed_is_judged_by_mcnemar_and_budgets_are_told(tlearn: Tlearn, tmp_
     assert "the configs differ in data.init_args.batch_size: one 8, other 12\n" in answer.err
 
 
+@pytest.mark.slow
 def test_regression_is_judged_by_its_error(tlearn: Tlearn, tmp_path: Path) -> None:
     task = ("classes: [0, 1, 2], train_per_class: 8", "classes: [0, 1], task: regression")
     names = [write(tmp_path, f"{name}.yaml", task, ("0.01", lr)) for name, lr in (("off", "1.0e-5"), ("on", "0.001"))]
@@ -288,6 +292,7 @@ print(peak.since, before - now, peak.bytes() - now)
 """
 
 
+@pytest.mark.slow
 def test_peak_memory_counts_from_its_making() -> None:
     # In a process of its own: what earlier tests left is freed at any time.
     done = subprocess.run([sys.executable, "-c", PEAK], capture_output=True, text=True, check=True)

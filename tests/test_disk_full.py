@@ -305,6 +305,7 @@ def test_plan_says_that_its_file_has_no_room(tlearn: Tlearn, small: str, disk: P
     assert names(disk) == set()
 
 
+@pytest.mark.slow
 @pytest.mark.fault("A limit on the size of files (`ulimit -f`)", "one line; nothing half-written")
 def test_a_limit_on_file_size_ends_in_one_line_and_no_crash(tmp_path: Path) -> None:
     code = """

@@ -67,6 +67,7 @@ CHANGES = [
 ]
 
 
+@pytest.mark.slow
 def test_every_change_is_another_entry(tlearn: Tlearn, small: str, tmp_path: Path) -> None:
     words = ["fit", "-c", small, *FROZEN, "--trainer.max_epochs", "1"]
     assert tlearn(*words).code == 0

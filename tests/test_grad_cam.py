@@ -64,6 +64,7 @@ def noise(*shape: int) -> Tensor:
     return torch.randint(0, 256, shape, generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("backbone", "tap"),
     [
@@ -93,6 +94,7 @@ def test_shares_of_the_pixels_add_up_to_the_logit(backbone: str, tap: str | list
     assert (shares < 0).any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("backbone", "layer", "to_map"),
     [
@@ -133,6 +135,7 @@ def test_same_map_as_the_textbook_on_the_librarys_own_network(
     torch.testing.assert_close(shares, expected, atol=1e-4 * float(expected.abs().max()), rtol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("backbone", "tap"),
     [

@@ -111,6 +111,7 @@ def test_python_snippet(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_own_pictures_snippet(tlearn: Tlearn, tmp_path: Path) -> None:
     write_flat(tmp_path / "photos")
     write_splits(tmp_path / "my_pictures")
@@ -127,6 +128,7 @@ def test_script_without_torch_is_the_tested_one() -> None:
     assert snippets_of(DOCUMENTS["docs/export.md"]) == [script]
 
 
+@pytest.mark.slow
 def test_tables_of_the_four_boxes_are_what_their_snippet_prints() -> None:
     text = DOCUMENTS["docs/strategies.md"]
     (snippet,) = snippets_of(text)

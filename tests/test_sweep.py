@@ -59,6 +59,7 @@ def test_a_variant_that_diverges_is_left_out(tlearn: Tlearn, small: str) -> None
     assert "the loss of every variant became no number" in answer.err
 
 
+@pytest.mark.slow
 def test_trials(tlearn: Tlearn, small: str) -> None:
     words = ["--sweep", "model.optimizer.lr=1e-5..1e-1", "--sweep", "data.batch_size=4..9", "--trials", "3"]
     words += ["--sweep", "model.head_dropout=0,0.1", "--trainer.max_epochs", "1"]

@@ -244,6 +244,7 @@ def test_the_delimiter_is_the_one_that_gives_the_path_column() -> None:
     assert ImageTableDataModule("t.csv", label_column="label, text").class_names == ["cat", "dog", "eel"]
 
 
+@pytest.mark.slow
 def test_advice_for_several_labels(tlearn: Tlearn) -> None:
     """No head can be solved for them, so that one is trained; the score is their mean average precision."""
     labels = {"cat": "furry", "dog": "furry; fun", "eel": "fun"}

@@ -117,6 +117,7 @@ def says_what_it_is(file: str, checkpoint: str) -> None:
     assert str(Path(export.__file__).parent).encode() not in Path(file).read_bytes()
 
 
+@pytest.mark.slow
 def test_pt2(best: str, tlearn: Tlearn, tmp_path: Path) -> None:
     answer = tlearn("export", "--ckpt_path", best, "--out", "model.pt2")
     assert answer.code == 0, answer.err
@@ -150,6 +151,7 @@ def test_safetensors_keep_the_temperature(tmp_path: Path) -> None:
     assert rebuild(tmp_path / "model.safetensors").temperature == 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("freezing", [[], ["--model.freeze_backbone=true"], ["--model.freeze_until=stem"]])
 def test_answer_does_not_depend_on_the_batch(freezing: list[str], small: str, tmp_path: Path) -> None:
     root = ["--trainer.default_root_dir", str(tmp_path), "--trainer.max_epochs", "1"]
@@ -166,6 +168,7 @@ def test_answer_does_not_depend_on_the_batch(freezing: list[str], small: str, tm
     torch.testing.assert_close(ask(images[:1]), ask(images)[:1], atol=1e-6, rtol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("task", "said", "output"),
     [
@@ -194,6 +197,7 @@ def test_resizing_is_torchvisions(from_px: int, to_px: int) -> None:
     assert resize.weights.dtype == (torch.float64 if from_px > 4 * to_px else torch.float32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("image_size", "kind"), [(40, ".onnx"), (12, ".pt2")])
 def test_picture_resized_by_the_model(image_size: int, kind: str, tmp_path: Path) -> None:
     module = network(image_size=image_size).eval()
@@ -201,6 +205,7 @@ def test_picture_resized_by_the_model(image_size: int, kind: str, tmp_path: Path
     assert agreement.difference < 1e-6
 
 
+@pytest.mark.slow
 def test_int8(best: str, tlearn: Tlearn, tmp_path: Path) -> None:
     answer = tlearn("export", "--ckpt_path", best, "--out", "model.onnx", "--quantize", "int8")
     assert answer.code == 0, answer.err
@@ -228,6 +233,7 @@ def test_int8(best: str, tlearn: Tlearn, tmp_path: Path) -> None:
     assert (asked("model.onnx")(noise(8)) - wanted).abs().max() < 0.2
 
 
+@pytest.mark.slow
 def test_int8_is_quiet(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     module = TransferModule(3, weights=None, backbone="convnext_tiny", tap="stem")  # has a LayerNorm
     module.pictures = asdict(Framing(16))
@@ -289,6 +295,7 @@ def test_keyword_finds_the_run(best: str, tlearn: Tlearn, small: str) -> None:
     assert json.loads(Path("model.json").read_text())["checkpoint"]["name"] == "last.ckpt"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [".onnx", ".safetensors"])
 def test_what_answers_differently_is_refused(
     kind: str, best: str, tlearn: Tlearn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
