@@ -52,7 +52,7 @@ def stopped(
     variables: Mapping[str, str] = NONE,
 ) -> Answer:
     """Start `tlearn`, send signals when it is at a place for the so-many-th time, and wait for its end."""
-    environment = {**os.environ, **variables}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", **variables}  # as here: their number changes the last bits
     process = subprocess.Popen(
         [sys.executable, "-c", SLOW_STEPS.format(pause_s=pause_s), *words],
         stdout=subprocess.PIPE,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from tlearn.outputs import write_whole
 from tlearn.runs import version_of
 
 CONFIG_KEY = "tlearn_config"
+_PATIENCE_S = 15
 
 
 class RunRecordCallback(Callback):
@@ -98,18 +100,30 @@ def _is_made(folder: Path) -> bool:
 
 
 def _hold(folder: Path) -> int:
-    """Keep other processes from going on with the same run; the system lets go when this one ends, however it does."""
+    """Keep other processes from going on with the same run; the system lets go when this one ends, however it does.
+
+    Worker processes of one that was killed hold the folder until they notice, which takes torch 5 s.
+    """
     held = os.open(folder, os.O_RDONLY)
+    end_s = time.monotonic() + _PATIENCE_S
+    while not _is_locked(held):
+        if time.monotonic() > end_s:
+            os.close(held)
+            raise TlearnError(
+                f"another process trains in {folder.absolute()}; wait for it, or begin a new run without --ckpt_path"
+            )
+        time.sleep(0.2)
+    return held
+
+
+def _is_locked(held: int) -> bool:
     try:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(held)
-        raise TlearnError(
-            f"another process trains in {folder.absolute()}; wait for it, or begin a new run without --ckpt_path"
-        ) from error
+    except BlockingIOError:
+        return False
     except OSError:
         pass  # a file system that locks no folders
-    return held
+    return True
 
 
 def _claim(config: Path) -> None:
