@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -70,7 +71,9 @@ def assert_unharmed(folder: Path, whole: list[dict[str, Any]]) -> None:
     ended = sorted(folder.glob("runs/small/version_*"), key=version_of)[-1]
     assert json.loads((ended / "card.json").read_text())["status"] == "finished"
     assert not list(ended.rglob(".*.partial"))
-    assert "Traceback" not in (folder / "output.txt").read_text()
+    said = (folder / "output.txt").read_text()
+    # A worker process may cry that nobody takes what it has, when the run it works for was killed.
+    assert said.count("Traceback") == len(re.findall(r"Traceback.*\n.*multiprocessing/resource_sharer", said)), said
 
 
 @pytest.mark.fault("Killed anywhere, and started again with `--resume auto`", "the bits of a run left alone")
