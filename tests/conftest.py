@@ -28,9 +28,10 @@ class Tlearn(Protocol):
     def __call__(self, *words: str) -> Answer: ...
 
 
-@pytest.fixture(autouse=True, scope="session")
+@pytest.fixture(autouse=True)
 def _one_thread() -> None:
-    # Two threads beside another busy process are far slower than one, and the pictures here are few.
+    # Two threads beside another busy process are far slower than one, and the pictures here are few. Before each test:
+    # what another thread sets holds for the products of this one too.
     torch.set_num_threads(1)
 
 
