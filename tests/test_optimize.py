@@ -70,6 +70,7 @@ def test_packs_every_picture_as_it_is(tlearn: Tlearn, pictures: Path, tmp_path: 
         (["pictures", "packed", "--shard_mb", "nan"], "more than 0 and at most 4000, got nan"),
         (["pictures", "packed", "--data.init_args.on_error", "skp"], "Did you mean 'skip'? Choices: error, skip"),
         (["there", "packed"], "no folder train in"),
+        (["nowhere", "packed"], "optimize FOLDER OUT: no folder at "),
     ],
 )
 def test_faults_are_said(words: list[str], said: str, tlearn: Tlearn, pictures: Path, tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def optimize(arguments: Arguments) -> None:
     if arguments.configs or len(words) != 2 or any(word.startswith("-") for word in words):
         raise TlearnError(f"expected optimize FOLDER OUT [{_SHARD_MB} 64], got '{' '.join(['optimize', *words])}'")
     root, out = Path(words[0]).expanduser(), Path(words[1]).expanduser()
-    _check_out(root, out)
+    _check(root, out)
     _pack(root, out, _bytes_of(size), on_error, unknown_classes)
 
 
@@ -67,7 +67,9 @@ def _pack(root: Path, out: Path, shard_bytes: int, on_error: Any, unknown_classe
     )
 
 
-def _check_out(root: Path, out: Path) -> None:
+def _check(root: Path, out: Path) -> None:
+    if not root.is_dir():
+        raise TlearnError(f"optimize FOLDER OUT: no folder at {root.absolute()}; expected one with train/<class>/*.jpg")
     if os.path.lexists(out):
         raise TlearnError(f"{out.absolute()} exists already; remove it, or name another folder")
     if not out.absolute().parent.is_dir():
