@@ -43,6 +43,7 @@ test-browser: install  ## TensorBoard and the report in a real browser (Chromium
 	$(PY) -m pytest -m browser
 
 test-faults: install  ## what is done to tlearn, and what holds: a table (INTO=README.md: written there)
+	@rm -f .pytest_cache/faults.xml
 	$(PY) -m pytest -n $(PROCESSES) --dist loadgroup -m fault --junitxml=.pytest_cache/faults.xml || true
 	@$(PY) -m tests.fault_table .pytest_cache/faults.xml $(INTO)
 

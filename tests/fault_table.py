@@ -28,7 +28,7 @@ class Fault(NamedTuple):
 
     Attributes:
         done: What was done to tlearn.
-        held: What stayed whole; a test may record `survived`, with figures, in its place.
+        held: What stayed whole; a test may add figures, which it records as `survived`.
         test: `FILE::FUNCTION`, seen from the tests' folder.
     """
 
@@ -71,8 +71,9 @@ def table(results: Path) -> tuple[str, bool]:
         if "survived" in properties:
             held.setdefault(test, []).append(properties["survived"])
     rows = []
-    for test, fault in faults.items():
-        said = "; ".join(dict.fromkeys(held.get(test, [fault.held])))
+    for test, fault in sorted(faults.items()):
+        figures = "; ".join(dict.fromkeys(held.get(test, [])))
+        said = f"{fault.held} ({figures})" if figures else fault.held
         rows.append(f"| {fault.done} | {said} | {_cases(counts[test])} | `{test}` |\n")
     return HEAD + "".join(rows), not any(each["failed"] for each in counts.values())
 

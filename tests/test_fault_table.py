@@ -10,7 +10,7 @@ RESULTS = """<testsuites><testsuite><testcase file="tests/test_a.py" name="test_
 <property name="fault" value="cut" /><property name="held" value="all" /></properties></testcase>
 <testcase file="tests/test_a.py" name="test_x[2]"><properties><property name="fault" value="cut" /><property
 name="held" value="all" /></properties>FAILURE</testcase><testcase file="tests/test_a.py" name="test_y"><properties>
-<property name="fault" value="kill" /><property name="held" value="" /><property name="survived" value="30 kills" />
+<property name="fault" value="kill" /><property name="held" value="bits" /><property name="survived" value="30 kills" />
 </properties></testcase><testcase file="tests/test_a.py" name="test_z" /></testsuite></testsuites>"""
 
 
@@ -32,5 +32,5 @@ def test_a_row_counts_cases_and_prefers_what_was_recorded(tmp_path: Path) -> Non
         path.write_text(RESULTS.replace("FAILURE", failure))
         made, is_whole = table(path)
         assert made.startswith(f"{HEAD}| cut | all | {cases}")
-        assert made.endswith("| `test_a.py::test_x` |\n| kill | 30 kills | 1 of 1 | `test_a.py::test_y` |\n")
+        assert made.endswith("| `test_a.py::test_x` |\n| kill | bits (30 kills) | 1 of 1 | `test_a.py::test_y` |\n")
         assert is_whole is ("failure" not in failure)

@@ -85,7 +85,7 @@ def test_faults_are_said(words: list[str], said: str, tlearn: Tlearn, pictures: 
 def test_without_litdata_it_says_what_to_install(
     tlearn: Tlearn, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tlearn.data.shard_writer.find_spec", lambda name: None)
+    monkeypatch.setattr("tlearn.optimizing.find_spec", lambda name: None)
     answer = tlearn("optimize", "pictures", "packed")
     assert answer.err.splitlines()[-1] == "error: optimize needs: pip install 'tlearn[stream]'"
 

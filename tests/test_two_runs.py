@@ -11,7 +11,6 @@ import os
 import subprocess
 import sys
 import tarfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -113,11 +112,9 @@ def state_of(version: int, name: str = "last") -> dict[str, torch.Tensor]:
     return dict(torch.load(path, weights_only=True)["state_dict"])
 
 
-@pytest.mark.fault("Two runs are started together", "two folders")
+@pytest.mark.fault("Two runs are started together", "two folders; features computed once; the same bits in both")
 @pytest.mark.usefixtures("tlearn", "small")
-def test_two_runs_get_two_folders_and_compute_features_once(
-    record_property: Callable[[str, object], None],
-) -> None:
+def test_two_runs_get_two_folders_and_compute_features_once() -> None:
     done = together(FIT, FIT, at=[VERSION, FILL])
     assert [each.code for each in done] == [0, 0], done
     said = done[0].err + done[1].err
@@ -133,13 +130,10 @@ def test_two_runs_get_two_folders_and_compute_features_once(
         assert sum(f"report: {run}/report.html" in each.out for each in done) == 1
         assert len((run / "metrics.csv").read_text().splitlines()) == 1 + 2 * 3  # rates, validation, training
         assert len(list(run.glob("events.*"))) == 1
-    record_property("survived", "two folders; features computed once; the same bits in both checkpoints of both")
 
 
-@pytest.mark.fault("Two runs are given the same folder", "the second is refused")
-def test_of_two_runs_with_one_folder_the_second_is_refused(
-    tlearn: Tlearn, small: str, record_property: Callable[[str, object], None]
-) -> None:
+@pytest.mark.fault("Two runs are given the same folder", "one run whole; the other, and a third, refused in one line")
+def test_of_two_runs_with_one_folder_the_second_is_refused(tlearn: Tlearn, small: str) -> None:
     named = [*FIT, "--trainer.logger", "TensorBoardLogger", "--trainer.logger.save_dir", "out"]
     named += ["--trainer.logger.version", "7"]
     done = sorted(together(named, named, at=[RECORD]))
@@ -154,7 +148,6 @@ def test_of_two_runs_with_one_folder_the_second_is_refused(
     assert (third.code, third.err.splitlines()[-1]) == (2, refusal)
     found = {path.name: path.read_bytes() for path in config.parent.rglob("*") if path.is_file()}
     assert {name: content for name, content in found.items() if name in kept} == kept
-    record_property("survived", "one run whole; the other, and a third, refused in one line")
 
 
 @pytest.mark.fault("Two processes go on with the same run", "the second is refused")
@@ -183,10 +176,8 @@ def test_two_runs_without_a_logger_get_two_folders(tlearn: Tlearn, small: str) -
     assert all(torch.equal(state_of(0)[key], value) for key, value in state_of(1).items())
 
 
-@pytest.mark.fault("Two runs unpack the same data set", "every file whole")
-def test_two_runs_unpack_one_data_set(
-    cifar_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record_property: Callable[[str, object], None]
-) -> None:
+@pytest.mark.fault("Two runs unpack the same data set", "both trained; every file whole, nothing beside them")
+def test_two_runs_unpack_one_data_set(cifar_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     archive = tmp_path / "root" / str(CIFAR10.filename)
     archive.parent.mkdir()
@@ -201,13 +192,10 @@ def test_two_runs_unpack_one_data_set(
     assert sorted(path.name for path in archive.parent.iterdir()) == sorted([CIFAR10.base_folder, archive.name])
     for path in (cifar_root / CIFAR10.base_folder).iterdir():
         assert (archive.parent / CIFAR10.base_folder / path.name).read_bytes() == path.read_bytes()
-    record_property("survived", "both trained; every file whole, nothing beside them")
 
 
-@pytest.mark.fault("Two predictions go into the same file", "one of them, whole")
-def test_two_predictions_into_one_file(
-    tlearn: Tlearn, small: str, record_property: Callable[[str, object], None]
-) -> None:
+@pytest.mark.fault("Two predictions go into the same file", "one of the two answers, whole")
+def test_two_predictions_into_one_file(tlearn: Tlearn, small: str) -> None:
     assert tlearn(*FIT).code == 0
     words = ["predict", "-c", "small.yaml", "--ckpt_path", "last", "--out", "out.csv"]
     done = together(words, [*words, "--top_k", "1"], at=[RENAME])
@@ -215,4 +203,3 @@ def test_two_predictions_into_one_file(
     with Path("out.csv").open(newline="") as file:
         assert len(list(csv.DictReader(file))) == 21
     assert not [path for path in Path().iterdir() if "partial" in path.name]
-    record_property("survived", "one of the two answers, whole")

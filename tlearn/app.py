@@ -173,6 +173,8 @@ class TransferCLI(LightningCLI):
             for callback in callbacks:
                 if isinstance(callback, StopCallback):
                     stack.enter_context(callback.listening())
+                elif isinstance(callback, RunRecordCallback):
+                    stack.callback(callback.let_go)
             self.trainer.fit(**options)
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
@@ -258,7 +260,8 @@ class TransferCLI(LightningCLI):
         return [*probe, *([LearningRateFinderCallback()] if finds_rate else [])]
 
     def _record(self) -> RunRecordCallback:
-        return RunRecordCallback(self.plain, resumed=_goes_on(self.checkpoint))
+        path = self.checkpoint.path if self.checkpoint and _goes_on(self.checkpoint) else None
+        return RunRecordCallback(self.plain, resumed=path)
 
 
 def _checkpoints(task: Task, config: dict[str, Any]) -> list[Callback]:

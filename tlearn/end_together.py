@@ -18,5 +18,7 @@ class EndTogetherCallback(Callback):
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Kill them: a process that waits for another hears no milder signal."""
         launcher: Any = trainer.strategy.launcher
-        for process in getattr(launcher, "procs", ()):
+        processes = getattr(launcher, "procs", [])
+        for process in processes:
             process.send_signal(signal.SIGKILL)
+        processes.clear()  # or Lightning, which looks after them, kills this one too, in the middle of its last words

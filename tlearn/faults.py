@@ -29,6 +29,7 @@ _REFUSED = (
     r"Option '([^']+)' is not accepted",
     r"unrecognized arguments: --([\w.+/-]+)",
 )
+_PEER_LOST = r"gloo.*(closed by peer|reset by peer|refused|Timed out)|ncclRemoteError|remote process exited"
 _BATCH_OF_ONE = "Expected more than 1 value per channel"
 
 
@@ -119,11 +120,13 @@ def _known_fault(fault: Exception) -> str | None:
 
 
 def _of_several_processes(fault: Exception) -> str | None:
-    if isinstance(fault, DistError) or re.search(r"gloo.*(closed by peer|reset by peer|refused|Timed out)", str(fault)):
+    if re.search(_PEER_LOST, str(fault)):
         return (
             "another process of this run ended, and this one cannot go on alone; if it said nothing, it was killed "
             f"(out of memory?): {one_line(fault, 80)}"
         )
+    if isinstance(fault, DistError):
+        return f"the processes of this run do not reach each other: {one_line(str(fault).strip().splitlines()[-1])}"
     return one_line(fault) if str(fault).startswith("The strategy `") else None
 
 

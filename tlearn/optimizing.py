@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
+from types import FrameType
 from typing import Any, get_args
 
 from tlearn.arguments import Arguments
@@ -58,7 +65,8 @@ def _pack(root: Path, out: Path, shard_bytes: int, on_error: Any, unknown_classe
             images = data.open_split(split)
             assert isinstance(images, StreamedImages)
             splits[split] = images
-    index = write_shards(splits, data.class_names, out, shard_bytes)
+    with _ending_as_ctrl_c():
+        index = write_shards(splits, data.class_names, out, shard_bytes)
     shards = [shard for sharded in index.splits.values() for shard in sharded.shards]
     count, megabytes = sum(shard.images for shard in shards), sum(shard.size_bytes for shard in shards) / 1e6
     print(
@@ -67,7 +75,25 @@ def _pack(root: Path, out: Path, shard_bytes: int, on_error: Any, unknown_classe
     )
 
 
+@contextmanager
+def _ending_as_ctrl_c() -> Iterator[None]:
+    """Let SIGTERM and a closed terminal end with an exception, which leaves nothing half-written behind."""
+    numbers = (signal.SIGTERM, signal.SIGHUP) if threading.current_thread() is threading.main_thread() else ()
+    before = {number: signal.signal(number, _exit) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _exit(number: int, frame: FrameType | None) -> None:
+    sys.exit(128 + number)
+
+
 def _check(root: Path, out: Path) -> None:
+    if find_spec("litdata") is None:
+        raise TlearnError("optimize needs: pip install 'tlearn[stream]'")
     if not root.is_dir():
         raise TlearnError(f"optimize FOLDER OUT: no folder at {root.absolute()}; expected one with train/<class>/*.jpg")
     if os.path.lexists(out):

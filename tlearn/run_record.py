@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +28,13 @@ class RunRecordCallback(Callback):
 
     Args:
         config: The whole config as plain values; any verb accepts it back.
-        resumed: The run goes on in a folder that has a config already.
+        resumed: The checkpoint with which a run goes on in its folder, which has a config already.
     """
 
-    def __init__(self, config: dict[str, Any], resumed: bool = False) -> None:
+    def __init__(self, config: dict[str, Any], resumed: Path | None = None) -> None:
         self.config = config
         self.resumed = resumed
+        self._written = resumed and resumed.stat().st_mtime_ns
         self._held: int | None = None
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -46,9 +48,11 @@ class RunRecordCallback(Callback):
         folder = run_folder(trainer)
         target = folder / "config.yaml"
         folder.mkdir(parents=True, exist_ok=True)
-        if not self.resumed:
+        if self.resumed is None:
             _claim(target)
         self._held = _hold(folder)
+        if self.resumed and self.resumed.stat().st_mtime_ns != self._written:
+            raise TlearnError(f"another process has just written {self.resumed}; start again, to go on from there")
         for left in folder.rglob(".*.partial"):
             left.unlink()  # of a process that was killed here
         write_whole(target, yaml.safe_dump(self.config, sort_keys=False, allow_unicode=True))
@@ -58,16 +62,15 @@ class RunRecordCallback(Callback):
         """Add the config: ``test`` and ``predict`` from a checkpoint repeat no option."""
         checkpoint[CONFIG_KEY] = self.config
 
-    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Let the folder go."""
-        self._let_go()
-
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Let the folder go."""
-        self._let_go()
+        self.let_go()
 
-    def _let_go(self) -> None:
+    def let_go(self) -> None:
+        """Let others into the folder: after a fault once all is written, which no hook knows."""
         if self._held is not None:
+            with suppress(OSError):
+                fcntl.flock(self._held, fcntl.LOCK_UN)  # for worker processes too, which have a copy
             os.close(self._held)
             self._held = None
 

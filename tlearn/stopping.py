@@ -43,6 +43,7 @@ class StopCallback(Callback):
         self.requeues = requeues
         self._asked: int | None = None
         self._steps = self._saved = False
+        self._is_first = True  # of several processes
         self._before: dict[int, Any] = {}
 
     @contextmanager
@@ -59,7 +60,7 @@ class StopCallback(Callback):
         finally:
             for number, handler in self._before.items():
                 signal.signal(number, handler)
-            if self._asked == getattr(signal, "SIGUSR1", 0) and self._saved and self.requeues:
+            if self._asked == getattr(signal, "SIGUSR1", 0) and self._saved and self._is_first and self.requeues:
                 _requeue()
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
@@ -97,7 +98,7 @@ class StopCallback(Callback):
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Stop between two epochs, where there is a checkpoint already."""
         if self._steps and self._is_asked(trainer):
-            self._saved = True
+            self._saved, self._is_first = True, trainer.is_global_zero
         self._stop_if_saved()
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -128,19 +129,21 @@ class StopCallback(Callback):
         if path is not None and not trainer.fast_dev_run:  # type: ignore[attr-defined]  # set outside its class
             trainer.save_checkpoint(path)
             flush_checkpoints(trainer)
-        self._saved = True
+            trainer.strategy.barrier()  # the first process writes
+        self._saved, self._is_first = True, trainer.is_global_zero
 
     def _stop_if_saved(self) -> None:
+        """End the run; of several processes the first says why: others' codes would be faults to who started them."""
         if self._saved:
-            raise SIGTERMException(128 + (self._asked or signal.SIGTERM))
+            raise SIGTERMException(128 + (self._asked or signal.SIGTERM) if self._is_first else 0)
 
     def _take_signals(self) -> None:
         for number in self._before:
             signal.signal(number, self._on_signal)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        if os.getpid() != self._pid:
-            return  # a worker process: it serves until this one stops
+        if os.getpid() != self._pid or self._saved:
+            return  # a worker process: it serves until this one stops; or it is on its way out, and writes the card
         waits = self._steps and self._asked is None
         self._asked = number
         if waits:

@@ -1,5 +1,5 @@
 #!/bin/bash
-# SLURM: four GPUs in each of two machines, where all of them see this folder; `sbatch slurm.sh`.
+# SLURM: four GPUs in each of two machines, where all of them see this folder; copy it beside your data.
 # Two minutes before the time is over the run stops between two steps, and the job is queued anew and goes on there.
 #SBATCH --job-name=tlearn
 #SBATCH --nodes=2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -302,6 +303,29 @@ def test_faults_of_the_far(packed: Path, tmp_path: Path, monkeypatch: pytest.Mon
         opened(far)
 
 
+@pytest.mark.fault("Shards whose bytes change on the disk", "fetched anew; of a folder of one's own, named")
+def test_bytes_that_change_on_the_disk(packed: Path, tmp_path: Path) -> None:
+    near, far = opened(packed), opened(f"local:{packed}", cache_dir=str(tmp_path / "cache"))
+    wanted = train_set(far).serve(torch.arange(24), 0)[0]
+    kept = list((tmp_path / "cache").rglob("train/*.bin"))
+    assert kept
+    for path in kept:
+        path.write_bytes(b"\0" * path.stat().st_size)  # as a power cut may leave it
+    assert torch.equal(train_set(far).serve(torch.arange(24), 0)[0], wanted)
+    path = packed / "train/chunk-0-0.bin"
+    path.write_bytes(b"\0" * path.stat().st_size)
+    with pytest.raises(TlearnError, match=r"train/chunk-0-0.bin is gone or damaged; copy it anew, or optimize again"):
+        train_set(near).serve(torch.arange(24), 0)
+
+
+@pytest.mark.parametrize("root", ["http://x/y", "r2://b/f"])
+def test_an_address_of_another_kind(root: str) -> None:
+    with pytest.raises(
+        TlearnError, match=f"no way to fetch from {root}; expected a folder, or one of s3://, gs://, hf://"
+    ):
+        opened(root)
+
+
 @pytest.mark.parametrize("way", pickles(Path()))
 def test_shards_of_a_stranger_run_nothing(way: str, packed: Path, tmp_path: Path) -> None:
     made = tmp_path / "made"
@@ -314,6 +338,7 @@ def test_shards_of_a_stranger_run_nothing(way: str, packed: Path, tmp_path: Path
     shard, begin, size = packed / "train/chunk-0-0.bin", int(items.begins[row]), int(items.sizes[row])
     whole = shard.read_bytes()
     shard.write_bytes(whole[:begin] + evil.ljust(size, b"\0") + whole[begin + size :])
+    items.digests[row] = torch.tensor(list(hashlib.blake2b(evil.ljust(size, b"\0"), digest_size=16).digest()))
     with pytest.raises(TlearnError, match=r"packed/train/chunk-0-0.bin, train/.*png: no picture format"):
         train_set(data).serve(torch.tensor([int(row)]), 0)
     (packed / "train/items.safetensors").write_bytes(evil)

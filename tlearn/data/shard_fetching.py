@@ -17,11 +17,12 @@ from filelock import FileLock
 from tlearn.data.shard_order import WINDOW
 from tlearn.data.shards import INDEX, Shard, digest_of, read_file
 from tlearn.errors import TlearnError, one_line
-from tlearn.outputs import writing_fault
+from tlearn.outputs import on_disk, writing_fault
 
-# What LitData fetches; the last is for tests. Not its r2://, which asks for an account with Lightning: s3:// reaches
+# What LitData fetches; the last is for tests. Not its azure://, which asks for options that are not ours to give, nor
+# its r2://, which asks for an account with Lightning: s3:// reaches
 # whatever speaks S3, at the address in AWS_ENDPOINT_URL.
-URLS = ("s3://", "gs://", "azure://", "hf://", "local:")
+URLS = ("s3://", "gs://", "hf://", "local:")
 _BY_FILE = ("hf://", "local:")  # LitData has no other way to fetch these
 _DIGEST = "[0-9a-f]" * 32  # no other folder is touched
 _NEEDS = "needs: pip install 'tlearn[stream]'"
@@ -83,10 +84,10 @@ class FetchedShards:
                     path.unlink()
         largest_first = sorted((shard.size_bytes for shard in shards), reverse=True)
         needs_bytes = sum(largest_first[: WINDOW + 1])
-        if self.limit_bytes < needs_bytes:
+        if self.limit_bytes < needs_bytes:  # which is told rounded up
             raise TlearnError(
                 f"data.init_args.max_cache_gb {self.limit_bytes / 1e9:g} holds too few of the {len(largest_first)} "
-                f"{split} shards at a time: expected {needs_bytes / 1e9:.2g} or more for each process"
+                f"{split} shards at a time: expected {1.006 * needs_bytes / 1e9:.3g} or more for each process"
             )
 
     def path(self, split: str, shard: Shard) -> Path:
@@ -97,6 +98,10 @@ class FetchedShards:
         except FileNotFoundError:
             self._bring(path, f"{split}/{shard.name}", shard.digest, shard.size_bytes)
         return path
+
+    def mend(self, path: Path) -> None:
+        """Throw it out, so that it is fetched anew."""
+        path.unlink(missing_ok=True)
 
     def _bring(self, path: Path, name: str, digest: str, needs_bytes: int) -> None:
         try:
@@ -117,6 +122,7 @@ class FetchedShards:
             fetched = self._fetch(name, partial)
             if digest_of(read_file(fetched)) != digest:
                 raise TlearnError(f"{self.about}/{name}: not what {INDEX} speaks of; copy the folder there anew")
+            on_disk(fetched)
             fetched.replace(path)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
@@ -134,7 +140,7 @@ class FetchedShards:
         except Exception as error:  # the network, and the libraries that speak to it
             raise TlearnError(f"cannot fetch {url}: {one_line(error, 200)}") from error
         if not path.is_file():
-            raise TlearnError(f"cannot fetch {url}: nothing came")
+            raise TlearnError(f"cannot fetch {url}: nothing came; is the address right, and is there a network?")
         return path
 
     def _make_room(self, needs_bytes: int) -> None:

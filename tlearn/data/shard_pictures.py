@@ -16,7 +16,7 @@ from tlearn.data.shard_order import shard_order
 from tlearn.data.shard_places import ShardPlace
 from tlearn.data.shards import Items, ShardedSplit, shards_of
 from tlearn.data.streamed import StreamedImages
-from tlearn.errors import TlearnError
+from tlearn.errors import TlearnError, one_line
 
 _TRIES = 5
 
@@ -66,24 +66,24 @@ class ShardPictures:
         """Return the bytes of the file that a picture was.
 
         Raises:
-            TlearnError: Its shard cannot be read, or ends before.
+            TlearnError: Its shard cannot be read, or holds other bytes there.
         """
         shard = self.sharded.shards[int(self.shards[position])]
         begin, size = int(self.items.begins[position]), int(self.items.sizes[position])
+        digest = bytes(self.items.digests[position].tolist())
         try:
             for _ in range(_TRIES):
-                data = _part_of(self.place.path(self.split, shard), begin, size)
-                if data is not None:
-                    break
-            else:
-                raise TlearnError(
-                    f"{self._about(position)}: thrown out as soon as it came; raise data.init_args.max_cache_gb"
-                )
+                path = self.place.path(self.split, shard)
+                data = _part_of(path, begin, size)
+                if data is not None and hashlib.blake2b(data, digest_size=16).digest() == digest:
+                    return data
+                self.place.mend(path)
         except OSError as error:
             raise TlearnError(f"{self._about(position)}: {error.strerror}; copy the shards anew") from error
-        if len(data) != size:
-            raise TlearnError(f"{self._about(position)}: the shard is truncated; copy it anew, or optimize again")
-        return data
+        raise TlearnError(
+            f"{self._about(position)}: gone or damaged as soon as it came; raise data.init_args.max_cache_gb, or look "
+            "after this disk"
+        )
 
     def fingerprint(self) -> str:
         """Hash contents in their order."""
@@ -97,7 +97,7 @@ class ShardPictures:
 
     def _about(self, position: int) -> str:
         shard = self.sharded.shards[int(self.shards[position])]
-        return f"{self.place.about}/{self.split}/{shard.name}, {self.name(position)}"
+        return f"{self.place.about}/{self.split}/{shard.name}, {one_line(self.name(position), 200)}"
 
 
 class ShardedImages(StreamedImages):

@@ -10,6 +10,7 @@ from tlearn.data.shard_fetching import URLS, FetchedShards
 from tlearn.data.shards import INDEX, Shard, read_file
 from tlearn.errors import TlearnError
 
+_KNOWN = ", ".join(each for each in URLS if "://" in each)
 _NOT_OPTIMIZED = f"no {INDEX} in {{}}; write a folder that has one: python -m tlearn optimize FOLDER OUT"
 
 
@@ -30,9 +31,18 @@ class ShardPlace(Protocol):
     def path(self, split: str, shard: Shard) -> Path:
         """Return where a shard can be read now."""
 
+    def mend(self, path: Path) -> None:
+        """Do what can be done about a shard that is gone, or whose bytes are not those that were packed."""
+
 
 def place_of(root: str, cache_dir: str, max_cache_gb: float) -> ShardPlace:
-    """Choose by the root's form."""
+    """Choose by the root's form.
+
+    Raises:
+        TlearnError: It is an address of another kind.
+    """
+    if "://" in root and not root.startswith(URLS):
+        raise TlearnError(f"data.init_args.root: no way to fetch from {root}; expected a folder, or one of {_KNOWN}")
     return FetchedShards(root, Path(cache_dir), max_cache_gb) if root.startswith(URLS) else NearShards(Path(root))
 
 
@@ -75,3 +85,11 @@ class NearShards:
     def path(self, split: str, shard: Shard) -> Path:
         """Return where it lies."""
         return self.root / split / shard.name
+
+    def mend(self, path: Path) -> None:
+        """Leave it to the user.
+
+        Raises:
+            TlearnError: Always.
+        """
+        raise TlearnError(f"{path.absolute()} is gone or damaged; copy it anew, or optimize again")

@@ -9,7 +9,6 @@ import shutil
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +41,8 @@ def write_shards(
         shard_bytes: How large a shard may become; a larger picture gets one of its own.
 
     Raises:
-        TlearnError: LitData is not installed, a file has changed meanwhile, or nothing can be written.
+        TlearnError: A file has changed meanwhile, or nothing can be written.
     """
-    if find_spec("litdata") is None:
-        raise TlearnError("optimize needs: pip install 'tlearn[stream]'")
     with _whole_folder(out) as partial:
         written: dict[Split, ShardedSplit] = {}
         for split, images in splits.items():

@@ -190,7 +190,7 @@ def _split_of(about: Mapping[str, Any]) -> ShardedSplit:
     for shard in shards:
         if not (_SHARD_NAME.fullmatch(str(shard.name))):
             raise ValueError(f"no name of a shard: {shard.name}")
-        if not all(type(number) is int and number > 0 for number in (shard.images, shard.size_bytes)):
+        if not all(type(number) is int and 0 < number < 2**62 for number in (shard.images, shard.size_bytes)):
             raise ValueError(f"{shard.name} has no size")
     if not shards or len({shard.name for shard in shards}) < len(shards):
         raise ValueError("no shards, or two of one name")

@@ -176,4 +176,6 @@ def run_folder(trainer: Trainer) -> Path:
     for callback in trainer.checkpoint_callbacks:
         if isinstance(callback, LastCheckpoint) and callback.dirpath:
             return Path(callback.dirpath).parent
-    return Path(trainer.log_dir or trainer.default_root_dir)
+    # Not `trainer.log_dir`: it asks the other processes, which may not be listening.
+    logger = trainer.logger
+    return Path(getattr(logger, "log_dir", None) or getattr(logger, "save_dir", None) or trainer.default_root_dir)
