@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -33,6 +34,16 @@ def _one_thread() -> None:
     # Two threads beside another busy process are far slower than one, and the pictures here are few. Before each test:
     # what another thread sets holds for the products of this one too.
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _alone() -> Iterator[None]:
+    # A fit with `ddp` leaves its group of one process, and what it told others by variables: a later test is not of it.
+    yield
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+        for name in ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
+            os.environ.pop(name, None)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -26,7 +26,6 @@ from tlearn.models.distributed import weight_among_processes
 from tlearn.processes import Share
 from tlearn.strategies.features import positions_of
 
-_OF_A_PROCESS = {"LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"}
 TWO = ("--trainer.devices", "2", "--trainer.strategy", "ddp")
 # 39 images in batches of 8: the last, of 7, is 4 and 3. Stages open later, and BatchNorm's statistics do not depend on
 # which images are together.
@@ -50,9 +49,7 @@ data:
 
 def started(*words: str, **environment: str) -> subprocess.Popen[str]:
     """`python -m tlearn ...` in a process of its own, in this folder."""
-    # A fit in this process that was given one device and `ddp` has left what it set for others.
-    inherited = {name: value for name, value in os.environ.items() if name not in _OF_A_PROCESS}
-    environment = inherited | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "default"} | environment
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "default"} | environment
     command = [sys.executable, "-m", *(words if words[0] == "torch.distributed.run" else ("tlearn", *words))]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 
