@@ -303,7 +303,6 @@ def test_faults_of_the_far(packed: Path, tmp_path: Path, monkeypatch: pytest.Mon
         opened(far)
 
 
-@pytest.mark.fault("Shards whose bytes change on the disk", "fetched anew; of a folder of one's own, named")
 def test_bytes_that_change_on_the_disk(packed: Path, tmp_path: Path) -> None:
     near, far = opened(packed), opened(f"local:{packed}", cache_dir=str(tmp_path / "cache"))
     wanted = train_set(far).serve(torch.arange(24), 0)[0]
