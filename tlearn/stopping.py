@@ -9,7 +9,6 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -17,7 +16,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import WeightAveraging
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from tlearn.models import LastCheckpoint, flush_checkpoints, steps_done
+from tlearn.models import flush_checkpoints, last_checkpoint, steps_done
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +66,7 @@ class StopCallback(Callback):
         """Stop, once the step before is logged; from the first step on wait for a step's end."""
         self._stop_if_saved()
         if not self._steps:
-            self._steps = True
+            self._steps, self._is_first = True, trainer.is_global_zero
             self._take_signals()  # Lightning has put its own before them
 
     def on_train_batch_end(
@@ -98,7 +97,7 @@ class StopCallback(Callback):
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Stop between two epochs, where there is a checkpoint already."""
         if self._steps and self._is_asked(trainer):
-            self._saved, self._is_first = True, trainer.is_global_zero
+            self._saved = True
         self._stop_if_saved()
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -113,7 +112,7 @@ class StopCallback(Callback):
         """Say what happened, and how to go on."""
         if not isinstance(exception, (KeyboardInterrupt, SIGTERMException)) or not trainer.is_global_zero:
             return
-        path = _last_checkpoint(trainer)
+        path = last_checkpoint(trainer)
         if path is None or not path.is_file():
             print("stopped before there was a checkpoint; the same command starts anew", flush=True)
             return
@@ -125,12 +124,12 @@ class StopCallback(Callback):
         return bool(trainer.strategy.reduce_boolean_decision(self._asked is not None, all=False))
 
     def _save(self, trainer: Trainer) -> None:
-        path = _last_checkpoint(trainer)
+        path = last_checkpoint(trainer)
         if path is not None and not trainer.fast_dev_run:  # type: ignore[attr-defined]  # set outside its class
             trainer.save_checkpoint(path)
             flush_checkpoints(trainer)
             trainer.strategy.barrier()  # the first process writes
-        self._saved, self._is_first = True, trainer.is_global_zero
+        self._saved = True
 
     def _stop_if_saved(self) -> None:
         """End the run; of several processes the first says why: others' codes would be faults to who started them."""
@@ -153,13 +152,6 @@ class StopCallback(Callback):
             raise KeyboardInterrupt
         else:
             raise SIGTERMException(128 + number)
-
-
-def _last_checkpoint(trainer: Trainer) -> Path | None:
-    for callback in trainer.checkpoint_callbacks:
-        if isinstance(callback, LastCheckpoint) and callback.dirpath:
-            return Path(callback.dirpath, "last.ckpt")
-    return None
 
 
 def _requeue() -> None:

@@ -9,6 +9,7 @@ from tlearn.models.checkpoints import (
     LastCheckpoint,
     best_checkpoint,
     flush_checkpoints,
+    last_checkpoint,
     run_folder,
 )
 from tlearn.models.fingerprint import fingerprint
@@ -17,7 +18,7 @@ from tlearn.models.freezing import Rule, assign_rules, frozen_modules, group_by_
 from tlearn.models.grad_cam import grad_cam
 from tlearn.models.losses import answers_of, compute_loss
 from tlearn.models.metrics import metric_names
-from tlearn.models.mid_epoch import finished_epochs, is_inside_epoch, steps_done
+from tlearn.models.mid_epoch import finished_epochs, steps_done
 from tlearn.models.modes import evaluating, keeping_modes
 from tlearn.models.module import TransferModule
 from tlearn.models.preprocess import Preprocess
@@ -45,8 +46,8 @@ __all__ = [
     "frozen_modules",
     "grad_cam",
     "group_by_rule",
-    "is_inside_epoch",
     "keeping_modes",
+    "last_checkpoint",
     "metric_names",
     "not_finite",
     "peak_rates",

@@ -171,11 +171,18 @@ def best_checkpoint(trainer: Trainer) -> BestCheckpoint | None:
     return next((c for c in trainer.checkpoint_callbacks if isinstance(c, BestCheckpoint)), None)
 
 
-def run_folder(trainer: Trainer) -> Path:
-    """Return the folder that holds everything of a run."""
+def last_checkpoint(trainer: Trainer) -> Path | None:
+    """Return where ``last.ckpt`` lies, or will lie, if this run writes one."""
     for callback in trainer.checkpoint_callbacks:
         if isinstance(callback, LastCheckpoint) and callback.dirpath:
-            return Path(callback.dirpath).parent
+            return Path(callback.dirpath, "last.ckpt")
+    return None
+
+
+def run_folder(trainer: Trainer) -> Path:
+    """Return the folder that holds everything of a run."""
+    if (last := last_checkpoint(trainer)) is not None:
+        return last.parent.parent
     # Not `trainer.log_dir`: it asks the other processes, which may not be listening.
     logger = trainer.logger
     return Path(getattr(logger, "log_dir", None) or getattr(logger, "save_dir", None) or trainer.default_root_dir)

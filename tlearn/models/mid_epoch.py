@@ -24,15 +24,10 @@ def steps_done(trainer: Trainer) -> bool:
     return not trainer.fit_loop.epoch_loop._should_accumulate()
 
 
-def is_inside_epoch(trainer: Trainer) -> bool:
-    """Tell whether an epoch has begun and its last hooks have not."""
-    epochs: Any = trainer.fit_loop.epoch_progress.current
-    return bool(epochs.started > epochs.processed)
-
-
 def progress_of(trainer: Trainer) -> dict[str, bool] | None:
     """Describe where in an epoch a checkpoint is written; ``None`` between two of them."""
-    if not is_inside_epoch(trainer):
+    epochs: Any = trainer.fit_loop.epoch_progress.current
+    if epochs.started <= epochs.processed:  # its last hooks have begun
         return None
     loop: Any = trainer.fit_loop.epoch_loop
     validates = trainer.validating or loop._should_check_val_fx(trainer.fit_loop._data_fetcher)

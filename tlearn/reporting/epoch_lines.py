@@ -8,7 +8,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor
 
-from tlearn.models import LastCheckpoint, best_checkpoint, run_folder
+from tlearn.models import best_checkpoint, last_checkpoint, run_folder
 
 _SHOWN = (
     *("train/loss", "train/acc", "train/f1", "train/mae"),
@@ -67,8 +67,7 @@ class OutcomeCallback(Callback):
             files = hasattr(trainer.datamodule, "picture_names")  # type: ignore[attr-defined]  # set by fit
             verb, pictures = ("predict", " --data PICTURES --out predictions.csv") if files else ("test", "")
             print(f"next: python -m tlearn {verb} --ckpt_path {best.best_model_path}{pictures}")
-        elif any(isinstance(callback, LastCheckpoint) for callback in trainer.checkpoint_callbacks):
-            last = run_folder(trainer) / "checkpoints" / "last.ckpt"
+        elif (last := last_checkpoint(trainer)) is not None:
             print(f"no validation ran, so there is no best.ckpt; the last epoch: {last}")
 
 
