@@ -121,6 +121,20 @@ def test_batch_norm_is_the_first_processes_wherever_it_is_asked(tlearn: Tlearn) 
 
 
 @pytest.mark.slow
+def test_what_two_began_one_goes_on_with_elsewhere(one: str, tlearn: Tlearn) -> None:
+    done("fit", "--config", "two.yaml", *TWO, "--trainer.max_epochs", "2")
+    Path("runs").rename("moved")
+    words = ["--trainer.devices", "1", "--trainer.strategy", "auto", "--trainer.max_epochs", "3"]
+    answer = tlearn("fit", "--ckpt_path", "moved/two/version_0", *words)
+    assert answer.code == 0, answer.err
+    assert answer.out.count("epoch 3/3") == 1
+    Path("runs").mkdir(exist_ok=True)
+    assert tlearn("fit", "--config", f"{one}.yaml").code == 0
+    Path("moved/two").rename("runs/two")
+    assert_same_weights("two", one)
+
+
+@pytest.mark.slow
 def test_started_by_slurm(one: str) -> None:
     shared = {"SLURM_NTASKS": "2", "SLURM_NTASKS_PER_NODE": "2", "SLURM_JOB_ID": str(20000 + os.getpid() % 9999)}
     shared |= {"SLURM_JOB_NAME": "tlearn", "SLURM_NODELIST": "127.0.0.1", "SLURM_NODEID": "0", "SLURM_NNODES": "1"}

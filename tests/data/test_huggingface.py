@@ -121,6 +121,28 @@ def test_a_folder_of_pictures(loader: bool, tmp_path: Path) -> None:
     assert_shades([*batches_of(data), *data.test_dataloader()], [0, 1])
 
 
+@pytest.mark.parametrize("labels", [[False, True], [7, 9], ["b", "a"]])
+def test_labels_without_a_list_of_classes(labels: list[Any], tmp_path: Path) -> None:
+    rows = {"img": [picture(shade) for shade in (0, 1) * 5], "species": labels * 5}
+    data = datasets.Dataset.from_dict(rows).cast_column("img", datasets.Image())
+    path = write_parquet(tmp_path / "pets", train=data)
+    opened_data = opened(path, image_column="img", label_column="species")
+    assert opened_data.class_names == sorted(map(str, labels))
+    shades = [0, 1] if labels != ["b", "a"] else [1, 0]
+    assert_shades(batches_of(opened_data), shades)
+
+
+@pytest.mark.parametrize(("labels", "kind"), [([0.5, 1.5], "float64"), ([["a"], ["b", "a"]], "List")])
+def test_labels_that_are_no_class_are_refused_in_one_line(labels: list[Any], kind: str, tmp_path: Path) -> None:
+    rows = {"image": [picture(0), picture(1)] * 5, "label": labels * 5}
+    path = write_parquet(
+        tmp_path / "pets", train=datasets.Dataset.from_dict(rows).cast_column("image", datasets.Image())
+    )
+    with pytest.raises(TlearnError, match=rf"label_column label is .*{kind}.*expected one class a row") as fault:
+        opened(path)
+    assert "\n" not in str(fault.value)
+
+
 @pytest.mark.parametrize("name", ["validation", "val", "valid"])
 def test_what_was_saved_to_disk(name: str, tmp_path: Path, said: pytest.LogCaptureFixture) -> None:
     train = table(["b", "a", None] * 4, shades=[1, 0, 2] * 4).with_format("numpy")

@@ -69,10 +69,13 @@ def test_transparent_pixels_are_white(tmp_path: Path) -> None:
     assert (read(gone, tmp_path / "palette.png", transparency=bytes(256)) == 255).all()
 
 
-def test_first_frame_of_an_animation(tmp_path: Path) -> None:
+@pytest.mark.parametrize("suffix", [".gif", ".webp", ".png", ".avif"])
+def test_first_frame_of_an_animation(suffix: str, tmp_path: Path) -> None:
     frames = [Image.new("RGB", (64, 64), colour) for colour in ((250, 0, 0), (0, 0, 250))]
-    pixels = read(frames[0], tmp_path / "x.gif", save_all=True, append_images=frames[1:])
-    assert pixels[:, 0, 0].tolist() == [250, 0, 0]
+    pixels = read(frames[0], tmp_path / f"x{suffix}", save_all=True, append_images=frames[1:])
+    with Image.open(tmp_path / f"x{suffix}") as file:
+        assert getattr(file, "n_frames", 1) == 2
+    assert pixels[:, 0, 0].tolist() == pytest.approx([250, 0, 0], abs=3)
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png"])

@@ -44,6 +44,18 @@ def test_an_image_of_any_mode_and_size(run: Path) -> None:
     assert answer.labels == ["eel"]
 
 
+def test_a_large_photograph_has_one_answer_however_it_is_handed_over(run: Path, tmp_path: Path) -> None:
+    for name in ("cat", "dog", "eel"):
+        picture(name, 5).resize((2400, 1800)).save(tmp_path / f"{name}.jpg", quality=90)
+    model = package.load(run)
+    paths = [tmp_path / f"{name}.jpg" for name in ("cat", "dog", "eel")]
+    by_path = model.predict(paths)  # decoded at a fraction of its size
+    by_image = model.predict([Image.open(path) for path in paths])
+    for one, other in zip(by_path, by_image, strict=True):
+        assert one.class_name == other.class_name
+        assert one.probabilities == pytest.approx(other.probabilities, abs=0.005)
+
+
 def test_faults_are_named(run: Path, tmp_path: Path) -> None:
     model = package.load(run)
     (tmp_path / "x.png").write_text("no")
