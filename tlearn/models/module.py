@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.optim.lr_scheduler import CyclicLR, OneCycleLR
 
 from tlearn.errors import TlearnError
+from tlearn.models.accumulation import missing_factor, scale_gradients
 from tlearn.models.backbone import TIMM, Backbone, TorchvisionBackbone
 from tlearn.models.distributed import weight_among_processes, wrap_anew
 from tlearn.models.folding import folded
@@ -247,8 +248,15 @@ class TransferModule(LightningModule):
         return loss
 
     def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
-        """Compute gradients, whose mean over the processes is that of all their images."""
-        super().backward(loss if self.loss_weight is None else loss * self.loss_weight, *args, **kwargs)
+        """Compute gradients, whose mean over the processes is that of all their images.
+
+        The last window of an epoch's accumulation is the mean of its batches, see `tlearn.models.accumulation`.
+        """
+        loss = loss if self.loss_weight is None else loss * self.loss_weight
+        if (factor := missing_factor(self.trainer)) != 1.0:
+            scale_gradients(self.parameters(), factor)  # those of the window's batches so far
+            loss = loss * factor
+        super().backward(loss, *args, **kwargs)
 
     def training_loss(self, output: Tensor, targets: Tensor) -> Tensor:
         """Return what training minimises (a scalar), with label smoothing and class weights; validation has neither."""

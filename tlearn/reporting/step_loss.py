@@ -41,7 +41,8 @@ class StepLossCallback(Callback):
         every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]  # set outside its class
         step = trainer.global_step
         weight = pl_module.loss_weight
-        loss = self._last = outputs["loss"] if weight is None else outputs["loss"] * weight
+        loss = outputs["loss"] * trainer.accumulate_grad_batches  # which Lightning has divided it by
+        loss = self._last = loss if weight is None else loss * weight
         if not every or not step or step % every:
             return
         if pl_module.takes_features:
