@@ -245,7 +245,8 @@ class TransferCLI(LightningCLI):
         from tlearn.reporting import run_callbacks
 
         if self.verb == "fit":
-            return run_callbacks.fit_callbacks(config, self.plain, self.command, outputs)
+            steps = self.checkpoint.steps if self.checkpoint and _goes_on(self.checkpoint) else None
+            return run_callbacks.fit_callbacks(config, self.plain, self.command, outputs, steps)
         if self.verb == "test" and self.checkpoint is not None:
             path = self.checkpoint.path
             return run_callbacks.test_callbacks(config, self.plain, self.command, path, outputs), []

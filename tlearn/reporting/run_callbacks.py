@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Callback
-from lightning.pytorch.callbacks import LearningRateMonitor
 
 from tlearn.reporting.busy_cores import BusyCoresCallback
 from tlearn.reporting.epoch_lines import EpochLinesCallback, OutcomeCallback
 from tlearn.reporting.freeze_audit import FreezeAuditCallback
 from tlearn.reporting.gradient_norm import GradientNormCallback
+from tlearn.reporting.history import OneHistoryCallback
 from tlearn.reporting.hparams import HyperParametersCallback
 from tlearn.reporting.input_pictures import InputPicturesCallback
 from tlearn.reporting.monitors import MonitorCheckCallback
@@ -20,6 +20,7 @@ from tlearn.reporting.pages import EvaluationPagesCallback
 from tlearn.reporting.parameter_summary import ParameterSummaryCallback
 from tlearn.reporting.progress_bar import LeanProgressBar
 from tlearn.reporting.projector import ProjectorCallback
+from tlearn.reporting.rate_curve import RateCurveCallback
 from tlearn.reporting.run_card import RunCardCallback, TestCardCallback
 from tlearn.reporting.step_loss import StepLossCallback
 from tlearn.reporting.throughput import ThroughputCallback
@@ -36,7 +37,11 @@ def progress_bar(trainer: Mapping[str, Any]) -> list[Callback]:
 
 
 def fit_callbacks(
-    trainer: Mapping[str, Any], config: dict[str, Any], command: str, outputs: EvaluationOutputsCallback
+    trainer: Mapping[str, Any],
+    config: dict[str, Any],
+    command: str,
+    outputs: EvaluationOutputsCallback,
+    resumed_steps: int | None = None,
 ) -> tuple[list[Callback], list[Callback]]:
     """Choose what watches a fit.
 
@@ -45,6 +50,7 @@ def fit_callbacks(
         config: The whole config as plain values.
         command: As it was typed.
         outputs: Gathers the answers; it stands before these in the trainer's list.
+        resumed_steps: The steps behind the checkpoint with which a run goes on in its folder.
 
     Returns:
         Those that come before all that changes the network or writes checkpoints, and those that come after it.
@@ -57,11 +63,11 @@ def fit_callbacks(
         EvaluationPagesCallback(outputs),
     ]
     if trainer["logger"]:
-        first += [LearningRateMonitor(), InputPicturesCallback(), ProjectorCallback()]
+        first += [RateCurveCallback(), InputPicturesCallback(), ProjectorCallback()]
     if trainer["fast_dev_run"]:
         return first, []  # a trial leaves nothing behind
     first.append(RunCardCallback(command, config, outputs, audit))
-    return first, [HyperParametersCallback(config), OutcomeCallback()]
+    return first, [OneHistoryCallback(resumed_steps), HyperParametersCallback(config), OutcomeCallback()]
 
 
 def test_callbacks(

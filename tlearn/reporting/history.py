@@ -1,0 +1,91 @@
+"""A run that goes on holds one value for a tag and step: what it writes anew is taken out of its files first."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.loggers.csv_logs import ExperimentWriter
+
+from tlearn.outputs import whole_file
+
+# Written at step 0, by the start or the end of every run.
+_WRITTEN_ANEW = ("run/", "final/", "best/", "_hparams_/")
+
+
+class OneHistoryCallback(Callback):
+    """Drop from ``metrics.csv`` and TensorBoard's files what a resumed run writes once more.
+
+    Those are the points from the checkpoint's step on, which a killed run logged after its last checkpoint, and what
+    every run says at its start and its end. Readers differ in what they make of two values for one tag and step.
+
+    It stands behind the callback that keeps other processes out of the run folder.
+
+    Args:
+        steps: The steps behind the checkpoint with which a run goes on in its folder; ``None`` for a new run.
+    """
+
+    def __init__(self, steps: int | None) -> None:
+        self.steps = steps
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the files anew, each whole or not at all."""
+        if self.steps is None or not trainer.is_global_zero:
+            return
+        for logger in trainer.loggers:
+            if isinstance(logger, CSVLogger):
+                cut_metrics(Path(logger.log_dir, ExperimentWriter.NAME_METRICS_FILE), self.steps)
+            elif isinstance(logger, TensorBoardLogger):
+                for path in sorted(Path(logger.log_dir).rglob("events.out.tfevents.*")):
+                    cut_events(path, self.steps)
+
+
+def cut_metrics(path: Path, steps: int) -> None:
+    """Drop the rows of a ``metrics.csv`` from a step on, counted from 0."""
+    if not path.is_file():
+        return
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    kept = [row for row in rows if float(row.get("step") or 0) < steps]
+    if len(kept) == len(rows):
+        return
+    with whole_file(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(kept)
+
+
+def cut_events(path: Path, steps: int) -> None:
+    """Drop from a file of TensorBoard what lies at a step, counted from 0, or after it, and what is written anew.
+
+    A file in which there is nothing of this, as the one that is being written, stays as it is.
+    """
+    from tensorboard.summary.writer.record_writer import RecordWriter
+
+    if all(kept == event for event, kept in _events(path, steps)):
+        return
+    with whole_file(path) as partial, partial.open("wb") as file:
+        writer = RecordWriter(file)
+        for _, kept in _events(path, steps):
+            if kept is not None:
+                writer.write(kept)
+
+
+def _events(path: Path, steps: int) -> Iterator[tuple[bytes, bytes | None]]:
+    """Yield each event as it is, and what is kept of it; an event cut short by a kill ends the file."""
+    from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
+    from tensorboard.compat.proto.event_pb2 import Event
+
+    for content in RawEventFileLoader(str(path)).Load():
+        event = Event.FromString(content)
+        values = list(event.summary.value)
+        kept = [value for value in values if event.step < steps and not value.tag.startswith(_WRITTEN_ANEW)]
+        if len(kept) == len(values):
+            yield content, content
+            continue
+        del event.summary.value[:]
+        event.summary.value.extend(kept)
+        yield content, event.SerializeToString() if kept else None
