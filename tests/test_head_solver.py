@@ -5,16 +5,20 @@ from __future__ import annotations
 import math
 import re
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from sklearn.linear_model import LogisticRegression, Ridge
 from torch import Tensor
 
 from tests.conftest import Tlearn
 from tests.test_training import events, last, newest
+from tlearn.models import TransferModule
 from tlearn.strategies import solve_head
+from tlearn.strategies.alike_features import are_alike, rounding_of
 
 FROZEN = ("--model.freeze_backbone", "true")
 
@@ -133,3 +137,94 @@ def test_a_plan_has_one_epoch(tlearn: Tlearn, small: str) -> None:
     answer = tlearn("plan", "-c", small, *FROZEN, "--model.head_solver", "lbfgs")
     assert answer.code == 0, answer.err
     assert "plan: 1 epochs" in answer.out
+
+
+BLANK = """
+seed_everything: 0
+trainer: {max_epochs: 1, accelerator: cpu, precision: 32-true}
+model: {backbone: timm/mobilenetv3_small_050, weights: null, freeze_backbone: true, image_size: 64}
+data: {class_path: ImageFolderDataModule, init_args: {root: white, batch_size: 7}}
+"""
+ALIKE = "the features of all 40 training pictures are alike: the head says the same of every picture, which is chance"
+
+
+@pytest.fixture
+def blank(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """White pictures of many sizes, in two classes, and a processor that rounds otherwise in every batch."""
+    monkeypatch.chdir(tmp_path)
+    features = TransferModule.features
+    monkeypatch.setattr(
+        TransferModule,
+        "features",
+        lambda module, images: (f := features(module, images)) * (1 + 1e-6 * torch.randn_like(f)),
+    )
+    for split, count in (("train", 20), ("val", 10)):
+        for label in ("a", "b"):
+            folder = tmp_path / "white" / split / label
+            folder.mkdir(parents=True)
+            for n in range(count):
+                Image.new("RGB", (60 + n, 60 + 2 * n + (label == "b")), (255, 255, 255)).save(folder / f"{n}.png")
+    Path("blank.yaml").write_text(BLANK)
+    return "blank.yaml"
+
+
+def noisy(precision: str, rows: int = 40) -> Tensor:
+    """What a network makes of one picture in batches of many sizes: a feature's last bits differ."""
+    generator = torch.Generator().manual_seed(0)
+    sizes = 10 ** torch.linspace(-2, 1, 60)
+    drift = {"32-true": 1e-5, "16-mixed": 3e-4, "bf16-mixed": 2e-3}[precision]
+    features = sizes * (1 + drift * torch.randn(rows, 60, generator=generator))
+    return features.bfloat16().float() if precision == "bf16-mixed" else features
+
+
+@pytest.mark.parametrize("precision", ["32-true", "16-mixed", "bf16-mixed"])
+def test_rounding_is_no_feature(precision: str) -> None:
+    rounding = rounding_of(precision)
+    assert are_alike(noisy(precision), rounding)
+    assert are_alike(torch.zeros(9, 4), rounding)
+    assert not are_alike(noisy(precision)[:1], rounding)
+    one = noisy(precision)
+    one[:, 40] *= 1 + 0.1 * (torch.arange(40) % 2)  # a feature that varies among 59 that do not
+    assert not are_alike(one, rounding)
+    huge = noisy(precision)
+    huge[:, 30:50] *= 1e6  # some are large and without news
+    huge[:, 59] = torch.arange(40)
+    assert not are_alike(huge, rounding)
+
+
+@pytest.mark.parametrize("solver", ["lbfgs", "ridge"])
+def test_a_head_on_nothing_is_chance(solver: Literal["lbfgs", "ridge"]) -> None:
+    labels = torch.arange(40) % 4 // 3  # three of four
+    solved = solve_head("classification", (noisy("32-true"), labels), (noisy("32-true"), labels), 2, solver)
+    assert not solved.weight.any()
+    assert solved.val_loss == pytest.approx(-(0.75 * math.log(0.75) + 0.25 * math.log(0.25)), abs=0.02)
+    varying = noisy("32-true")
+    varying[:, 7] = labels + 5
+    solved = solve_head("classification", (varying, labels), (varying, labels), 2, solver)
+    assert torch.equal((varying @ solved.weight.T + solved.bias).argmax(dim=1), labels)
+
+
+@pytest.mark.parametrize(
+    ("how", "precision"),
+    [("head_solver=lbfgs", "32-true"), ("head_solver=ridge", "bf16-mixed"), ("head_init=probe", "32-true")],
+)
+def test_blank_pictures_are_chance_in_every_verb(how: str, precision: str, tlearn: Tlearn, blank: str) -> None:
+    words = [f"--model.{how}", "--trainer.precision", precision]
+    fitted = tlearn("fit", "-c", blank, *words)
+    assert fitted.code == 0, fitted.err
+    assert ALIKE in fitted.err
+    said = re.search(r"val/loss ([\d.]+)  val/acc ([\d.]+)  \S+ s\n", fitted.err)
+    assert said
+    assert float(said[1]) == pytest.approx(math.log(2), abs=1e-4)
+    assert float(said[2]) == 0.5
+    checked = tlearn("validate", "--ckpt_path", "runs/blank/version_0", "--data.batch_size", "3")
+    shown = dict(re.findall(r"│\s+val/(loss|acc)\s+│\s+([\d.]+)\s+│", checked.out))
+    assert float(shown["acc"]) == 0.5
+    assert float(shown["loss"]) == pytest.approx(math.log(2), abs=1e-4)
+
+
+@pytest.mark.parametrize("verb", ["probe", "advise"])
+def test_blank_pictures_tell_probe_and_advise_nothing(verb: str, tlearn: Tlearn, blank: str) -> None:
+    answer = tlearn(verb, "-c", blank)
+    assert answer.code == 2
+    assert "px are alike for all 40 training images: are these all the same picture?" in answer.err

@@ -10,6 +10,7 @@ import torch
 from lightning.pytorch import Trainer
 
 from tlearn.models import TransferModule
+from tlearn.strategies.alike_features import rounding_of
 from tlearn.strategies.candidates import Candidate, candidates
 from tlearn.strategies.head_solver import SolvedHead, solve_head, turn
 from tlearn.strategies.learning_curve import Forecast, forecast, measure_curve
@@ -197,8 +198,9 @@ def _random_score(trainer: Trainer, module: TransferModule, size_px: int) -> flo
     options = {"backbone": str(module.hparams["backbone"]), "weights": None}
     fresh = TransferModule(module.num_classes, module.class_names, module.task, **options)  # type: ignore[arg-type]
     seen = stage_features(trainer, fresh.to(module.device), size_px)
+    rounding = rounding_of(str(trainer.precision))
     stages = [
-        probe_stage(stage, size_px, module.task, part, seen.val[stage], module.num_classes)
+        probe_stage(stage, size_px, module.task, part, seen.val[stage], module.num_classes, rounding)
         for stage, part in seen.train.items()
     ]
     best = best_of(stages)

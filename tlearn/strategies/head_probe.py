@@ -15,6 +15,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 
 from tlearn.models import TransferModule
+from tlearn.strategies.alike_features import are_alike, rounding_of
 from tlearn.strategies.feature_cache import features_of
 from tlearn.strategies.head_solver import SolvedHead, solve_head
 
@@ -35,6 +36,7 @@ class HeadProbeCallback(Callback):
             put_head(pl_module, received)
             return
         start_s = time.perf_counter()
+        train = _without_rounding(*train, str(trainer.precision))
         solver: Literal["lbfgs", "ridge"] = (
             "ridge" if pl_module.head_solver == "ridge" or pl_module.task == "regression" else "lbfgs"
         )
@@ -64,6 +66,18 @@ def put_head(module: TransferModule, solved: SolvedHead) -> None:
     with torch.no_grad():
         layer.weight.copy_(solved.weight)
         layer.bias.copy_(solved.bias)
+
+
+def _without_rounding(features: Tensor, targets: Tensor, precision: str) -> tuple[Tensor, Tensor]:
+    """Make features that differ by rounding alone equal, and say so: a head would learn the rounding by heart."""
+    if not are_alike(features, rounding_of(precision)):
+        return features, targets
+    log.warning(
+        "the features of all %d training pictures are alike: the head says the same of every picture, which is chance; "
+        "are these all the same picture? python -m tlearn doctor looks at them",
+        len(features),
+    )
+    return features[:1].expand_as(features), targets
 
 
 def _features_and_targets(trainer: Trainer, module: TransferModule, split: str) -> tuple[Tensor, Tensor]:

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tlearn.models import compute_loss
+from tlearn.strategies.alike_features import are_alike
 from tlearn.types import Task
 
 # Of the penalty on the squared weights, beside a mean loss of about 1: to choose is worth more than to converge.
@@ -108,12 +109,15 @@ def solve_head(
 
 
 def turn(features: Tensor, weights: Tensor) -> Turned:
-    """Centre features (N, D), scale them to variance 1 on average, and decompose them; weights are of images (N,)."""
+    """Centre features (N, D), scale them to variance 1 on average, and decompose them; weights are of images (N,).
+
+    Of features that differ by rounding alone nothing is left: any layer on them is its bias.
+    """
     # One scale for all features: a scale each would give the quietest of them the largest weights, through which the
     # first steps of a fine-tuning tear the backbone apart.
     weights = weights / weights.mean()
     mean = weights @ features / len(features)
-    rows = features - mean
+    rows = torch.zeros_like(features) if are_alike(features) else features - mean
     scale = (weights @ rows.square()).mean().div(len(rows)).sqrt().clamp_min(1e-6)
     rows /= scale
     eigenvalues, basis = (_from_products_of_rows if len(rows) < rows.shape[1] else _from_covariance)(rows, weights)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from tlearn.errors import TlearnError
 from tlearn.models import TransferModule
+from tlearn.strategies.alike_features import rounding_of
 from tlearn.strategies.head_solver import solve_head
 from tlearn.strategies.stage_features import StageFeatures, own_size_px, stage_features
 from tlearn.strategies.stage_probe import SCORES, TOGETHER, StageProbe, best_of, probe_stage, score
@@ -66,8 +67,9 @@ def probe(trainer: Trainer, module: TransferModule, sizes_px: Sequence[int]) -> 
     train = trainer.datamodule.dataset("train")  # type: ignore[attr-defined]  # an ImageDataModule, set by fit
     _check_classes(module, train.targets[train.indices])
     seen = [stage_features(trainer, module, size) for size in sorted(sizes_px or [own_size_px(trainer, module)])]
+    rounding = rounding_of(str(trainer.precision))
     probes = [
-        probe_stage(stage, features.image_size_px, module.task, part, features.val[stage], module.num_classes)
+        probe_stage(stage, features.image_size_px, module.task, part, features.val[stage], module.num_classes, rounding)
         for features in seen
         for stage, part in features.train.items()
     ]

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from tlearn.errors import TlearnError
 from tlearn.models.metrics import build_metrics
+from tlearn.strategies.alike_features import FLOAT32_ROUNDING, are_alike
 from tlearn.strategies.head_solver import Turned, ridge_path, turn
 from tlearn.types import Task
 
@@ -84,13 +85,30 @@ def score(task: Task, outputs: Tensor, targets: Tensor) -> float:
     return float(metric(outputs, targets.int() if task == "multilabel" else targets))
 
 
-def probe_stage(stage: str, size_px: int, task: Task, train: Labelled, val: Labelled, num_classes: int) -> StageProbe:
+def probe_stage(
+    stage: str,
+    size_px: int,
+    task: Task,
+    train: Labelled,
+    val: Labelled,
+    num_classes: int,
+    rounding: float = FLOAT32_ROUNDING,
+) -> StageProbe:
     """Probe one stage.
+
+    Args:
+        stage: Its name.
+        size_px: Side of what the network saw.
+        task: Kind of targets.
+        train: Features (N, D) and targets.
+        val: Likewise.
+        num_classes: K.
+        rounding: Of the features, see `rounding_of`.
 
     Raises:
         TlearnError: The features are not finite, or all alike.
     """
-    check_features(stage, size_px, train.features, val.features)
+    check_features(stage, size_px, train.features, val.features, rounding=rounding)
     wanted, wanted_val = (wanted_outputs(task, part.targets, num_classes) for part in (train, val))
     turned = turn(train.features, torch.ones(len(train.features)))
     rows = turned.turned(val.features)
@@ -110,7 +128,7 @@ def probe_stage(stage: str, size_px: int, task: Task, train: Labelled, val: Labe
     )
 
 
-def check_features(stage: str, size_px: int, *parts: Tensor) -> None:
+def check_features(stage: str, size_px: int, *parts: Tensor, rounding: float = FLOAT32_ROUNDING) -> None:
     """Check that features (N, D) can tell images apart at all.
 
     Raises:
@@ -124,9 +142,8 @@ def check_features(stage: str, size_px: int, *parts: Tensor) -> None:
                 f"{where} are not finite for {bad} of {len(features)} images; take other model.weights, or compute in "
                 "--trainer.precision 32-true"
             )
-    train = parts[0]
-    if len(train) > 1 and (train - train[0]).abs().max() <= 1e-6 * train[0].abs().max():
-        raise TlearnError(f"{where} are alike for all {len(train)} training images: are these all the same picture?")
+    if are_alike(parts[0], rounding):
+        raise TlearnError(f"{where} are alike for all {len(parts[0])} training images: are these all the same picture?")
 
 
 def folds_of(task: Task, targets: Tensor, num_classes: int) -> list[Tensor]:
