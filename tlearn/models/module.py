@@ -373,6 +373,12 @@ class TransferModule(LightningModule):
         for group, rate in zip(groups, rates, strict=True):
             group["lr"] = rate
 
+    def rates_in_use(self) -> dict[str, float]:
+        """Return the learning rate of each group, by name, in the step at hand: the scheduler's, lower in a warm-up."""
+        groups = enumerate(self.trainer.optimizers[0].param_groups, 1)
+        named = ((str(group.get("name", f"pg{number}")), group) for number, group in groups)
+        return {name: float(group["lr"]) * self._warmup(group.get("from_epoch", 0)) for name, group in named}
+
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Pull towards the starting weights, before any clipping."""
         if self.l2_sp:
@@ -531,7 +537,7 @@ class TransferModule(LightningModule):
         if not from_epoch or not self.unfreeze_warmup_steps:
             return 1.0
         steps = self.global_step - from_epoch * self.steps_per_epoch
-        return float(min(1.0, (steps + 1) / (self.unfreeze_warmup_steps + 1)))
+        return 1.0 if steps < 0 else min(1.0, (steps + 1) / (self.unfreeze_warmup_steps + 1))
 
     def _say_what_never_opens(self) -> None:
         epochs = self.trainer.max_epochs

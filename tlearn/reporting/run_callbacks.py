@@ -15,12 +15,12 @@ from tlearn.reporting.gradient_norm import GradientNormCallback
 from tlearn.reporting.history import OneHistoryCallback
 from tlearn.reporting.hparams import HyperParametersCallback
 from tlearn.reporting.input_pictures import InputPicturesCallback
+from tlearn.reporting.learning_rates import LearningRatesCallback
 from tlearn.reporting.monitors import MonitorCheckCallback
 from tlearn.reporting.pages import EvaluationPagesCallback
 from tlearn.reporting.parameter_summary import ParameterSummaryCallback
 from tlearn.reporting.progress_bar import LeanProgressBar
 from tlearn.reporting.projector import ProjectorCallback
-from tlearn.reporting.rate_curve import RateCurveCallback
 from tlearn.reporting.run_card import RunCardCallback, TestCardCallback
 from tlearn.reporting.step_loss import StepLossCallback
 from tlearn.reporting.throughput import ThroughputCallback
@@ -63,7 +63,7 @@ def fit_callbacks(
         EvaluationPagesCallback(outputs),
     ]
     if trainer["logger"]:
-        first += [RateCurveCallback(), InputPicturesCallback(), ProjectorCallback()]
+        first += [LearningRatesCallback(), InputPicturesCallback(), ProjectorCallback()]
     if trainer["fast_dev_run"]:
         return first, []  # a trial leaves nothing behind
     first.append(RunCardCallback(command, config, outputs, audit))
