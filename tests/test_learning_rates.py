@@ -41,9 +41,9 @@ def test_a_schedule_by_steps_has_a_value_an_epoch(every: str, tlearn: Tlearn, sm
 def test_one_value_for_a_step(words: list[str], tlearn: Tlearn, small: str, tmp_path: Path) -> None:
     more = ["--trainer.log_every_n_steps", "1", "--trainer.accumulate_grad_batches", "2"]  # two steps an epoch
     assert tlearn("fit", "-c", small, *words, *more).code == 0
-    assert curve(tmp_path, "lr-SGD/rest") == pytest.approx({0: 0.01, 2: 0.001 if words else 0.01})
-    board = [(point.step, point.value) for point in events(tmp_path).Scalars("lr-SGD/rest")]
-    assert [step for step, _ in board] == [0, 2]
+    later = 0.001 if words else 0.01
+    assert curve(tmp_path, "lr-SGD/rest") == pytest.approx({0: 0.01, 1: 0.01, 2: later, 3: later})
+    assert [point.step for point in events(tmp_path).Scalars("lr-SGD/rest")] == [0, 1, 2, 3]
 
 
 def test_the_rates_of_a_stage_that_warms_up_are_those_that_were_used(
@@ -54,7 +54,6 @@ def test_the_rates_of_a_stage_that_warms_up_are_those_that_were_used(
     assert tlearn("fit", "-c", small, *words, *WATCH, "--trainer.log_every_n_steps", "1").code == 0
     for step, rate in curve(tmp_path, "lr-SGD/layer1").items():
         assert rate == pytest.approx(Watch.rates[step]["layer1"]), step
-    assert set(curve(tmp_path, "lr-SGD/layer1")) == {0, 3, 4, 5, 6}
 
 
 def test_a_monitor_of_the_users_is_the_only_writer(tlearn: Tlearn, small: str, tmp_path: Path) -> None:

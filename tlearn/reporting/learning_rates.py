@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 
 class LearningRatesCallback(Callback):
-    """Log ``lr-<optimizer>/<group>`` at every epoch's first step; where it changes within one, as often as the loss.
+    """Log ``lr-<optimizer>/<group>`` at every epoch's first step, and as often as the loss.
 
     Lightning's LearningRateMonitor leaves a schedule that steps by batches out of a run of fewer than
     ``trainer.log_every_n_steps`` steps, knows no warm-up, and without a schedule writes a step twice. Where the
@@ -23,9 +23,8 @@ class LearningRatesCallback(Callback):
     """
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begin with nothing written; see who else writes."""
+        """See who else writes."""
         assert isinstance(pl_module, TransferModule)
-        self._written: dict[str, float] = {}
         self._step = -1
         callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # typed as an optional list
         self._is_second = any(isinstance(callback, LearningRateMonitor) for callback in callbacks)
@@ -34,17 +33,11 @@ class LearningRatesCallback(Callback):
         """Log the rates of the step that this batch belongs to, once a step."""
         assert isinstance(pl_module, TransferModule)
         step = trainer.fit_loop.epoch_loop._batches_that_stepped  # as Lightning counts what it logs
-        if (
-            self._is_second
-            or step == self._step
-            or not (batch_idx == 0 or trainer._logger_connector.should_update_logs)
-        ):
+        is_time = batch_idx == 0 or trainer._logger_connector.should_update_logs
+        if self._is_second or step == self._step or not is_time:
             return
-        kind = type(trainer.optimizers[0]).__name__
+        self._step, kind = step, type(trainer.optimizers[0]).__name__
         rates = {f"lr-{kind}/{name}": rate for name, rate in pl_module.rates_in_use().items()}
-        if batch_idx > 0 and rates == self._written:
-            return
-        self._step, self._written = step, rates
         trainer.callback_metrics.update({name: torch.tensor(rate) for name, rate in rates.items()})
         for logger in trainer.loggers:
             logger.log_metrics(rates, step=step)
