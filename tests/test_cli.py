@@ -115,6 +115,111 @@ def test_wrong_word_is_one_line(words: list[str], expected: str, tlearn: Tlearn,
     assert expected in answer.err.splitlines()[-1]
 
 
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--ckpt", "last"], "unknown option ckpt on the command line; did you mean ckpt_path?"),
+        (["--ckpt=last", "--model.optimizer.lr", "0.5"], "unknown option ckpt on the command line; did you mean ckpt_"),
+        (["--model.freeze_b", "true"], "model.freeze_b on the command line; did you mean model.freeze_backbone?"),
+        (["--fi"], "unknown option fi on the command line; did you mean find_lr?"),
+        (["--swee", "model.l2_sp=1,2"], "unknown option swee on the command line; did you mean sweep?"),
+        (["--confi", "small.yaml"], "unknown option confi on the command line; did you mean config?"),
+        (["--", "--model.optimizer.lr", "0.5"], "-- ends no options here, and what stands behind it would not count"),
+        (["--ckpt_path="], "--ckpt_path is empty; name a checkpoint, or drop the option"),
+        (["--model.lr_scales", "{head: 1, backbone: 2, head: 3}"], "--model.lr_scales: the key 'head' already stands"),
+        (
+            ["--model", '{"weights": null, "weights": "DEFAULT"}'],
+            "--model: the key 'weights' already stands on the sam",
+        ),
+        (["--model.optimizer={class_path: SGD, init_args: {lr: 1, lr: 2}}"], "--model.optimizer: the key 'lr' already"),
+        (["--sweep", "model.rules={head: 1, head: 2},{head: 1}"], "--sweep model.rules: the key 'head' already stands"),
+    ],
+)
+def test_no_option_is_swallowed(words: list[str], expected: str, tlearn: Tlearn, small: str) -> None:
+    """The parser would take the beginning of an option, behind our own checks, and the last of two keys."""
+    answer = tlearn("fit", "-c", small, *words)
+    assert answer.code == 2
+    assert expected in answer.err
+    assert answer.err.count("\n") == 1
+    assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("verb", "words", "expected"),
+    [
+        ("doctor", ["--fi"], "unknown option fi on the command line; did you mean fix or find_lr?"),
+        ("doctor", ["--fix=true"], "--fix takes no value: type it, or leave it out"),
+        ("doctor", ["--out"], "--out needs the name of a file to write"),
+        ("plan", ["--ou", "x.json"], "unknown option ou on the command line; did you mean out?"),
+        ("probe", ["--image", "16"], "unknown option image on the command line; did you mean image_sizes?"),
+        ("advise", ["--imag", "16"], "unknown option imag on the command line; did you mean image_sizes?"),
+        ("compare", ["--seed", "1", "-c", "finetune.yaml"], "unknown option seed on the command line; did you mean se"),
+        ("validate", ["--ckpt", "best"], "validate needs --ckpt_path"),
+        ("export", ["--ckpt", "x", "--out", "a.onnx"], "unknown option of export '--ckpt'. Did you mean '--ckpt_path'"),
+        ("optimize", ["a", "b", "--shard", "1"], "unknown option of optimize '--shard'. Did you mean '--shard_mb'?"),
+        ("quickstart", ["--trainer.default_root_dir"], "--trainer.default_root_dir needs a folder"),
+    ],
+)
+def test_no_verb_swallows_an_option(verb: str, words: list[str], expected: str, tlearn: Tlearn, small: str) -> None:
+    config = [] if verb in ("optimize", "quickstart") else ["-c", small]
+    answer = tlearn(verb, *config, *words)
+    assert answer.code == 2
+    assert expected in answer.err
+    assert answer.err.count("\n") == 1
+
+
+KEY_FAULTS = [
+    ("model:\n  weights: null\ntrainer: {max_epochs: 1}\nmodel:\n  l2_sp: 1\n", "line 4, column 1: the key 'model' al"),
+    ("model:\n  optimizer:\n    init_args: {lr: 1}\n    init_args: {lr: 2}\n", "line 4, column 5: the key 'init_args'"),
+    (
+        '{"data": {"init_args": {"root": "a",\n "root": "b"}}}',
+        "line 2, column 2: the key 'root' already stands in line",
+    ),
+    (
+        "trainer: {callbacks: [{class_path: EarlyStopping,\n class_path: Timer}]}",
+        "line 2, column 2: the key 'class_pat",
+    ),
+    ("model: {lr_scales: {1: 0.1,\n 0x1: 0.2}}", "line 2, column 2: the key '0x1' already stands in line 1"),
+    ("model:\n", "line 1, column 1: model has nothing under it; fill it, or drop it"),
+    ("model:\n  optimizer:\n  weights: null\n", "line 2, column 3: optimizer has nothing under it"),
+    ("model: {optimizer: {class_path: SGD, init_args: }}", "line 1, column 38: init_args has nothing under it"),
+    ("trainer: {callbacks: [{class_path: , init_args: {}}]}", "line 1, column 24: class_path has nothing under it"),
+    ("trainer: {max_epochs: 1}\ntrainer.max_epochs: 3\n", "trainer.max_epochs stands twice, once written with a dot"),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), KEY_FAULTS)
+def test_a_key_twice_or_for_nothing(text: str, expected: str, tlearn: Tlearn, small: str, tmp_path: Path) -> None:
+    path = tmp_path / "twice.yaml"
+    path.write_text(text)
+    for words in (["fit", "-c", small, "-c", str(path)], ["plan", f"-c{path}"], ["compare", str(path), small]):
+        answer = tlearn(*words)
+        assert (answer.code, answer.err.count("\n")) == (2, 1)
+        assert answer.err.startswith(f"error: {path}")
+        assert expected in answer.err
+
+
+def test_a_key_twice_in_a_file_behind_an_option(tlearn: Tlearn, small: str, tmp_path: Path) -> None:
+    path = tmp_path / "model.yaml"
+    path.write_text("weights: null\nl2_sp: 1\nl2_sp: 2\n")
+    answer = tlearn("fit", "-c", small, "--model", str(path))
+    assert answer.err.startswith(f"error: {path}, line 3, column 1: the key 'l2_sp' already stands in line 2")
+
+
+def test_anchors_and_merges_are_no_key_twice(tlearn: Tlearn, small: str, tmp_path: Path) -> None:
+    path = tmp_path / "merged.yaml"
+    path.write_text("model:\n  optimizer:\n    init_args: &rates {lr: 0.02, momentum: 0.5}\n")
+    with path.open("a") as file:
+        file.write("data:\n  init_args: {augment: {flip: &yes true}, drop_last: *yes}\n")
+    merged = "model: {optimizer: {init_args: {<<: {lr: 0.02, momentum: 0.5}, lr: 0.03}}}"
+    (tmp_path / "over.yaml").write_text(merged)
+    answer = tlearn("fit", "-c", small, "-c", str(path), "-c", str(tmp_path / "over.yaml"), "--print_config")
+    assert answer.code == 0, answer.err
+    printed = yaml.safe_load(answer.out)
+    given = printed["model"]["optimizer"]["init_args"]
+    assert (given["lr"], given["momentum"], printed["data"]["init_args"]["drop_last"]) == (0.03, 0.5, True)
+
+
 def test_numbers_in_every_spelling_are_numbers(tlearn: Tlearn, small: str, tmp_path: Path) -> None:
     spelled = tmp_path / "spelled.yaml"
     spelled.write_text("model: {optimizer: {init_args: {lr: 1e-3, weight_decay: 1E-4}}, lr_scales: {head: 1e1}}")

@@ -228,6 +228,14 @@ def test_wrong_words(words: list[str], expected: str, tlearn: Tlearn, pair: tupl
     assert answer.err.count("\n") == 1
 
 
+@pytest.mark.parametrize("flag", ["--find_lr", "--no_find_lr"])
+def test_a_flag_takes_no_config_for_its_value(flag: str, tlearn: Tlearn, pair: tuple[str, str]) -> None:
+    words = [pair[0], flag, pair[1], "--seeds", "1", "--trainer.max_epochs", "1"]
+    answer = tlearn("compare", *words)
+    assert answer.code == 0, answer.err
+    assert sorted(path.name for path in Path("runs/compare").glob("*/*")) == ["fast-seed0", "slow-seed0"]
+
+
 def test_help(tlearn: Tlearn) -> None:
     assert tlearn("compare", "--help").out.startswith("usage: python -m tlearn compare A.yaml B.yaml")
 

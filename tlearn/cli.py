@@ -114,11 +114,12 @@ def _quickstart(arguments: Arguments) -> None:
     if arguments.options in (["-h"], ["--help"]):
         print(f"usage: python -m tlearn quickstart [{place} FOLDER]\n\n{VERBS['quickstart']}")
         return
-    if arguments.configs or arguments.without(place):
+    folder, rest = arguments.take(place, "a folder")
+    if rest.configs or rest.options:
         raise TlearnError(f"quickstart takes no config and no option but {place}; to change anything use fit")
     from tlearn.quickstart import quickstart
 
-    quickstart(arguments.value_of(place))
+    quickstart(folder)
 
 
 def _front_page(options: Sequence[str]) -> None:

@@ -161,15 +161,13 @@ def report(field: Field, results: Mapping[str, list[Result]], out: Path | None) 
 
 
 def _with_bare_configs(arguments: Arguments) -> Arguments:
-    """Take words for configs that are neither options nor, behind an option without ``=``, values."""
-    configs, options, is_value = list(arguments.configs), list[str](), False
-    for word in arguments.options:
-        is_option = word.startswith("--")
-        if is_option or is_value:
-            options.append(word)
+    """Take words for configs that are neither options nor, behind an option that takes one, values."""
+    configs, options = list(arguments.configs), list[str]()
+    for option, value in arguments.pairs():
+        if option:
+            options.append(option if value is None else f"{option}={value}")
         else:
-            configs.append(find_config(word))
-        is_value = is_option and "=" not in word
+            configs.append(find_config(value or ""))
     return replace(arguments, configs=configs, options=options)
 
 

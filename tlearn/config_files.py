@@ -10,12 +10,14 @@ from typing import Any
 import yaml
 
 from tlearn.errors import TlearnError, one_line, unknown
+from tlearn.key_faults import KeyFaultError, check_keys, doubled
 
 _PACKAGE = Path(__file__).parent
 _MOST_VALUES = 100_000  # class names of the largest data sets, and then some
 _LONGEST = 1_000_000  # characters
 _DEEPEST = 100
 _SURELY_SMALL = 1000  # characters, without an alias
+_GROUPS = ("--trainer", "--model", "--data")  # options behind which a file may stand
 _TOO_DEEP = "nested too deeply; write it flatter"
 
 
@@ -56,7 +58,7 @@ def read_config(path: Path, verbs: Collection[str] = ()) -> dict[str, Any]:
         verbs: Words that a config must not be nested under.
 
     Raises:
-        TlearnError: Not YAML, empty, no mapping, or nested under a verb.
+        TlearnError: Not YAML, a key that stands twice or for nothing, empty, no mapping, or nested under a verb.
     """
     try:
         with path.open(encoding="utf-8") as file:
@@ -74,12 +76,18 @@ def read_config(path: Path, verbs: Collection[str] = ()) -> dict[str, Any]:
         raise TlearnError(f"{path}: {_TOO_DEEP}") from error
     except Exception as error:  # a date without a month, a number of thousands of digits: the reader's own faults
         raise TlearnError(f"{path}: {one_line(error, 120)}") from error
+    return _checked(content, path, verbs)
+
+
+def _checked(content: Any, path: Path, verbs: Collection[str]) -> dict[str, Any]:
     if not isinstance(content, dict):
         kind = "is empty" if content is None else f"holds a {type(content).__name__}"
         raise TlearnError(f"{path} {kind}; expected a mapping with the keys trainer, model, data")
     nested = [key for key in content if key in verbs]
     if nested:
         raise TlearnError(f"{path}: the config stands under '{nested[0]}:'; remove that line and one level of indent")
+    if twice := doubled(key for key, _ in leaves(content)):
+        raise TlearnError(f"{path}: {twice} stands twice, once written with a dot; drop one")
     return content
 
 
@@ -88,6 +96,7 @@ def _plain(text: str) -> Any:
 
     Raises:
         TlearnError: It is not.
+        KeyFaultError: A mapping names a key twice, or leaves a block empty.
     """
     if len(text) > _LONGEST:
         raise TlearnError(f"more than {_LONGEST:,} characters; make it smaller")
@@ -97,26 +106,50 @@ def _plain(text: str) -> Any:
         if node is None:
             return None
         check_size(node)
+        check_keys(node, loader)
         return loader.construct_document(node)
     finally:
         loader.dispose()
 
 
 def check_text(text: str) -> None:
-    """Refuse YAML of a size that nobody writes, before it is read by somebody else; its faults are theirs to name.
+    """Refuse YAML of a size that nobody writes, or with a key twice or for nothing, before somebody else reads it.
+
+    All other faults are that reader's to name.
 
     Raises:
-        TlearnError: It is too long, has too many values, or is nested too deeply.
+        TlearnError: It is too long, has too many values, is nested too deeply, or a key is twice or for nothing.
     """
-    if "&" not in text and len(text) < _SURELY_SMALL:
+    if "&" not in text and len(text) < _SURELY_SMALL and ":" not in text:
         return
     with suppress(yaml.YAMLError):
         try:
             _plain(text)
+        except KeyFaultError as error:
+            raise TlearnError(error.problem) from error
         except RecursionError as error:
             raise TlearnError(_TOO_DEEP) from error
         except ValueError:
             return
+
+
+def check_typed(option: str, value: str) -> None:
+    """Refuse YAML behind an option, or a file of it that is named there, if a key stands in it twice or for nothing.
+
+    Args:
+        option: For the message.
+        value: As typed.
+
+    Raises:
+        TlearnError: One does, or the text is of a size that nobody writes.
+    """
+    if option in _GROUPS and value.endswith((".yaml", ".yml", ".json")) and Path(value).is_file():
+        read_config(Path(value))
+        return
+    try:
+        check_text(value)
+    except TlearnError as error:
+        raise TlearnError(f"{option}: {error}") from error
 
 
 def check_size(value: Any) -> None:

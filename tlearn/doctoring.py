@@ -65,11 +65,11 @@ def doctor(arguments: Arguments) -> list[Finding]:
     if any(word in ("-h", "--help") for word in arguments.options):
         print(_USAGE)
         return []
-    fix = _FIX in arguments.options
-    out = Path(arguments.value_of(_OUT) or "doctor.json")
+    fix, arguments = arguments.take_flag(_FIX)
+    given, arguments = arguments.take(_OUT, "the name of a file to write")
+    out = Path(given or "doctor.json")
     check_folder_of(out)
-    options = [word for word in arguments.without(_OUT) if word != _FIX]
-    cli = run_as(DataCLI, replace(arguments, verb="fit", options=options))
+    cli = run_as(DataCLI, replace(arguments, verb="fit"))
     if not isinstance(cli.data, ImageFilesDataModule):
         raise TlearnError(f"doctor looks at picture files; {type(cli.data).__name__} has none of its own")
     pictures, findings = _look(cli.data)

@@ -30,6 +30,8 @@ _REFUSED = (
     r"unrecognized arguments: --([\w.+/-]+)",
 )
 _PEER_LOST = r"gloo.*(closed by peer|reset by peer|refused|Timed out)|ncclRemoteError|remote process exited"
+_OF_SWEEPS = ("--sweep", "--seeds", "--trials")
+_MOST_NAMED = 3
 _BATCH_OF_ONE = "Expected more than 1 value per channel"
 
 
@@ -47,7 +49,13 @@ class ParserFaultError(Exception):
 
 
 class TransferParser(LightningArgumentParser):
-    """LightningCLI's parser; a fault is raised instead of a page of usage, and a config names no class of strangers."""
+    """LightningCLI's parser; a fault is raised instead of a page of usage, and a config names no class of strangers.
+
+    An option is typed in full: its beginning alone would pass by whatever looks at the words before the parser does.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, allow_abbrev=False, **options)
 
     def parse_args(self, args: Any = None, *further: Any, **options: Any) -> Namespace:  # type: ignore[override]
         """Parse the command line, with the configs that it names."""
@@ -170,12 +178,17 @@ def _about_value(message: str, where: str, arguments: Arguments) -> str:
 
 def _unknown_key(key: str, keys: Sequence[str], arguments: Arguments) -> str:
     known = [
+        *(option.removeprefix("--") for option in arguments.own or _OF_SWEEPS),
         *keys,
         *_init_args("data.init_args", _data_modules()),
         *_init_args("data.init_args.augment", [Augment]),
     ]
     known += _init_args("model.optimizer.init_args", [torch.optim.SGD, torch.optim.AdamW])
-    return f"unknown option {_locate(key, arguments)}{_nearest(key, known)}"
+    where = _locate(key, arguments)
+    begun = list(dict.fromkeys(name for name in known if name.startswith(where.partition(" ")[0])))
+    if 1 <= len(begun) <= _MOST_NAMED:
+        return f"unknown option {where}; did you mean {' or '.join(begun)}?"
+    return f"unknown option {where}{_nearest(key, known)}"
 
 
 def _init_args(key: str, classes: Sequence[type]) -> list[str]:

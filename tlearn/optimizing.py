@@ -44,7 +44,9 @@ def optimize(arguments: Arguments) -> None:
     given, arguments = arguments.take(_UNKNOWN, "error or ignore")
     unknown_classes = _chosen(_UNKNOWN, given, ("error", "ignore"))
     words = arguments.options
-    if arguments.configs or len(words) != 2 or any(word.startswith("-") for word in words):
+    if typed := next((word.partition("=")[0] for word in words if word.startswith("-")), None):
+        raise unknown("option of optimize", typed, (_SHARD_MB, _ON_ERROR, _UNKNOWN))
+    if arguments.configs or len(words) != 2:
         raise TlearnError(f"expected optimize FOLDER OUT [{_SHARD_MB} 64], got '{' '.join(['optimize', *words])}'")
     root, out = Path(words[0]).expanduser(), Path(words[1]).expanduser()
     _check(root, out)

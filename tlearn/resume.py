@@ -121,7 +121,10 @@ def open_checkpoint(arguments: Arguments) -> Checkpoint | None:
         TlearnError: ``validate``, ``test`` or ``predict`` without one; a missing or unreadable file; not ours.
     """
     typed = [read_config(path) for path in arguments.configs]
-    given = arguments.value_of("--ckpt_path") or _last_value(typed, "ckpt_path")
+    given = arguments.value_of("--ckpt_path")
+    if given == "":
+        raise TlearnError("--ckpt_path is empty; name a checkpoint, or drop the option")
+    given = given or _last_value(typed, "ckpt_path")
     if given in (None, *_NOTHING):
         if arguments.verb == "fit":
             return None

@@ -15,6 +15,7 @@ import yaml
 
 from tlearn.arguments import Arguments
 from tlearn.comparing import fit_all, leaving_out_what_diverges, positive, report, saying_what_is_kept, take_common
+from tlearn.config_files import check_typed
 from tlearn.errors import TlearnError, one_line
 from tlearn.measuring import Field, Result, Variant, scores_of
 from tlearn.strategies import Standing
@@ -97,6 +98,7 @@ def _read(text: str) -> Swept:
         return Swept(option, ends=(lowest, highest))
     try:
         # A list in YAML's short form: commas inside brackets and quotes are not between values.
+        check_typed(f"{_SWEEP} {option}", f"[{values}]")
         read = yaml.safe_load(f"[{values}]")
     except yaml.YAMLError as error:
         raise TlearnError(f"{_SWEEP} {option}: '{values}' is no list of YAML values: {one_line(error)}") from error
