@@ -17,6 +17,7 @@ RUNGS = {
     "errors": 0,
     "types": 0,
     "feature_store": 0,
+    "name_forms": 0,
     "outputs": 0,
     "processes": 0,
     "runs": 0,

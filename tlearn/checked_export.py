@@ -13,6 +13,7 @@ from tlearn.data_options import make_data, parse_data, settle_pictures
 from tlearn.deploy import Examples, examples_from_folders, export_network, framing_of, load_module
 from tlearn.errors import TlearnError
 from tlearn.faults import translated_faults
+from tlearn.name_forms import same_names
 from tlearn.quiet import quieten
 from tlearn.resume import Checkpoint, open_checkpoint
 from tlearn.threads import limit_threads
@@ -67,6 +68,6 @@ def _data_of(checkpoint: Checkpoint) -> ImageDataModule:
     config = Namespace(data=parse_data(checkpoint.config["data"]), model=Namespace(image_size=image_size))
     settle_pictures(config, checkpoint)
     data = make_data(config.data)
-    if list(data.class_names) != checkpoint.class_names:
+    if not same_names(data.class_names, checkpoint.class_names):
         raise TlearnError(f"the data have the classes {', '.join(data.class_names)} by now, not the checkpoint's")
     return data

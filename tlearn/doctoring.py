@@ -18,6 +18,7 @@ from tlearn.data import (
     Picture,
     Split,
     diagnose,
+    names_and_places,
     read_exclusions,
     summary_of,
     write_exclusions,
@@ -73,6 +74,8 @@ def doctor(arguments: Arguments) -> list[Finding]:
     if not isinstance(cli.data, ImageFilesDataModule):
         raise TlearnError(f"doctor looks at picture files; {type(cli.data).__name__} has none of its own")
     pictures, findings = _look(cli.data)
+    pictures, first = names_and_places(cli.data, pictures)
+    findings += first
     names = cli.data.class_names if cli.data.task == "classification" else []
     is_pretrained = cli.plain["model"]["weights"] is not None
     findings += diagnose(pictures, names, cli.data.framing.size_px, is_pretrained, cli.data.task)
@@ -132,6 +135,5 @@ def _refuse_errors(data: ImageFilesDataModule, findings: list[Finding], fixed: b
     stops = [finding for finding in findings if finding.severity == "error"]
     stops = [finding for finding in stops if not (finding.exclude and (fixed or data.on_error == "skip"))]
     if stops:
-        raise TlearnError(
-            f"fit, or test, would stop: {'; '.join(finding.what for finding in stops)}; mend it, or doctor --fix"
-        )
+        way = "mend it, or doctor --fix" if any(finding.exclude for finding in stops) else "mend it"
+        raise TlearnError(f"fit, or test, would stop: {'; '.join(finding.what for finding in stops)}; {way}")

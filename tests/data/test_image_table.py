@@ -260,3 +260,62 @@ def test_advice_for_several_labels(tlearn: Tlearn) -> None:
     assert {"frozen", "partial", "full", "scratch"} <= set(names)
     fitted = tlearn("fit", "--config", "advised.yaml")
     assert fitted.code == 0, fitted.err
+
+
+@pytest.mark.parametrize(
+    ("beginning", "row", "end"),
+    [
+        ("sep=;\r\npath;label", "{};{}", ""),
+        ('"sep=,"\npath,label', "{},{}", ""),
+        ("sep=\t\npath\tlabel", "{}\t{}", ""),
+        ("path,label,,", "{},{},,", ""),
+        ("path,label", "{},{},,", ""),
+        (",path,label", "7,{},{}", ""),
+        ("path,label", "{},{}", "\n,\n, \n\n,"),
+        ("Unnamed: 0,path,label", "7,{},{}", ""),
+    ],
+)
+def test_what_excel_and_pandas_add_to_a_table(beginning: str, row: str, end: str) -> None:
+    body = [row.format(f"photos/{number:02d}.png", name_of(number)) for number in range(12)]
+    Path("t.csv").write_text("\n".join([beginning, *body]) + end, encoding="utf-8-sig", newline="")
+    data = ImageTableDataModule("t.csv", size_px=16)
+    data.setup("fit")
+    assert data.class_names == list(NAMES)
+    assert sum(len(data.dataset(split)) for split in ("train", "val")) == 12
+
+
+def test_lines_are_those_that_an_editor_shows() -> None:
+    Path("t.csv").write_text("sep=;\npath;label\n;\nphotos/00.png;cat\nphotos/01.png;\n")
+    with pytest.raises(TlearnError, match="row 5: no label"):
+        ImageTableDataModule("t.csv")
+
+
+def test_rows_without_a_label_are_named_at_once_and_can_be_left_out(tlearn: Tlearn) -> None:
+    table = rows(lambda n: name_of(n) if n % 5 else "")
+    table[4][0] = " "
+    write(table)
+    answer = tlearn("fit", "--config", "table.yaml")
+    assert answer.code == 2
+    assert "t.csv, row 5: no path; fill it in or remove the row, or leave it out: data.init_args.on_error" in answer.err
+    table[4][0] = "photos/03.png"
+    write(table)
+    answer = tlearn("doctor", "--config", "table.yaml")
+    assert answer.code == 2
+    assert "t.csv, 6 rows (2, 7, 12, 17, 22, 27): no label; fill it in or remove the row, or leave it out" in answer.err
+    answer = tlearn("fit", "--config", "table.yaml", "--data.on_error", "skip", "--trainer.max_epochs", "1")
+    assert answer.code == 0, answer.err
+    assert "train: 14 images of 3 classes (cat 4, dog 5, eel 5)" in answer.err
+    assert "left out 4 rows without a label" in answer.err
+    assert "left out 1 row without a label" in answer.err  # of val
+
+
+def test_empty_rows_of_parquet_are_left_out() -> None:
+    pandas = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
+    paths = [f"photos/{n:02d}.png" for n in range(6)]
+    frame = pandas.DataFrame({"path": [*paths, None, None], "label": [*["a", "b"] * 3, None, None]})
+    frame.to_parquet("t.parquet")
+    data = ImageTableDataModule("t.parquet", size_px=16)
+    files = data.list_split("train")
+    assert files is not None
+    assert files.names == paths

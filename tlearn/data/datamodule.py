@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from tlearn.data.augment import NO_AUGMENT, Augment, BatchAugment
+from tlearn.data.class_spelling import NameRemark
 from tlearn.data.image_set import BatchKey, ImageSet
 from tlearn.data.memory import CachedFeatures, InMemoryImages, PhasedLoader, ResumableLoader
 from tlearn.data.reading import Framing
@@ -40,6 +41,7 @@ class ImageDataModule(LightningDataModule, ABC):
         num_classes: K, the number of outputs a network needs; 1 for regression.
         class_names: Names of the classes 0 to K - 1; empty for regression.
         task: ``classification``, ``multilabel`` (an image has any number of the classes) or ``regression``.
+        name_remarks: What is to be known of the classes' names.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class ImageDataModule(LightningDataModule, ABC):
         self.batch_size, self.val_fraction, self.split_seed = batch_size, val_fraction, split_seed
         self.train_per_class, self.augment = train_per_class, augment
         self.drop_last, self.num_workers = drop_last, num_workers
+        self.name_remarks: list[NameRemark] = []
         self._seed, self._has_val = 0, False
         self._sets: dict[str, ImageSet] = {}
         self._features: dict[str, CachedFeatures] = {}
@@ -275,6 +278,8 @@ class ImageDataModule(LightningDataModule, ABC):
         return self._has_val
 
     def _open_train_and_val(self) -> None:
+        if self.name_remarks:
+            log.warning("%s", "; ".join(remark.what for remark in self.name_remarks))
         train, val = self._opened("train"), self.open_split("val")
         self._has_val = val is not None
         labels = train.targets[train.indices].numpy()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from tlearn.errors import TlearnError
@@ -28,6 +29,16 @@ def read_exclusions(root: Path) -> dict[str, str]:
     if not isinstance(content, dict):
         raise TlearnError(f"{path.absolute()}: expected a mapping of path to reason, got a {type(content).__name__}")
     return {str(name): str(reason) for name, reason in content.items()}
+
+
+def kept_positions(names: Sequence[str], excluded: Iterable[str]) -> list[int]:
+    """Return the positions of names that are not excluded; the list may have come from Windows or a Mac."""
+    forms = {_form(name) for name in excluded}
+    return [number for number, name in enumerate(names) if not forms or _form(name) not in forms]
+
+
+def _form(name: str) -> str:
+    return unicodedata.normalize("NFC", name).replace("\\", "/")
 
 
 def write_exclusions(root: Path, excluded: Mapping[str, str]) -> Path:

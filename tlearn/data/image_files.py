@@ -15,10 +15,11 @@ from torch import Tensor
 from tlearn.data.datamodule import Split
 from tlearn.data.doctor import Picture
 from tlearn.data.duplicates import same_content
-from tlearn.data.exclusions import EXCLUSIONS, read_exclusions
+from tlearn.data.exclusions import EXCLUSIONS, kept_positions, read_exclusions
 from tlearn.data.image_set import ImageSet
 from tlearn.data.inspection import FileFacts, inspect_files
 from tlearn.data.listing import counts_of, number_of
+from tlearn.data.missing_files import misplaced
 from tlearn.data.streamed import FilePictures, StreamedImages
 from tlearn.data.streamed_datamodule import StreamedDataModule
 from tlearn.errors import TlearnError
@@ -84,6 +85,9 @@ class ImageFilesDataModule(StreamedDataModule, ABC):
         facts = self._inspected(split, files)
         bad = {number: each.error for number, each in facts.items() if each.error}
         if bad and self.on_error == "error":
+            told = misplaced({files.names[number]: why for number, why in bad.items()}, len(facts), self.root)
+            if told:
+                raise TlearnError(f"{split}: {told}")
             raise TlearnError(_all_of(bad, len(files.names), self.root, files.names, split))
         good, excluded = [number for number in facts if number not in bad], len(files.names) - len(facts)
         if not good:
@@ -129,8 +133,7 @@ class ImageFilesDataModule(StreamedDataModule, ABC):
 
     def _inspected(self, split: Split, files: FileList) -> dict[int, FileFacts]:
         """Look at the files that no exclusion list names: position to what was found."""
-        excluded = read_exclusions(self.root)
-        kept = [number for number, name in enumerate(files.names) if name not in excluded]
+        kept = kept_positions(files.names, read_exclusions(self.root))
         facts = inspect_files([self.root / files.names[number] for number in kept], f"checking {split}")
         return dict(zip(kept, facts, strict=True))
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import torch
 
+from tlearn.data.class_spelling import Spelling, alike_hint
 from tlearn.data.datamodule import Split
 from tlearn.data.image_files import FileList, ImageFilesDataModule
 from tlearn.data.listing import class_folders, counted, find_pictures, listed
@@ -50,10 +51,16 @@ class ImageFolderDataModule(ImageFilesDataModule):
             TlearnError: The folder is not laid out so, or holds fewer than 2 classes.
         """
         place = Path(root).expanduser()
-        self._seen = _classes_in(place, stored_classes)
+        written = _classes_in(place, stored_classes)
+        self._spelling = Spelling([*(stored_classes or []), *written])
+        self._seen = sorted({self._spelling.of(name) for name in written}) if stored_classes != written else written
+        if len(self._seen) < 2:
+            raise TlearnError(f"found 1 class ({listed(written)}) in {place.absolute()}; need at least 2: {LAYOUT}")
         numbers = class_numbers(classes, self._seen)
         self.unknown_classes = unknown_classes
         super().__init__(root=place, class_names=[self._seen[number] for number in numbers], **options)
+        self._spelling.add(name for split in _FOLDERS for name in _folders_in(place, split))
+        self.name_remarks = self._spelling.remarks()
 
     def list_split(self, split: Split) -> FileList | None:
         """List the pictures of a split's class folders.
@@ -68,7 +75,8 @@ class ImageFolderDataModule(ImageFilesDataModule):
         places = {name: number for number, name in enumerate(self.class_names)}
         names, labels, others = list[str](), list[int](), Counter[str]()
         for name in found.names:
-            label, _, inside = name.partition("/")
+            folder_name, _, inside = name.partition("/")
+            label = self._spelling.of(folder_name)
             if inside and label in places:
                 names.append(f"{folder.name}/{name}")
                 labels.append(places[label])
@@ -85,6 +93,7 @@ class ImageFolderDataModule(ImageFilesDataModule):
             raise TlearnError(
                 f"{folder.absolute()} has a class that is not trained on: {counted(unknown)}; the classes are "
                 f"{', '.join(self.class_names)}: mend the folder, or data.init_args.unknown_classes ignore"
+                f"{alike_hint(unknown, self.class_names)}"
             )
         unused = {name: count for name, count in others.items() if name in self._seen}
         remarks = [f"ignored classes not trained on: {counted(unknown)}"] if unknown else []
@@ -93,7 +102,16 @@ class ImageFolderDataModule(ImageFilesDataModule):
 
 
 def _folder_of(root: Path, split: Split) -> Path | None:
-    return next((root / name for name in _FOLDERS[split] if (root / name).is_dir()), None)
+    exact = next((root / name for name in _FOLDERS[split] if (root / name).is_dir()), None)
+    if exact is not None or not root.is_dir():
+        return exact
+    # Windows and macOS make no difference between Val and val, so that both are brought here.
+    return next((root / name for name in class_folders(root) if name.lower() in _FOLDERS[split]), None)
+
+
+def _folders_in(root: Path, split: Split) -> list[str]:
+    folder = _folder_of(root, split)
+    return [] if folder is None else class_folders(folder)
 
 
 def _classes_in(root: Path, stored: Sequence[str] | None) -> list[str]:

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-import csv
 import logging
 import os
 from collections import Counter
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
+from tlearn.data.class_spelling import Spelling, alike_hint
 from tlearn.data.datamodule import Split
 from tlearn.data.image_files import FileList, ImageFilesDataModule
 from tlearn.data.listing import counted, number_of
 from tlearn.data.split import class_numbers
-from tlearn.data.table_labels import holds, is_missing, is_number, names_in
-from tlearn.errors import TlearnError, unknown
+from tlearn.data.table_file import column_of, read_table
+from tlearn.data.table_labels import holds, is_missing, is_number, names_in, rows_named
+from tlearn.data.table_paths import found_paths
+from tlearn.errors import TlearnError
 from tlearn.types import Task
 
 log = logging.getLogger(__name__)
 
 _SPLITS: dict[str, Split] = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
-Columns = dict[str, list[Any]]
 
 
 class ImageTableDataModule(ImageFilesDataModule):
@@ -69,21 +69,23 @@ class ImageTableDataModule(ImageFilesDataModule):
                 named.
         """
         self.table, self.unknown_classes, self.task = Path(table).expanduser(), unknown_classes, task
-        self._columns, self._lines = _read(self.table, path_column)
-        self._paths = self._column(path_column)
-        self._splits = self._split_of(split_column)
+        self._columns, self._lines = read_table(self.table, path_column)
+        self._paths = column_of(self._columns, path_column, self.table)
+        self._splits: list[Split | None] = [*self._split_of(split_column)]
         if not isinstance(label_column, str) and task != "multilabel":
             raise TlearnError(f"label_column lists {len(label_column)} columns, which is for task: multilabel")
         labels = [label_column] if isinstance(label_column, str) else list(label_column)
-        self._labels = {name: self._column(name) for name in labels}
-        self._refuse_bad_rows()
+        self._labels = {name: column_of(self._columns, name, self.table) for name in labels}
+        self._left_out = self._leave_out_bad_rows(options.get("on_error") == "skip")
         read = self._names_by_column if not isinstance(label_column, str) else self._names_by_cell
         self._names = [[] if task == "regression" else read(row, label_separator) for row in range(len(self._paths))]
+        self._spell(stored_classes or [])
         seen = labels if not isinstance(label_column, str) else self._trained_names(stored_classes)
         names = [] if task == "regression" else self._class_names(seen, classes)
         place = self.table.parent if root is None else Path(root).expanduser()
         self._say_what_lies_outside(place)
         super().__init__(root=place, class_names=names, task=task, **options)
+        self.name_remarks = self._spelling.remarks()
 
     def list_split(self, split: Split) -> FileList | None:
         """List the rows of a split.
@@ -99,8 +101,10 @@ class ImageTableDataModule(ImageFilesDataModule):
         if strangers:
             rows = self._without_strangers(split, rows, strangers)
         targets = torch.stack([self._target(row, places) for row in rows]) if rows else torch.empty(0)
+        names, changed = found_paths(self.root, [str(self._paths[row]) for row in rows])
         left_out = f"ignored classes not trained on: {counted(strangers)}" if strangers else ""
-        return FileList([str(self._paths[row]) for row in rows], targets, left_out)
+        remarks = [changed, left_out, *(f"left out {what}" for what in self._left_out.get(split, []))]
+        return FileList(names, targets, "; ".join(filter(None, remarks)))
 
     def _without_strangers(self, split: Split, rows: list[int], strangers: Counter[str]) -> list[int]:
         chosen_away = split == "train"  # `classes` names some of those there are
@@ -108,6 +112,7 @@ class ImageTableDataModule(ImageFilesDataModule):
             raise TlearnError(
                 f"{self.table.absolute()}: {split} rows have a class that is not trained on: {counted(strangers)}; the "
                 f"classes are {', '.join(self.class_names)}: mend the table, or data.init_args.unknown_classes ignore"
+                f"{alike_hint(strangers, self.class_names)}"
             )
         if self.task == "multilabel":
             return rows  # the picture has other labels, or none
@@ -146,31 +151,51 @@ class ImageTableDataModule(ImageFilesDataModule):
             )
         return [seen[number] for number in class_numbers(classes, seen, least)]
 
-    def _column(self, name: str) -> list[Any]:
-        if name not in self._columns:
-            raise unknown(f"column of {self.table.absolute()}", name, self._columns)
-        return self._columns[name]
+    def _spell(self, stored: Sequence[str]) -> None:
+        """Write each class as it was written first: in the checkpoint, in training rows, in others."""
+        self._spelling = Spelling(stored)
+        order = sorted(range(len(self._names)), key=lambda row: self._splits[row] != "train")
+        self._spelling.add(name for row in order for name in self._names[row])
+        self._names = [[self._spelling.of(name) for name in names] for names in self._names]
 
     def _split_of(self, column: str | None) -> list[Split]:
         name = column or ("split" if "split" in self._columns else None)
         if name is None:
             return ["train"] * len(self._paths)
         splits = list[Split]()
-        for row, value in enumerate(self._column(name)):
+        for row, value in enumerate(column_of(self._columns, name, self.table)):
             if str(value).strip().lower() not in _SPLITS:
                 raise TlearnError(f"{self._where(row)}: {name} is '{value}', expected train, val or test")
             splits.append(_SPLITS[str(value).strip().lower()])
         return splits
 
-    def _refuse_bad_rows(self) -> None:
-        for row, path in enumerate(self._paths):
-            if is_missing(path):
-                raise TlearnError(f"{self._where(row)}: no path; fill it in or remove the row")
-            label = next(iter(self._labels.values()))[row]
-            if self.task == "regression" and not is_number(label):
-                raise TlearnError(f"{self._where(row)}: '{label}' is no number; the task is regression")
-            if self.task == "classification" and is_missing(label):
-                raise TlearnError(f"{self._where(row)}: no label; fill it in or remove the row")
+    def _leave_out_bad_rows(self, skips: bool) -> dict[Split, list[str]]:
+        """Leave out rows without a path or a label if that is asked for, and return what to say of it for each split.
+
+        Raises:
+            TlearnError: There are some, and it is not; all of one kind are named.
+        """
+        label, needs_label = next(iter(self._labels.values())), self.task == "classification"
+        faults = {
+            "path": [row for row, path in enumerate(self._paths) if is_missing(path)],
+            "label": [row for row, value in enumerate(label) if needs_label and is_missing(value)],
+        }
+        told: dict[Split, list[str]] = {}
+        for what, rows in faults.items():
+            if rows and not skips:
+                raise TlearnError(
+                    f"{self.table.absolute()}, {rows_named([self._lines[row] for row in rows])}: no {what}; fill it in "
+                    "or remove the row, or leave it out: data.init_args.on_error skip"
+                )
+            for split, count in Counter(self._splits[row] for row in rows).items():
+                if split is not None:
+                    told.setdefault(split, []).append(f"{number_of(count, 'row')} without a {what}")
+            for row in rows:
+                self._splits[row] = None
+        for row, value in enumerate(label):
+            if self.task == "regression" and not is_number(value):
+                raise TlearnError(f"{self._where(row)}: '{value}' is no number; the task is regression")
+        return told
 
     def _say_what_lies_outside(self, root: Path) -> None:
         """Say which rows lead out of the root: right for one's own table, and to know of a stranger's.
@@ -178,7 +203,8 @@ class ImageTableDataModule(ImageFilesDataModule):
         Neither ``..`` nor a whole path is refused: good tables have both, as ``labels/a.csv`` with ``../images/1.jpg``.
         """
         within = Path(os.path.abspath(root))  # noqa: PTH100  # Path has nothing that takes `..` for what it says
-        outside = [path for path in map(str, self._paths) if not _lies_in(within, path)]
+        used = [str(path) for path, split in zip(self._paths, self._splits, strict=True) if split is not None]
+        outside = [path for path in used if not _lies_in(within, path)]
         if outside:
             log.warning(
                 "%s: %s outside of %s, the first %s; reports show pictures",
@@ -193,62 +219,3 @@ def _lies_in(folder: Path, path: str) -> bool:
     if not path.startswith("/") and ".." not in path and not Path(path).is_absolute():
         return True  # nearly all, a million of them in no time
     return Path(os.path.normpath(folder / path)).is_relative_to(folder)
-
-
-def _read(table: Path, path_column: str) -> tuple[Columns, Sequence[int]]:
-    """Read a table as columns, and the number that an editor shows for each row.
-
-    Raises:
-        TlearnError: It is missing, damaged, empty, of another kind, or a row has more or fewer fields than the header.
-    """
-    if not table.is_file():
-        raise TlearnError(f"data.init_args.table: no file at {table.absolute()}")
-    if table.suffix.lower() == ".parquet":
-        columns = _read_parquet(table)
-        lines: Sequence[int] = range(1, 1 + len(next(iter(columns.values()), [])))
-    elif table.suffix.lower() in (".csv", ".tsv", ".txt"):
-        columns, lines = _read_csv(table, path_column)
-    else:
-        raise TlearnError(f"{table.absolute()}: expected a table named .csv or .parquet")
-    if not lines:
-        raise TlearnError(f"{table.absolute()} has no rows")
-    return columns, lines
-
-
-def _read_parquet(table: Path) -> Columns:
-    if find_spec("pyarrow") is None:
-        raise TlearnError("reading .parquet needs: pip install 'tlearn[parquet]'")
-    from pyarrow import ArrowException, parquet
-
-    try:
-        columns: Columns = parquet.read_table(table).to_pydict()
-    except (ArrowException, OSError) as error:
-        raise TlearnError(f"{table.absolute()} is not readable as Parquet ({error}); write it again") from error
-    return columns
-
-
-def _read_csv(table: Path, path_column: str) -> tuple[Columns, list[int]]:
-    try:
-        with table.open(newline="", encoding="utf-8-sig") as file:  # Excel begins UTF-8 files with a mark
-            delimiter = _delimiter_of(file.readline(), path_column)
-            file.seek(0)
-            reader = csv.reader(file, delimiter=delimiter, strict=True)
-            rows = [(reader.line_num, row) for row in reader if row]
-    except (UnicodeDecodeError, csv.Error, OSError) as error:
-        raise TlearnError(f"{table.absolute()} is not readable as CSV in UTF-8 ({error}); save it so") from error
-    names = [name.strip() for name in rows[0][1]] if rows else []
-    if len(set(names)) < len(names):
-        raise TlearnError(f"{table.absolute()}: two columns of one name in {', '.join(names)}; rename one")
-    for line, row in rows[1:]:
-        if len(row) != len(names):
-            raise TlearnError(f"{table.absolute()}, row {line}: {len(row)} fields, the header has {len(names)}")
-    columns: Columns = {name: [row[place] for _, row in rows[1:]] for place, name in enumerate(names)}
-    return columns, [line for line, _ in rows[1:]]
-
-
-def _delimiter_of(header: str, path_column: str) -> str:
-    """Choose the delimiter by which the header has the column of paths, else the most frequent one."""
-    for delimiter in ",;\t":
-        if path_column in [name.strip() for name in next(csv.reader([header], delimiter=delimiter), [])]:
-            return delimiter
-    return max(",;\t", key=header.count)

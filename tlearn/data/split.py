@@ -12,6 +12,7 @@ from torch import Tensor
 
 from tlearn.data.keyed_random import uniform
 from tlearn.errors import TlearnError, unknown
+from tlearn.name_forms import same_name
 
 Positions = NDArray[np.int64]
 
@@ -102,9 +103,11 @@ def class_numbers(selection: Sequence[str] | None, class_names: Sequence[str], l
         TlearnError: A name is unknown or given twice, or too few are given.
     """
     names = list(class_names if selection is None else selection)
-    for name in names:
-        if name not in class_names:
+    for number, name in enumerate(names):
+        found = name if name in class_names else next((each for each in class_names if same_name(each, name)), None)
+        if found is None:
             raise unknown("class", name, class_names)
+        names[number] = found
     if len(set(names)) < max(least, len(names)):
         raise TlearnError(f"expected {least} or more different classes, got {names}; change data.init_args.classes")
     return [class_names.index(name) for name in names]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 _HOLDS = {"1": True, "1.0": True, "true": True, "0": False, "0.0": False, "false": False, "": False}
@@ -36,3 +36,11 @@ def holds(value: Any) -> bool | None:
     if is_missing(value):
         return False
     return _HOLDS.get(str(value).strip().lower())
+
+
+def rows_named(lines: Sequence[int], most: int = 10) -> str:
+    """Name rows by the numbers that an editor shows: ``row 3``, ``6 rows (2, 7, 12, ...)``."""
+    if len(lines) == 1:
+        return f"row {lines[0]}"
+    shown = ", ".join(map(str, lines[:most]))
+    return f"{len(lines)} rows ({shown}{', ...' if len(lines) > most else ''})"

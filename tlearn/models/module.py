@@ -34,6 +34,7 @@ from tlearn.models.preprocess import Preprocess
 from tlearn.models.rates import peak_rates, scale_rates
 from tlearn.models.timm_backbone import TimmBackbone
 from tlearn.models.weights import load_weights
+from tlearn.name_forms import same_names
 from tlearn.processes import own_share
 from tlearn.types import Batch, Task
 
@@ -484,7 +485,9 @@ class TransferModule(LightningModule):
         self.temperature, self.pictures = about.get("temperature", 1.0), about.get("pictures")
         self.start = checkpoint.get("tlearn_start", {})
         theirs = list(about["class_names"])
-        if theirs != self.class_names:
+        if same_names(theirs, self.class_names):
+            self.class_names = theirs  # as they were written first
+        else:
             raise TlearnError(
                 f"the checkpoint knows {len(theirs)} classes ({', '.join(theirs)}), the data have "
                 f"{len(self.class_names)} ({', '.join(self.class_names)}); to start from it: --model.weights PATH"

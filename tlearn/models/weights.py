@@ -16,6 +16,7 @@ from tlearn.models.backbone import TIMM, Backbone
 from tlearn.models.checkpoint_file import read_checkpoint, state_dict_of
 from tlearn.models.preprocess import Preprocess
 from tlearn.models.timm_backbone import fetch_timm_weights
+from tlearn.name_forms import same_names
 
 _FILE_SUFFIXES = (".ckpt", ".pth", ".pt", ".safetensors")
 
@@ -124,7 +125,7 @@ def _load_head(head: nn.Module, state: dict[str, Tensor], about: dict[str, Any],
     if not state:
         return f"the head starts new ({count} tensors)"
     theirs = list(about.get("class_names", []))
-    if theirs != list(class_names):
+    if not same_names(theirs, class_names):
         return (
             f"the head starts new ({count} tensors): {len(theirs)} classes in the file, {len(class_names)} others here"
         )
