@@ -18,6 +18,7 @@ from tlearn.data import (
     Picture,
     Split,
     diagnose,
+    diagnose_labels,
     names_and_places,
     read_exclusions,
     summary_of,
@@ -79,6 +80,7 @@ def doctor(arguments: Arguments) -> list[Finding]:
     names = cli.data.class_names if cli.data.task == "classification" else []
     is_pretrained = cli.plain["model"]["weights"] is not None
     findings += diagnose(pictures, names, cli.data.framing.size_px, is_pretrained, cli.data.task)
+    findings += diagnose_labels(pictures, cli.data.class_names)
     summary = summary_of(pictures)
     print_findings(summary, findings)
     excluded = read_exclusions(cli.data.root)

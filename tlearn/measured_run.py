@@ -139,10 +139,11 @@ def image_scores(task: Task, answers: Tensor, targets: Tensor) -> Scores:
     Args:
         task: Which of the three.
         answers: Probabilities (N, K), or values (N, 1).
-        targets: Class numbers (N,), 0 and 1 (N, K), or values (N, 1).
+        targets: Class numbers (N,), 0, 1 and NaN for what is unknown (N, K), or values (N, 1).
     """
     if task == "regression":
         return (answers.flatten() - targets.flatten()).abs().double().numpy()
     if task == "multilabel":
-        return sample_f1((answers >= LABEL_THRESHOLD).numpy(), (targets > 0).numpy())
+        chosen = (answers >= LABEL_THRESHOLD) & ~targets.isnan()
+        return sample_f1(chosen.numpy(), (targets > 0).numpy())
     return (answers.argmax(dim=1) == targets).double().numpy()

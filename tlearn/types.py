@@ -18,8 +18,8 @@ class Batch(NamedTuple):
 
     Attributes:
         images: uint8 pixels, (B, 3, H, W); float32 features (B, D) while a head trains on the cache.
-        targets: int64 class numbers (B,); float32 (B, K) class shares when images were mixed, or 0 and 1 for several
-            labels an image; float32 (B, 1) values for regression.
+        targets: int64 class numbers (B,); float32 (B, K) class shares when images were mixed, or 0, 1 and, where it is
+            unknown, NaN for several labels an image; float32 (B, 1) values for regression, or (B, K) of K columns.
         indices: int64 (B,), the position of each image in its source (the training or the test set as it lies on disk).
     """
 

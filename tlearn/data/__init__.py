@@ -7,6 +7,7 @@ from tlearn.data.cifar10 import CIFAR10_CLASSES, CIFAR10DataModule
 from tlearn.data.datamodule import ImageDataModule, InMemoryDataModule, Split
 from tlearn.data.digits import DigitsDataModule
 from tlearn.data.doctor import Finding, Picture, diagnose, summary_of
+from tlearn.data.doctor_labels import diagnose_labels
 from tlearn.data.doctor_lists import names_and_places
 from tlearn.data.exclusions import EXCLUSIONS, read_exclusions, write_exclusions
 from tlearn.data.huggingface import HuggingFaceDataModule
@@ -54,6 +55,7 @@ __all__ = [
     "TorchvisionDataModule",
     "UnreadableImageError",
     "diagnose",
+    "diagnose_labels",
     "find_pictures",
     "fingerprint",
     "framed",

@@ -362,8 +362,9 @@ class InMemoryDataModule(ImageDataModule):
         """Read the training or the test source, and nothing of the other.
 
         Returns:
-            Images, uint8 (N, 3, H, W), and targets: int64 (N,), float32 (N, K) of 0 and 1 for several labels, or
-            float32 (N, 1) for regression. An image whose target is -1 or NaN is left out but keeps its place.
+            Images, uint8 (N, 3, H, W), and targets: int64 (N,), float32 (N, K) of 0, 1 and NaN (unknown) for several
+            labels, or float32 (N, 1) for regression. An image whose target is -1, or NaN where it is a value or where
+            all its labels are, is left out but keeps its place.
         """
 
     def open_split(self, split: Split) -> ImageSet | None:
@@ -371,7 +372,7 @@ class InMemoryDataModule(ImageDataModule):
         if split == "val":
             return None
         images, targets = self.load_split(split)
-        return InMemoryImages(images, targets, _usable(targets))
+        return InMemoryImages(images, targets, _usable(targets, self.task))
 
     def setup(self, stage: str) -> None:
         """Read and split what a stage needs."""
@@ -383,8 +384,10 @@ class InMemoryDataModule(ImageDataModule):
         super().setup(stage)
 
 
-def _usable(targets: Tensor) -> Tensor:
+def _usable(targets: Tensor, task: Task) -> Tensor:
     left_out = targets.isnan() if targets.is_floating_point() else targets < 0
+    if task == "multilabel":
+        left_out = left_out.all(dim=1)
     return torch.nonzero(~left_out.flatten(1).any(dim=1) if left_out.ndim > 1 else ~left_out).flatten()
 
 

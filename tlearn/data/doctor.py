@@ -24,12 +24,17 @@ _FLAT_LEVELS = 1.0  # standard deviation of a thumbnail
 
 
 class Picture(NamedTuple):
-    """A file of a split: its path relative to the root, its label as text, and what it holds."""
+    """A file of a split: its path relative to the root, its label as text, and what it holds.
+
+    Where a picture may have several labels: those that it has, and those of which nobody knows.
+    """
 
     split: str
     name: str
     label: str
     facts: FileFacts
+    labels: tuple[str, ...] | None = None
+    unknown: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -84,7 +89,7 @@ def summary_of(pictures: Sequence[Picture]) -> dict[str, dict[str, object]]:
         sides = [min(p.facts.width, p.facts.height) for p in members if not p.facts.error]
         summary[split] = {
             "images": len(members),
-            "classes": dict(Counter(p.label for p in members)),
+            "classes": dict(Counter(name for p in members for name in ([p.label] if p.labels is None else p.labels))),
             "short_side_px": {"min": min(sides), "median": median(sides), "max": max(sides)} if sides else None,
             "formats": dict(Counter(p.facts.format for p in members if not p.facts.error)),
             "modes": dict(Counter(p.facts.mode for p in members if not p.facts.error)),
@@ -102,8 +107,8 @@ def _unreadable(pictures: Sequence[Picture]) -> Iterator[Finding]:
 
 def _same(pictures: Sequence[Picture], task: Task) -> Iterator[Finding]:
     groups = [[pictures[n] for n in group] for group in same_content([p.facts.digest for p in pictures])]
-    contrary = [group for group in groups if len({p.label for p in group}) > 1]
-    rest = [group for group in groups if len({p.label for p in group}) == 1]
+    contrary = [group for group in groups if _is_contrary(group)]
+    rest = [group for group in groups if not _is_contrary(group)]
     across = [group for group in rest if len({p.split for p in group}) > 1]
     within = [group for group in rest if len({p.split for p in group}) == 1]
     if contrary and task == "regression":
@@ -119,6 +124,14 @@ def _same(pictures: Sequence[Picture], task: Task) -> Iterator[Finding]:
     if within:
         what = f"{number_of(len(within), 'picture')} more than once in a split: they count double"
         yield Finding("duplicates", "note", what, _names(within), _copies(within))
+
+
+def _is_contrary(group: Sequence[Picture]) -> bool:
+    """Tell whether labels contradict; what is unknown of a picture contradicts nothing."""
+    if any(p.labels is None for p in group):
+        return len({p.label for p in group}) > 1
+    held = {name for p in group for name in p.labels or ()}
+    return any(held - set(p.labels or ()) - set(p.unknown) for p in group)
 
 
 def _alike(pictures: Sequence[Picture]) -> Iterator[Finding]:

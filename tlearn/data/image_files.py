@@ -18,6 +18,7 @@ from tlearn.data.duplicates import same_content
 from tlearn.data.exclusions import EXCLUSIONS, kept_positions, read_exclusions
 from tlearn.data.image_set import ImageSet
 from tlearn.data.inspection import FileFacts, inspect_files
+from tlearn.data.label_columns import are_contrary, label_counts, one_sided
 from tlearn.data.listing import counts_of, number_of
 from tlearn.data.missing_files import misplaced
 from tlearn.data.streamed import FilePictures, StreamedImages
@@ -115,7 +116,7 @@ class ImageFilesDataModule(StreamedDataModule, ABC):
         if files is None:
             return []
         return [
-            Picture(split, files.names[number], self._label(files.targets[number]), each)
+            Picture(split, files.names[number], self._label(files.targets[number]), each, *self._known(files, number))
             for number, each in self._inspected(split, files).items()
         ]
 
@@ -153,29 +154,61 @@ class ImageFilesDataModule(StreamedDataModule, ABC):
                 raise TlearnError(f"no training images for: {', '.join(absent)} in {self.root.absolute()}; add some")
             if absent:
                 log.warning("no %s images for: %s", {"val": "validation"}.get(split, split), ", ".join(absent))
+        if self.task == "multilabel":
+            about += f" of {self.num_classes} classes ({label_counts(files.targets[good], self.class_names)})"
+            self._warn_of_one_sided(split, files.targets[good])
         log.info("%s", "; ".join([f"{about} in {self.root.absolute()}", *remarks]))
+
+    def _warn_of_one_sided(self, split: str, targets: Tensor) -> None:
+        found = one_sided(targets, self.class_names)
+        if found["nothing"] and split == "train":
+            raise TlearnError(
+                f"no training image says anything of: {', '.join(found['nothing'])} (all cells are empty); leave it "
+                "out of data.init_args.label_column, or set data.init_args.empty_labels to no"
+            )
+        called = {"val": "validation", "train": "training"}.get(split, split)
+        told = {"nothing": "says anything of", "no": "has", "yes": "lacks"}
+        for what, verb in told.items():
+            if found[what]:
+                log.warning("no %s image %s: %s", called, verb, ", ".join(found[what]))
 
     def _label(self, target: Tensor) -> str:
         if self.task == "regression":
             return f"{float(target):g}"
-        numbers = target.nonzero().flatten().tolist() if target.ndim else [int(target)]
+        numbers = (target > 0).nonzero().flatten().tolist() if target.ndim else [int(target)]
         return ", ".join(self.class_names[number] for number in numbers)
 
+    def _known(self, files: FileList, number: int) -> tuple[tuple[str, ...] | None, tuple[str, ...]]:
+        """Return the labels that a picture has, and those of which nobody knows, where it may have several."""
+        if self.task != "multilabel":
+            return None, ()
+        target = files.targets[number].tolist()
+        named = list(zip(self.class_names, target, strict=True))
+        return tuple(name for name, value in named if value == 1), tuple(name for name, v in named if v != v)
+
     def _warn_of_copies(self) -> None:
-        place: list[tuple[bytes, str, str]] = []
+        place: list[tuple[bytes, str, Tensor]] = []
         for split in ("train", "val"):
             images = self._sets[split]
             contents = self._pictures(split).contents
-            place += [(contents[row], split, self._label(images.targets[row])) for row in images.indices.tolist()]
+            place += [(contents[row], split, images.targets[row]) for row in images.indices.tolist()]
         groups = [[place[number] for number in group] for group in same_content([digest for digest, _, _ in place])]
         told = {
-            "in train and, bit by bit the same, in val: the accuracy will flatter": 1,
-            "under two labels: nobody can learn both": 2,
+            "in train and, bit by bit the same, in val: the accuracy will flatter": sum(
+                len({split for _, split, _ in group}) > 1 for group in groups
+            ),
+            "under two labels: nobody can learn both": sum(
+                self._are_contrary([target for _, _, target in group]) for group in groups
+            ),
         }
-        for what, part in told.items():
-            count = sum(len({member[part] for member in group}) > 1 for group in groups)
+        for what, count in told.items():
             if count:
                 log.warning("%s %s; python -m tlearn doctor lists them", number_of(count, "picture"), what)
+
+    def _are_contrary(self, targets: Sequence[Tensor]) -> bool:
+        if self.task == "multilabel":
+            return are_contrary(targets)
+        return len({self._label(target) for target in targets}) > 1
 
 
 def _all_of(bad: dict[int, str], count: int, root: Path, names: Sequence[str], split: str) -> str:

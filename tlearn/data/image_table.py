@@ -15,10 +15,11 @@ from torch import Tensor
 from tlearn.data.class_spelling import Spelling, alike_hint
 from tlearn.data.datamodule import Split
 from tlearn.data.image_files import FileList, ImageFilesDataModule
+from tlearn.data.label_columns import EmptyLabels, UncertainLabels, read_label_columns, seeming_separators
 from tlearn.data.listing import counted, number_of
 from tlearn.data.split import class_numbers
 from tlearn.data.table_file import column_of, read_table
-from tlearn.data.table_labels import holds, is_missing, is_number, names_in, rows_named
+from tlearn.data.table_labels import is_missing, is_number, names_in, rows_named
 from tlearn.data.table_paths import found_paths
 from tlearn.errors import TlearnError
 from tlearn.types import Task
@@ -39,6 +40,8 @@ class ImageTableDataModule(ImageFilesDataModule):
         path_column: str = "path",
         label_column: str | list[str] = "label",
         label_separator: str = ";",
+        empty_labels: EmptyLabels = "unknown",
+        uncertain_labels: UncertainLabels = "error",
         split_column: str | None = None,
         classes: list[str] | None = None,
         unknown_classes: Literal["error", "ignore"] = "error",
@@ -55,6 +58,8 @@ class ImageTableDataModule(ImageFilesDataModule):
             path_column: Column of the pictures' paths.
             label_column: Column of the labels; a list of columns, named like the classes, for ``multilabel``.
             label_separator: What stands between several labels in one column.
+            empty_labels: What an empty cell in a column of 0 and 1 says: ``unknown`` leaves it out of loss and metrics.
+            uncertain_labels: What -1 says there (CheXpert's "uncertain").
             split_column: Column that says ``train``, ``val`` or ``test``; by default ``split`` if there is one. Without
                 any, all rows train, and validation is split off.
             classes: Names of the classes to use, numbered in the order given; by default those of the training rows, in
@@ -77,10 +82,9 @@ class ImageTableDataModule(ImageFilesDataModule):
         labels = [label_column] if isinstance(label_column, str) else list(label_column)
         self._labels = {name: column_of(self._columns, name, self.table) for name in labels}
         self._left_out = self._leave_out_bad_rows(options.get("on_error") == "skip")
-        read = self._names_by_column if not isinstance(label_column, str) else self._names_by_cell
-        self._names = [[] if task == "regression" else read(row, label_separator) for row in range(len(self._paths))]
+        self._names, self._unknown = self._read_names(label_column, label_separator, empty_labels, uncertain_labels)
         self._spell(stored_classes or [])
-        seen = labels if not isinstance(label_column, str) else self._trained_names(stored_classes)
+        seen = self._spelled(labels) if not isinstance(label_column, str) else self._trained_names(stored_classes)
         names = [] if task == "regression" else self._class_names(seen, classes)
         place = self.table.parent if root is None else Path(root).expanduser()
         self._say_what_lies_outside(place)
@@ -125,18 +129,31 @@ class ImageTableDataModule(ImageFilesDataModule):
         numbers = [places[name] for name in self._names[row] if name in places]
         if self.task == "classification":
             return torch.tensor(numbers[0])
-        return torch.zeros(len(places)).index_fill(0, torch.tensor(numbers, dtype=torch.int64), 1.0)
+        unknown = [places[name] for name in self._unknown[row] if name in places]
+        target = torch.zeros(len(places)).index_fill(0, torch.tensor(numbers, dtype=torch.int64), 1.0)
+        return target.index_fill(0, torch.tensor(unknown, dtype=torch.int64), torch.nan)
 
-    def _names_by_cell(self, row: int, separator: str) -> list[str]:
-        (values,) = self._labels.values()
-        return names_in(values[row], separator) if self.task == "multilabel" else [str(values[row]).strip()]
+    def _read_names(
+        self, label_column: str | list[str], separator: str, empty: EmptyLabels, uncertain: UncertainLabels
+    ) -> tuple[list[list[str]], list[list[str]]]:
+        """Return for each row the classes that it has, and those of which it says nothing."""
+        rows, values = range(len(self._paths)), next(iter(self._labels.values()))
+        nothing: list[list[str]] = [[]] * len(rows)
+        if self.task == "regression":
+            return nothing, nothing
+        if self.task == "classification":
+            return [[str(value).strip()] for value in values], nothing
+        if isinstance(label_column, str):
+            names = [names_in(value, separator) for value in values]
+            self._remark(seeming_separators(dict.fromkeys(name for row in names for name in row), separator))
+            return names, nothing
+        cells = read_label_columns(self._labels, self._where, empty, uncertain)
+        self._remark("; ".join(cells.remarks))
+        return cells.holds, cells.unknown
 
-    def _names_by_column(self, row: int, separator: str) -> list[str]:
-        found = {name: holds(values[row]) for name, values in self._labels.items()}
-        for name, value in found.items():
-            if value is None:
-                raise TlearnError(f"{self._where(row)}: {name} is '{self._labels[name][row]}', expected 0 or 1")
-        return [name for name, value in found.items() if value]
+    def _remark(self, text: str) -> None:
+        if text:
+            log.info("%s: %s", self.table.absolute(), text)
 
     def _trained_names(self, stored: Sequence[str] | None) -> list[str]:
         trained = [row for row, split in enumerate(self._splits) if split == "train"]
@@ -157,6 +174,15 @@ class ImageTableDataModule(ImageFilesDataModule):
         order = sorted(range(len(self._names)), key=lambda row: self._splits[row] != "train")
         self._spelling.add(name for row in order for name in self._names[row])
         self._names = [[self._spelling.of(name) for name in names] for names in self._names]
+        self._unknown = [[self._spelling.of(name) for name in names] for names in self._unknown]
+
+    def _spelled(self, columns: Sequence[str]) -> list[str]:
+        """Return the classes of columns of 0 and 1, as the checkpoint writes them."""
+        self._spelling.add(columns)
+        names = [self._spelling.of(name) for name in columns]
+        if len(set(names)) < len(names):
+            raise TlearnError(f"{self.table.absolute()}: two of {', '.join(columns)} are one class; rename a column")
+        return names
 
     def _split_of(self, column: str | None) -> list[Split]:
         name = column or ("split" if "split" in self._columns else None)

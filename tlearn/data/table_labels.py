@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-_HOLDS = {"1": True, "1.0": True, "true": True, "0": False, "0.0": False, "false": False, "": False}
+_HOLDS = {"1": True, "1.0": True, "true": True, "0": False, "0.0": False, "false": False}
 
 
 def is_missing(value: Any) -> bool:
@@ -32,9 +32,7 @@ def names_in(value: Any, separator: str) -> list[str]:
 
 
 def holds(value: Any) -> bool | None:
-    """Tell whether a cell of 0 and 1 says yes; an empty one says no, and ``None`` is for any other value."""
-    if is_missing(value):
-        return False
+    """Tell whether a cell of 0 and 1 says yes; ``None`` is for any other value."""
     return _HOLDS.get(str(value).strip().lower())
 
 

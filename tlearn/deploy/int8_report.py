@@ -53,7 +53,7 @@ def score(task: Task, answers: Tensor, targets: Tensor) -> str:
         return f"mean absolute error {float((answers - targets).abs().mean()):.4g}"
     if task == "multilabel":
         right = (answers >= LABEL_THRESHOLD) == (targets >= LABEL_THRESHOLD)
-        return f"{100 * float(right.double().mean()):.2f} % of labels right"
+        return f"{100 * float(right[~targets.isnan()].double().mean()):.2f} % of labels right"
     return f"accuracy {100 * float((answers.argmax(dim=1) == targets).double().mean()):.2f} %"
 
 

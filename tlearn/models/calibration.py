@@ -28,7 +28,7 @@ def fit_temperature(task: Task, logits: Tensor, targets: Tensor) -> float:
     Args:
         task: Softmax of one class an image, or sigmoids of several labels; a regression has nothing to scale.
         logits: Of validation images (N, K).
-        targets: Class numbers (N,) or shares (N, K); 0 and 1 (N, K) for several labels.
+        targets: Class numbers (N,) or shares (N, K); 0 and 1 (N, K) for several labels, NaN where it is unknown.
 
     Returns:
         The temperature from `LOWEST` to `HIGHEST`; 1 for a regression, without images, and where logits are not finite.
@@ -43,7 +43,7 @@ def fit_temperature(task: Task, logits: Tensor, targets: Tensor) -> float:
         """Return the derivative of the mean loss by ``1 / temperature``, which rises with ``1 / temperature``."""
         scaled = logits / math.exp(log_temperature)
         given = scaled.sigmoid() if task == "multilabel" else scaled.softmax(dim=1)
-        return float(((given - wanted) * logits).sum(dtype=torch.float64))
+        return float(((given - wanted) * logits).nan_to_num(nan=0.0).sum(dtype=torch.float64))
 
     low, high = math.log(LOWEST), math.log(HIGHEST)
     at_low, at_high = slope(low), slope(high)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from lightning.pytorch import Trainer
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
+from tlearn.models.losses import known_share
 from tlearn.processes import summed
 from tlearn.types import Task
 
@@ -33,14 +33,11 @@ def weight_among_processes(task: Task, targets: Tensor, class_weights: Tensor | 
 
     Args:
         task: Decides what the mean is over.
-        targets: Class numbers (B,), shares (B, K) or values.
+        targets: Class numbers (B,), shares (B, K), several labels (B, K) of which unknown ones do not count, or values.
         class_weights: Weight of each class (K,); then the mean is over weights, where targets are class numbers.
         processes: How many there are.
     """
     weighted = task == "classification" and class_weights is not None and targets.ndim == 1
-    own = class_weights[targets].sum() if weighted and class_weights is not None else _count(targets)
-    return processes * own / summed(own)
-
-
-def _count(targets: Tensor) -> Tensor:
-    return torch.tensor(float(len(targets)), device=targets.device)
+    own = class_weights[targets].sum() if weighted and class_weights is not None else known_share(task, targets).sum()
+    everyone = summed(own)
+    return processes * own / everyone.where(everyone > 0, 1.0)  # nobody's batch has a known label

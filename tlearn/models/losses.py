@@ -23,16 +23,35 @@ def compute_loss(
     Args:
         task: Which of the three.
         output: Logits (B, K), or values (B, 1).
-        targets: Class numbers (B,) or shares (B, K); 0 and 1 (B, K) for several labels; values (B,) or (B, 1). The
-            two shapes of values are never broadcast against each other: torch would only warn, and be wrong.
+        targets: Class numbers (B,) or shares (B, K); 0, 1 and NaN (B, K) for several labels, of which unknown ones
+            (NaN) are left out of the mean; values (B,) or (B, 1). The two shapes of values are never broadcast against
+            each other: torch would only warn, and be wrong.
         label_smoothing: Share of every target that is spread over all classes (Szegedy et al., 2016, arXiv 1512.00567).
         class_weights: Weight of each class (K,); the mean is over weights, or over images for shares, as in torch.
     """
     if task == "regression":
         return F.mse_loss(output.float(), as_values(targets, output))
     if task == "multilabel":
-        return F.binary_cross_entropy_with_logits(output.float(), targets)
+        return _known_cross_entropy(output.float(), targets.float())
     return F.cross_entropy(output.float(), targets, weight=class_weights, label_smoothing=label_smoothing)
+
+
+def _known_cross_entropy(output: Tensor, targets: Tensor) -> Tensor:
+    known = (~targets.isnan()).float()
+    loss = F.binary_cross_entropy_with_logits(output, targets.nan_to_num(), weight=known)
+    return loss * (known.numel() / known.sum().clamp_min(1))  # exactly 1 where all are known
+
+
+def known_share(task: Task, targets: Tensor) -> Tensor:
+    """Return what each image counts in a mean loss, float32 (B,): its share of known labels; 1 for other tasks.
+
+    Args:
+        task: Several labels alone can be unknown.
+        targets: As in `compute_loss`.
+    """
+    if task != "multilabel":
+        return torch.ones(len(targets), device=targets.device)
+    return (~targets.isnan()).float().mean(dim=1)
 
 
 def answers_of(task: Task, output: Tensor, temperature: float) -> Tensor:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -15,13 +14,15 @@ from torchmetrics.classification import (
     MultilabelAveragePrecision,
     MultilabelF1Score,
 )
+from torchmetrics.functional.classification import multilabel_average_precision
 from torchmetrics.utilities import dim_zero_cat
 
-from tlearn.models.losses import as_classes, as_values
+from tlearn.models.losses import as_classes, as_values, known_share
 from tlearn.processes import ALONE, own_share
 from tlearn.types import Task
 
 _BLOCK_ROWS = 8192
+UNKNOWN = -1  # a label that nobody has looked for, among 0 and 1
 
 
 class MacroAccuracy(MulticlassConfusionMatrix):
@@ -40,6 +41,18 @@ class MacroAccuracy(MulticlassConfusionMatrix):
         return (matrix.diagonal()[present] / support[present]).mean()
 
 
+class KnownF1Score(MultilabelF1Score):
+    """Mean F1 over the classes of which any label is known; NaN where none is. torchmetrics counts others as 0."""
+
+    def compute(self) -> Tensor:
+        """Return the mean as a scalar."""
+        known = torch.stack(self._final_state()).reshape(4, -1).sum(dim=0) > 0
+        if known.all():
+            return super().compute()
+        right, more, _, missed = (counts.reshape(-1)[known].float() for counts in self._final_state())
+        return (2 * right / (2 * right + more + missed).clamp_min(1)).mean()
+
+
 class MeanAveragePrecision(MultilabelAveragePrecision):
     """Mean of the classes' average precisions over those that have images; NaN where none has.
 
@@ -48,11 +61,24 @@ class MeanAveragePrecision(MultilabelAveragePrecision):
 
     def compute(self) -> Tensor:  # type: ignore[override]  # torchmetrics' annotates its base's curves
         """Return the mean as a scalar."""
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "No positive samples found in target")
-            precisions: Tensor = super().compute()
-        present = dim_zero_cat(self.target).any(dim=0)
-        return precisions[present].mean()
+        given, wanted = dim_zero_cat(self.preds), dim_zero_cat(self.target)
+        present = (wanted == 1).any(dim=0)
+        precisions = multilabel_average_precision(  # torchmetrics cannot where nothing is known of a class
+            given[:, present], wanted[:, present], int(present.sum()), "none", None, UNKNOWN, validate_args=False
+        )
+        return precisions.mean()
+
+
+class WeightedMean(MeanMetric):
+    """A mean of which a NaN stays one; torchmetrics' own, told so, drops the weights."""
+
+    def __init__(self) -> None:
+        super().__init__(nan_strategy="disable")
+
+    def update(self, value: Tensor, weight: Tensor) -> None:  # type: ignore[override]  # both are needed
+        """Take values (B,) with their weights (B,)."""
+        self.mean_value += (value * weight).sum()
+        self.weight += weight.sum()
 
 
 class DefinedR2Score(R2Score):
@@ -68,7 +94,7 @@ def build_metrics(task: Task, num_classes: int, stage: str) -> MetricCollection:
 
     Plain accuracy is micro: right answers over images. While training only the first metric is kept, it runs at every
     step; validation and test add the macro average and, with more than five classes, top 5.
-    Several labels: F1 at probability 0.5, mean over classes, and mean average precision.
+    Several labels: F1 at probability 0.5, mean over classes, and mean average precision; unknown ones do not count.
 
     Args:
         task: Classification, multilabel or regression.
@@ -81,9 +107,10 @@ def build_metrics(task: Task, num_classes: int, stage: str) -> MetricCollection:
         if stage != "train":
             metrics["r2"] = DefinedR2Score()
     elif task == "multilabel":
-        metrics = {"f1": MultilabelF1Score(num_classes, average="macro", validate_args=False)}
+        options: dict[str, Any] = {"ignore_index": UNKNOWN, "validate_args": False}
+        metrics = {"f1": KnownF1Score(num_classes, average="macro", **options)}
         if stage != "train":
-            metrics["map"] = MeanAveragePrecision(num_classes, average="none", validate_args=False)
+            metrics["map"] = MeanAveragePrecision(num_classes, average="none", **options)
     else:
         # No argument checks at every step: they cost more than the update, and the labels come from our own data.
         metrics = {"acc": MulticlassAccuracy(num_classes, average="micro", validate_args=False)}
@@ -110,10 +137,14 @@ class EpochMetrics(nn.Module):
         super().__init__()
         self.task, self.stage = task, stage
         self.metrics = build_metrics(task, num_classes, stage)
-        # "disable": a NaN stays one; by default torchmetrics would leave it out of the mean.
-        self.loss = MeanMetric(nan_strategy="disable")
+        self.loss = WeightedMean()
         self._block: list[tuple[Tensor, Tensor, Tensor]] = []
         self._rows = 0
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> EpochMetrics:
+        """Move to a device, but stay float32: sums in the 8 or 11 bits of ``bf16-true`` or ``16-true`` are no sums."""
+        super()._apply(lambda tensor: tensor.to(fn(tensor).device), recurse)  # type: ignore[no-untyped-call]
+        return self
 
     def update(self, output: Tensor, loss: Tensor, targets: Tensor) -> None:
         """Take a batch.
@@ -121,13 +152,12 @@ class EpochMetrics(nn.Module):
         Args:
             output: Logits (B, K), or values (B, 1).
             loss: The batch's mean loss, a scalar.
-            targets: Class numbers (B,), shares (B, K), or values (B, 1).
+            targets: Class numbers (B,), shares (B, K), 0, 1 and NaN (B, K) for several labels, or values (B, 1).
         """
         if self.task == "multilabel":
-            wanted = targets.long()
+            wanted = targets.nan_to_num(nan=UNKNOWN).long()
         else:
             wanted = as_values(targets, output) if self.task == "regression" else as_classes(targets)
-        # Once an image: with "disable", torchmetrics drops a weight.
         self._block.append((output.detach(), loss.detach().expand(len(output)), wanted))
         self._rows += len(output)
         if self._rows >= _BLOCK_ROWS:
@@ -175,7 +205,8 @@ class EpochMetrics(nn.Module):
         if self._block:
             output, losses, wanted = (torch.cat(parts) for parts in zip(*self._block, strict=True))
             self._block, self._rows = [], 0
-            self.loss.update(losses)
+            known = wanted.float().where(wanted != UNKNOWN, torch.nan) if self.task == "multilabel" else wanted
+            self.loss.update(losses, known_share(self.task, known))
             output = output.float()
             # Else torchmetrics takes logits that happen to lie in [0, 1] for probabilities.
             self.metrics.update(output.sigmoid() if self.task == "multilabel" else output, wanted)

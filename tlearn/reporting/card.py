@@ -105,5 +105,5 @@ def _counts(data: ImageDataModule, split: Any) -> dict[str, Any]:
     targets = images.targets[images.indices]
     if data.task == "regression":
         return {"images": len(images), "classes": {}}
-    counts = targets.sum(dim=0) if targets.ndim == 2 else torch.bincount(targets, minlength=data.num_classes)
+    counts = (targets == 1).sum(dim=0) if targets.ndim == 2 else torch.bincount(targets, minlength=data.num_classes)
     return {"images": len(images), "classes": dict(zip(data.class_names, map(int, counts), strict=True))}

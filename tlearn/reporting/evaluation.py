@@ -27,7 +27,7 @@ class Answers(NamedTuple):
         outputs: The pass.
         temperature: What logits are divided by.
         given: Probabilities (N, K) at that temperature, or values (N, 1).
-        targets: Class numbers (N,), 0 and 1 (N, K), or values (N, 1).
+        targets: Class numbers (N,), 0, 1 and NaN for what is unknown (N, K), or values (N, 1).
     """
 
     task: Task
@@ -75,7 +75,7 @@ def class_scores(answers: Answers) -> ClassScores:
         matrix = confusion_matrix(answers)
         hits, true, said = matrix.diagonal(), matrix.sum(dim=1), matrix.sum(dim=0)
     else:
-        chosen = answers.given >= LABEL_THRESHOLD
+        chosen = (answers.given >= LABEL_THRESHOLD) & ~answers.targets.isnan()
         holds = answers.targets > 0
         hits, true, said = ((chosen & holds).sum(dim=0), holds.sum(dim=0), chosen.sum(dim=0))
     right = hits.double()
@@ -102,7 +102,8 @@ def reliability(answers: Answers, temperature: float) -> Reliability:
     """Bin the probability of the predicted class, or of every label where an image may have several."""
     given = answers_of(answers.task, answers.outputs.logits, temperature)
     if answers.task == "multilabel":
-        confidence, right = given.flatten(), answers.targets.flatten()
+        known = ~answers.targets.isnan()
+        confidence, right = given[known], answers.targets[known]
     else:
         confidence, predicted = given.max(dim=1)
         right = predicted == answers.targets
@@ -111,7 +112,7 @@ def reliability(answers: Answers, temperature: float) -> Reliability:
         torch.bincount(bins, weights=weights.double(), minlength=BINS)
         for weights in (torch.ones_like(confidence), confidence, right)
     )
-    ece = float((confident - hits).abs().sum() / count.sum())
+    ece = float((confident - hits).abs().sum() / count.sum().clamp_min(1))
     return Reliability(count.long(), confident / count, hits / count, ece)
 
 
@@ -120,7 +121,8 @@ def is_wrong(answers: Answers) -> Tensor:
     if answers.task == "classification":
         return answers.given.argmax(dim=1) != answers.targets
     if answers.task == "multilabel":
-        return ((answers.given >= LABEL_THRESHOLD) != (answers.targets > 0)).any(dim=1)
+        chosen, known = answers.given >= LABEL_THRESHOLD, ~answers.targets.isnan()
+        return ((chosen != (answers.targets > 0)) & known).any(dim=1)
     return torch.ones(len(answers.given), dtype=torch.bool)
 
 
@@ -143,7 +145,7 @@ def worst_mistakes(answers: Answers, count: int) -> list[int]:
         confidence, predicted = answers.given.max(dim=1)
         badness = confidence.where(predicted != answers.targets, -1.0)
     elif answers.task == "multilabel":
-        badness = (answers.given - answers.targets).abs().max(dim=1).values
+        badness = (answers.given - answers.targets).abs().nan_to_num(-1.0).max(dim=1).values
         badness = badness.where(badness > 1 - LABEL_THRESHOLD, -1.0)
     else:
         badness = (answers.given - answers.targets).abs().flatten()
@@ -160,11 +162,14 @@ class Verdict(NamedTuple):
 
 
 def in_words(task: Task, class_names: Sequence[str], target: Tensor) -> str:
-    """Name what a target says: a class number (), 0 and 1 for each label (K,), or a value."""
+    """Name what a target says: a class number (), 0, 1 or NaN for each label (K,), or a value."""
     if task == "regression":
         return f"{float(target):.4g}"
-    numbers = target.nonzero().flatten().tolist() if target.ndim else [int(target)]
-    return ", ".join(class_names[number] for number in numbers) or "none"
+    if not target.ndim:
+        return class_names[int(target)]
+    held = ", ".join(class_names[number] for number in (target > 0).nonzero().flatten().tolist()) or "none"
+    unknown = ", ".join(class_names[number] for number in target.isnan().nonzero().flatten().tolist())
+    return held + (f" (unknown: {unknown})" if unknown else "")
 
 
 def verdict(answers: Answers, position: int) -> Verdict:
@@ -177,8 +182,8 @@ def verdict(answers: Answers, position: int) -> Verdict:
         best = given.argmax()
         return Verdict(words(target), words(best), float(given[best]))
     chosen, holds = given >= LABEL_THRESHOLD, target > 0
-    wrong = torch.where(holds, 1 - given, given).argmax()
-    return Verdict(words(holds), words(chosen), float(given[wrong]))
+    wrong = torch.where(holds, 1 - given, given).masked_fill(target.isnan(), -1.0).argmax()
+    return Verdict(words(target), words(chosen), float(given[wrong]))
 
 
 def summary_of(answers: Answers) -> dict[str, Any]:

@@ -142,6 +142,9 @@ def _show(trainer: Trainer, tag: str, draw: Callable[[], Pixels]) -> None:
 def _pr_curves(trainer: Trainer, answers: Answers) -> None:
     writers = tensorboard_writers(trainer) if answers.given.isfinite().all() else []
     for number, name in enumerate(answers.class_names[:SHOWN_CLASSES] if writers else ()):
-        holds = answers.targets[:, number] if answers.task == "multilabel" else answers.targets == number
-        for writer in writers:
-            writer.add_pr_curve(f"{answers.outputs.split}/pr/{name}", holds, answers.given[:, number], step_of(trainer))
+        holds, given = answers.targets == number, answers.given[:, number]
+        if answers.task == "multilabel":
+            known = ~answers.targets[:, number].isnan()
+            holds, given = answers.targets[known, number], given[known]
+        for writer in writers if len(given) else ():
+            writer.add_pr_curve(f"{answers.outputs.split}/pr/{name}", holds, given, step_of(trainer))

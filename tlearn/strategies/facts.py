@@ -6,13 +6,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
 from lightning.pytorch import Trainer
+from torch import Tensor
 
 from tlearn.models import TransferModule
 from tlearn.strategies.alike_features import rounding_of
 from tlearn.strategies.candidates import Candidate, candidates
-from tlearn.strategies.head_solver import SolvedHead, solve_head, turn
+from tlearn.strategies.head_solver import SolvedHead, solve_head
+from tlearn.strategies.known_labels import known_groups
 from tlearn.strategies.learning_curve import Forecast, forecast, measure_curve
 from tlearn.strategies.peak_memory import PeakMemory
 from tlearn.strategies.pilots import Pilot, PilotResult, run_pilots
@@ -130,10 +131,7 @@ def gather(trainer: Trainer, module: TransferModule, sizes_px: Sequence[int], ep
         start=start,
         neighbours_gap=best.ridge - best.neighbours,
         random_score=_random_score(trainer, module, size),
-        logme=logme(
-            turn(rows.features, torch.ones(len(rows.features))),
-            wanted_outputs(module.task, rows.targets, module.num_classes),
-        ),
+        logme=_logme(rows.features, wanted_outputs(module.task, rows.targets, module.num_classes)),
         batch_norm_shift=batch_norm_shift(trainer, module),
         forecast=forecast(points),
         solve_time_s=solve_time_s,
@@ -181,6 +179,14 @@ def choose_tap(at_size: Sequence[StageProbe], found: Probe) -> StageProbe:
         return single
     score = pooled(single, found)
     return single if score - pooled(together, found) > _noise(score, found) else together
+
+
+def _logme(features: Tensor, wanted: Tensor) -> float:
+    """Return that of each group of columns that are known of the same images, in its share."""
+    groups = known_groups(features, wanted)
+    return sum(logme(group.turned, group.wanted) * len(group.columns) for group in groups) / max(
+        sum(len(group.columns) for group in groups), 1
+    )
 
 
 def _solved(module: TransferModule, features: StageFeatures, stage: str) -> tuple[SolvedHead | None, float]:

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tlearn.strategies.head_solver import ridge_path, turn
+from tlearn.strategies.known_labels import ridge_outputs
 from tlearn.strategies.stage_probe import Labelled, score, wanted_outputs
 from tlearn.types import Task
 
@@ -133,12 +133,10 @@ def _error(
     task: Task, train: Labelled, val: Labelled, order: Tensor, count: int, num_classes: int, strength: float
 ) -> tuple[float, int]:
     chosen, rest = order[:count], order[count:]
-    turned = turn(train.features[chosen], torch.ones(count))
     asked = torch.cat([val.features, train.features[rest]])
     targets = torch.cat([val.targets, train.targets[rest]])
-    layers = ridge_path(turned, wanted_outputs(task, train.targets[chosen], num_classes))
-    weight, bias = next((w, b) for each, w, b in layers if each == strength)
-    return 1 - score(task, turned.turned(asked) @ weight.float().T + bias.float(), targets), len(targets)
+    wanted = wanted_outputs(task, train.targets[chosen], num_classes)
+    return 1 - score(task, ridge_outputs(train.features[chosen], wanted, asked, strength), targets), len(targets)
 
 
 def _point(count: int, results: Sequence[tuple[float, int]]) -> CurvePoint:

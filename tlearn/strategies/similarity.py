@@ -26,7 +26,7 @@ def logme(turned: Turned, wanted: Tensor) -> float:
 
     Args:
         turned: Features of N images.
-        wanted: What the model should give, float32 (N, K).
+        wanted: What the model should give, float32 (N, K), all of it known.
     """
     squares = (turned.eigenvalues * len(wanted)).clamp_min(1e-12)  # of the singular values (R,)
     projected = (turned.rows.double().T @ wanted.double()) / squares.sqrt()[:, None]

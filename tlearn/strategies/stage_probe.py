@@ -17,9 +17,10 @@ from sklearn.neighbors import KNeighborsRegressor
 from torch import Tensor
 
 from tlearn.errors import TlearnError
-from tlearn.models.metrics import build_metrics
+from tlearn.models.metrics import UNKNOWN, build_metrics
 from tlearn.strategies.alike_features import FLOAT32_ROUNDING, are_alike
-from tlearn.strategies.head_solver import Turned, ridge_path, turn
+from tlearn.strategies.head_solver import STRENGTHS, Turned, ridge_path
+from tlearn.strategies.known_labels import KnownGroup, known_groups, rows_of
 from tlearn.types import Task
 
 SCORES = {"classification": "accuracy", "multilabel": "mean average precision", "regression": "R2"}
@@ -64,7 +65,7 @@ class StageProbe:
 
 
 def wanted_outputs(task: Task, targets: Tensor, num_classes: int) -> Tensor:
-    """Return what a linear layer should give, float32 (N, K): indicators of the classes, or the values."""
+    """Return what a linear layer should give, float32 (N, K): indicators of the classes, NaN if unknown, or values."""
     if task == "classification":
         return F.one_hot(targets, num_classes).float()
     return targets.float()
@@ -76,13 +77,15 @@ def score(task: Task, outputs: Tensor, targets: Tensor) -> float:
     Args:
         task: Which of them.
         outputs: (N, K).
-        targets: (N,), (N, K) of 0 and 1, or (N, 1).
+        targets: (N,), (N, K) of 0, 1 and NaN for unknown labels, which do not count, or (N, 1).
     """
     if task == "classification":
         return float((outputs.argmax(dim=1) == targets).float().mean())
     name = "map" if task == "multilabel" else "r2"
     metric = build_metrics(task, outputs.shape[1], "val")[name]
-    return float(metric(outputs, targets.int() if task == "multilabel" else targets))
+    if task == "multilabel":
+        return float(metric(outputs.where(~targets.isnan(), 0.0), targets.nan_to_num(nan=UNKNOWN).int()))
+    return float(metric(outputs, targets))
 
 
 def probe_stage(
@@ -110,22 +113,39 @@ def probe_stage(
     """
     check_features(stage, size_px, train.features, val.features, rounding=rounding)
     wanted, wanted_val = (wanted_outputs(task, part.targets, num_classes) for part in (train, val))
-    turned = turn(train.features, torch.ones(len(train.features)))
-    rows = turned.turned(val.features)
-    layers = list(ridge_path(turned, wanted))
-    errors = [float((rows @ w.float().T + b.float() - wanted_val).square().mean()) for _, w, b in layers]
-    strength, weight, bias = layers[int(np.argmin(errors))]
+    groups = known_groups(train.features, wanted)
+    strength, outputs = _best_ridge(groups, val.features, wanted_val)
+    unseen, alike = wanted.clone(), torch.zeros(len(val.features[:_MOST_ASKED]), wanted.shape[1])
+    for rows, columns, known, turned in groups:
+        folds = folds_of(task, train.targets[rows], num_classes)
+        unseen[rows[:, None], columns] = left_out_outputs(turned, known, folds)
+        alike[:, columns] = _by_neighbours(rows_of(train.features, rows), known, val.features)
     return StageProbe(
         stage=stage,
         image_size_px=size_px,
         width=train.features.shape[1],
-        ridge=score(task, rows @ weight.float().T + bias.float(), val.targets),
+        ridge=score(task, outputs, val.targets),
         strength=strength,
-        left_out=score(
-            task, left_out_outputs(turned, wanted, folds_of(task, train.targets, num_classes)), train.targets
-        ),
-        neighbours=score(task, _by_neighbours(train.features, wanted, val.features), val.targets[:_MOST_ASKED]),
+        left_out=score(task, unseen, train.targets),
+        neighbours=score(task, alike, val.targets[:_MOST_ASKED]),
     )
+
+
+def _best_ridge(groups: Sequence[KnownGroup], features: Tensor, wanted: Tensor) -> tuple[float, Tensor]:
+    """Return the strength with the least squared error, and what it answers for these features, (V, K)."""
+    turned = [group.turned.turned(features) for group in groups]
+    paths = [list(ridge_path(group.turned, group.wanted)) for group in groups]
+
+    def outputs_at(place: int) -> Tensor:
+        """Put the columns of all groups together."""
+        outputs = torch.zeros_like(wanted)
+        for group, rows, path in zip(groups, turned, paths, strict=True):
+            outputs[:, group.columns] = rows @ path[place][1].float().T + path[place][2].float()
+        return outputs
+
+    errors = [float((outputs_at(place) - wanted).square().nanmean()) for place in range(len(STRENGTHS))]
+    best = int(np.argmin(errors))
+    return STRENGTHS[best], outputs_at(best)
 
 
 def check_features(stage: str, size_px: int, *parts: Tensor, rounding: float = FLOAT32_ROUNDING) -> None:
