@@ -22,7 +22,7 @@ EVERY_STEP = [
 AUGMENTED = ["--data.augment", "{flip: true, crop_padding_px: 2}", "--model.head_dropout", "0.3"]
 PLATEAU = [
     *["--model.lr_scheduler", "lightning.pytorch.cli.ReduceLROnPlateau", "--model.lr_scheduler.monitor", "train/loss"],
-    *["--model.lr_scheduler.patience", "0", "--model.lr_scheduler.mode", "max"],
+    *["--model.lr_scheduler.patience", "0", "--model.lr_scheduler.threshold", "0.99"],  # lowers it at every epoch
 ]
 ONE_CYCLE = [
     *["--model.lr_scheduler", "OneCycleLR", "--model.lr_scheduler.max_lr", "0.01"],

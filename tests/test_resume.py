@@ -26,7 +26,7 @@ SCHEDULERS = {
     "plateau": [
         *["--model.lr_scheduler", "lightning.pytorch.cli.ReduceLROnPlateau"],
         *["--model.lr_scheduler.monitor", "train/loss", "--model.lr_scheduler.patience", "0"],
-        *["--model.lr_scheduler.mode", "max"],
+        *["--model.lr_scheduler.threshold", "0.99"],  # lowers it at every epoch
     ],
 }
 

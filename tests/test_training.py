@@ -169,7 +169,7 @@ def test_predictions_agree_with_validation(tlearn: Tlearn, small: str, tmp_path:
         (
             [
                 *["--trainer.callbacks", "EarlyStopping", "--trainer.callbacks.monitor", "val/acc"],
-                *["--trainer.limit_val_batches", "0"],
+                *["--trainer.callbacks.mode", "max", "--trainer.limit_val_batches", "0"],
             ],
             "EarlyStopping monitors val/acc, but no validation runs",
         ),

@@ -40,7 +40,7 @@ from tlearn.resume import (
     open_checkpoint,
     overridden_model_options,
 )
-from tlearn.run_record import RunRecordCallback, make_run_folder
+from tlearn.run_record import RunRecordCallback, drop_refused_run, make_run_folder
 from tlearn.runs import DEFAULT_ROOT, version_of
 from tlearn.stopping import StopCallback
 from tlearn.strategies import (
@@ -163,8 +163,7 @@ class TransferCLI(LightningCLI):
         """Look at picture files before there is a run folder, which a fault would leave behind empty; then make it."""
         if isinstance(self.datamodule, (ImageFilesDataModule, StreamingDataModule)):
             self.datamodule.setup("fit")
-        if not _goes_on(self.checkpoint):
-            make_run_folder(self.trainer)
+        self._made = None if _goes_on(self.checkpoint) else make_run_folder(self.trainer)
 
     def fit(self, **options: Any) -> None:
         """Train, and stop between two steps when a signal asks for it."""
@@ -175,7 +174,11 @@ class TransferCLI(LightningCLI):
                     stack.enter_context(callback.listening())
                 elif isinstance(callback, RunRecordCallback):
                     stack.callback(callback.let_go)
-            self.trainer.fit(**options)
+            try:
+                self.trainer.fit(**options)
+            except BaseException:
+                drop_refused_run(self._made)
+                raise
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Add our own callbacks to those of the user, who cannot lose ours by setting theirs."""

@@ -75,21 +75,34 @@ class RunRecordCallback(Callback):
             self._held = None
 
 
-def make_run_folder(trainer: Trainer) -> None:
+def make_run_folder(trainer: Trainer) -> Path | None:
     """Make the folder of a new run, under the first number that is free: two that start together get two folders.
 
-    A folder that was named is no matter of this; `RunRecordCallback` refuses it where it holds a run.
+    A folder that was named is no matter of this, and ``None`` is returned; `RunRecordCallback` refuses it where it
+    holds a run.
     """
     if trainer.fast_dev_run or not trainer.is_global_zero:  # type: ignore[attr-defined]  # set by a connector
-        return
+        return None
+    made: Path | None = None
     logger, folder = trainer.logger, Path(trainer.default_root_dir)
     if logger is None and version_of(folder) >= 0:
         while not _is_made(folder):
             folder = folder.with_name(f"version_{version_of(folder) + 1}")
-        trainer._default_root_dir = str(folder)  # type: ignore[attr-defined]  # likewise
+        trainer._default_root_dir, made = str(folder), folder  # type: ignore[attr-defined]  # likewise
     while isinstance(logger, (TensorBoardLogger, CSVLogger)) and logger._version is None:
-        if not _is_made(Path(logger.log_dir)):  # looks for a number
+        made = Path(logger.log_dir)  # looks for a number
+        if not _is_made(made):
             logger._version = None
+    return made
+
+
+def drop_refused_run(made: Path | None) -> None:
+    """Take away the folder that was made for a run, where the run was refused before it wrote its config."""
+    if made is not None and not (made / "config.yaml").exists():
+        for begun in made.glob("events.out.tfevents.*"):
+            begun.unlink()
+        with suppress(OSError):
+            made.rmdir()
 
 
 def _is_made(folder: Path) -> bool:

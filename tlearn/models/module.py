@@ -21,6 +21,7 @@ from tlearn.models.accumulation import missing_factor, scale_gradients
 from tlearn.models.backbone import TIMM, Backbone, TorchvisionBackbone
 from tlearn.models.distributed import weight_among_processes, wrap_anew
 from tlearn.models.folding import folded
+from tlearn.models.foreign_finders import check_finders
 from tlearn.models.freezing import assign_rules, group_by_rule, hold_frozen_in_eval, rules_from_options
 from tlearn.models.heads import build_head
 from tlearn.models.live_taps import LiveTapsConv2d, leave_out_padding, put_back
@@ -28,6 +29,7 @@ from tlearn.models.losses import answers_of, balanced_class_weights, compute_los
 from tlearn.models.metrics import EpochMetrics
 from tlearn.models.mid_epoch import end_restart, prepare_resume, progress_of
 from tlearn.models.modes import evaluating
+from tlearn.models.monitor_modes import check_monitor_modes
 from tlearn.models.option_checks import check_class_options, check_head_init, check_head_solver
 from tlearn.models.plateau import pending_metric, step_pending
 from tlearn.models.preprocess import Preprocess
@@ -435,7 +437,28 @@ class TransferModule(LightningModule):
         """Log ``test/*``."""
         self._log_epoch(self.test_metrics)
 
+    def configure_callbacks(self) -> list[Callback]:
+        """Add no callback; the first hook of a run, in which those are refused that cannot work.
+
+        Raises:
+            TlearnError: There is one.
+        """
+        check_finders(self.trainer.callbacks)  # type: ignore[attr-defined]  # typed as an optional list
+        return []
+
     def configure_optimizers(self) -> Any:
+        """Build the optimizer and its scheduler, and check what the run makes of them.
+
+        Raises:
+            TlearnError: A callback or the scheduler takes the worst value of its metric for the best.
+        """
+        configured = self.build_optimizer()
+        schedulers = [configured["lr_scheduler"]["scheduler"]] if isinstance(configured, dict) else []
+        if self._trainer is not None:
+            check_monitor_modes([*self._trainer.callbacks, *schedulers])  # type: ignore[attr-defined]
+        return configured
+
+    def build_optimizer(self) -> Any:
         """Build the optimizer on the groups that the rules make, frozen parameters in none of them."""
         optimizer = self._optimizer(self._groups())
         groups = optimizer.param_groups

@@ -141,7 +141,7 @@ def _group(
 
 def _learning_rates(trainer: Trainer, module: TransferModule, epochs: int) -> dict[str, list[float]]:
     """Let a fresh optimizer and scheduler run through the epochs without training."""
-    configured: Any = module.configure_optimizers()
+    configured: Any = module.build_optimizer()
     optimizer = configured["optimizer"] if isinstance(configured, dict) else configured
     config: dict[str, Any] | None = configured["lr_scheduler"] if isinstance(configured, dict) else None
     steps = module.steps_per_epoch if config and config["interval"] == "step" else 1
