@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import errno
 import gc
+import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -120,6 +122,57 @@ def test_a_run_on_a_disk_with_no_room_left_at_all_ends_in_one_line(tlearn: Tlear
     assert answer.code == 2
     assert the_error(answer.err).startswith(f"error: disk full: cannot write {disk}/runs/small/version_0/")
     assert torch.load(disk / "runs/small/version_0/checkpoints/last.ckpt", weights_only=True)["epoch"] == 0
+
+
+@pytest.mark.fault(
+    "The disk fills up while checkpoints wait in memory",
+    "one line; what is said lies on the disk; the run goes on there",
+)
+@pytest.mark.parametrize("ends", ["at its end", "by a fault"])
+def test_only_what_lies_on_the_disk_is_named(
+    ends: str, tlearn: Tlearn, small: str, disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tlearn.models.checkpoints._WRITING_SHARE", 1e-9)  # epochs so short that none is written
+    words = ["fit", "-c", small, ROOT, str(disk / "runs"), "--trainer.max_epochs", "4", "--resume", "auto"]
+    if ends == "by a fault":
+        with monkeypatch.context() as patch:
+            patch.setattr("tlearn.strategies.finite_loss.FiniteLossCallback.on_train_epoch_end", fail_in_last_epoch)
+            answer = tlearn(*words, *filling(disk, epoch=2, leave_bytes=MB))
+        assert the_error(answer.err) == "error: ValueError: x; TLEARN_DEBUG=1 shows where it came from"
+        assert "disk full: cannot write" in answer.err
+    else:
+        answer = tlearn(*words, *filling(disk, epoch=2, leave_bytes=MB))
+        assert answer.code == 2
+        assert the_error(answer.err).startswith(
+            f"error: disk full: cannot write {disk}/runs/small/version_0/checkpoints/"
+        )
+    run = disk / "runs/small/version_0"
+    best, last = (torch.load(run / f"checkpoints/{name}.ckpt", weights_only=True) for name in ("best", "last"))
+    assert best["epoch"] == last["epoch"] == 0
+    (state,) = (state for state in best["callbacks"].values() if state.get("monitor") == "val/acc")
+    score = float(state["best_model_score"])
+    assert re.findall(r"best val/acc .*", answer.out) == [
+        f"best val/acc {score:.4f} (epoch 1): {run}/checkpoints/best.ckpt"
+    ]
+    assert f"once there is room, to go on: python -m tlearn fit --ckpt_path {run}/checkpoints/last.ckpt" in answer.out
+    card = json.loads((run / "card.json").read_text())
+    assert card["status"].startswith("failed: ")
+    assert (card["best"]["value"], card["best"]["epoch"], card["best"]["metrics"]) == (score, 1, {})
+    done = 3 if ends == "by a fault" else 4
+    assert card["epochs"] == {"done": done, "planned": 4, "saved": 1}
+    assert not (run / "evaluation").exists()
+    assert f"failed after {done} of 4 epochs, of which last.ckpt holds 1: " in (run / "card.md").read_text()
+    (disk / "filler").unlink()
+    answer = tlearn(*words, *filling(disk, epoch=99, leave_bytes=0))
+    assert answer.code == 0, answer.err
+    assert "resume auto: going on from" in answer.err
+    assert "epoch 2/4" in answer.out
+    assert json.loads((run / "card.json").read_text())["status"] == "finished"
+
+
+def fail_in_last_epoch(callback: Callback, trainer: Trainer, *_: Any) -> None:
+    if trainer.current_epoch == 3:
+        raise ValueError("x")
 
 
 @pytest.mark.fault("The disk is read-only", "one line before the first step; nothing written")

@@ -28,7 +28,13 @@ from tlearn.device import best_precision
 from tlearn.end_together import EndTogetherCallback
 from tlearn.errors import TlearnError
 from tlearn.faults import TransferParser, translated_faults
-from tlearn.models import AtomicCheckpointIO, BestCheckpoint, LastCheckpoint, TransferModule
+from tlearn.models import (
+    AtomicCheckpointIO,
+    BestCheckpoint,
+    LastCheckpoint,
+    TransferModule,
+    WrittenCheckpointsCallback,
+)
 from tlearn.no_profiler import NoProfiler
 from tlearn.quiet import quieten
 from tlearn.resume import (
@@ -227,7 +233,7 @@ class TransferCLI(LightningCLI):
             reached = (self.checkpoint.epoch, self.checkpoint.steps) if self.checkpoint else (0, 0)
             return [TrainedStepsCallback(*reached), outputs, *first]
         return [
-            *[FiniteLossCallback(), outputs, TemperatureCallback(outputs)],
+            *[WrittenCheckpointsCallback(), FiniteLossCallback(), outputs, TemperatureCallback(outputs)],
             *first,
             FeatureCacheCallback(),
             *self.before_the_first_step(),

@@ -158,6 +158,8 @@ def _answer_of_disk(partial: Path) -> int | None:
 
 def _remove(partial: Path) -> None:
     try:
+        if partial.is_file():
+            os.truncate(partial, 0)  # gives the room back at once: an exception may hold the file open
         partial.unlink(missing_ok=True)
     except OSError as error:
         if error.errno != errno.EROFS:  # went read-only meanwhile, and that has been said

@@ -61,6 +61,7 @@ def quieten() -> None:
         threading.excepthook = _thread_ended
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("lightning.pytorch.callbacks.early_stopping").setLevel(logging.INFO)  # speaks if it is verbose
     ours = logging.getLogger("tlearn")
     is_first = getattr(rank_zero_only, "rank", 0) == 0
     ours.setLevel(logging.INFO if is_first else logging.ERROR)  # of several processes one speaks

@@ -97,12 +97,16 @@ def going_on(arguments: Arguments) -> Arguments:
 
 
 def _is_finished(run: Path) -> bool:
-    """Tell whether nothing is left to go on with: the card says so, all epochs are done, or the head is solved."""
+    """Tell whether nothing is left to go on with: the card says so, or the checkpoint alone does.
+
+    A run that ``max_time``, a signal or a fault ended is not finished; one that early stopping ended is.
+    """
     checkpoint = read_checkpoint(run / "checkpoints" / "last.ckpt")
     try:
-        done = finished_epochs(checkpoint)
+        done, steps = finished_epochs(checkpoint), int(checkpoint["global_step"])
         config = checkpoint[CONFIG_KEY]
-        planned, solver = config["trainer"]["max_epochs"], config["model"].get("head_solver", "sgd")
+        trainer, solver = config["trainer"], config["model"].get("head_solver", "sgd")
+        limits = (trainer["max_epochs"], done), (trainer.get("max_steps"), steps)
     except (KeyError, TypeError, ValueError):
         return False  # not ours: whoever opens it says so
     card: dict[str, Any] = {}
@@ -111,7 +115,16 @@ def _is_finished(run: Path) -> bool:
     with suppress(KeyError, TypeError):
         if card["status"] == "finished" and card["epochs"]["done"] >= done:  # else it was gone on with since
             return True
-    return solver != "sgd" or (planned is not None and 0 <= planned <= done)
+    return solver != "sgd" or any(_is_reached(*limit) for limit in limits) or _has_stopped_early(checkpoint)
+
+
+def _is_reached(planned: int | None, done: int) -> bool:
+    return planned is not None and 0 <= planned <= done
+
+
+def _has_stopped_early(checkpoint: Mapping[str, Any]) -> bool:
+    callbacks = checkpoint.get("callbacks", {})
+    return any(name.startswith("EarlyStopping") and state.get("stopping_reason") for name, state in callbacks.items())
 
 
 def open_checkpoint(arguments: Arguments) -> Checkpoint | None:
@@ -205,11 +218,9 @@ def check_resume(checkpoint: Checkpoint, config: Mapping[str, Any]) -> None:
     """
     remedy = f"a resume goes on exactly as before; to start anew from its weights: --model.weights {checkpoint.path}"
     _refuse(checkpoint, config, _FIXED_ON_RESUME, _FREE_ON_RESUME, f"{remedy} (without --ckpt_path)")
-    epochs = config["trainer"]["max_epochs"]
-    if epochs is not None and 0 <= epochs <= checkpoint.epoch:
-        raise TlearnError(
-            f"{checkpoint.path} has {checkpoint.epoch} epochs behind it, none is left: raise trainer.max_epochs"
-        )
+    for limit, unit, done in (("max_epochs", "epochs", checkpoint.epoch), ("max_steps", "steps", checkpoint.steps)):
+        if _is_reached(config["trainer"].get(limit), done):
+            raise TlearnError(f"{checkpoint.path} has {done} {unit} behind it, none is left: raise trainer.{limit}")
 
 
 def _refuse(

@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import WeightAveraging
+from lightning.pytorch.callbacks import Timer, WeightAveraging
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from tlearn.models import flush_checkpoints, last_checkpoint, steps_done
@@ -41,9 +41,26 @@ class StopCallback(Callback):
     def __init__(self, requeues: bool = False) -> None:
         self.requeues = requeues
         self._asked: int | None = None
-        self._steps = self._saved = False
+        self._steps = self._saved = self._trains = False
         self._is_first = True  # of several processes
         self._before: dict[int, Any] = {}
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Let ``trainer.max_time`` count from here: a run that it ended could not go on otherwise."""
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]  # typed as an optional list
+            if isinstance(callback, Timer):
+                callback._offset = 0
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Know that there is something to train."""
+        self._trains = True
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Say where a limit has left nothing to train, which Lightning does not."""
+        if not self._trains and trainer.is_global_zero:
+            log.warning(
+                "nothing was trained: trainer.max_epochs, max_steps, max_time or limit_train_batches leaves no step"
+            )
 
     @contextmanager
     def listening(self) -> Iterator[None]:

@@ -7,10 +7,13 @@ from tlearn.models.checkpoints import (
     AtomicCheckpointIO,
     BestCheckpoint,
     LastCheckpoint,
+    WrittenCheckpointsCallback,
     best_checkpoint,
+    checkpoint_lost,
     flush_checkpoints,
     last_checkpoint,
     run_folder,
+    saved_epochs,
 )
 from tlearn.models.fingerprint import fingerprint
 from tlearn.models.finite import LOWER, check_answers, not_finite, rates_of
@@ -33,10 +36,12 @@ __all__ = [
     "Preprocess",
     "Rule",
     "TransferModule",
+    "WrittenCheckpointsCallback",
     "answers_of",
     "assign_rules",
     "best_checkpoint",
     "check_answers",
+    "checkpoint_lost",
     "compute_loss",
     "evaluating",
     "fingerprint",
@@ -55,6 +60,7 @@ __all__ = [
     "read_checkpoint",
     "rules_from_options",
     "run_folder",
+    "saved_epochs",
     "scale_rates",
     "steps_done",
 ]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import time
+from contextlib import suppress
 from copy import copy, deepcopy
 from functools import cached_property
 from pathlib import Path
@@ -10,13 +12,17 @@ from typing import Any
 
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
-from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
 
+from tlearn.errors import TlearnError
 from tlearn.models.checkpoint_file import read_checkpoint
 from tlearn.models.finite import check_weights
+from tlearn.models.mid_epoch import finished_epochs
 from tlearn.outputs import whole_file
+
+log = logging.getLogger(__name__)
 
 # A checkpoint that replaces another waits until writing took no more than this share of the time since.
 _WRITING_SHARE = 1 / 50
@@ -31,10 +37,14 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     waits in memory, and a newer one takes its place: to write 45 MB takes longer than such an epoch. Whoever reads, and
     the end of the run, also a bad one, has it written; a killed run loses fifty times what one writing takes,
     some seconds.
+
+    Attributes:
+        lost: A checkpoint could not be written: the files are those of an earlier epoch.
     """
 
     def __init__(self) -> None:
         super().__init__()
+        self.lost = False
         self._waiting: dict[Path, dict[str, Any]] = {}
         self._due_s: dict[Path, float] = {}
 
@@ -55,10 +65,17 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         self._write(checkpoint, path)
 
     def flush(self) -> None:
-        """Write what waits."""
-        while self._waiting:
-            path = next(iter(self._waiting))
-            self._write(self._waiting.pop(path), path)
+        """Write what waits; after a fault nothing more, or last.ckpt would speak of a best.ckpt that is not there.
+
+        Raises:
+            TlearnError: The disk refuses. The files stay those of an earlier epoch.
+        """
+        try:
+            while self._waiting:
+                path = next(iter(self._waiting))
+                self._write(self._waiting.pop(path), path)
+        finally:
+            self._waiting.clear()
 
     def remove_checkpoint(self, path: str | Path) -> None:
         """Remove the file, and what waits to replace it."""
@@ -72,8 +89,10 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     def _write(self, checkpoint: dict[str, Any], path: Path) -> None:
         start_s = time.monotonic()
         path.parent.mkdir(parents=True, exist_ok=True)
+        self.lost = True  # until it is there
         with whole_file(path, _size_bytes(checkpoint)) as partial:
             torch.save(checkpoint, partial)
+        self.lost = False
         end_s = time.monotonic()
         self._due_s[path] = end_s + (end_s - start_s) / _WRITING_SHARE
 
@@ -128,9 +147,13 @@ class BestCheckpoint(_RunCheckpoint):
 
     Args:
         monitor: ``val/acc``, or ``val/loss`` for a regression. Never a test metric.
+
+    Attributes:
+        best_epoch: Which epoch ``best.ckpt`` is of, counted from 1; ``None`` where it is not known.
     """
 
     def __init__(self, monitor: str) -> None:
+        self.best_epoch: int | None = None
         mode = "min" if monitor.endswith("loss") else "max"
         super().__init__(
             monitor=monitor, mode=mode, filename="best", save_on_train_epoch_end=True, enable_version_counter=False
@@ -140,6 +163,27 @@ class BestCheckpoint(_RunCheckpoint):
         """Compare this epoch, unless no validation has run yet."""
         if self.monitor in trainer.callback_metrics:
             super().on_train_epoch_end(trainer, pl_module)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Add the epoch of the best result."""
+        return {**super().state_dict(), "best_epoch": self.best_epoch}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take it up again with the best result."""
+        super().load_state_dict(state_dict)
+        if self.best_model_path:
+            self.best_epoch = state_dict.get("best_epoch")
+
+    def take_from_disk(self) -> None:
+        """Say of the best result what ``best.ckpt`` says of itself; nothing where there is none."""
+        path, self.best_model_path, self.best_model_score, self.best_epoch = Path(self.best_model_path), "", None, None
+        if path.is_file():
+            with suppress(TlearnError, KeyError):
+                self.load_state_dict(read_checkpoint(path)["callbacks"][self.state_key])
+
+    def _save_checkpoint(self, trainer: Trainer, filepath: str) -> None:
+        self.best_epoch = trainer.current_epoch + 1
+        super()._save_checkpoint(trainer, filepath)
 
 
 class LastCheckpoint(_RunCheckpoint):
@@ -158,6 +202,44 @@ class LastCheckpoint(_RunCheckpoint):
         """Have them written also after a fault, before anything else is tried."""
         super().on_exception(trainer, pl_module, exception)
         flush_checkpoints(trainer)
+
+
+class WrittenCheckpointsCallback(Callback):
+    """Have the checkpoints written at the end of training, before other callbacks speak of them.
+
+    It stands first in the trainer's list; Lightning puts those that keep checkpoints last.
+    """
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write what waits.
+
+        Raises:
+            TlearnError: The disk refuses.
+        """
+        flush_checkpoints(trainer)
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Write what waits; a disk that refuses does not hide the fault that ended the run."""
+        try:
+            flush_checkpoints(trainer)
+        except TlearnError as error:
+            log.warning("%s", error)
+        best = best_checkpoint(trainer)
+        if best is not None and checkpoint_lost(trainer):
+            best.take_from_disk()
+
+
+def checkpoint_lost(trainer: Trainer) -> bool:
+    """Tell whether a checkpoint could not be written, so that the files are those of an earlier epoch."""
+    return getattr(trainer.strategy.checkpoint_io, "lost", False)
+
+
+def saved_epochs(trainer: Trainer) -> int:
+    """Count the epochs that the ``last.ckpt`` on the disk has behind it."""
+    path = last_checkpoint(trainer)
+    if path is None or not path.is_file():
+        return 0
+    return finished_epochs(read_checkpoint(path))
 
 
 def flush_checkpoints(trainer: Trainer) -> None:

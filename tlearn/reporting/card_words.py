@@ -17,15 +17,23 @@ def title(card: Mapping[str, Any]) -> str:
 
 
 def status_words(card: Mapping[str, Any]) -> str:
-    """Say how the run ended, and after how much of what was planned."""
+    """Say how the run ended, by which rule, and after how much of what was planned."""
     status, epochs = str(card.get("status") or "how it ended is not known"), part(card, "epochs")
     done, planned = epochs.get("done"), epochs.get("planned")
     of = "" if done is None else f" after {done} of {planned} epochs" if planned else f" after {_epochs(done)}"
     if status == "tested":
         return "tested; no training took place in this folder"
-    if status == "finished":
-        return f"finished after {_epochs(done)}" if done and done == planned else f"finished{of}"
-    return status.partition(":")[0] + of
+    if status == "finished" and done and done == planned:
+        return f"finished after {_epochs(done)}"
+    saved = "" if epochs.get("saved") is None else f", of which last.ckpt holds {epochs['saved']}"
+    return status.partition(":")[0] + of + saved + _rule(part(card, "ended"))
+
+
+def _rule(ended: Mapping[str, Any]) -> str:
+    """Name what ended a run before its last epoch; a fault is told elsewhere."""
+    if not ended.get("words") or ended.get("by") == "fault":
+        return ""
+    return f" by {ended['words']} (epoch {ended.get('epoch')}, step {ended.get('step')})"
 
 
 def alert(card: Mapping[str, Any]) -> str:

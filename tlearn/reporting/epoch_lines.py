@@ -8,7 +8,9 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor
 
-from tlearn.models import best_checkpoint, last_checkpoint, run_folder
+from tlearn.models import best_checkpoint, checkpoint_lost, last_checkpoint, run_folder
+from tlearn.reporting.ending import EndingCallback
+from tlearn.strategies import EvaluationOutputsCallback
 
 _SHOWN = (
     *("train/loss", "train/acc", "train/f1", "train/mae"),
@@ -19,8 +21,15 @@ _SHOWN = (
 class EpochLinesCallback(Callback):
     """Print one line per epoch: ``epoch 3/20  train/loss 1.2041  val/acc 0.6120  12.3 s``.
 
-    A line is printed when the next epoch starts, because Lightning gathers an epoch's metrics only after its end.
+    A line is printed when the next epoch starts, because Lightning gathers an epoch's metrics only after its end. An
+    epoch without validation has no numbers of validation.
+
+    Args:
+        outputs: Gathers the answers; it stands before this callback in the trainer's list.
     """
+
+    def __init__(self, outputs: EvaluationOutputsCallback) -> None:
+        self.outputs = outputs
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin inside an epoch, where that is gone on with: it does not start once more."""
@@ -41,34 +50,60 @@ class EpochLinesCallback(Callback):
         started = getattr(self, "_started", None)
         if started is None or not trainer.is_global_zero:
             return
-        metrics = trainer.callback_metrics
-        values = "  ".join(f"{name} {_short(name, metrics[name])}" for name in _SHOWN if name in metrics)
+        metrics, stages = trainer.callback_metrics, self.outputs.stages(self._epoch)
+        shown = [name for name in _SHOWN if name in metrics and name.startswith(stages)]
+        values = "  ".join(f"{name} {_short(name, metrics[name])}" for name in shown)
         planned = f"/{trainer.max_epochs}" if (trainer.max_epochs or -1) >= 0 else ""
         print(f"epoch {self._epoch}{planned}  {values}  {time.perf_counter() - started:.1f} s", flush=True)
         self._started = None
 
 
 class OutcomeCallback(Callback):
-    """Say at the end of ``fit`` what the best epoch reached, where it lies, and what to type next."""
+    """Say at the end of ``fit`` which rule ended it, what the best epoch reached, where it lies, and what to type next.
+
+    Args:
+        ending: Notes the rule; it stands before this callback in the trainer's list.
+    """
+
+    def __init__(self, ending: EndingCallback) -> None:
+        self.ending = ending
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Say after a stop where the report lies; how to go on is said elsewhere."""
-        if isinstance(exception, (KeyboardInterrupt, SIGTERMException)) and trainer.is_global_zero:
+        """Say after a stop where the report lies; how to go on is said elsewhere, but after a disk's fault."""
+        if not trainer.is_global_zero:
+            return
+        if isinstance(exception, (KeyboardInterrupt, SIGTERMException)):
             _say_report(trainer)
+        elif checkpoint_lost(trainer) and (last := last_checkpoint(trainer)) is not None and last.is_file():
+            _say_best(trainer)
+            print(f"once there is room, to go on: python -m tlearn fit --ckpt_path {last}", flush=True)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Print the outcome."""
         if not trainer.is_global_zero:
             return
+        facts, last = self.ending.facts, last_checkpoint(trainer)
+        if facts["by"] != "max_epochs":
+            print(f"ended in epoch {facts['epoch']}, after step {facts['step']}, by {facts['words']}")
         _say_report(trainer)
-        best = best_checkpoint(trainer)
-        if best is not None and best.best_model_score is not None:
-            print(f"best {best.monitor} {best.best_model_score:.4f}: {best.best_model_path}")
+        if (path := _say_best(trainer)) is not None:
             files = hasattr(trainer.datamodule, "picture_names")  # type: ignore[attr-defined]  # set by fit
             verb, pictures = ("predict", " --data PICTURES --out predictions.csv") if files else ("test", "")
-            print(f"next: python -m tlearn {verb} --ckpt_path {best.best_model_path}{pictures}")
-        elif (last := last_checkpoint(trainer)) is not None:
+            print(f"next: python -m tlearn {verb} --ckpt_path {path}{pictures}")
+        elif last is not None:
             print(f"no validation ran, so there is no best.ckpt; the last epoch: {last}")
+        if facts["by"] == "max_time" and last is not None:
+            print(f"to go on: python -m tlearn fit --ckpt_path {last}")
+
+
+def _say_best(trainer: Trainer) -> str | None:
+    """Print the best result, and return where it lies."""
+    best = best_checkpoint(trainer)
+    if best is None or best.best_model_score is None:
+        return None
+    epoch = f" (epoch {best.best_epoch})" if best.best_epoch else ""
+    print(f"best {best.monitor} {best.best_model_score:.4f}{epoch}: {best.best_model_path}")
+    return best.best_model_path
 
 
 def _say_report(trainer: Trainer) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from tlearn.models import TransferModule, best_checkpoint
+from tlearn.reporting.ending import EndingCallback
+from tlearn.strategies import EvaluationOutputsCallback
 
 # Shown for every run; of the other options only those that are not left at their default.
 _ALWAYS = ("backbone", "weights", "image_size", "tap", "freeze_backbone", "freeze_until")
@@ -21,19 +23,22 @@ class HyperParametersCallback(Callback):
 
     Args:
         config: The whole config as plain values.
+        outputs: Gathers the answers; it stands before this callback in the trainer's list.
+        ending: Counts the epochs, likewise.
     """
 
-    def __init__(self, config: dict[str, Any]) -> None:
-        self.config = config
+    def __init__(self, config: dict[str, Any], outputs: EvaluationOutputsCallback, ending: EndingCallback) -> None:
+        self.config, self.outputs, self.ending = config, outputs, ending
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log them, where a best epoch is known."""
         best = best_checkpoint(trainer)
         if best is None or best.best_model_score is None:
             return
-        found = trainer.callback_metrics
+        stages = self.outputs.stages(self.ending.epoch)
+        found = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith(stages)}
         metrics = {f"best/{best.monitor}": float(best.best_model_score)}
-        metrics |= {f"final/{name}": float(found[name]) for name in _FINAL if name in found}
+        metrics |= {f"final/{name}": found[name] for name in _FINAL if name in found}
         settings = hyper_parameters(self.config)
         for logger in trainer.loggers:
             try:

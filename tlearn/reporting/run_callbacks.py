@@ -9,6 +9,7 @@ from typing import Any
 from lightning.pytorch import Callback
 
 from tlearn.reporting.busy_cores import BusyCoresCallback
+from tlearn.reporting.ending import EndingCallback
 from tlearn.reporting.epoch_lines import EpochLinesCallback, OutcomeCallback
 from tlearn.reporting.freeze_audit import FreezeAuditCallback
 from tlearn.reporting.gradient_norm import GradientNormCallback
@@ -55,9 +56,10 @@ def fit_callbacks(
     Returns:
         Those that come before all that changes the network or writes checkpoints, and those that come after it.
     """
-    audit = FreezeAuditCallback()
+    audit, ending = FreezeAuditCallback(), EndingCallback()
     first: list[Callback] = [
-        *(progress_bar(trainer) or [EpochLinesCallback()]),
+        ending,
+        *(progress_bar(trainer) or [EpochLinesCallback(outputs)]),
         *[MonitorCheckCallback(), audit, ParameterSummaryCallback()],
         *[ThroughputCallback(), StepLossCallback(), GradientNormCallback(), BusyCoresCallback()],
         EvaluationPagesCallback(outputs),
@@ -66,8 +68,9 @@ def fit_callbacks(
         first += [LearningRatesCallback(), InputPicturesCallback(), ProjectorCallback()]
     if trainer["fast_dev_run"]:
         return first, []  # a trial leaves nothing behind
-    first.append(RunCardCallback(command, config, outputs, audit))
-    return first, [OneHistoryCallback(resumed_steps), HyperParametersCallback(config), OutcomeCallback()]
+    first.append(RunCardCallback(command, config, outputs, audit, ending))
+    last: list[Callback] = [HyperParametersCallback(config, outputs, ending), OutcomeCallback(ending)]
+    return first, [OneHistoryCallback(resumed_steps), *last]
 
 
 def test_callbacks(

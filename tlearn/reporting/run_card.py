@@ -14,12 +14,13 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from tlearn.errors import one_line
-from tlearn.models import TransferModule, best_checkpoint, run_folder
+from tlearn.models import TransferModule, best_checkpoint, checkpoint_lost, run_folder, saved_epochs
 from tlearn.outputs import write_whole
 from tlearn.reporting import card
 from tlearn.reporting.attempt import attempt
 from tlearn.reporting.boards import step_of, write
 from tlearn.reporting.card_text import card_markdown
+from tlearn.reporting.ending import EndingCallback
 from tlearn.reporting.evaluation import Answers, answers_from
 from tlearn.reporting.evaluation_files import write_evaluation
 from tlearn.reporting.freeze_audit import FreezeAuditCallback
@@ -37,12 +38,18 @@ class RunCardCallback(Callback):
         config: The whole config as plain values.
         outputs: Gathers the answers; it stands before this callback in the trainer's list.
         audit: Watches what is frozen.
+        ending: Notes which rule ended the run; it stands before this callback, too.
     """
 
     def __init__(
-        self, command: str, config: dict[str, Any], outputs: EvaluationOutputsCallback, audit: FreezeAuditCallback
+        self,
+        command: str,
+        config: dict[str, Any],
+        outputs: EvaluationOutputsCallback,
+        audit: FreezeAuditCallback,
+        ending: EndingCallback,
     ) -> None:
-        self.command, self.config, self.outputs, self.audit = command, config, outputs, audit
+        self.command, self.config, self.outputs, self.audit, self.ending = command, config, outputs, audit, ending
         self._best_score: float | None = None
         self._best: Answers | None = None
         self._best_metrics: dict[str, float] = {}
@@ -63,7 +70,6 @@ class RunCardCallback(Callback):
             "environment": card.environment_facts(trainer, self.config),
             "model": card.settings_of(self.config),
         }
-        self._epochs = trainer.current_epoch
         if trainer.is_global_zero:
             write(trainer, "run/parameters", parameters_page(pl_module))
             write(trainer, "run/freeze_plan", freeze_plan_page(pl_module))
@@ -73,14 +79,11 @@ class RunCardCallback(Callback):
         """Keep the answers of the epoch before, if it is the best one."""
         self._keep_best(trainer, pl_module)
 
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Count."""
-        self._epochs = trainer.current_epoch + 1
-
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write all of it."""
         self._keep_best(trainer, pl_module)
-        attempt("the card of the run", lambda: self._write(trainer, pl_module, "finished"))
+        status = "interrupted" if self.ending.facts["by"] == "max_time" else "finished"  # it can be gone on with
+        attempt("the card of the run", lambda: self._write(trainer, pl_module, status))
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Write what there is; a fault in that does not hide the one that ended the run."""
@@ -103,12 +106,10 @@ class RunCardCallback(Callback):
             logger.save()  # metrics.csv, whose curves the report shows
         folder = run_folder(trainer)
         before = read_card(folder)
-        shown = self._best
-        if shown is None and not before.get("best") and self.outputs.last is not None:
-            shown = _answers(module, self.outputs.last)
+        shown = self._shown(trainer, module, before)
         if shown is not None:
             write_evaluation(folder, trainer.datamodule, shown)  # type: ignore[attr-defined]  # set by fit
-        tested, planned = before.get("test"), trainer.max_epochs or -1
+        tested = before.get("test")
         if self._best is not None:  # in a run that went on: what was tested is no longer the best
             tested = None
             for path in (folder / "evaluation").glob("test*"):
@@ -117,9 +118,10 @@ class RunCardCallback(Callback):
             **_place(folder),
             "status": status,
             **self._times(before),
-            "epochs": {"done": self._epochs, "planned": planned if planned >= 0 else None},
+            "ended": self.ending.facts,
+            "epochs": self._epochs(trainer),
             "best": self._best_facts(trainer, before),
-            "metrics": card.numbers_of(trainer.callback_metrics, "train/", "val/"),
+            "metrics": card.numbers_of(trainer.callback_metrics, *self.outputs.stages(self.ending.epoch)),
             "test": tested,
             "audit": self._audit_facts(),
             "temperature": shown.temperature if shown else before.get("temperature"),
@@ -127,6 +129,20 @@ class RunCardCallback(Callback):
         }
         write_card(folder, content)
         write(trainer, "run/card", card_markdown(content), step_of(trainer))
+
+    def _epochs(self, trainer: Trainer) -> dict[str, int | None]:
+        planned = trainer.max_epochs or -1
+        epochs = {"done": self.ending.epoch, "planned": planned if planned >= 0 else None}
+        return {**epochs, "saved": saved_epochs(trainer)} if checkpoint_lost(trainer) else epochs
+
+    def _shown(self, trainer: Trainer, module: LightningModule, before: Mapping[str, Any]) -> Answers | None:
+        """Return the answers of the best epoch, or of the last where none is known; none that no checkpoint gives."""
+        best = best_checkpoint(trainer)
+        if checkpoint_lost(trainer) and (best is None or best.best_model_score != self._best_score):
+            self._best, self._best_metrics = None, {}
+        elif self._best is None and not before.get("best") and self.outputs.last is not None:
+            return _answers(module, self.outputs.last)
+        return self._best
 
     def _times(self, before: Mapping[str, Any]) -> dict[str, Any]:
         """Say what was typed and how long it took; a run that goes on is still the one that was begun."""
@@ -144,7 +160,7 @@ class RunCardCallback(Callback):
         return {
             "monitor": best.monitor,
             "value": float(best.best_model_score),
-            "epoch": self._best.outputs.epoch if self._best else known.get("epoch"),
+            "epoch": best.best_epoch or known.get("epoch"),
             "metrics": self._best_metrics or known.get("metrics", {}),
             "checkpoint": f"checkpoints/{Path(best.best_model_path).name}",
         }

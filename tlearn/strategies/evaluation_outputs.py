@@ -45,6 +45,10 @@ class EvaluationOutputsCallback(Callback):
         self._epoch = epoch
         self._parts: list[tuple[Tensor, Tensor, Tensor]] = []
 
+    def stages(self, epoch: int) -> tuple[str, ...]:
+        """Return how the names of metrics begin that an epoch, counted from 1, has: without validation, one kind."""
+        return ("train/", "val/") if self.last is not None and self.last.epoch == epoch else ("train/",)
+
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin anew."""
         self._parts = []
