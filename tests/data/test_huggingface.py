@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
 import re
 import socket
@@ -282,3 +283,83 @@ def test_the_package_is_asked_for_first(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(TlearnError, match=r"^HuggingFaceDataModule needs: pip install 'tlearn\[hf\]'$"):
         HuggingFaceDataModule("nowhere", image_column="no")
+
+
+def put(path: Path, shade: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture(shade).save(path)
+
+
+def in_class_folders(root: Path) -> None:
+    """Class folders as people make them: without train, with folders inside, and with names that say a split."""
+    for shade, name in enumerate(("cat", "dog")):
+        for number in range(4):
+            put(root / f"deep/train/{name}/{('indoor', 'outdoor')[number % 2]}/{number}.png", shade)
+            put(root / f"bare/{name}/{('indoor', 'outdoor')[number % 2]}/{number}.png", shade)
+            put(root / f"names/{name}/{('train_', 'pic_')[number % 2]}{number}.png", shade)
+            put(root / f"both/train/{name}/{number}.png", shade)
+            put(root / f"both/train/test strips/{name}{number}.png", 2)
+            put(root / f"good/train/{name}/{number}.png", shade)
+            put(root / f"good/val/{name}/{number}.png", shade)
+
+
+@pytest.mark.parametrize(
+    ("folder", "told"),
+    [
+        ("deep", "deep: its classes are the innermost folders (indoor, outdoor), those of train are cat, dog; for one"),
+        ("bare", "bare: its classes are the innermost folders (indoor, outdoor), those of bare are cat, dog; for one"),
+        ("names", "names: 4 of 8 picture files are not read, the first cat/pic_1.png: where names of files or folders"),
+        ("both", "both: 8 picture files in two splits (train and test) for what their names say: train/test strips/"),
+        ("good", ""),
+    ],
+)
+@pytest.mark.parametrize("loader", [True, False])
+def test_what_the_folder_rules_leave_out_is_told_with_the_way_out(
+    folder: str, told: str, loader: bool, tmp_path: Path, said: pytest.LogCaptureFixture
+) -> None:
+    in_class_folders(tmp_path)
+    path = str(tmp_path / folder)
+    opened("imagefolder", data_dir=path) if loader else opened(path)
+    lines = {line.getMessage() for line in said.records if "--data ImageFolderDataModule" in line.getMessage()}
+    assert len(lines) == bool(told)
+    for line in lines:
+        assert told in line
+        assert f"for one class a folder: --data ImageFolderDataModule --data.root {path}" in line
+        assert (f"with the class folders in {path}/train" in line) == (folder in ("bare", "names"))
+
+
+def test_a_folder_of_pictures_with_labels_in_its_metadata_has_those(
+    tmp_path: Path, said: pytest.LogCaptureFixture
+) -> None:
+    in_class_folders(tmp_path)
+    root = tmp_path / "deep/train"
+    files = sorted(path.relative_to(root).as_posix() for path in root.rglob("*.png"))
+    rows = [json.dumps({"file_name": name, "label": name[:3]}) for name in files]
+    (root / "metadata.jsonl").write_text("\n".join(rows))
+    assert opened(str(tmp_path / "deep")).class_names == ["cat", "dog"]
+    assert "ImageFolderDataModule" not in said.text
+
+
+def test_parquet_files_that_are_not_read_are_told(tmp_path: Path, said: pytest.LogCaptureFixture) -> None:
+    rows = table([0, 1] * 4, ["cat", "dog"])
+    write_parquet(tmp_path / "pets", train=rows)
+    rows.to_parquet(tmp_path / "pets" / "more.parquet")
+    opened(str(tmp_path / "pets"))
+    assert "pets: 1 of 2 files are not read, the first more.parquet: where names of files or folders say" in said.text
+
+
+def test_names_in_two_forms_and_rows_without_a_label(tmp_path: Path, said: pytest.LogCaptureFixture) -> None:
+    """As in a table: one class in any form, a blank is no label, another letter case is told."""
+    labels = ["caf\u00e9", "cafe\u0301", "a", " ", "", None, "A"]
+    rows = datasets.Dataset.from_dict(
+        {"image": [picture(1)] * 14, "label": labels * 2},
+        features=datasets.Features(image=datasets.Image(), label=datasets.Value("string")),
+    )
+    data = opened(write_parquet(tmp_path / "pets", train=rows, val=rows))
+    assert data.class_names == ["A", "a", "caf\u00e9"]
+    assert "train: 8 images of 3 classes (A 2, a 2, caf\u00e9 4)" in said.text
+    assert "left out 6 without a label" in said.text
+    assert "kept apart: 'a' and 'A'" in said.text
+    names = ["1", "1.0", "2"]
+    data = opened(write_parquet(tmp_path / "numbers", train=table([0, 1, 2] * 4, names)))
+    assert data.class_names == ["1", "2"]

@@ -7,6 +7,7 @@ from typing import Any
 
 from PIL import Image
 
+from tlearn.data.class_spelling import Spelling
 from tlearn.data.datamodule import Split
 from tlearn.data.huggingface_files import HuggingFaceSource
 from tlearn.data.image_set import ImageSet
@@ -14,6 +15,7 @@ from tlearn.data.labelled_items import LabelledItems, streamed, trained_classes
 from tlearn.data.reading import UnreadableImageError
 from tlearn.data.split import class_numbers
 from tlearn.data.streamed_datamodule import StreamedDataModule
+from tlearn.data.table_labels import is_missing
 from tlearn.errors import TlearnError, unknown
 
 _NAMES: dict[Split, tuple[str, ...]] = {
@@ -71,10 +73,12 @@ class HuggingFaceDataModule(StreamedDataModule):
         """
         self._source = HuggingFaceSource(path, name, data_dir)
         self._columns = image_column, label_column
+        self._spelling = Spelling([])
         self._train, declared = self._labelled("train")
         self._seen = trained_classes(self._train, declared)
         chosen = [self._seen[number] for number in class_numbers(classes, self._seen)]
         super().__init__(class_names=chosen, task="classification", **options)
+        self.name_remarks = self._spelling.remarks()
 
     def open_split(self, split: Split) -> ImageSet | None:
         """Serve the training rows that are open already, or open another split.
@@ -102,7 +106,11 @@ class HuggingFaceDataModule(StreamedDataModule):
         for option, column in (("image_column", image_column), ("label_column", label_column)):
             if column not in rows.features:
                 raise unknown(option, column, rows.features)
-        labels, declared = _labels(rows, label_column, self._source.about)
+        written, declared = _labels(rows, label_column, self._source.about)
+        is_text = rows.features[label_column].dtype == "string"
+        self._spelling.add([name for name in written if name is not None] if is_text else declared)
+        labels = [None if name is None else self._spelling.of(name) for name in written]
+        declared = list(dict.fromkeys(map(self._spelling.of, declared)))
         pictures = _with_pictures(rows, image_column)
         identity = f"{self._source.about}, {name}, {len(rows)} rows ({pictures._fingerprint})"
         return LabelledItems(_Rows(pictures, image_column), identity, labels), declared
@@ -121,6 +129,7 @@ def _labels(rows: Any, column: str, about: str) -> tuple[Sequence[str | None], l
             f"{about}: label_column {column} is {str(feature)[:80]}, expected one class a row: ClassLabel, whole "
             "numbers or text"
         )
+    values = [None if is_missing(value) else value for value in values]
     names = [str(value) for value in sorted({value for value in values if value is not None})]
     return [None if value is None else str(value) for value in values], names
 

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from tlearn.data.huggingface_folder import folder_remark
 from tlearn.errors import TlearnError, one_line
 
 log = logging.getLogger(__name__)
@@ -72,6 +73,11 @@ def _built(path: str, place: Path, name: str | None, data_dir: str | None) -> tu
         log.info("looking for %s on the Hugging Face hub", path)
     builder = load_dataset_builder(str(place) if place.is_dir() else path, name=name, data_dir=data_dir)
     builder.download_and_prepare()
+    folder = Path(place if place.is_dir() else "", data_dir or "")
+    if folder != Path() and folder.is_dir():
+        told = folder_remark(builder, folder)
+        if told:
+            log.warning("%s: %s", folder.absolute(), told)
     return list(builder.info.splits), lambda split: builder.as_dataset(split=split)
 
 

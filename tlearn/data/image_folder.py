@@ -101,6 +101,12 @@ class ImageFolderDataModule(ImageFilesDataModule):
         return remarks + ([f"ignored {others['']} pictures outside any class folder"] if others[""] else [])
 
 
+def class_folders_to_train(root: Path) -> tuple[Path | None, str]:
+    """Return the folder ``train`` of a root, if there is one, and what paths of pictures in it begin with."""
+    train = _folder_of(root, "train")
+    return train, f"{train.name}/" if train else ""
+
+
 def _folder_of(root: Path, split: Split) -> Path | None:
     exact = next((root / name for name in _FOLDERS[split] if (root / name).is_dir()), None)
     if exact is not None or not root.is_dir():
