@@ -111,7 +111,10 @@ def test_values(tlearn: Tlearn, small: str, monkeypatch: pytest.MonkeyPatch) -> 
         (["--image_sizes", "0"], "--image_sizes expects different sides in pixels such as 32,64,128, got '0'"),
         (["--out", "nowhere/advised.yaml"], "nowhere"),
         (["--ckpt_path", "best"], "this looks at a network before it is trained"),
-        (["--data.train_per_class", "1"], "class '0': 1 to train on, expected at least 2"),
+        (
+            ["--data.train_per_class", "1"],
+            "classes with fewer than 2 images left to train on, of which nothing can be told: 0 1, 1 1, 2 1",
+        ),
         (["--data.classes", "[1]"], "expected 2 or more different classes"),
     ],
 )

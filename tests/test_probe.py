@@ -122,7 +122,10 @@ def test_strategy_is_ignored_and_what_it_names_is_usable(tlearn: Tlearn, small: 
         (["--out"], "--out needs a value"),
         (["--out", "nowhere/x.json"], "nowhere does not exist"),
         (["--ckpt_path", "last"], "to look at your own: --model.weights PATH"),
-        (["--data.train_per_class", "1"], "class '0': 1 to train on, expected at least 2"),
+        (
+            ["--data.train_per_class", "1"],
+            "classes with fewer than 2 images left to train on, of which nothing can be told: 0 1, 1 1, 2 1",
+        ),
         (["--model.backbone", "resnet19"], "Did you mean 'resnet18'?"),
     ],
 )

@@ -95,6 +95,8 @@ class TransferCLI(LightningCLI):
         scratch: A folder for the configs that the checkpoint stands for.
     """
 
+    chooses = False  # a verb that chooses on validation images has it True
+
     def __init__(self, arguments: Arguments, checkpoint: Checkpoint | None, scratch: Path) -> None:
         self.verb = arguments.verb or "fit"
         run = checkpoint.run_folder if checkpoint else None
@@ -193,12 +195,35 @@ class TransferCLI(LightningCLI):
             from tlearn.reporting.metrics_file import with_metrics_file
 
             config["logger"] = with_metrics_file(as_list(config["logger"]), config["default_root_dir"] or DEFAULT_ROOT)
+        if self.verb == "fit" and not self.datamodule.validates:
+            self._train_alone(config)
         config["plugins"] = [*as_list(config.get("plugins")), AtomicCheckpointIO()]
         config["profiler"] = config.get("profiler") or NoProfiler()
         trainer = self._instantiate_trainer(config, self.own_callbacks(config))
         if trainer.world_size > 1:
             self._check_processes(trainer)
         return trainer
+
+    def _train_alone(self, config: dict[str, Any]) -> None:
+        """Train where nothing validates, and say what that costs.
+
+        Raises:
+            TlearnError: Something is asked for that validation images choose.
+        """
+        why = "there are no validation images (data.init_args.val_fraction is 0)"
+        wants = {
+            "the comparison": self.chooses,
+            f"model.head_solver {self.model.head_solver}": self.model.head_solver != "sgd",
+            "model.head_init probe": self.model.solves_head,
+        }
+        for what, is_so in wants.items():
+            if is_so:
+                raise TlearnError(f"{why}, by which {what} chooses; set val_fraction above 0, or drop it")
+        config["limit_val_batches"] = 0
+        log.warning(
+            "nothing validates (data.init_args.val_fraction is 0): no epoch is the best, last.ckpt is the result; no "
+            "temperature is fitted, nothing can stop early, and accuracies are those of training images"
+        )
 
     def _check_processes(self, trainer: Trainer) -> None:
         """Refuse what several processes cannot do, and say how they divide the work."""

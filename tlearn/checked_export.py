@@ -53,6 +53,8 @@ def _examples_of_run(checkpoint: Checkpoint, arguments: Arguments) -> Examples:
             f"the run's validation images, to check the export with, cannot be had: {error}; or check it with other "
             "pictures: --data FOLDER"
         ) from error
+    if not data.validates:
+        return Examples(data.dataset("train"), data.dataset("train"), "training images", labelled=True)
     return Examples(data.dataset("val"), data.dataset("train"), "validation images", labelled=True)
 
 

@@ -20,6 +20,7 @@ from tlearn.data import (
     diagnose,
     diagnose_labels,
     names_and_places,
+    rare_classes,
     read_exclusions,
     summary_of,
     write_exclusions,
@@ -81,6 +82,8 @@ def doctor(arguments: Arguments) -> list[Finding]:
     is_pretrained = cli.plain["model"]["weights"] is not None
     findings += diagnose(pictures, names, cli.data.framing.size_px, is_pretrained, cli.data.task)
     findings += diagnose_labels(pictures, cli.data.class_names)
+    left_out = {name for finding in findings for name in finding.exclude} if fix else set()
+    findings += rare_classes(cli.data, pictures, left_out)
     summary = summary_of(pictures)
     print_findings(summary, findings)
     excluded = read_exclusions(cli.data.root)

@@ -43,6 +43,8 @@ class PlacedArguments(Arguments):
 class MeasuredCLI(TransferCLI):
     """The command line of ``fit``, whose run is measured."""
 
+    chooses = True
+
     @property
     def measured(self) -> dict[str, Any]:
         """Return what was measured: the part of a result that is known after the run alone.

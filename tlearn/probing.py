@@ -49,6 +49,7 @@ class ProbeCLI(TransferCLI):
 
     sizes_px: tuple[int, ...] = ()
     place = "probe"
+    chooses = True
 
     def before_instantiate_classes(self) -> None:
         """Take the strategy away, and let picture files be read at the largest size."""

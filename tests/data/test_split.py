@@ -44,9 +44,12 @@ def test_values_are_split_plainly() -> None:
     assert np.array_equal(train, np.sort(train))
 
 
-def test_a_class_of_one_is_named() -> None:
-    with pytest.raises(TlearnError, match=r"^class 'dog': 1 to train on, expected at least 2 .*; add images"):
-        stratified_split(np.array([0, 0, 1, 2, 2]), 0.2, 0, NAMES)
+def test_classes_of_one_are_named_all_at_once() -> None:
+    expected = (
+        r"^2 classes with fewer than 2 images, one to train on and .*: dog 1, eel 1; add images, leave such classes"
+    )
+    with pytest.raises(TlearnError, match=expected):
+        stratified_split(np.array([0, 0, 1, 2]), 0.2, 0, NAMES)
 
 
 def test_take_per_class_is_balanced_and_nested() -> None:
@@ -59,7 +62,7 @@ def test_take_per_class_is_balanced_and_nested() -> None:
     assert not np.array_equal(few, take_per_class(labels, indices, 10, 1, NAMES))
 
 
-def test_take_per_class_names_the_class_that_has_too_few() -> None:
-    message = r"^class 'eel' has 3 training images, train_per_class 4; lower data.init_args.train_per_class"
+def test_take_per_class_names_all_classes_that_have_too_few() -> None:
+    message = r"^2 classes with fewer training images than train_per_class 5: dog 4, eel 3; lower data.init_args.train"
     with pytest.raises(TlearnError, match=message):
-        take_per_class(np.array([0] * 5 + [1] * 5 + [2] * 3), np.arange(13), 4, 0, NAMES)
+        take_per_class(np.array([0] * 5 + [1] * 4 + [2] * 3), np.arange(12), 5, 0, NAMES)

@@ -8,7 +8,7 @@ from tlearn.data.datamodule import ImageDataModule, InMemoryDataModule, Split
 from tlearn.data.digits import DigitsDataModule
 from tlearn.data.doctor import Finding, Picture, diagnose, summary_of
 from tlearn.data.doctor_labels import diagnose_labels
-from tlearn.data.doctor_lists import names_and_places
+from tlearn.data.doctor_lists import names_and_places, rare_classes
 from tlearn.data.exclusions import EXCLUSIONS, read_exclusions, write_exclusions
 from tlearn.data.huggingface import HuggingFaceDataModule
 from tlearn.data.image_files import ImageFilesDataModule
@@ -16,7 +16,7 @@ from tlearn.data.image_folder import ImageFolderDataModule
 from tlearn.data.image_set import BatchKey, ImageSet
 from tlearn.data.image_table import ImageTableDataModule
 from tlearn.data.keyed_random import key, uniform
-from tlearn.data.listing import find_pictures, number_of
+from tlearn.data.listing import find_pictures, listed, number_of
 from tlearn.data.memory import InMemoryImages, fingerprint
 from tlearn.data.predict_files import UNREADABLE, PredictFilesDataModule
 from tlearn.data.reading import Framing, UnreadableImageError, framed, pixels_of, read_image, reason_of
@@ -61,9 +61,11 @@ __all__ = [
     "framed",
     "in_threads",
     "key",
+    "listed",
     "names_and_places",
     "number_of",
     "pixels_of",
+    "rare_classes",
     "read_exclusions",
     "read_image",
     "reason_of",

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from jsonargparse.typing import NonNegativeInt, OpenUnitInterval, PositiveInt
+from jsonargparse.typing import NonNegativeInt, PositiveInt
 from torch import Tensor
 from torchvision.datasets import CIFAR10
 
@@ -29,7 +29,7 @@ class CIFAR10DataModule(InMemoryDataModule):
         download: bool = True,
         classes: list[str] | None = None,
         batch_size: PositiveInt = 64,
-        val_fraction: OpenUnitInterval = 0.1,
+        val_fraction: float = 0.1,
         split_seed: int = 0,
         train_per_class: PositiveInt | None = None,
         augment: Augment = NO_AUGMENT,

@@ -15,16 +15,16 @@ _EMPTY = frozenset({"nan", "na", "n/a", "#n/a", "<na>", "null", "nat"})  # as pa
 
 
 @dataclass(frozen=True)
-class NameRemark:
-    """What is to be known of the classes' names.
+class ClassRemark:
+    """What is to be known of the classes.
 
     Attributes:
         kind: A short name.
-        severity: A ``warning`` may be two classes for one, a ``note`` says what was taken for one.
+        severity: A ``warning`` may be two classes for one, a ``note`` says what was done.
         what: In a sentence.
     """
 
-    kind: Literal["names_merged", "names_alike", "names_of_no_value"]
+    kind: Literal["names_merged", "names_alike", "names_of_no_value", "rare_classes"]
     severity: Literal["warning", "note"]
     what: str
 
@@ -57,7 +57,7 @@ class Spelling:
         """All names, as each was written first."""
         return list(self._first.values())
 
-    def remarks(self) -> list[NameRemark]:
+    def remarks(self) -> list[ClassRemark]:
         """Say which spellings count as one name, which names look alike, and which stand for no value."""
         return [*_merged(self._written), *_alike(self.names), *_of_no_value(self.names)]
 
@@ -68,27 +68,29 @@ def alike_hint(names: Iterable[str], known: Sequence[str]) -> str:
     return f"; {listed(pairs)} differ in letter case or blanks alone" if pairs else ""
 
 
-def _merged(written: Iterable[str]) -> Iterator[NameRemark]:
+def _merged(written: Iterable[str]) -> Iterator[ClassRemark]:
     groups = [group for group in _grouped(written, canonical) if len(group) > 1]
     if groups:
         told = [f"{_shown(group[0])} (also written {', '.join(map(_shown, group[1:]))})" for group in groups]
-        yield NameRemark("names_merged", "note", f"names that a program has changed count as one class: {listed(told)}")
+        yield ClassRemark(
+            "names_merged", "note", f"names that a program has changed count as one class: {listed(told)}"
+        )
 
 
-def _alike(names: Iterable[str]) -> Iterator[NameRemark]:
+def _alike(names: Iterable[str]) -> Iterator[ClassRemark]:
     groups = [group for group in _grouped(names, looks) if len(group) > 1]
     if groups:
         told = [" and ".join(map(_shown, group)) for group in groups]
         what = f"classes whose names differ in letter case, blanks or form alone are kept apart: {listed(told)}"
-        yield NameRemark("names_alike", "warning", f"{what}; if they are one, mend the labels")
+        yield ClassRemark("names_alike", "warning", f"{what}; if they are one, mend the labels")
 
 
-def _of_no_value(names: Iterable[str]) -> Iterator[NameRemark]:
+def _of_no_value(names: Iterable[str]) -> Iterator[ClassRemark]:
     found = [name for name in names if name == "None" or name.strip().lower() in _EMPTY]
     if found:
         about = f"a class is called {listed(map(_shown, found))}, as programs write an empty cell"
         what = f"{about}; if it is none, empty the cells, or name the other classes in data.init_args.classes"
-        yield NameRemark("names_of_no_value", "warning", what)
+        yield ClassRemark("names_of_no_value", "warning", what)
 
 
 def _grouped(names: Iterable[str], key: Callable[[str], str]) -> list[list[str]]:

@@ -11,13 +11,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import torch
-from jsonargparse.typing import NonNegativeInt, OpenUnitInterval, PositiveInt
+from jsonargparse.typing import NonNegativeInt, PositiveInt
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 from tlearn.data.augment import NO_AUGMENT, Augment, BatchAugment
-from tlearn.data.class_spelling import NameRemark
+from tlearn.data.class_spelling import ClassRemark
 from tlearn.data.image_set import BatchKey, ImageSet
 from tlearn.data.memory import CachedFeatures, InMemoryImages, PhasedLoader, ResumableLoader
 from tlearn.data.reading import Framing
@@ -41,7 +41,7 @@ class ImageDataModule(LightningDataModule, ABC):
         num_classes: K, the number of outputs a network needs; 1 for regression.
         class_names: Names of the classes 0 to K - 1; empty for regression.
         task: ``classification``, ``multilabel`` (an image has any number of the classes) or ``regression``.
-        name_remarks: What is to be known of the classes' names.
+        class_remarks: What is to be known of the classes, to be told before training.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class ImageDataModule(LightningDataModule, ABC):
         class_names: list[str],
         task: Task = "classification",
         batch_size: PositiveInt = 64,
-        val_fraction: OpenUnitInterval = 0.1,
+        val_fraction: float = 0.1,
         split_seed: int = 0,
         train_per_class: PositiveInt | None = None,
         augment: Augment = NO_AUGMENT,
@@ -64,7 +64,8 @@ class ImageDataModule(LightningDataModule, ABC):
             task: ``classification``, ``multilabel`` or ``regression``.
             batch_size: Images in a batch, those of all processes together: more devices leave the learning rate right.
                 64 is the tutorial's.
-            val_fraction: Share of the training set to validate on, where there is no validation set.
+            val_fraction: Share of the training set to validate on, where there is no validation set; with 0 nothing
+                validates: no epoch is the best one, and what chooses on validation images is refused.
             split_seed: Decides that share, apart from ``seed_everything``: the same images whatever the run's seed.
             train_per_class: Train on so many images of each class; all by default. Validation stays the same.
             augment: Random changes to training images; none by default.
@@ -72,15 +73,19 @@ class ImageDataModule(LightningDataModule, ABC):
             num_workers: Processes that prepare batches.
 
         Raises:
-            TlearnError: An option needs one class an image and the task is another.
+            TlearnError: An option needs one class an image and the task is another, or ``val_fraction`` is not from 0
+                to below 1.
         """
         super().__init__()
+        if not 0 <= val_fraction < 1:
+            raise TlearnError(f"data.init_args.val_fraction: expected from 0 to below 1, got {val_fraction}")
         self.class_names, self.task, self.num_classes = class_names, task, max(len(class_names), 1)
         self.batch_size, self.val_fraction, self.split_seed = batch_size, val_fraction, split_seed
         self.train_per_class, self.augment = train_per_class, augment
         self.drop_last, self.num_workers = drop_last, num_workers
-        self.name_remarks: list[NameRemark] = []
+        self.class_remarks: list[ClassRemark] = []
         self._seed, self._has_val = 0, False
+        self._limit_val_batches: int | float | None = None  # the trainer's, while nothing validates
         self._sets: dict[str, ImageSet] = {}
         self._features: dict[str, CachedFeatures] = {}
         self._fingerprints: dict[str, str] = {}
@@ -112,16 +117,36 @@ class ImageDataModule(LightningDataModule, ABC):
             return
         if "train" not in self._sets:
             self._open_train_and_val()
+        if stage in ("validate", "predict") and not self.validates:
+            raise TlearnError("there are no validation images: data.init_args.val_fraction is 0; use test, or set it")
         if stage == "fit":
-            # Here and not where it is used: torch.initial_seed() differs in each worker. 63 bits are what int64 holds.
-            self._seed = torch.initial_seed() % 2**63
-            if self.trainer:  # without seed_everything each process has one of its own
-                self._seed = self.trainer.strategy.broadcast(self._seed)
-            self._train_sampler()  # so that an impossible batch is said before the first validation
+            self._prepare_to_fit()
+
+    def _prepare_to_fit(self) -> None:
+        # Here and not where it is used: torch.initial_seed() differs in each worker. 63 bits are what int64 holds.
+        self._seed = torch.initial_seed() % 2**63
+        if self.trainer:  # without seed_everything each process has one of its own
+            self._seed = self.trainer.strategy.broadcast(self._seed)
+        self._train_sampler()  # so that an impossible batch is said before the first validation
+        if self.trainer and not self.validates:
+            self._limit_val_batches = self.trainer.limit_val_batches
+            self.trainer.limit_val_batches = 0
+
+    def teardown(self, stage: str) -> None:
+        """Let the trainer validate on other data again."""
+        if self.trainer and self._limit_val_batches is not None:
+            self.trainer.limit_val_batches, self._limit_val_batches = self._limit_val_batches, None
 
     def dataset(self, split: Split) -> ImageSet:
         """Return the images of a split, never augmented; after `setup`."""
         return self._sets[split]
+
+    @property
+    def validates(self) -> bool:
+        """Tell whether there are images to validate on; it opens those that are no part of the training set."""
+        if "val" in self._sets:
+            return len(self._sets["val"]) > 0
+        return self.val_fraction > 0 or self._has_val_of_its_own()
 
     @property
     def image_shape_px(self) -> tuple[int, int]:
@@ -219,9 +244,9 @@ class ImageDataModule(LightningDataModule, ABC):
                 sampler.leave_out(epochs.processed, loop.epoch_loop.batch_progress.current.processed)
         return self._phased("train", self._loader(images, sampler, ResumableLoader))
 
-    def val_dataloader(self) -> DataLoader[Batch] | PhasedLoader:
-        """Serve the validation images in the order of their source."""
-        return self._phased("val", self._plain_loader("val"))
+    def val_dataloader(self) -> DataLoader[Batch] | PhasedLoader | list[DataLoader[Batch]]:
+        """Serve the validation images in the order of their source; nothing where there are none."""
+        return [] if not self.validates else self._phased("val", self._plain_loader("val"))
 
     def test_dataloader(self) -> DataLoader[Batch]:
         """Serve the test images in the order of their source."""
@@ -278,12 +303,14 @@ class ImageDataModule(LightningDataModule, ABC):
         return self._has_val
 
     def _open_train_and_val(self) -> None:
-        if self.name_remarks:
-            log.warning("%s", "; ".join(remark.what for remark in self.name_remarks))
+        if self.class_remarks:
+            log.warning("%s", "; ".join(remark.what for remark in self.class_remarks))
         train, val = self._opened("train"), self.open_split("val")
         self._has_val = val is not None
         labels = train.targets[train.indices].numpy()
-        if val is None:
+        if val is None and self.val_fraction == 0:
+            val = train.part(train.indices[:0])
+        elif val is None:
             strata = self.class_names if self.task == "classification" else None
             kept, held_back = stratified_split(labels, self.val_fraction, self.split_seed, strata, train.draw_keys())
             val = train.part(train.indices[held_back])

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from jsonargparse.typing import NonNegativeInt, OpenUnitInterval, PositiveInt
+from jsonargparse.typing import NonNegativeInt, PositiveInt
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import interpolate
@@ -32,7 +32,7 @@ class DigitsDataModule(InMemoryDataModule):
         size_px: PositiveInt = 32,
         task: Task = "classification",
         batch_size: PositiveInt = 64,
-        val_fraction: OpenUnitInterval = 0.1,
+        val_fraction: float = 0.1,
         split_seed: int = 0,
         train_per_class: PositiveInt | None = None,
         augment: Augment = NO_AUGMENT,

@@ -1,12 +1,31 @@
-"""What the doctor finds in lists before a picture is looked at: names of classes, and files in the wrong place."""
+"""What the doctor finds in lists of files and labels: names of classes, rare classes, files in the wrong place."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Container, Sequence
 
 from tlearn.data.doctor import Finding, Picture
 from tlearn.data.image_files import ImageFilesDataModule
 from tlearn.data.missing_files import misplaced, missing_files
+from tlearn.data.rare_classes import too_few_to_divide
+
+
+def rare_classes(data: ImageFilesDataModule, pictures: Sequence[Picture], left_out: Container[str]) -> list[Finding]:
+    """Look for classes that ``fit`` cannot divide into training and validation.
+
+    Args:
+        data: Says how it divides.
+        pictures: Those of all splits.
+        left_out: Names of pictures that will be left out.
+    """
+    if data.task != "classification" or data.val_fraction == 0 or any(picture.split == "val" for picture in pictures):
+        return []
+    train = [picture for picture in pictures if picture.split == "train" and not picture.facts.error]
+    counts = Counter(picture.label for picture in train if picture.name not in left_out)
+    # A class without any is another finding.
+    told = too_few_to_divide({name: counts[name] for name in data.class_names if counts[name]})
+    return [Finding("undividable_classes", "error", told)] if told else []
 
 
 def names_and_places(data: ImageFilesDataModule, pictures: Sequence[Picture]) -> tuple[list[Picture], list[Finding]]:
@@ -15,7 +34,7 @@ def names_and_places(data: ImageFilesDataModule, pictures: Sequence[Picture]) ->
     Returns:
         The pictures without those that are misplaced, which are no picture's fault, and what was found.
     """
-    findings = [Finding(remark.kind, remark.severity, remark.what) for remark in data.name_remarks]
+    findings = [Finding(remark.kind, remark.severity, remark.what) for remark in data.class_remarks]
     faults = {picture.name: picture.facts.error for picture in pictures if picture.facts.error}
     told = misplaced(faults, len(pictures), data.root)
     if not told:

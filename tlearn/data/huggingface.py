@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from jsonargparse.typing import PositiveInt
 from PIL import Image
 
 from tlearn.data.class_spelling import Spelling
@@ -12,6 +13,7 @@ from tlearn.data.datamodule import Split
 from tlearn.data.huggingface_files import HuggingFaceSource
 from tlearn.data.image_set import ImageSet
 from tlearn.data.labelled_items import LabelledItems, streamed, trained_classes
+from tlearn.data.rare_classes import frequent_classes
 from tlearn.data.reading import UnreadableImageError
 from tlearn.data.split import class_numbers
 from tlearn.data.streamed_datamodule import StreamedDataModule
@@ -52,6 +54,7 @@ class HuggingFaceDataModule(StreamedDataModule):
         image_column: str = "image",
         label_column: str = "label",
         classes: list[str] | None = None,
+        min_per_class: PositiveInt | None = None,
         **options: Any,
     ) -> None:
         """Open the training split, since it names the classes; no picture is decoded.
@@ -65,6 +68,7 @@ class HuggingFaceDataModule(StreamedDataModule):
             label_column: Column of the classes: a ``ClassLabel``, whole numbers or text.
             classes: Names of the classes to use, numbered in the order given; by default all that have training rows,
                 in the order of the ``ClassLabel``, or sorted.
+            min_per_class: Leave out classes with fewer training rows, and say which; none by default.
             **options: Those of `StreamedDataModule` and `ImageDataModule`.
 
         Raises:
@@ -77,8 +81,9 @@ class HuggingFaceDataModule(StreamedDataModule):
         self._train, declared = self._labelled("train")
         self._seen = trained_classes(self._train, declared)
         chosen = [self._seen[number] for number in class_numbers(classes, self._seen)]
+        chosen, rare = frequent_classes(chosen, self._train.counts, min_per_class)
         super().__init__(class_names=chosen, task="classification", **options)
-        self.name_remarks = self._spelling.remarks()
+        self.class_remarks = [*self._spelling.remarks(), *rare]
 
     def open_split(self, split: Split) -> ImageSet | None:
         """Serve the training rows that are open already, or open another split.

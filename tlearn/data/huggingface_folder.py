@@ -56,7 +56,7 @@ def _left_and_doubled(read: dict[str, list[Path]], there: Sequence[Path], folder
 
 def _other_classes(builder: Any, folder: Path, names: Sequence[str]) -> Iterator[str]:
     train, prefix = class_folders_to_train(folder)
-    feature = (builder.info.features or {}).get("label")
+    feature: Any = (builder.info.features or {}).get("label")
     if any(folder.rglob("metadata.*")) or not hasattr(feature, "names"):
         return  # labels are the metadata's, or there are none
     inside = [name.removeprefix(prefix) for name in names if name.startswith(prefix)]

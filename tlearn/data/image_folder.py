@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from jsonargparse.typing import PositiveInt
 
-from tlearn.data.class_spelling import Spelling, alike_hint
+from tlearn.data.class_spelling import ClassRemark, Spelling, alike_hint
 from tlearn.data.datamodule import Split
+from tlearn.data.exclusions import kept_positions, read_exclusions
 from tlearn.data.image_files import FileList, ImageFilesDataModule
 from tlearn.data.listing import class_folders, counted, find_pictures, listed
+from tlearn.data.rare_classes import frequent_classes
 from tlearn.data.split import class_numbers
 from tlearn.errors import TlearnError
 
@@ -33,6 +36,7 @@ class ImageFolderDataModule(ImageFilesDataModule):
         classes: list[str] | None = None,
         unknown_classes: Literal["error", "ignore"] = "error",
         stored_classes: list[str] | None = None,
+        min_per_class: PositiveInt | None = None,
         **options: Any,
     ) -> None:
         """Look at the names of the class folders; no picture is read.
@@ -45,6 +49,7 @@ class ImageFolderDataModule(ImageFilesDataModule):
             unknown_classes: What to do about a class folder in ``val`` or ``test`` that ``train`` lacks: stop, or leave
                 its pictures out and say how many.
             stored_classes: The classes where there is no ``train``; the command line takes them from the checkpoint.
+            min_per_class: Leave out classes with fewer picture files in ``train``, and say which; none by default.
             **options: Those of `ImageFilesDataModule`, `StreamedDataModule` and `ImageDataModule`.
 
         Raises:
@@ -58,9 +63,19 @@ class ImageFolderDataModule(ImageFilesDataModule):
             raise TlearnError(f"found 1 class ({listed(written)}) in {place.absolute()}; need at least 2: {LAYOUT}")
         numbers = class_numbers(classes, self._seen)
         self.unknown_classes = unknown_classes
-        super().__init__(root=place, class_names=[self._seen[number] for number in numbers], **options)
+        names, rare = [self._seen[number] for number in numbers], list[ClassRemark]()
+        if min_per_class is not None and _folder_of(place, "train"):
+            names, rare = frequent_classes(names, self._train_counts(place), min_per_class)
+        super().__init__(root=place, class_names=names, **options)
         self._spelling.add(name for split in _FOLDERS for name in _folders_in(place, split))
-        self.name_remarks = self._spelling.remarks()
+        self.class_remarks = [*self._spelling.remarks(), *rare]
+
+    def _train_counts(self, root: Path) -> Counter[str]:
+        folder = _folder_of(root, "train")
+        assert folder is not None
+        names = find_pictures(folder).names
+        kept = kept_positions([f"{folder.name}/{name}" for name in names], read_exclusions(root))
+        return Counter(self._spelling.of(names[number].partition("/")[0]) for number in kept)
 
     def list_split(self, split: Split) -> FileList | None:
         """List the pictures of a split's class folders.

@@ -10,13 +10,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from jsonargparse.typing import PositiveInt
 from torch import Tensor
 
-from tlearn.data.class_spelling import Spelling, alike_hint
+from tlearn.data.class_spelling import ClassRemark, Spelling, alike_hint
 from tlearn.data.datamodule import Split
+from tlearn.data.exclusions import kept_positions, read_exclusions
 from tlearn.data.image_files import FileList, ImageFilesDataModule
 from tlearn.data.label_columns import EmptyLabels, UncertainLabels, read_label_columns, seeming_separators
 from tlearn.data.listing import counted, number_of
+from tlearn.data.rare_classes import frequent_classes
 from tlearn.data.split import class_numbers
 from tlearn.data.table_file import column_of, read_table
 from tlearn.data.table_labels import is_missing, is_number, names_in, rows_named
@@ -46,6 +49,7 @@ class ImageTableDataModule(ImageFilesDataModule):
         classes: list[str] | None = None,
         unknown_classes: Literal["error", "ignore"] = "error",
         stored_classes: list[str] | None = None,
+        min_per_class: PositiveInt | None = None,
         **options: Any,
     ) -> None:
         """Read the table; no picture is read.
@@ -67,6 +71,7 @@ class ImageTableDataModule(ImageFilesDataModule):
             unknown_classes: What to do about a class in other rows that no training row has: stop, or leave those rows
                 out and say how many.
             stored_classes: The classes where no row trains; the command line takes them from the checkpoint.
+            min_per_class: Leave out classes that fewer training rows have, and say which; none by default.
             **options: Those of `ImageFilesDataModule`, `StreamedDataModule` and `ImageDataModule`.
 
         Raises:
@@ -88,8 +93,9 @@ class ImageTableDataModule(ImageFilesDataModule):
         names = [] if task == "regression" else self._class_names(seen, classes)
         place = self.table.parent if root is None else Path(root).expanduser()
         self._say_what_lies_outside(place)
+        names, rare = self._frequent(names, place, min_per_class)
         super().__init__(root=place, class_names=names, task=task, **options)
-        self.name_remarks = self._spelling.remarks()
+        self.class_remarks = [*self._spelling.remarks(), *rare]
 
     def list_split(self, split: Split) -> FileList | None:
         """List the rows of a split.
@@ -168,10 +174,22 @@ class ImageTableDataModule(ImageFilesDataModule):
             )
         return [seen[number] for number in class_numbers(classes, seen, least)]
 
+    def _frequent(self, names: list[str], root: Path, min_per_class: int | None) -> tuple[list[str], list[ClassRemark]]:
+        rows = [row for row, split in enumerate(self._splits) if split == "train"]
+        if min_per_class is None or not rows:
+            return names, []
+        if self.task == "regression":
+            raise TlearnError("data.init_args.min_per_class: a regression has no classes; drop it")
+        kept = kept_positions([str(self._paths[row]) for row in rows], read_exclusions(root))
+        counts = Counter(name for number in kept for name in self._names[rows[number]])
+        return frequent_classes(names, counts, min_per_class, 2 if self.task == "classification" else 1)
+
     def _spell(self, stored: Sequence[str]) -> None:
         """Write each class as it was written first: in the checkpoint, in training rows, in others."""
         self._spelling = Spelling(stored)
-        order = sorted(range(len(self._names)), key=lambda row: self._splits[row] != "train")
+        order = sorted(
+            (row for row, split in enumerate(self._splits) if split), key=lambda row: self._splits[row] != "train"
+        )
         self._spelling.add(name for row in order for name in self._names[row])
         self._names = [[self._spelling.of(name) for name in names] for names in self._names]
         self._unknown = [[self._spelling.of(name) for name in names] for names in self._unknown]

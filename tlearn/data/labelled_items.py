@@ -31,6 +31,11 @@ class LabelledItems:
     identity: str
     labels: Sequence[str | None]
 
+    @property
+    def counts(self) -> Counter[str]:
+        """Count the items of each class."""
+        return Counter(label for label in self.labels if label is not None)
+
 
 def trained_classes(train: LabelledItems, declared: Sequence[str]) -> list[str]:
     """Return the declared classes that training items have, in the order declared; absent ones are told.

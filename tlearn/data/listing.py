@@ -106,6 +106,6 @@ def counted(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{name} ({number_of(count, 'image')})" for name, count in sorted(counts.items()))
 
 
-def number_of(count: int, noun: str) -> str:
-    """Say how many there are: ``1 file``, ``2 files``."""
-    return f"{count} {noun}{'s' * (count != 1)}"
+def number_of(count: int, noun: str, plural: str = "") -> str:
+    """Say how many there are: ``1 file``, ``2 files``; ``plural`` is for nouns that take more than an s."""
+    return f"{count} {noun if count == 1 else plural or noun + 's'}"

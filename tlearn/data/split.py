@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tlearn.data.keyed_random import uniform
+from tlearn.data.listing import listed, number_of
+from tlearn.data.rare_classes import too_few_to_divide
 from tlearn.errors import TlearnError, unknown
 from tlearn.name_forms import same_name
 
@@ -42,20 +44,19 @@ def stratified_split(
         Sorted positions of the training and of the validation images; together they are all N.
 
     Raises:
-        TlearnError: A class has fewer than 2 images.
+        TlearnError: Classes have fewer than 2 images; all are named.
     """
     strata = np.zeros(len(labels), dtype=np.int64) if class_names is None else labels
-    names = ["images"] if class_names is None else [f"class '{name}'" for name in class_names]
+    names = ["images"] if class_names is None else list(class_names)
+    counts = np.bincount(strata, minlength=len(names))
+    told = too_few_to_divide(dict(zip(names, counts.tolist(), strict=True)))
+    if told:
+        raise TlearnError(told if class_names is not None else f"{len(labels)} images cannot be divided; add some")
     draws = uniform(seed, 0, torch.arange(len(labels)) if keys is None else keys, _SPLIT_STREAM)
     queue = np.argsort(draws.numpy(), kind="stable")
     val = []
-    for number, name in enumerate(names):
+    for number in range(len(names)):
         members = queue[strata[queue] == number]
-        if len(members) < 2:
-            raise TlearnError(
-                f"{name}: {len(members)} to train on, expected at least 2 (one to train, one to validate); "
-                f"add images or leave the class out"
-            )
         val.append(members[: min(max(round(val_fraction * len(members)), 1), len(members) - 1)])
     chosen = np.sort(np.concatenate(val))
     return np.setdiff1d(np.arange(len(labels)), chosen), chosen
@@ -77,17 +78,22 @@ def take_per_class(
         Sorted positions.
 
     Raises:
-        TlearnError: A class has fewer images than that.
+        TlearnError: Classes have fewer images than that; all are named.
     """
     draws = uniform(seed, 0, torch.from_numpy(indices), _TAKE_STREAM).numpy()
     queue = indices[np.argsort(draws, kind="stable")]
     kept = [queue[labels[queue] == number][:per_class] for number in range(len(class_names))]
-    for name, positions in zip(class_names, kept, strict=True):
-        if len(positions) < per_class:
-            raise TlearnError(
-                f"class '{name}' has {len(positions)} training images, train_per_class {per_class}; "
-                f"lower data.init_args.train_per_class or add images"
-            )
+    few = [
+        f"{name} {len(positions)}"
+        for name, positions in zip(class_names, kept, strict=True)
+        if len(positions) < per_class
+    ]
+    if few:
+        raise TlearnError(
+            f"{number_of(len(few), 'class', 'classes')} with fewer training images than train_per_class {per_class}: "
+            f"{listed(few)}; lower data.init_args.train_per_class, add images, or leave such classes out: "
+            "data.init_args.min_per_class"
+        )
     return np.sort(np.concatenate(kept))
 
 

@@ -6,15 +6,17 @@ import logging
 from typing import Any
 
 import torch
-from jsonargparse.typing import PositiveFloat
+from jsonargparse.typing import PositiveFloat, PositiveInt
 from torch import Tensor
 
+from tlearn.data.class_spelling import ClassRemark
 from tlearn.data.datamodule import Split
 from tlearn.data.image_set import ImageSet
 from tlearn.data.listing import counts_of, listed, number_of
+from tlearn.data.rare_classes import frequent_classes
 from tlearn.data.shard_pictures import ShardedImages, ShardPictures
 from tlearn.data.shard_places import place_of
-from tlearn.data.shards import INDEX, ITEMS, parse_index, parse_items
+from tlearn.data.shards import INDEX, ITEMS, Items, ShardedSplit, parse_index, parse_items
 from tlearn.data.split import class_numbers
 from tlearn.data.streamed_datamodule import StreamedDataModule
 from tlearn.errors import TlearnError
@@ -33,6 +35,7 @@ class StreamingDataModule(StreamedDataModule):
         self,
         root: str,
         classes: list[str] | None = None,
+        min_per_class: PositiveInt | None = None,
         cache_dir: str = ".cache/tlearn/shards",
         max_cache_gb: PositiveFloat = 20.0,
         **options: Any,
@@ -44,6 +47,7 @@ class StreamingDataModule(StreamedDataModule):
                 ``s3://bucket/folder``, ``gs://bucket/folder`` or ``hf://datasets/user/name/folder``; access
                 keys are found where their own tools find them.
             classes: Names of the classes to use, numbered in the order given; by default all, in their order.
+            min_per_class: Leave out classes with fewer training images, and say which; none by default.
             cache_dir: Where shards that were fetched are kept; processes of one machine share it.
             max_cache_gb: How much may lie there: those go first that were not read for longest.
             **options: Those of `StreamedDataModule` and `ImageDataModule`.
@@ -55,10 +59,15 @@ class StreamingDataModule(StreamedDataModule):
         self.root = self._place.about
         self._index = parse_index(self._place.index(), f"{self.root}/{INDEX}")
         numbers = class_numbers(classes, self._index.class_names)
+        names = [self._index.class_names[number] for number in numbers]
+        rare = list[ClassRemark]()
+        if min_per_class is not None and "train" in self._index.splits:
+            names, rare = frequent_classes(names, self._train_counts(), min_per_class)
+            numbers = class_numbers(names, self._index.class_names)
         self._new_labels = torch.full((len(self._index.class_names),), -1)
         self._new_labels[torch.tensor(numbers)] = torch.arange(len(numbers))
-        names = [self._index.class_names[number] for number in numbers]
         super().__init__(class_names=names, task="classification", **options)
+        self.class_remarks = rare
 
     def open_split(self, split: Split) -> ImageSet | None:
         """Read the rows of a split; of shards no more than their sizes are looked at.
@@ -71,9 +80,7 @@ class StreamingDataModule(StreamedDataModule):
             return None
         if sharded is None:
             raise TlearnError(f"no {split} images in {self.root}, which has {listed(self._index.splits)}")
-        name = f"{split}/{ITEMS}"
-        content = self._place.items(name, sharded.items)
-        items = parse_items(content, sharded, len(self._index.class_names), f"{self.root}/{name}")
+        items = self._items(split, sharded)
         self._place.check(split, sharded.shards)
         targets = self._new_labels[items.labels]
         rows = torch.nonzero(targets >= 0).flatten()
@@ -83,6 +90,16 @@ class StreamingDataModule(StreamedDataModule):
         shards = number_of(len(sharded.shards), "shard")
         log.info("%s: %d images (%s) in %s of %s", split, len(rows), counts, shards, self.root)
         return ShardedImages(ShardPictures(self._place, split, sharded, items), self.framing, targets, rows)
+
+    def _items(self, split: Split, sharded: ShardedSplit) -> Items:
+        name = f"{split}/{ITEMS}"
+        content = self._place.items(name, sharded.items)
+        return parse_items(content, sharded, len(self._index.class_names), f"{self.root}/{name}")
+
+    def _train_counts(self) -> dict[str, int]:
+        names = self._index.class_names
+        labels = self._items("train", self._index.splits["train"]).labels
+        return dict(zip(names, torch.bincount(labels, minlength=len(names)).tolist(), strict=True))
 
     def picture_names(self, rows: Tensor, split: Split = "val") -> list[str]:
         """Return the paths of pictures of a split (B,), by their positions in their source."""

@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from jsonargparse.typing import PositiveInt
+
 from tlearn.data.datamodule import Split
 from tlearn.data.image_set import ImageSet
 from tlearn.data.labelled_items import LabelledItems, streamed, trained_classes
+from tlearn.data.rare_classes import frequent_classes
 from tlearn.data.split import class_numbers
 from tlearn.data.streamed_datamodule import StreamedDataModule
 from tlearn.data.torchvision_files import TorchvisionSource
@@ -25,6 +28,7 @@ class TorchvisionDataModule(StreamedDataModule):
         download: bool = True,
         classes: list[str] | None = None,
         dataset_options: dict[str, Any] | None = None,
+        min_per_class: PositiveInt | None = None,
         **options: Any,
     ) -> None:
         """Open the training images, since they name the classes; what is missing is fetched.
@@ -38,6 +42,7 @@ class TorchvisionDataModule(StreamedDataModule):
                 images, in the dataset's order. Where it gives no names they are numbers, ``"0"``.
             dataset_options: What else its class takes to choose a version: ``{split: letters}`` for EMNIST,
                 ``{partition: 2}`` for DTD, ``{size: 160px}`` for Imagenette.
+            min_per_class: Leave out classes with fewer training images, and say which; none by default.
             **options: Those of `StreamedDataModule` and `ImageDataModule`.
 
         Raises:
@@ -51,7 +56,9 @@ class TorchvisionDataModule(StreamedDataModule):
         self._train = self._named("train", items, labels)
         self._seen = trained_classes(self._train, list(self._names.values()))
         chosen = [self._seen[number] for number in class_numbers(classes, self._seen)]
+        chosen, rare = frequent_classes(chosen, self._train.counts, min_per_class)
         super().__init__(class_names=chosen, task="classification", **options)
+        self.class_remarks = rare
 
     def open_split(self, split: Split) -> ImageSet | None:
         """Serve the training images that are open already, or open another split.

@@ -27,7 +27,8 @@ class MonitorCheckCallback(Callback):
         for owner, monitor in _monitors(trainer):
             if monitor in val and not trainer.enable_validation:
                 raise TlearnError(
-                    f"{owner} monitors {monitor}, but no validation runs (trainer.limit_val_batches is 0)"
+                    f"{owner} monitors {monitor}, but no validation runs (trainer.limit_val_batches, or "
+                    "data.init_args.val_fraction, is 0)"
                 )
             if monitor not in (*train, *val) and not monitor.startswith("lr-"):
                 raise unknown(f"monitor of {owner}", monitor, [*val, *train])

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -153,8 +153,9 @@ class FeatureCacheCallback(Callback):
         if pl_module.cache_views > 1 and not 0 < frozen_epochs(pl_module) <= self._first_epoch:
             check_views(trainer, pl_module)
         if reason is None:
-            splits = {split: features_of(trainer, pl_module, split) for split in ("train", "val")}
-            trainer.datamodule.serve_features(splits)  # type: ignore[attr-defined]
+            data: Any = trainer.datamodule  # type: ignore[attr-defined]
+            there: tuple[Literal["train", "val"], ...] = ("train", "val") if data.validates else ("train",)
+            data.serve_features({split: features_of(trainer, pl_module, split) for split in there})
             pl_module.take_features()
         elif reason == _AUGMENTED:
             log.info("features are not cached: %s", reason)

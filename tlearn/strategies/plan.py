@@ -198,7 +198,8 @@ def _epoch_times(
 
 def _forward_time(trainer: Trainer, module: TransferModule) -> float:
     """Return the seconds of a batch without gradients."""
-    batch = next(iter(trainer.datamodule.val_dataloader()))  # type: ignore[attr-defined]  # an ImageDataModule
+    data: Any = trainer.datamodule  # type: ignore[attr-defined]  # an ImageDataModule
+    batch = next(iter(data.val_dataloader() if data.validates else data.train_dataloader()))
     images = batch.images.to(module.device)
     with evaluating(module), trainer.precision_plugin.forward_context():
         return _mean_time(lambda: module(images))

@@ -10,6 +10,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
+from tlearn.data import listed
 from tlearn.errors import TlearnError
 from tlearn.models import TransferModule
 from tlearn.strategies.alike_features import rounding_of
@@ -119,12 +120,12 @@ def _check_classes(module: TransferModule, targets: Tensor) -> None:
     if module.task != "classification":
         return
     counts = torch.bincount(targets, minlength=module.num_classes).tolist()
-    for name, count in zip(module.class_names, counts, strict=True):
-        if count < _FEWEST:
-            raise TlearnError(
-                f"class '{name}': {count} to train on, expected at least {_FEWEST} (nothing can be told from one); add "
-                "images or leave the class out"
-            )
+    few = [f"{name} {count}" for name, count in zip(module.class_names, counts, strict=True) if count < _FEWEST]
+    if few:
+        raise TlearnError(
+            f"classes with fewer than {_FEWEST} images left to train on, of which nothing can be told: {listed(few)}; "
+            "add images, or leave such classes out: data.init_args.min_per_class"
+        )
 
 
 class ProbeCallback(Callback):
