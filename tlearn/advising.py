@@ -94,6 +94,8 @@ def advised_config(plain: dict[str, Any], facts: Facts, advice: Advice, name: st
     """
     candidate = advice.choice.candidate
     model = {key: plain["model"][key] for key in ("backbone", "weights")} | {"image_size": facts.size_px}
+    if plain["model"].get("backbone_args"):
+        model["backbone_args"] = plain["model"]["backbone_args"]
     trainer = {key: plain["trainer"][key] for key in ("accelerator", "precision") if plain["trainer"].get(key)}
     config = {
         "seed_everything": plain["seed_everything"],

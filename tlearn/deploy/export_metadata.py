@@ -53,6 +53,8 @@ def metadata_of(module: TransferModule, checkpoint: Path | None) -> dict[str, An
 def _network_options(module: TransferModule) -> dict[str, Any]:
     """Return the options that build the same network again, weights aside."""
     options = {name: module.hparams[name] for name in _ARCHITECTURE}
+    if module.hparams.get("backbone_args"):
+        options["backbone_args"] = module.hparams["backbone_args"]
     return options | {"class_names": list(module.class_names)}
 
 

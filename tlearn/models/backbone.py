@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import OrderedDict
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 from torchvision.models import get_model, list_models
+from torchvision.models.vision_transformer import interpolate_embeddings
 
 from tlearn.errors import TlearnError, unknown
 from tlearn.models.families import family_of
@@ -15,6 +17,8 @@ from tlearn.models.freezing import hold_frozen_in_eval
 from tlearn.models.preprocess import IMAGENET_MEAN, IMAGENET_STD
 
 TIMM = "timm/"
+_VIT_SIZE_PX = 224
+_POSITIONS = "encoder.pos_embedding"
 Watch = Callable[[str, Tensor], Tensor]
 
 
@@ -38,7 +42,8 @@ class Backbone(nn.Module, ABC):
         mean: Per channel, of pixels scaled to [0, 1], that the pretrained weights want to see.
         std: Likewise.
         native_size: Side in pixels that they were trained at, where the name of the network tells.
-        fixed_size_px: The only side that the network takes, if it has one.
+        fixed_size_px: The only side that the network, as it is built, takes, if it has one.
+        built_for: What to say where it is built for another size than that of its weights.
     """
 
     stages: tuple[str, ...]
@@ -50,6 +55,7 @@ class Backbone(nn.Module, ABC):
     std: tuple[float, ...] = IMAGENET_STD
     native_size: int | None = None
     fixed_size_px: int | None = None
+    built_for: str = ""
     batch_norm_follows = True
 
     @abstractmethod
@@ -92,15 +98,32 @@ class Backbone(nn.Module, ABC):
             TlearnError: They have another.
         """
         if self.fixed_size_px and x.shape[-2:] != (self.fixed_size_px, self.fixed_size_px):
+            ratio = self.fixed_size_px**2 / (x.shape[-1] * x.shape[-2])
             raise TlearnError(
                 f"this backbone takes {self.fixed_size_px} px pictures alone, got {x.shape[-1]} px; set "
-                f"model.image_size to {self.fixed_size_px}"
+                f"model.image_size to {self.fixed_size_px} ({ratio:.2g} times the pixels and tokens), or to another "
+                "side that its patches divide: its position embeddings are then resampled"
             )
 
     @property
     def network(self) -> nn.Module:
         """Return the module whose tensors bear the names that its library gave them."""
         return self
+
+    def adapted(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Bring tensors of the network, in its library's names, to the size of its position embeddings.
+
+        Args:
+            state: May lack tensors, and have others beside them.
+        """
+        return state
+
+    def take_over(self, other: Backbone) -> None:
+        """Take over the weights of the same network, built for another size of pictures, or with a later tap."""
+        theirs, own = other.network.state_dict(), self.network.state_dict()
+        if any(theirs[name].shape != value.shape for name, value in own.items()):
+            theirs = self.adapted({name: theirs[name] for name in own})
+        self.network.load_state_dict({name: theirs[name] for name in own})
 
     def train(self, mode: bool = True) -> Backbone:
         """Set the mode, but keep what is frozen in eval mode, whoever asks."""
@@ -127,17 +150,20 @@ class TorchvisionBackbone(Backbone):
     Args:
         name: As torchvision lists it.
         tap: Stage or stages whose pooled output is the feature; ``None`` is the last one, as the tutorial has it.
+        image_size: Side in pixels to build a ViT for, which takes pictures of one size alone; ``None`` is 224.
 
     Raises:
-        TlearnError: An unknown network or stage.
+        TlearnError: An unknown network or stage, or a size that its patches do not divide.
     """
 
-    def __init__(self, name: str = "resnet18", tap: str | list[str] | None = None) -> None:
+    def __init__(
+        self, name: str = "resnet18", tap: str | list[str] | None = None, image_size: int | None = None
+    ) -> None:
         super().__init__()
         family = family_of(name) if name in torchvision_backbones() else None
         if family is None:
             raise unknown("model.backbone", name, [*torchvision_backbones(), f"{TIMM}NAME"])
-        network = get_model(name, weights=None)
+        network = _torchvision_network(name, image_size if family.fixed_size else None)
         layout = family.stages(network)
         self.family = family
         self.taps = check_taps(tap, tuple(layout))
@@ -149,7 +175,9 @@ class TorchvisionBackbone(Backbone):
                 _place(self, path, network.get_submodule(path))
         if family.fixed_size:
             _place_tokens(self, network)
-        self.fixed_size_px = int(network.image_size) if family.fixed_size else None
+        self.fixed_size_px = int(network.image_size) if family.fixed_size else None  # type: ignore[arg-type]
+        if self.fixed_size_px:
+            self.built_for = size_cost(name, self.fixed_size_px, _VIT_SIZE_PX)
         self.measure_widths(self.fixed_size_px or 64)
 
     def pooled(self, x: Tensor, watch: Watch = unwatched) -> list[Tensor]:
@@ -172,6 +200,13 @@ class TorchvisionBackbone(Backbone):
             pooled[-1] = self.get_submodule(path)(pooled[-1])
         return [vector.flatten(1) for vector in pooled]
 
+    def adapted(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Resample a ViT's position embeddings as torchvision does."""
+        if not self.fixed_size_px or _POSITIONS not in state:
+            return state
+        patch: int = self.get_submodule("conv_proj").kernel_size[0]  # type: ignore[index,assignment]
+        return dict(interpolate_embeddings(self.fixed_size_px, patch, OrderedDict(state)))
+
     def as_map(self, tap: str, x: Tensor, size_px: tuple[int, int]) -> Tensor:
         """Lay out what a tap pools, or its attention gets, as (B, C, h, w)."""
         return self.family.as_map(x)
@@ -187,6 +222,33 @@ class TorchvisionBackbone(Backbone):
             if any(parameter.startswith(f"{path}.") for path in paths):
                 return stage
         return self.stages[-1] if parameter.startswith(self.after_pool) else self.stages[0]  # else the tokens of a ViT
+
+
+def size_cost(name: str, size_px: int, native_px: int) -> str:
+    """Say what it costs to build a network for another size than that of its weights; empty where it is theirs."""
+    if size_px == native_px:
+        return ""
+    ratio = (size_px / native_px) ** 2
+    return f"{name} is built for {size_px} px in place of {native_px} px: {ratio:.2g} times the pixels and tokens"
+
+
+def not_divided(name: str, size_px: int, patch_px: int) -> TlearnError:
+    """Build the error for a size that would lose its border."""
+    below = size_px - size_px % patch_px
+    choices = [str(side) for side in (below, below + patch_px) if side]
+    return TlearnError(
+        f"{name} sees patches of {patch_px} px, which do not divide model.image_size {size_px}; set it to "
+        f"{' or '.join(choices)}"
+    )
+
+
+def _torchvision_network(name: str, size_px: int | None) -> nn.Module:
+    if size_px is None:
+        return get_model(name, weights=None)  # type: ignore[no-any-return]
+    patch_px = int(name.rpartition("_")[2])  # vit_b_16
+    if size_px % patch_px:
+        raise not_divided(name, size_px, patch_px)
+    return get_model(name, weights=None, image_size=size_px)  # type: ignore[no-any-return]
 
 
 def torchvision_backbones() -> list[str]:

@@ -18,7 +18,7 @@ from torch.optim.lr_scheduler import CyclicLR, OneCycleLR
 
 from tlearn.errors import TlearnError
 from tlearn.models.accumulation import missing_factor, scale_gradients
-from tlearn.models.backbone import TIMM, Backbone, TorchvisionBackbone
+from tlearn.models.backbone import Backbone
 from tlearn.models.distributed import weight_among_processes, wrap_anew
 from tlearn.models.folding import folded
 from tlearn.models.foreign_finders import check_finders
@@ -34,7 +34,8 @@ from tlearn.models.option_checks import check_class_options, check_head_init, ch
 from tlearn.models.plateau import pending_metric, step_pending
 from tlearn.models.preprocess import Preprocess
 from tlearn.models.rates import peak_rates, scale_rates
-from tlearn.models.timm_backbone import TimmBackbone
+from tlearn.models.statistics import folded_norms
+from tlearn.models.timm_backbone import build_backbone
 from tlearn.models.weights import load_weights
 from tlearn.name_forms import same_names
 from tlearn.processes import own_share
@@ -60,12 +61,14 @@ class TransferModule(LightningModule):
         backbone: A torchvision classifier (ResNet, ResNeXt, Wide ResNet, RegNet, ConvNeXt, Swin, EfficientNet,
             MobileNet, ViT), or ``timm/NAME``; ``help`` lists them.
         weights: Where the weights come from: ``DEFAULT`` (torchvision's best for ImageNet), a torchvision weights name,
-            the path of a checkpoint or state dict, or ``null`` for random weights. A head for the same classes is
-            loaded too, any other starts new.
+            the path of a checkpoint or state dict of anyone's, ``FILE::KEY`` for one part of it, or ``null`` for random
+            weights. A head for the same classes is loaded too, any other starts new.
         image_size: Side in pixels that the network sees; ``null`` is the data's own. Networks trained at 224 px gain
-            much from enlarged small pictures.
+            much from enlarged small pictures. A ViT is built for it, and its position embeddings are resampled.
         tap: Stage, or list of stages side by side, whose pooled output feeds the head; ``null`` is the last. Later
             stages are not built. For little data unlike ImageNet.
+        backbone_args: Arguments of a timm network by timm's names, e.g. ``{pad_type: same}`` for weights that
+            TensorFlow trained, ``{drop_path_rate: 0.1}``.
         head_hidden: Widths of the head's hidden layers; empty is one linear layer.
         head_dropout: Share of the head's inputs dropped while training.
         freeze_backbone: The network is a fixed feature extractor, only the head trains.
@@ -122,6 +125,7 @@ class TransferModule(LightningModule):
         weights: str | None = "DEFAULT",
         image_size: PositiveInt | None = None,
         tap: str | list[str] | None = None,
+        backbone_args: dict[str, Any] | None = None,
         head_hidden: list[PositiveInt] | None = None,
         head_dropout: float = 0.0,
         freeze_backbone: bool = False,
@@ -149,8 +153,7 @@ class TransferModule(LightningModule):
         self.task: Task = task
         self.num_classes = num_classes
         self.class_names = _default_names(task, num_classes) if class_names is None else list(class_names)
-        kind = TimmBackbone if backbone.startswith(TIMM) else TorchvisionBackbone
-        self.backbone: Backbone = kind(backbone, tap)
+        self.backbone = build_backbone(backbone, tap, image_size, backbone_args)
         self.preprocess = Preprocess(image_size, self.backbone.mean, self.backbone.std)
         num_outputs = 1 if task == "regression" else num_classes
         self.head = build_head(self.backbone.num_features, num_outputs, head_hidden or (), head_dropout)
@@ -165,6 +168,8 @@ class TransferModule(LightningModule):
         self.stages = self._stage_of()
         self.rules = assign_rules(self.stages, table)
         self.open_stages(epoch=0)
+        if weights is not None:
+            self._warn_of_folded_norms()
         self.unfreeze_warmup_steps = unfreeze_warmup_steps
         self.head_init, self.l2_sp, self.wise_ft = head_init, l2_sp, wise_ft
         self.label_smoothing, self.class_weights = label_smoothing, class_weights
@@ -543,6 +548,24 @@ class TransferModule(LightningModule):
         loaded = load_weights(weights, name, self.backbone, self.head, self.preprocess, self.class_names)
         self.native_size = loaded.native_size
         log.info(loaded.message)
+        for doubt in loaded.doubts:
+            log.warning(doubt)
+        if self.backbone.built_for:
+            self.native_size = min(self.native_size or 224, 224)  # a larger side of fine-tuning is no need of theirs
+            log.info(self.backbone.built_for)
+
+    def _warn_of_folded_norms(self) -> None:
+        if not self.backbone.batch_norm_follows:
+            return
+        training = {name.rpartition(".")[0] for name, rule in self.rules.items() if rule.lr_scale is not None}
+        parts = {path: part for path, part in self.backbone.named_modules(prefix="backbone") if path in training}
+        if found := folded_norms(parts):
+            log.warning(
+                "%d BatchNorms (first: %s) have mean 0 and variance 1 for all channels: they were folded into the "
+                "convolutions, and the network breaks as soon as they follow the batches; set --model.batch_norm fixed",
+                len(found),
+                found[0],
+            )
 
     def _stage_of(self) -> dict[str, str]:
         stages = {f"backbone.{name}": self.backbone.stage_of(name) for name, _ in self.backbone.named_parameters()}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tlearn.errors import TlearnError, unknown
-from tlearn.models.backbone import TIMM, Backbone, Watch, check_taps, unwatched
+from tlearn.errors import TlearnError
+from tlearn.models.backbone import TIMM, Backbone, TorchvisionBackbone, Watch, check_taps, size_cost, unwatched
+from tlearn.models.timm_networks import converted, create_network
 
 
 class TimmBackbone(Backbone):
@@ -20,14 +22,24 @@ class TimmBackbone(Backbone):
     Args:
         name: ``timm/`` and the network's name.
         tap: Stage or stages whose pooled output is the feature; ``None`` is the end.
+        image_size: Side in pixels to build a network for that takes pictures of one size alone; ``None`` is its own.
+        arguments: Of the network, as timm names them: ``{"pad_type": "same"}``.
 
     Raises:
-        TlearnError: timm is not installed, or does not know the network; an unknown stage.
+        TlearnError: timm is not installed, or does not know the network, its tag or an argument; an unknown stage; a
+            size that the network cannot have.
     """
 
-    def __init__(self, name: str, tap: str | list[str] | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        tap: str | list[str] | None = None,
+        image_size: int | None = None,
+        arguments: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__()
-        self.network_ = _create(name.removeprefix(TIMM))
+        self.arguments = dict(arguments or {})
+        self.network_ = create_network(name.removeprefix(TIMM), image_size, self.arguments)
         self._assigned, self._index = _assign_stages(self.network_)
         all_stages = tuple(dict.fromkeys(self._assigned.values()))
         self.taps = check_taps(tap, tuple(self._index))
@@ -39,9 +51,11 @@ class TimmBackbone(Backbone):
             self.network_.prune_intermediate_layers(indices, prune_norm=True, prune_head=True)  # type: ignore[operator]
         config: Any = self.network_.pretrained_cfg
         self.mean, self.std = tuple(config["mean"]), tuple(config["std"])
-        self.native_size = int(config["input_size"][-1])
-        self.fixed_size_px = self.native_size if config.get("fixed_input_size") else None
-        self.measure_widths(self.native_size)
+        native_px = self.native_size = int(config["input_size"][-1])
+        if config.get("fixed_input_size") and not self.arguments.get("dynamic_img_size"):
+            self.fixed_size_px = image_size or native_px
+            self.built_for = size_cost(name, self.fixed_size_px, native_px)
+        self.measure_widths(self.fixed_size_px or native_px)
 
     @property
     def network(self) -> nn.Module:
@@ -67,6 +81,10 @@ class TimmBackbone(Backbone):
         watched = [watch(tap, feature_map) for tap, feature_map in zip(early, maps, strict=True)]
         pooled = [F.adaptive_avg_pool2d(feature_map, 1).flatten(1) for feature_map in watched]
         return pooled if last is None else [*pooled, network.forward_head(watch(self.taps[-1], last))]
+
+    def adapted(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Resample position embeddings, and take the names of the authors' own files, as timm does."""
+        return converted(self.network_, state)
 
     def as_map(self, tap: str, x: Tensor, size_px: tuple[int, int]) -> Tensor:
         """Lay out what a tap pools, or its attention gets, as (B, C, h, w) for pictures of H and W pixels.
@@ -111,6 +129,23 @@ class TimmBackbone(Backbone):
         return self._assigned[parameter.removeprefix("network_.")]
 
 
+def build_backbone(
+    name: str, tap: str | list[str] | None, image_size: int | None, arguments: Mapping[str, Any] | None
+) -> Backbone:
+    """Build the backbone of a name, torchvision's or timm's; see their classes.
+
+    Raises:
+        TlearnError: It cannot be built so.
+    """
+    if name.startswith(TIMM):
+        return TimmBackbone(name, tap, image_size, arguments)
+    if arguments:
+        raise TlearnError(
+            f"model.backbone_args {', '.join(arguments)}: torchvision's {name} takes none; drop it, or take {TIMM}NAME"
+        )
+    return TorchvisionBackbone(name, tap, image_size)
+
+
 def _pools_class_token(network: Any) -> bool:
     return getattr(network, "global_pool", None) == "token"
 
@@ -122,38 +157,6 @@ def _is_plain_vit(network: Any) -> bool:
     from timm.models.vision_transformer import VisionTransformer
 
     return isinstance(network, (VisionTransformer, Eva, Beit)) and hasattr(network.blocks[-1], "attn")
-
-
-def _timm() -> Any:
-    try:
-        import timm
-    except ImportError as error:
-        raise TlearnError("a timm/ backbone needs timm; run: pip install 'tlearn[timm]'") from error
-    return timm
-
-
-def _create(name: str) -> nn.Module:
-    timm = _timm()
-    if not timm.is_model(name):
-        raise unknown("model.backbone timm/", name, timm.list_models(f"*{name[:6]}*") or timm.list_models("resnet*"))
-    return timm.create_model(name, pretrained=False, num_classes=0)  # type: ignore[no-any-return]
-
-
-def fetch_timm_weights(name: str) -> dict[str, Tensor]:
-    """Download timm's default weights of a network, or take them from the Hugging Face cache.
-
-    Raises:
-        TlearnError: They cannot be had.
-    """
-    try:
-        network = _timm().create_model(name.removeprefix(TIMM), pretrained=True, num_classes=0)
-    except Exception as error:  # every layer between here and the network has its own
-        reason = str(error).splitlines()[0][:120]
-        raise TlearnError(
-            f"cannot fetch timm's weights of {name} ({reason}); give model.weights the path of a local file, or null "
-            "to start from random weights"
-        ) from error
-    return dict(network.state_dict())
 
 
 def _assign_stages(network: Any) -> tuple[dict[str, str], dict[str, int]]:

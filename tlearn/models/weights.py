@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.error import URLError
@@ -13,12 +14,14 @@ from torchvision.models import WeightsEnum, get_model_weights
 
 from tlearn.errors import TlearnError, unknown
 from tlearn.models.backbone import TIMM, Backbone
-from tlearn.models.checkpoint_file import read_checkpoint, state_dict_of
+from tlearn.models.checkpoint_file import read_foreign
+from tlearn.models.foreign_weights import KEY, Taken, split_key, take
 from tlearn.models.preprocess import Preprocess
-from tlearn.models.timm_backbone import fetch_timm_weights
+from tlearn.models.statistics import Statistics, padding_doubt, statistics_of_file, statistics_of_timm
+from tlearn.models.timm_networks import fetch_network
 from tlearn.name_forms import same_names
 
-_FILE_SUFFIXES = (".ckpt", ".pth", ".pt", ".safetensors")
+_FILE_SUFFIXES = (".ckpt", ".pth", ".pt", ".safetensors", ".bin", ".tar", ".pkl", ".onnx", ".h5")
 
 
 class Loaded(NamedTuple):
@@ -27,10 +30,12 @@ class Loaded(NamedTuple):
     Attributes:
         message: One line for the log: what came from where, and what starts new.
         native_size: Side in pixels that the weights were trained at, where that is known.
+        doubts: Lines to warn of.
     """
 
     message: str
     native_size: int | None = None
+    doubts: tuple[str, ...] = ()
 
 
 def load_weights(
@@ -44,10 +49,10 @@ def load_weights(
     """Load ``weights`` into the parts of a network that starts anew.
 
     Args:
-        weights: ``DEFAULT``, a torchvision weights name, or the path of a file: a checkpoint of ours, or a state dict
-            in torchvision's names.
+        weights: ``DEFAULT``, a torchvision weights name, or the path of a file: a checkpoint of ours, or of anyone who
+            kept the names of torchvision or timm, behind whatever prefix. ``FILE::KEY`` takes them from one part of it.
         name: The backbone's name, to find torchvision's weights.
-        backbone: Gets every one of its tensors, or there is an error.
+        backbone: Gets every one of its tensors but counters, or there is an error.
         head: Gets the file's head when it is ours and speaks of the same classes; else it starts new.
         preprocess: Gets the statistics that the weights were trained with.
         class_names: The classes of the data at hand.
@@ -55,41 +60,28 @@ def load_weights(
     Raises:
         TlearnError: Unknown name, unreachable, damaged, or made for another network.
     """
-    if Path(weights).suffix in _FILE_SUFFIXES:
-        return _load_file(weights, backbone, head, preprocess, class_names)
+    names = (
+        ["DEFAULT"] if name.startswith(TIMM) else list(dict.fromkeys(["DEFAULT", *get_model_weights(name).__members__]))
+    )
+    wanted = weights if name.startswith(TIMM) else weights.rsplit(".", 1)[-1]  # ResNet18_Weights.IMAGENET1K_V1 is fine
+    if wanted not in names or Path(weights).suffix in _FILE_SUFFIXES or "/" in weights:
+        return _load_file(_path_of(weights, name, names), backbone, head, preprocess, class_names, name)
     if name.startswith(TIMM):
-        return _load_timm(weights, name, backbone)
-    entry = _find_entry(weights, name)
-    _fill(backbone, _fetch(entry), entry.url)
+        return _load_timm(name, backbone)
+    entry = get_model_weights(name)[wanted]
+    notes = _fill(backbone, _fetch(entry))
     preset = entry.transforms()
-    preprocess.set_statistics(tuple(preset.mean), tuple(preset.std))
+    statistics = Statistics(tuple(preset.mean), tuple(preset.std), entry.name)
+    preprocess.set_statistics(statistics.mean, statistics.std)
     message = f"weights {name} {entry.name}: {_count(backbone)} backbone tensors loaded, the head starts new"
-    return Loaded(message, int(preset.crop_size[0]))
+    return Loaded("; ".join([message, *notes, str(statistics)]), int(preset.crop_size[0]))
 
 
-def _load_timm(weights: str, name: str, backbone: Backbone) -> Loaded:
-    if weights != "DEFAULT":
-        choices = ["DEFAULT", "null", f"a path ending in {', '.join(_FILE_SUFFIXES)}"]
-        raise unknown(f"model.weights for {name}", weights, choices)
-    _fill(backbone, fetch_timm_weights(name), name)
+def _load_timm(name: str, backbone: Backbone) -> Loaded:
+    size_px = backbone.fixed_size_px if backbone.built_for else None
+    notes = _fill(backbone, fetch_network(name.removeprefix(TIMM), size_px, getattr(backbone, "arguments", {})))
     message = f"weights {name}: {_count(backbone)} backbone tensors loaded, the head starts new"
-    return Loaded(message, backbone.native_size)
-
-
-def _find_entry(weights: str, name: str) -> WeightsEnum:
-    entries = get_model_weights(name)
-    wanted = weights.rsplit(".", 1)[-1]  # ResNet18_Weights.IMAGENET1K_V1 is fine too
-    if wanted == "DEFAULT":
-        return entries["DEFAULT"]
-    if wanted not in entries.__members__:
-        choices = [
-            "DEFAULT",
-            *(entry.name for entry in entries),
-            "null",
-            f"a path ending in {', '.join(_FILE_SUFFIXES)}",
-        ]
-        raise unknown(f"model.weights for {name}", weights, choices)
-    return entries[wanted]
+    return Loaded("; ".join([message, *notes, str(statistics_of_timm(name, backbone))]), backbone.native_size)
 
 
 def _fetch(entry: WeightsEnum) -> dict[str, Tensor]:
@@ -106,17 +98,60 @@ def _fetch(entry: WeightsEnum) -> dict[str, Tensor]:
     return state
 
 
+def _fill(backbone: Backbone, state: dict[str, Tensor]) -> list[str]:
+    """Load what a library gives for the network, at the size of its positions; return what else is to be said."""
+    taken = take(state, "of the library", None, backbone)
+    _put(backbone, taken)
+    return taken.about
+
+
+def _path_of(weights: str, name: str, names: list[str]) -> str:
+    """Check that there is such a file.
+
+    Raises:
+        TlearnError: There is not; it may be a path or a name that was mistyped.
+    """
+    path = Path(split_key(weights)[0]).expanduser()
+    if path.is_file():
+        return weights
+    if "://" in weights:
+        raise TlearnError(f"model.weights {weights} is an address; download the file, and give its path")
+    if path.is_dir():
+        inside = sorted(str(file.relative_to(path)) for file in path.rglob("*") if file.suffix in _FILE_SUFFIXES)[:5]
+        raise TlearnError(
+            f"model.weights {weights} is a folder; name a file in it ({', '.join(inside) or 'it has none'})"
+        )
+    if path.suffix in _FILE_SUFFIXES or len(path.parts) > 1 or KEY in weights:
+        near = get_close_matches(path.name, [p.name for p in path.parent.iterdir()]) if path.parent.is_dir() else []
+        hint = f", did you mean {path.parent / near[0]}?" if near else ""
+        raise TlearnError(f"no checkpoint at {path.absolute()}{hint}; check the path")
+    choices = [*names, "null", "a path of a file (none is at this one)"]
+    raise unknown(f"model.weights for {name}", weights, choices)
+
+
 def _load_file(
-    path: str, backbone: Backbone, head: nn.Module, preprocess: Preprocess, class_names: Sequence[str]
+    weights: str, backbone: Backbone, head: nn.Module, preprocess: Preprocess, class_names: Sequence[str], name: str
 ) -> Loaded:
-    content = read_checkpoint(path)
-    state = state_dict_of(content, path)
-    ours = _part(state, "backbone.")
-    _fill(backbone, ours or state, path)
-    for statistic, value in _part(state, "preprocess.").items():
-        preprocess.get_buffer(statistic).copy_(value)
-    head_line = _load_head(head, _part(state, "head."), content.get("tlearn", {}), class_names)
-    return Loaded(f"weights {path}: {_count(backbone)} backbone tensors loaded, {head_line}", backbone.native_size)
+    path, key = split_key(weights)
+    content = read_foreign(Path(path).expanduser())
+    taken = take(content, path, key, backbone)
+    _put(backbone, taken)
+    statistics = _statistics(taken, path, name, backbone)
+    preprocess.set_statistics(statistics.mean, statistics.std)
+    theirs = _part(taken.sections, "head.") if "tlearn" in content else {}
+    head_line = _load_head(head, theirs, content.get("tlearn", {}), class_names)
+    message = f"weights {path}: {len(taken.state)} backbone tensors loaded, {head_line}"
+    doubts = (statistics.doubt, padding_doubt(path, backbone))
+    about = [] if "tlearn" in content else [*taken.where, *taken.left]
+    line = "; ".join([message, *taken.about, *about, str(statistics)])
+    return Loaded(line, backbone.native_size, tuple(filter(None, doubts)))
+
+
+def _statistics(taken: Taken, path: str, name: str, backbone: Backbone) -> Statistics:
+    ours = _part(taken.sections, "preprocess.")
+    if {"mean", "std"} <= ours.keys():
+        return Statistics(tuple(ours["mean"].tolist()), tuple(ours["std"].tolist()), "the file's own")
+    return statistics_of_file(path, name, backbone)
 
 
 def _load_head(head: nn.Module, state: dict[str, Tensor], about: dict[str, Any], class_names: Sequence[str]) -> str:
@@ -135,18 +170,8 @@ def _load_head(head: nn.Module, state: dict[str, Tensor], about: dict[str, Any],
     return f"head loaded too ({count} tensors, same classes)"
 
 
-def _fill(backbone: Backbone, state: dict[str, Tensor], source: str | Path) -> None:
-    target = backbone if any(key in state for key in backbone.state_dict()) else backbone.network
-    wanted = target.state_dict()
-    missing = [key for key in wanted if key not in state]
-    other = [key for key in wanted if key in state and state[key].shape != wanted[key].shape]
-    if missing or other:
-        problem = f"{len(missing)} missing" if missing else f"{len(other)} of another shape"
-        raise TlearnError(
-            f"weights {source} do not fit model.backbone: {problem} of {len(wanted)} tensors "
-            f"(first: {(missing or other)[0]}); give the backbone they were made for"
-        )
-    target.load_state_dict({key: state[key] for key in wanted})
+def _put(backbone: Backbone, taken: Taken) -> None:
+    backbone.network.load_state_dict({**backbone.network.state_dict(), **taken.state})
 
 
 def _part(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

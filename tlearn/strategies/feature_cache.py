@@ -37,9 +37,11 @@ def describe(trainer: Trainer, module: TransferModule) -> dict[str, Any]:
     device = module.device
     weights = {name: [str(x.dtype), list(x.shape), fingerprint(x)] for name, x in module.backbone.state_dict().items()}
     chip = torch.cuda.get_device_name(device) if device.type == "cuda" else torch.backends.cpu.get_cpu_capability()
+    arguments = module.hparams.get("backbone_args")
     return {
         "format": _FORMAT,
         "backbone": module.hparams["backbone"],
+        **({"backbone_args": arguments} if arguments else {}),
         "tap": list(module.backbone.taps),
         "trains": module.backbone_trains,  # if not, a folded twin computes, with other last bits
         "weights": key_of(weights),

@@ -76,10 +76,10 @@ def network_like(module: TransferModule, size_px: int, pretrained: bool = True, 
         str(module.hparams["backbone"]),
         weights=None,
         image_size=size_px,
+        backbone_args=module.hparams.get("backbone_args"),
         **options,
     )
     made.preprocess.load_state_dict(module.preprocess.state_dict())
     if pretrained:
-        weights = module.backbone.state_dict()
-        made.backbone.load_state_dict({name: weights[name] for name in made.backbone.state_dict()})
+        made.backbone.take_over(module.backbone)
     return made
