@@ -79,7 +79,7 @@ def padding_doubt(path: str, backbone: Backbone) -> str:
         return ""
     return (
         "the weights' path says TensorFlow, which pads otherwise than this network is built to; if they were trained "
-        "there: model.backbone_args: {pad_type: same}, or a tf_ network of timm"
+        "there: model.backbone_args: {pad_type: same, bn_eps: 0.001}, or a tf_ network of timm"
     )
 
 
