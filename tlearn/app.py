@@ -48,6 +48,7 @@ from tlearn.resume import (
 )
 from tlearn.run_record import RunRecordCallback, drop_refused_run, make_run_folder
 from tlearn.runs import DEFAULT_ROOT, version_of
+from tlearn.scheduler_names import check_scheduler_name
 from tlearn.stopping import StopCallback
 from tlearn.strategies import (
     EvaluationOutputsCallback,
@@ -325,6 +326,7 @@ def run_as(kind: type[_Kind], arguments: Arguments) -> _Kind:
     """
     quieten()
     limit_threads()
+    check_scheduler_name(arguments)
     with translated_faults(arguments):
         asks = any(word in ("-h", "--help") or word.startswith("--print_config") for word in arguments.options)
         with tempfile.TemporaryDirectory(prefix="tlearn-") as scratch:

@@ -41,6 +41,9 @@ _STRATEGY: dict[str, Any] = {
     "wise_ft": False,
     "cache_views": 1,
     "lr_scheduler": None,
+    "lr_interval": None,
+    "warmup_steps": None,
+    "warmup_epochs": None,
 }
 
 

@@ -244,6 +244,11 @@ class ImageDataModule(LightningDataModule, ABC):
                 sampler.leave_out(epochs.processed, loop.epoch_loop.batch_progress.current.processed)
         return self._phased("train", self._loader(images, sampler, ResumableLoader))
 
+    @property
+    def train_batches(self) -> int:
+        """Count the batches of an epoch; the images have been set up."""
+        return len(self._train_sampler())
+
     def val_dataloader(self) -> DataLoader[Batch] | PhasedLoader | list[DataLoader[Batch]]:
         """Serve the validation images in the order of their source; nothing where there are none."""
         return [] if not self.validates else self._phased("val", self._plain_loader("val"))

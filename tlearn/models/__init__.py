@@ -26,6 +26,7 @@ from tlearn.models.modes import evaluating, keeping_modes
 from tlearn.models.module import TransferModule
 from tlearn.models.preprocess import Preprocess
 from tlearn.models.rates import peak_rates, scale_rates
+from tlearn.models.warm_up import rising_share
 
 __all__ = [
     "LOWER",
@@ -58,6 +59,7 @@ __all__ = [
     "peak_rates",
     "rates_of",
     "read_checkpoint",
+    "rising_share",
     "rules_from_options",
     "run_folder",
     "saved_epochs",

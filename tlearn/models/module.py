@@ -12,9 +12,10 @@ import torch
 from jsonargparse.typing import ClosedUnitInterval, NonNegativeInt, PositiveFloat, PositiveInt
 from lightning.pytorch import LightningModule
 from lightning.pytorch.callbacks import Callback, StochasticWeightAveraging, WeightAveraging
-from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable, ReduceLROnPlateau
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor
 from torch.optim.lr_scheduler import CyclicLR, OneCycleLR
+from torch.optim.lr_scheduler import ReduceLROnPlateau as TorchReduceLROnPlateau
 
 from tlearn.errors import TlearnError
 from tlearn.models.accumulation import missing_factor, scale_gradients
@@ -30,12 +31,14 @@ from tlearn.models.metrics import EpochMetrics
 from tlearn.models.mid_epoch import end_restart, prepare_resume, progress_of
 from tlearn.models.modes import evaluating
 from tlearn.models.monitor_modes import check_monitor_modes
-from tlearn.models.option_checks import check_class_options, check_head_init, check_head_solver
-from tlearn.models.plateau import pending_metric, step_pending
+from tlearn.models.option_checks import check_class_options, check_head_init, check_head_solver, check_steps
+from tlearn.models.plateau import monitor_of, pending_metric, step_pending
 from tlearn.models.preprocess import Preprocess
 from tlearn.models.rates import peak_rates, scale_rates
+from tlearn.models.schedule_length import check_length, check_warm_up_length, length_of
 from tlearn.models.statistics import folded_norms
 from tlearn.models.timm_backbone import build_backbone
+from tlearn.models.warm_up import check_warm_up, rising_share
 from tlearn.models.weights import load_weights
 from tlearn.name_forms import same_names
 from tlearn.processes import own_share
@@ -97,7 +100,12 @@ class TransferModule(LightningModule):
             squares) solve a linear head on a frozen backbone in seconds, with the penalty that validation likes best;
             one epoch follows, without steps, that shows what it reaches.
         optimizer: Gets the parameter groups that the rules make; the default is the tutorial's.
-        lr_scheduler: Steps once an epoch; none by default, as in the tutorial.
+        lr_scheduler: None by default, as in the tutorial.
+        lr_interval: When the scheduler steps, and so what its numbers count: each ``epoch`` or each ``step`` of the
+            optimizer; ``null`` is ``step`` for OneCycleLR and CyclicLR, made for it, and ``epoch`` for all others.
+        warmup_steps: Steps in which all learning rates rise in a straight line to their own. The scheduler counts from
+            the first step and does not see it.
+        warmup_epochs: The same, in epochs.
 
     Attributes:
         stages: Parameter name to stage (``stem``, ``layer1``, ..., ``head``), in the model's order.
@@ -145,6 +153,9 @@ class TransferModule(LightningModule):
         head_solver: Literal["sgd", "lbfgs", "ridge"] = "sgd",
         optimizer: OptimizerCallable = lambda p: torch.optim.SGD(p, lr=1e-3, momentum=0.9),
         lr_scheduler: LRSchedulerCallable | None = None,
+        lr_interval: Literal["epoch", "step"] | None = None,
+        warmup_steps: PositiveInt | None = None,
+        warmup_epochs: PositiveInt | None = None,
     ) -> None:
         super().__init__()
         self.save_hyperparameters(ignore=["optimizer", "lr_scheduler", "weights"], logger=False)
@@ -171,6 +182,7 @@ class TransferModule(LightningModule):
         if weights is not None:
             self._warn_of_folded_norms()
         self.unfreeze_warmup_steps = unfreeze_warmup_steps
+        self.warmup_steps, self.warmup_epochs, self.lr_interval = warmup_steps, warmup_epochs, lr_interval
         self.head_init, self.l2_sp, self.wise_ft = head_init, l2_sp, wise_ft
         self.label_smoothing, self.class_weights = label_smoothing, class_weights
         self.feature_cache, self.cache_views, self.head_solver = feature_cache, int(cache_views), head_solver
@@ -185,6 +197,7 @@ class TransferModule(LightningModule):
         check_head_init(task, self.head, head_init, wise_ft)
         by = trained_by[0] if trained_by else None
         check_head_solver(head_solver, task, self.head, head_init, by, lr_scheduler is not None)
+        check_warm_up(warmup_steps, warmup_epochs)
         # In place from the start: weight averaging copies the module before the classes are counted.
         listed = torch.tensor(class_weights) if isinstance(class_weights, list) else torch.ones(num_classes)
         self.class_weights_tensor: Tensor | None
@@ -339,6 +352,9 @@ class TransferModule(LightningModule):
             self.train_metrics.add(self._pending_sums, self.device)
             self._pending_sums = None
         end_restart(self.trainer)
+        if not self._length_is_checked:
+            configs: list[Any] = self.trainer.lr_scheduler_configs
+            self._check_length(self.trainer.num_training_batches, vars(configs[0]) if configs else None)
         self.open_stages(self.current_epoch)  # a resume inside an epoch leaves on_train_epoch_start out
         if self.l2_sp or self.wise_ft:
             start = self.start or {name: value.clone() for name, value in self.network_state().items()}
@@ -399,8 +415,22 @@ class TransferModule(LightningModule):
         return self.head_init == "probe" or self.head_solver != "sgd"
 
     @property
+    def warmup_length(self) -> int:
+        """Count the steps of the run's warm-up; 0 without one."""
+        return self.warmup_epochs * self.steps_per_epoch if self.warmup_epochs else self.warmup_steps or 0
+
+    @property
     def steps_per_epoch(self) -> int:
-        """Count the steps of the optimizer in an epoch of the trainer at hand."""
+        """Count the steps of the optimizer in an epoch of the trainer at hand.
+
+        Raises:
+            TlearnError: Nobody knows how many batches there are.
+        """
+        if self.trainer.num_training_batches == math.inf:
+            raise TlearnError(
+                "the training data have no length, so nobody knows when an epoch ends: set model.warmup_steps in place "
+                "of warmup_epochs, and no model.unfreeze_warmup_steps"
+            )
         return math.ceil(self.trainer.num_training_batches / self.trainer.accumulate_grad_batches)
 
     def network_state(self) -> dict[str, Tensor]:
@@ -455,16 +485,28 @@ class TransferModule(LightningModule):
         """Build the optimizer and its scheduler, and check what the run makes of them.
 
         Raises:
-            TlearnError: A callback or the scheduler takes the worst value of its metric for the best.
+            TlearnError: A callback or the scheduler takes the worst value of its metric for the best, or the scheduler
+                ends before the run.
         """
         configured = self.build_optimizer()
-        schedulers = [configured["lr_scheduler"]["scheduler"]] if isinstance(configured, dict) else []
+        config = configured["lr_scheduler"] if isinstance(configured, dict) else None
         if self._trainer is not None:
+            schedulers = [config["scheduler"]] if config else []
             check_monitor_modes([*self._trainer.callbacks, *schedulers])  # type: ignore[attr-defined]
+            data: Any = getattr(self._trainer, "datamodule", None)
+            self._length_is_checked = hasattr(data, "train_batches")
+            if self._length_is_checked:
+                self._check_length(data.train_batches, config)
         return configured
 
     def build_optimizer(self) -> Any:
-        """Build the optimizer on the groups that the rules make, frozen parameters in none of them."""
+        """Build the optimizer on the groups that the rules make, frozen parameters in none of them.
+
+        Raises:
+            TlearnError: Options of the rate that exclude each other, or would do nothing.
+        """
+        warms_up = bool(self.warmup_steps or self.warmup_epochs)
+        check_steps(self.head_solver, self.lr_interval, self._lr_scheduler is not None, warms_up)
         optimizer = self._optimizer(self._groups())
         groups = optimizer.param_groups
         scales = [group.pop("lr_scale") for group in groups]
@@ -472,13 +514,14 @@ class TransferModule(LightningModule):
         if self._lr_scheduler is None:
             return optimizer
         scheduler = self._lr_scheduler(optimizer)
+        check_warm_up(self.warmup_steps, self.warmup_epochs, scheduler)
         # These set all groups to rates of their own; where the user lists one for each group, those stand.
         if isinstance(scheduler, _STEPWISE_SCHEDULERS) and len(set(peak_rates(groups, [scheduler]))) == 1:
             scale_rates(groups, [scheduler], scales)
-        interval = "step" if isinstance(scheduler, _STEPWISE_SCHEDULERS) else "epoch"
-        config: dict[str, Any] = {"scheduler": scheduler, "interval": interval}
-        if isinstance(scheduler, ReduceLROnPlateau):
-            config["monitor"] = scheduler.monitor
+        usual = "step" if isinstance(scheduler, _STEPWISE_SCHEDULERS) else "epoch"
+        config: dict[str, Any] = {"scheduler": scheduler, "interval": self.lr_interval or usual}
+        if isinstance(scheduler, TorchReduceLROnPlateau):
+            config["monitor"] = monitor_of(scheduler, self.lr_interval)
         return {"optimizer": optimizer, "lr_scheduler": config}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -583,10 +626,27 @@ class TransferModule(LightningModule):
         ]
 
     def _warmup(self, from_epoch: int) -> float:
-        if not from_epoch or not self.unfreeze_warmup_steps:
-            return 1.0
-        steps = self.global_step - from_epoch * self.steps_per_epoch
-        return 1.0 if steps < 0 else min(1.0, (steps + 1) / (self.unfreeze_warmup_steps + 1))
+        share = 1.0
+        if steps := self.warmup_length:
+            share = rising_share(self.global_step, steps)
+        if from_epoch and self.unfreeze_warmup_steps:
+            opened = from_epoch * self.steps_per_epoch
+            share *= rising_share(self.global_step - opened, self.unfreeze_warmup_steps)
+        return share
+
+    def _check_length(self, batches: float, config: dict[str, Any] | None) -> None:
+        """Compare scheduler and warm-up with the length of the run; a trial's says nothing."""
+        trainer = self.trainer
+        if trainer.fast_dev_run:  # type: ignore[attr-defined]  # set by a connector
+            return
+        length = length_of(trainer, batches)
+        lines = []
+        resumed = str(trainer.ckpt_path) if trainer.ckpt_path else None
+        if config is not None:
+            lines += check_length(config["scheduler"], config["interval"], length, resumed)
+        lines += check_warm_up_length(self.warmup_steps, self.warmup_epochs, length)
+        for line in lines if trainer.is_global_zero else ():
+            log.warning(line)
 
     def _say_what_never_opens(self) -> None:
         epochs = self.trainer.max_epochs

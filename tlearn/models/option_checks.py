@@ -53,6 +53,20 @@ def check_head_init(task: Task, head: nn.Module, head_init: str, wise_ft: bool) 
         raise TlearnError("model.head_init: probe solves a linear head; drop model.head_hidden")
 
 
+def check_steps(solver: str, lr_interval: str | None, has_scheduler: bool, warms_up: bool) -> None:
+    """Check that options of the learning rate have something to act on.
+
+    Raises:
+        TlearnError: One of them would do nothing.
+    """
+    if lr_interval and not has_scheduler:
+        raise TlearnError(
+            f"model.lr_interval {lr_interval} says when model.lr_scheduler steps, but none is set; drop it"
+        )
+    if warms_up and solver != "sgd":
+        raise TlearnError(f"model.head_solver {solver} takes no steps, there is nothing to warm up; drop the warm-up")
+
+
 def check_head_solver(
     solver: str, task: Task, head: nn.Module, head_init: str, trained_by: str | None, has_scheduler: bool
 ) -> None:

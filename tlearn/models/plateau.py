@@ -6,7 +6,32 @@ ReduceLROnPlateau, because the metric is gone by then (fit_loop.py of 2.6.6, ``u
 
 from __future__ import annotations
 
+from typing import Any
+
 from lightning.pytorch import Trainer
+from lightning.pytorch.cli import ReduceLROnPlateau
+
+from tlearn.errors import TlearnError
+
+
+def monitor_of(scheduler: Any, lr_interval: str | None) -> str:
+    """Return the metric that a ReduceLROnPlateau follows.
+
+    Args:
+        scheduler: Lightning's, which knows its ``monitor``; torch's does not.
+        lr_interval: ``model.lr_interval``.
+
+    Raises:
+        TlearnError: No metric is named, or it would be asked for at every step.
+    """
+    if not isinstance(scheduler, ReduceLROnPlateau):
+        raise TlearnError(
+            "torch's ReduceLROnPlateau does not say which metric it follows; take lightning.pytorch.cli."
+            "ReduceLROnPlateau, with its monitor: val/loss"
+        )
+    if lr_interval == "step":
+        raise TlearnError("ReduceLROnPlateau follows a metric of an epoch; drop model.lr_interval: step")
+    return str(scheduler.monitor)
 
 
 def pending_metric(trainer: Trainer) -> float | None:

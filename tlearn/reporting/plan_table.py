@@ -26,6 +26,8 @@ def print_plan(plan: Plan) -> None:
         table.add_row(group.name, stages, group.batch_norm or "-", f"{group.parameters:,}", *rates)
     Console().print(table)
     print(totals(plan.trainable, plan.frozen, plan.left_out))
+    if plan.warmup_steps:
+        print(f"the rates rise in the first {plan.warmup_steps} steps to those of the scheduler")
     if plan.adaptive:
         print("the scheduler follows a metric: its later rates cannot be told in advance")
     if plan.probe_time_s:

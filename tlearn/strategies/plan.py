@@ -13,7 +13,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import nn
 
 from tlearn.errors import TlearnError
-from tlearn.models import TransferModule, evaluating, group_by_rule, scale_rates
+from tlearn.models import TransferModule, evaluating, group_by_rule, rising_share, scale_rates
 from tlearn.strategies.feature_cache import check_views, frozen_epochs, obstacle, obstacle_to_storing
 from tlearn.strategies.peak_memory import resident_since_start
 from tlearn.strategies.training_steps import training_batches, training_step
@@ -59,6 +59,7 @@ class Plan:
         run_time_s: The sum of all three; start-up and checkpoints are not in it.
         peak_memory_bytes: Of this process after a few real steps; of the GPU where one is used.
         adaptive: The scheduler follows a metric: its later rates cannot be told in advance.
+        warmup_steps: In which all rates rise to those of the scheduler; 0 without a warm-up.
     """
 
     groups: list[GroupPlan]
@@ -72,6 +73,7 @@ class Plan:
     run_time_s: float
     peak_memory_bytes: int
     adaptive: bool
+    warmup_steps: int
 
 
 def make_plan(trainer: Trainer, module: TransferModule) -> Plan:
@@ -116,6 +118,7 @@ def make_plan(trainer: Trainer, module: TransferModule) -> Plan:
         run_time_s=sum(times) + probe_time_s + features_time_s,
         peak_memory_bytes=_peak_memory(module.device),
         adaptive=any(config.reduce_on_plateau for config in trainer.lr_scheduler_configs),
+        warmup_steps=module.warmup_length,
     )
 
 
@@ -152,9 +155,11 @@ def _learning_rates(trainer: Trainer, module: TransferModule, epochs: int) -> di
     ]
     scale_rates(optimizer.param_groups, [config["scheduler"]] if config else [], found)
     rates: dict[str, list[float]] = {group["name"]: [] for group in optimizer.param_groups}
-    for _ in range(epochs):
+    warmup, steps_per_epoch = module.warmup_length, module.steps_per_epoch
+    for epoch in range(epochs):
+        share = rising_share(epoch * steps_per_epoch, warmup)
         for group in optimizer.param_groups:
-            rates[group["name"]].append(float(group["lr"]))
+            rates[group["name"]].append(float(group["lr"]) * share)
         if config and "monitor" not in config:
             _step_without_training(config["scheduler"], steps)
     return rates
