@@ -60,3 +60,33 @@ def test_a_monitor_of_the_users_is_the_only_writer(tlearn: Tlearn, small: str, t
     monitor = ["--trainer.callbacks+=LearningRateMonitor", "--trainer.callbacks.logging_interval=step"]
     assert tlearn("fit", "-c", small, *monitor, "--trainer.log_every_n_steps", "1").code == 0
     assert curve(tmp_path, "lr-SGD/rest") == pytest.approx(dict.fromkeys(range(6), 0.01))
+
+
+@pytest.mark.parametrize(
+    ("words", "rate", "option"),
+    [
+        (["--model.optimizer.lr", "1e30"], "1e+30", "optimizer.lr"),
+        (["--model.optimizer.lr", "4e30", "--model.warmup_steps", "3"], "1e+30", "optimizer.lr"),
+        (
+            ["--model.lr_scheduler", "OneCycleLR", "--model.lr_scheduler.max_lr", "25e30"],
+            "1e+30",
+            "lr_scheduler.max_lr",
+        ),
+        (
+            [
+                *["--model.lr_scheduler", "CyclicLR", "--model.lr_scheduler.base_lr", "1e30"],
+                *["--model.lr_scheduler.max_lr", "1e31", "--model.lr_scheduler.step_size_up", "3"],
+            ],
+            "1e+30",
+            "lr_scheduler.max_lr",
+        ),
+    ],
+)
+def test_the_rate_that_is_blamed_is_that_of_the_step_before(
+    words: list[str], rate: str, option: str, tlearn: Tlearn, small: str
+) -> None:
+    total = ["--model.lr_scheduler.total_steps", "6"] if "OneCycleLR" in words else []
+    answer = tlearn("fit", "-c", small, *words, *total)
+    assert answer.code == 2
+    wanted = f"the training loss is nan in epoch 1, step 2, learning rate {rate}; lower it (--model.{option})"
+    assert wanted in answer.err, answer.err

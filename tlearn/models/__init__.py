@@ -16,7 +16,7 @@ from tlearn.models.checkpoints import (
     saved_epochs,
 )
 from tlearn.models.fingerprint import fingerprint
-from tlearn.models.finite import LOWER, check_answers, not_finite, rates_of
+from tlearn.models.finite import check_answers, how_to_lower, not_finite, rates_text
 from tlearn.models.freezing import Rule, assign_rules, frozen_modules, group_by_rule, rules_from_options
 from tlearn.models.grad_cam import grad_cam
 from tlearn.models.losses import answers_of, compute_loss
@@ -29,7 +29,6 @@ from tlearn.models.rates import peak_rates, scale_rates
 from tlearn.models.warm_up import rising_share
 
 __all__ = [
-    "LOWER",
     "AtomicCheckpointIO",
     "Backbone",
     "BestCheckpoint",
@@ -52,12 +51,13 @@ __all__ = [
     "frozen_modules",
     "grad_cam",
     "group_by_rule",
+    "how_to_lower",
     "keeping_modes",
     "last_checkpoint",
     "metric_names",
     "not_finite",
     "peak_rates",
-    "rates_of",
+    "rates_text",
     "read_checkpoint",
     "rising_share",
     "rules_from_options",

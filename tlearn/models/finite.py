@@ -11,18 +11,26 @@ from torch import Tensor
 
 from tlearn.errors import TlearnError
 
-LOWER = (
-    "lower it (--model.optimizer.lr), clip gradients (--trainer.gradient_clip_val 1), or compute more exactly "
-    "(--trainer.precision 32-true)"
-)
 
-
-def rates_of(groups: Iterable[Mapping[str, Any]]) -> str:
+def rates_text(rates: Mapping[str, float]) -> str:
     """Write the learning rate of each group, by name where there are several."""
-    rates = {str(group.get("name", number)): f"{float(group['lr']):g}" for number, group in enumerate(groups)}
     if len(rates) == 1:
-        return next(iter(rates.values()))
-    return ", ".join(f"{rate} ({name})" for name, rate in rates.items()) or "of no optimizer"
+        return f"{next(iter(rates.values())):g}"
+    return ", ".join(f"{rate:g} ({name})" for name, rate in rates.items()) or "of no optimizer"
+
+
+def how_to_lower(groups: Iterable[Mapping[str, Any]], scheduler: Mapping[str, Any]) -> str:
+    """Say what helps against losses and weights that are no numbers.
+
+    Args:
+        groups: The optimizer's.
+        scheduler: The state of its scheduler, which may set the rates itself: OneCycleLR and CyclicLR do.
+    """
+    cycles = "max_lrs" in scheduler or any("max_lr" in group for group in groups)
+    return (
+        f"lower it (--model.{'lr_scheduler.max_lr' if cycles else 'optimizer.lr'}), clip gradients "
+        "(--trainer.gradient_clip_val 1), or compute more exactly (--trainer.precision 32-true)"
+    )
 
 
 def not_finite(state: Mapping[str, Any]) -> str | None:
@@ -50,10 +58,13 @@ def check_weights(checkpoint: Mapping[str, Any], path: Path) -> None:
     name = not_finite(checkpoint.get("state_dict", {}))
     if name is None:
         return
-    groups = (group for state in checkpoint.get("optimizer_states", ()) for group in state["param_groups"])
+    groups = [group for state in checkpoint.get("optimizer_states", ()) for group in state["param_groups"]]
+    held = {str(group.get("name", number)): float(group["lr"]) for number, group in enumerate(groups)}
+    rates = checkpoint.get("tlearn", {}).get("rates") or held
+    scheduler = next(iter(checkpoint.get("lr_schedulers", ())), {})
     raise TlearnError(
         f"{name} is no longer finite in epoch {checkpoint['epoch'] + 1}, step {checkpoint['global_step']}, learning "
-        f"rate {rates_of(groups)}, and {path.absolute()} is not written; {LOWER}"
+        f"rate {rates_text(rates)}, and {path.absolute()} is not written; {how_to_lower(groups, scheduler)}"
     )
 
 

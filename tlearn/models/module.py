@@ -117,6 +117,7 @@ class TransferModule(LightningModule):
         pictures: How picture files become what the network was trained on, see `tlearn.data.Framing`; ``None`` before
             the first checkpoint.
         loss_weight: What the loss of this process counts in the mean over all processes; ``None`` where it is alone.
+        rates_used: Group to the learning rate of the last step; empty before the first.
         start: Parameter or buffer name to its value before the first step, kept where an option needs it.
 
     Raises:
@@ -206,6 +207,7 @@ class TransferModule(LightningModule):
         self._optimizer: OptimizerCallable = lambda groups: optimizer(groups)
         self._lr_scheduler = _function(lr_scheduler)
         self._pending_metric: float | None = None
+        self.rates_used: dict[str, float] = {}
         self._pending_sums: dict[str, Any] | None = None
         self.loss_weight: Tensor | None = None
         self.temperature = 1.0
@@ -391,6 +393,7 @@ class TransferModule(LightningModule):
             return
         groups = optimizer.param_groups
         rates = [group["lr"] for group in groups]
+        self.rates_used = self.rates_in_use()
         for group in groups:
             group["lr"] = group["lr"] * self._warmup(group.get("from_epoch", 0))
         super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
@@ -530,7 +533,7 @@ class TransferModule(LightningModule):
         data: Any = getattr(self.trainer, "datamodule", None)
         if hasattr(data, "framing"):
             self.pictures = asdict(data.framing)
-        about |= {"temperature": self.temperature, "pictures": _plain(self.pictures)}
+        about |= {"temperature": self.temperature, "pictures": _plain(self.pictures), "rates": self.rates_used}
         progress = progress_of(self.trainer)
         checkpoint["tlearn"] = about | {"pending_metric": pending_metric(self.trainer), "progress": progress}
         if progress is not None:
@@ -552,7 +555,7 @@ class TransferModule(LightningModule):
             self._refuse_resume(checkpoint)
             prepare_resume(checkpoint)
             self._pending_sums = checkpoint.get("tlearn_train_metrics")
-        self._pending_metric = about["pending_metric"]
+        self._pending_metric, self.rates_used = about["pending_metric"], about.get("rates", {})
         self.temperature, self.pictures = about.get("temperature", 1.0), about.get("pictures")
         self.start = checkpoint.get("tlearn_start", {})
         theirs = list(about["class_names"])

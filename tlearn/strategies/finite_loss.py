@@ -9,7 +9,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from tlearn.errors import DivergedError
-from tlearn.models import LOWER, TransferModule, rates_of
+from tlearn.models import TransferModule, how_to_lower, rates_text
 from tlearn.processes import summed
 from tlearn.types import Batch
 
@@ -23,12 +23,15 @@ class FiniteLossCallback(Callback):
     """
 
     def __init__(self) -> None:
-        self._waiting: list[tuple[int, Tensor]] = []  # step, counted from 1, and loss
-        self._done = 0
+        # Step, counted from 1, loss, and the rates of the step before, which made the weights that gave it.
+        self._waiting: list[tuple[int, Tensor, dict[str, float]]] = []
+        self._done, self._rates = 0, dict[str, float]()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin anew: what is left may be an interrupted run's."""
+        assert isinstance(pl_module, TransferModule)
         self._waiting, self._done = [], trainer.global_step
+        self._rates = pl_module.rates_used or pl_module.rates_in_use()
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, batch_idx: int
@@ -39,8 +42,8 @@ class FiniteLossCallback(Callback):
             TlearnError: One of the losses is no number; epoch, step and rates are named.
         """
         assert isinstance(pl_module, TransferModule)
-        self._waiting.append((self._done + 1, outputs["loss"]))  # with accumulation several have one step
-        self._done = trainer.global_step
+        self._waiting.append((self._done + 1, outputs["loss"], self._rates))  # with accumulation several have one step
+        self._done, self._rates = trainer.global_step, pl_module.rates_used or self._rates
         every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]  # set outside its class
         is_time = len(self._waiting) >= every > 0 and not pl_module.takes_features
         if is_time or trainer.is_last_batch:
@@ -56,14 +59,16 @@ class FiniteLossCallback(Callback):
         _check(trainer, waiting)
 
 
-def _check(trainer: Trainer, waiting: list[tuple[int, Tensor]]) -> None:
-    losses = torch.stack([loss for _, loss in waiting]).detach()
+def _check(trainer: Trainer, waiting: list[tuple[int, Tensor, dict[str, float]]]) -> None:
+    losses = torch.stack([loss for _, loss, _ in waiting]).detach()
     if summed((~losses.isfinite()).int()).sum() == 0:
         return
     losses = summed(losses)  # of all processes: they end together
     first = int((~losses.isfinite()).nonzero()[0])
-    step, loss = waiting[first][0], float(losses[first])
-    rates = rates_of(group for optimizer in trainer.optimizers for group in optimizer.param_groups)
+    step, _, rates = waiting[first]
+    groups = [group for optimizer in trainer.optimizers for group in optimizer.param_groups]
+    scheduler = vars(trainer.lr_scheduler_configs[0].scheduler) if trainer.lr_scheduler_configs else {}
     raise DivergedError(
-        f"the training loss is {loss} in epoch {trainer.current_epoch + 1}, step {step}, learning rate {rates}; {LOWER}"
+        f"the training loss is {float(losses[first])} in epoch {trainer.current_epoch + 1}, step {step}, learning rate "
+        f"{rates_text(rates)}; {how_to_lower(groups, scheduler)}"
     )
