@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -49,6 +50,7 @@ def main(args: Sequence[str] | None = None) -> int:
     Args:
         args: The words after ``tlearn``; those of this process by default.
     """
+    _print_whatever_comes()
     try:
         _dispatch(split_arguments(sys.argv[1:] if args is None else args))
     except Exception as error:
@@ -65,6 +67,16 @@ def main(args: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _interrupted()
     return 0
+
+
+def _print_whatever_comes() -> None:
+    """Let a console, pipe or file that cannot encode a name show it with escapes: no output may end the work.
+
+    Windows gives a pipe the code page of the country, which has no characters but its own.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors in ("strict", "surrogateescape"):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _known(error: Exception) -> str | None:

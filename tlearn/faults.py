@@ -18,6 +18,7 @@ from lightning.pytorch.cli import LightningArgumentParser
 from torch.distributed import DistError
 
 from tlearn.arguments import Arguments
+from tlearn.config_encoding import read_configs_as_utf8
 from tlearn.config_files import leaves, read_config
 from tlearn.data import Augment, ImageDataModule
 from tlearn.errors import TlearnError, one_line
@@ -55,6 +56,7 @@ class TransferParser(LightningArgumentParser):
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
+        read_configs_as_utf8()
         super().__init__(*args, allow_abbrev=False, **options)
 
     def parse_args(self, args: Any = None, *further: Any, **options: Any) -> Namespace:  # type: ignore[override]
