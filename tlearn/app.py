@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 import tempfile
 from contextlib import ExitStack
@@ -15,6 +16,7 @@ from typing import Any, Literal, TypeVar
 import yaml
 from jsonargparse import ActionYesNo, Namespace
 from jsonargparse.typing import PositiveInt
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.strategies import DDPStrategy
@@ -28,6 +30,7 @@ from tlearn.device import best_precision
 from tlearn.end_together import EndTogetherCallback
 from tlearn.errors import TlearnError
 from tlearn.faults import TransferParser, translated_faults
+from tlearn.launched import check_launch, check_surroundings, is_shell_of_slurm, launch_of
 from tlearn.models import (
     AtomicCheckpointIO,
     BestCheckpoint,
@@ -198,12 +201,22 @@ class TransferCLI(LightningCLI):
             config["logger"] = with_metrics_file(as_list(config["logger"]), config["default_root_dir"] or DEFAULT_ROOT)
         if self.verb == "fit" and not self.datamodule.validates:
             self._train_alone(config)
+        check_surroundings(os.environ)
         config["plugins"] = [*as_list(config.get("plugins")), AtomicCheckpointIO()]
+        if is_shell_of_slurm(os.environ):
+            config["plugins"].append(LightningEnvironment())
         config["profiler"] = config.get("profiler") or NoProfiler()
         trainer = self._instantiate_trainer(config, self.own_callbacks(config))
+        self._check_launch(trainer)
         if trainer.world_size > 1:
             self._check_processes(trainer)
         return trainer
+
+    def _check_launch(self, trainer: Trainer) -> None:
+        cluster = getattr(trainer.strategy, "cluster_environment", None)  # a strategy for one process has none
+        joins = cluster and cluster.creates_processes_externally
+        processes = trainer.num_devices * trainer.num_nodes  # world_size is what the launcher says
+        check_launch(launch_of(os.environ), processes, joins, type(self) is TransferCLI)
 
     def _train_alone(self, config: dict[str, Any]) -> None:
         """Train where nothing validates, and say what that costs.

@@ -137,7 +137,11 @@ def _of_several_processes(fault: Exception) -> str | None:
         )
     if isinstance(fault, DistError):
         return f"the processes of this run do not reach each other: {one_line(str(fault).strip().splitlines()[-1])}"
-    return one_line(fault) if str(fault).startswith("The strategy `") else None
+    return (
+        one_line(fault)
+        if str(fault).startswith(("The strategy `", "You set `devices=", "You set `num_nodes="))
+        else None
+    )
 
 
 def explain(message: str, keys: Sequence[str], arguments: Arguments) -> str:
