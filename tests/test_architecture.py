@@ -18,6 +18,7 @@ RUNGS = {
     "types": 0,
     "feature_store": 0,
     "name_forms": 0,
+    "plain_values": 0,
     "outputs": 0,
     "processes": 0,
     "runs": 0,

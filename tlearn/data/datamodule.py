@@ -25,6 +25,7 @@ from tlearn.data.sampling import EpochBatchSampler
 from tlearn.data.serving import serve_through_a_stop
 from tlearn.data.split import stratified_split, take_per_class
 from tlearn.errors import TlearnError
+from tlearn.plain_values import plain_values, texts
 from tlearn.processes import ALONE, Share
 from tlearn.threads import cores_allowed
 from tlearn.types import Batch, Task
@@ -77,12 +78,18 @@ class ImageDataModule(LightningDataModule, ABC):
                 to below 1.
         """
         super().__init__()
+        (val_fraction,) = plain_values(val_fraction=val_fraction)
         if not 0 <= val_fraction < 1:
             raise TlearnError(f"data.init_args.val_fraction: expected from 0 to below 1, got {val_fraction}")
-        self.class_names, self.task, self.num_classes = class_names, task, max(len(class_names), 1)
-        self.batch_size, self.val_fraction, self.split_seed = batch_size, val_fraction, split_seed
-        self.train_per_class, self.augment = train_per_class, augment
-        self.drop_last, self.num_workers = drop_last, num_workers
+        self.class_names, self.augment = class_names, augment
+        self.num_classes = max(len(self.class_names), 1)
+        self.val_fraction = val_fraction
+        self.task, self.batch_size, self.split_seed = plain_values(
+            task=task, batch_size=batch_size, split_seed=split_seed
+        )
+        self.train_per_class, self.drop_last, self.num_workers = plain_values(
+            train_per_class=train_per_class, drop_last=drop_last, num_workers=num_workers
+        )
         self.class_remarks: list[ClassRemark] = []
         self._seed, self._has_val = 0, False
         self._limit_val_batches: int | float | None = None  # the trainer's, while nothing validates
@@ -90,6 +97,19 @@ class ImageDataModule(LightningDataModule, ABC):
         self._features: dict[str, CachedFeatures] = {}
         self._fingerprints: dict[str, str] = {}
         self._refuse_what_needs_one_class()
+
+    @property
+    def class_names(self) -> list[str]:
+        """Names of the classes 0 to K - 1, as texts, whatever they were set to; a list of the caller's is copied.
+
+        Raises:
+            TlearnError: They are set to what are no names.
+        """
+        return self._class_names_as_texts
+
+    @class_names.setter
+    def class_names(self, names: Any) -> None:
+        self._class_names_as_texts = texts("class_names", names)
 
     @abstractmethod
     def open_split(self, split: Split) -> ImageSet | None:

@@ -16,6 +16,7 @@ from torch.nn.functional import interpolate
 from tlearn.data.augment import NO_AUGMENT, Augment
 from tlearn.data.datamodule import InMemoryDataModule
 from tlearn.data.split import class_numbers, renumbered, stratified_split
+from tlearn.plain_values import plain_values, texts
 from tlearn.types import Task
 
 _NAMES = tuple("0123456789")
@@ -56,7 +57,7 @@ class DigitsDataModule(InMemoryDataModule):
         Raises:
             TlearnError: A digit is unknown, fewer than 2 are given, or an option does not fit regression.
         """
-        self._numbers = class_numbers(None if classes is None else [str(digit) for digit in classes], _NAMES)
+        self._numbers = class_numbers(None if classes is None else texts("classes", classes), _NAMES)
         super().__init__(
             class_names=[] if task == "regression" else [_NAMES[number] for number in self._numbers],
             task=task,
@@ -68,7 +69,7 @@ class DigitsDataModule(InMemoryDataModule):
             drop_last=drop_last,
             num_workers=num_workers,
         )
-        self.size_px = size_px
+        (self.size_px,) = plain_values(size_px=size_px)
 
     def load_split(self, split: Literal["train", "test"]) -> tuple[Tensor, Tensor]:
         """Take a split of scikit-learn's digits.

@@ -7,6 +7,7 @@ import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -53,13 +54,11 @@ class HuggingFaceSource:
 
 def _saved(place: Path) -> tuple[list[str], Callable[[str], Any]] | None:
     """Read what ``save_to_disk`` wrote: one dataset, or a folder for each split."""
-    from datasets import load_from_disk
-
     if (place / "state.json").is_file():
-        return ["train"], lambda split: load_from_disk(str(place))
+        return ["train"], partial(_whole, place)
     if (place / "dataset_dict.json").is_file():
         splits = json.loads((place / "dataset_dict.json").read_text(encoding="utf-8"))["splits"]
-        return list(splits), lambda split: load_from_disk(str(place / split))
+        return list(splits), partial(_part, place)
     return None
 
 
@@ -78,7 +77,24 @@ def _built(path: str, place: Path, name: str | None, data_dir: str | None) -> tu
         told = folder_remark(builder, folder)
         if told:
             log.warning("%s: %s", folder.absolute(), told)
-    return list(builder.info.splits), lambda split: builder.as_dataset(split=split)
+    return list(builder.info.splits), partial(_prepared, builder)
+
+
+# Functions with names, and not where they are used: a data module is sent to other processes.
+def _whole(place: Path, _: str) -> Any:
+    from datasets import load_from_disk
+
+    return load_from_disk(str(place))
+
+
+def _part(place: Path, split: str) -> Any:
+    from datasets import load_from_disk
+
+    return load_from_disk(str(place / split))
+
+
+def _prepared(builder: Any, split: str) -> Any:
+    return builder.as_dataset(split=split)
 
 
 @contextmanager

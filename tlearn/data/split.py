@@ -15,6 +15,7 @@ from tlearn.data.listing import listed, number_of
 from tlearn.data.rare_classes import too_few_to_divide
 from tlearn.errors import TlearnError, unknown
 from tlearn.name_forms import same_name
+from tlearn.plain_values import texts
 
 Positions = NDArray[np.int64]
 
@@ -106,9 +107,9 @@ def class_numbers(selection: Sequence[str] | None, class_names: Sequence[str], l
         least: How many it takes; several labels an image may be a single one.
 
     Raises:
-        TlearnError: A name is unknown or given twice, or too few are given.
+        TlearnError: A name is unknown or given twice, is no text, or too few are given.
     """
-    names = list(class_names if selection is None else selection)
+    names = list(class_names) if selection is None else texts("classes", selection)
     for number, name in enumerate(names):
         found = name if name in class_names else next((each for each in class_names if same_name(each, name)), None)
         if found is None:

@@ -11,6 +11,7 @@ from jsonargparse.typing import NonNegativeInt, PositiveInt
 from tlearn.data.datamodule import ImageDataModule
 from tlearn.data.reading import CROP_PCT, DEFAULT_SIZE_PX, Framing
 from tlearn.errors import TlearnError
+from tlearn.plain_values import plain_values
 from tlearn.threads import cores_allowed
 
 _MOST_WORKERS = 8
@@ -41,6 +42,9 @@ class StreamedDataModule(ImageDataModule, ABC):
         Raises:
             TlearnError: ``crop_pct`` is not above 0 and at most 1.
         """
+        size_px, crop_mode, crop_pct, num_workers = plain_values(
+            size_px=size_px, crop_mode=crop_mode, crop_pct=crop_pct, num_workers=num_workers
+        )
         if not 0 < crop_pct <= 1:
             raise TlearnError(f"data.init_args.crop_pct: expected more than 0 and at most 1, got {crop_pct:g}")
         if num_workers is None:

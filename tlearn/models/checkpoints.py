@@ -20,6 +20,7 @@ from tlearn.errors import TlearnError
 from tlearn.models.checkpoint_file import read_checkpoint
 from tlearn.models.finite import check_weights
 from tlearn.models.mid_epoch import finished_epochs
+from tlearn.models.readable import make_readable
 from tlearn.outputs import whole_file
 
 log = logging.getLogger(__name__)
@@ -52,9 +53,10 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         """Take ``checkpoint`` for ``path``; the file that was there stays until the new one is complete.
 
         Raises:
-            TlearnError: Its weights are not finite, or the disk refuses.
+            TlearnError: Its weights are not finite, it holds what could not be read again, or the disk refuses.
         """
         path = Path(path)
+        make_readable(checkpoint)
         check_weights(checkpoint, path)
         if path.exists() and time.monotonic() < self._due_s.get(path, 0.0):
             self._waiting.pop(path, None)  # to the end: files are written in the order of their last change

@@ -1,6 +1,7 @@
 """Which modules of a torchvision classifier make its stages, and how its last feature map becomes a vector.
 
-Names are torchvision's own, so that state dicts fit as they are. B images, C channels, H and W pixels, T tokens.
+Names are torchvision's own, so that state dicts fit as they are. All functions have names, so that networks can be
+pickled. B images, C channels, H and W pixels, T tokens.
 """
 
 from __future__ import annotations
@@ -19,6 +20,26 @@ Stages = dict[str, tuple[str, ...]]
 
 def _pool_maps(x: Tensor) -> Tensor:
     return F.adaptive_avg_pool2d(x, 1).flatten(1)
+
+
+def _pool_once_more(x: Tensor) -> Tensor:
+    return F.adaptive_avg_pool2d(x, 1)
+
+
+def _pool_channels_last(x: Tensor) -> Tensor:
+    return x.mean(dim=(1, 2))
+
+
+def _channels_first(x: Tensor) -> Tensor:
+    return x.permute(0, 3, 1, 2)
+
+
+def _class_token(x: Tensor) -> Tensor:
+    return x[:, 0]
+
+
+def _as_it_is(x: Tensor) -> Tensor:
+    return x
 
 
 @dataclass(frozen=True)
@@ -42,7 +63,7 @@ class Family:
     after_pool: tuple[str, ...] = ()
     stem: Callable[[nn.Module, Tensor], Tensor] | None = None
     fixed_size: bool = False
-    as_map: Callable[[Tensor], Tensor] = lambda x: x
+    as_map: Callable[[Tensor], Tensor] = _as_it_is
     attention: str | None = None
 
 
@@ -97,14 +118,14 @@ def _vit_stem(backbone: nn.Module, x: Tensor) -> Tensor:
 FAMILIES = (
     Family(("resnet*", "resnext*", "wide_resnet*"), _resnet),
     Family(("regnet_*",), _regnet),
-    Family(("convnext_*",), _downsampled, pool=lambda x: F.adaptive_avg_pool2d(x, 1), after_pool=("classifier.0",)),
-    Family(("swin_*",), _swin, pool=lambda x: x.mean(dim=(1, 2)), as_map=lambda x: x.permute(0, 3, 1, 2)),
+    Family(("convnext_*",), _downsampled, pool=_pool_once_more, after_pool=("classifier.0",)),
+    Family(("swin_*",), _swin, pool=_pool_channels_last, as_map=_channels_first),
     Family(("efficientnet_*", "mobilenet_v2"), _mobile),
     Family(("mobilenet_v3_*",), _mobile, after_pool=("classifier.0", "classifier.1")),
     Family(
         ("vit_*",),
         _vit,
-        pool=lambda x: x[:, 0],
+        pool=_class_token,
         stem=_vit_stem,
         fixed_size=True,
         as_map=_without_class_token,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import math
 from collections.abc import Callable
@@ -32,15 +33,19 @@ from tlearn.models.mid_epoch import end_restart, prepare_resume, progress_of
 from tlearn.models.modes import evaluating
 from tlearn.models.monitor_modes import check_monitor_modes
 from tlearn.models.option_checks import check_class_options, check_head_init, check_head_solver, check_steps
+from tlearn.models.option_values import built, check_groups, check_option_values
 from tlearn.models.plateau import monitor_of, pending_metric, step_pending
 from tlearn.models.preprocess import Preprocess
 from tlearn.models.rates import peak_rates, scale_rates
+from tlearn.models.readable import keep_plain, make_readable, with_python_numbers
 from tlearn.models.schedule_length import check_length, check_warm_up_length, length_of
+from tlearn.models.shared_function import SharedFunction, tutorial_optimizer
 from tlearn.models.statistics import folded_norms
 from tlearn.models.timm_backbone import build_backbone
 from tlearn.models.warm_up import check_warm_up, rising_share
 from tlearn.models.weights import load_weights
 from tlearn.name_forms import same_names
+from tlearn.plain_values import plain, plain_values, texts, whole_number
 from tlearn.processes import own_share
 from tlearn.types import Batch, Task
 
@@ -160,11 +165,57 @@ class TransferModule(LightningModule):
     ) -> None:
         super().__init__()
         self.save_hyperparameters(ignore=["optimizer", "lr_scheduler", "weights"], logger=False)
-        self.hparams.update({name: _plain(value) for name, value in self.hparams.items()})
+        num_classes, task, backbone, weights, image_size, tap = plain_values(
+            num_classes=num_classes, task=task, backbone=backbone, weights=weights, image_size=image_size, tap=tap
+        )
+        head_hidden, head_dropout, freeze_backbone, freeze_until = plain_values(
+            head_hidden=head_hidden,
+            head_dropout=head_dropout,
+            freeze_backbone=freeze_backbone,
+            freeze_until=freeze_until,
+        )
+        lr_scales, rules, unfreeze, unfreeze_warmup_steps, batch_norm = plain_values(
+            lr_scales=lr_scales,
+            rules=rules,
+            unfreeze=unfreeze,
+            unfreeze_warmup_steps=unfreeze_warmup_steps,
+            batch_norm=batch_norm,
+        )
+        head_init, l2_sp, wise_ft, label_smoothing, class_weights = plain_values(
+            head_init=head_init,
+            l2_sp=l2_sp,
+            wise_ft=wise_ft,
+            label_smoothing=label_smoothing,
+            class_weights=class_weights,
+        )
+        feature_cache, cache_views, head_solver, backbone_args = plain_values(
+            feature_cache=feature_cache, cache_views=cache_views, head_solver=head_solver, backbone_args=backbone_args
+        )
+        warmup_steps, warmup_epochs, lr_interval = plain_values(
+            warmup_steps=warmup_steps, warmup_epochs=warmup_epochs, lr_interval=lr_interval
+        )
+        check_option_values(
+            task=task,
+            head_dropout=head_dropout,
+            freeze_backbone=freeze_backbone,
+            lr_scales=lr_scales,
+            rules=rules,
+            batch_norm=batch_norm,
+            head_init=head_init,
+            l2_sp=l2_sp,
+            wise_ft=wise_ft,
+            label_smoothing=label_smoothing,
+            class_weights=class_weights,
+            feature_cache=feature_cache,
+            head_solver=head_solver,
+        )
+        num_classes = whole_number("num_classes", num_classes)
+        class_names = None if class_names is None else texts("class_names", class_names)
+        keep_plain(self.hparams, class_names=class_names, num_classes=num_classes)
         self.hparams["weights"] = None  # a checkpoint brings its own: loading one asks for no other file
         self.task: Task = task
         self.num_classes = num_classes
-        self.class_names = _default_names(task, num_classes) if class_names is None else list(class_names)
+        self.class_names = _default_names(task, num_classes) if class_names is None else class_names
         self.backbone = build_backbone(backbone, tap, image_size, backbone_args)
         self.preprocess = Preprocess(image_size, self.backbone.mean, self.backbone.std)
         num_outputs = 1 if task == "regression" else num_classes
@@ -193,19 +244,23 @@ class TransferModule(LightningModule):
         self.backbone_trains = bool(trained_by)
         self._is_in_run = False
         self._twins: dict[torch.dtype | None, Backbone] = {}
-        self.register_load_state_dict_post_hook(lambda module, _: module._twins.clear())  # type: ignore[no-untyped-call]
+        self.register_load_state_dict_post_hook(_forget_twins)  # type: ignore[no-untyped-call]
         check_class_options(task, label_smoothing, class_weights, self.class_names, num_classes)
         check_head_init(task, self.head, head_init, wise_ft)
         by = trained_by[0] if trained_by else None
         check_head_solver(head_solver, task, self.head, head_init, by, lr_scheduler is not None)
         check_warm_up(warmup_steps, warmup_epochs)
         # In place from the start: weight averaging copies the module before the classes are counted.
-        listed = torch.tensor(class_weights) if isinstance(class_weights, list) else torch.ones(num_classes)
+        listed = (
+            torch.tensor(class_weights, dtype=torch.float)
+            if isinstance(class_weights, list)
+            else torch.ones(num_classes)
+        )
         self.class_weights_tensor: Tensor | None
         self.register_buffer("class_weights_tensor", listed if class_weights else None, persistent=False)
-        # Functions, which a copy of the module shares: what the command line gives holds all of it, the data too.
-        self._optimizer: OptimizerCallable = lambda groups: optimizer(groups)
-        self._lr_scheduler = _function(lr_scheduler)
+        # A lambda has no name that a pickle could hold; as a default it shows jsonargparse the class and its rate.
+        self._optimizer = SharedFunction(tutorial_optimizer if optimizer is _default_of("optimizer") else optimizer)
+        self._lr_scheduler = None if lr_scheduler is None else SharedFunction(lr_scheduler)
         self._pending_metric: float | None = None
         self.rates_used: dict[str, float] = {}
         self._pending_sums: dict[str, Any] | None = None
@@ -510,13 +565,17 @@ class TransferModule(LightningModule):
         """
         warms_up = bool(self.warmup_steps or self.warmup_epochs)
         check_steps(self.head_solver, self.lr_interval, self._lr_scheduler is not None, warms_up)
-        optimizer = self._optimizer(self._groups())
+        optimizer = built("optimizer", self._optimizer, self._groups())
         groups = optimizer.param_groups
+        for group in groups:
+            with_python_numbers(group)
+        check_groups(groups)
         scales = [group.pop("lr_scale") for group in groups]
         scale_rates(groups, [], scales)
         if self._lr_scheduler is None:
             return optimizer
-        scheduler = self._lr_scheduler(optimizer)
+        scheduler = built("lr_scheduler", self._lr_scheduler, optimizer)
+        with_python_numbers(vars(scheduler))
         check_warm_up(self.warmup_steps, self.warmup_epochs, scheduler)
         # These set all groups to rates of their own; where the user lists one for each group, those stand.
         if isinstance(scheduler, _STEPWISE_SCHEDULERS) and len(set(peak_rates(groups, [scheduler]))) == 1:
@@ -528,18 +587,23 @@ class TransferModule(LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": config}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add what makes the file a whole: task and class names, as plain values."""
+        """Add what makes the file a whole: task and class names, as plain values.
+
+        Raises:
+            TlearnError: A callback's state holds what could not be read again.
+        """
         about: dict[str, Any] = {"format": 1, "task": self.task, "class_names": list(self.class_names)}
         data: Any = getattr(self.trainer, "datamodule", None)
         if hasattr(data, "framing"):
             self.pictures = asdict(data.framing)
-        about |= {"temperature": self.temperature, "pictures": _plain(self.pictures), "rates": self.rates_used}
+        about |= {"temperature": self.temperature, "pictures": plain(self.pictures), "rates": self.rates_used}
         progress = progress_of(self.trainer)
         checkpoint["tlearn"] = about | {"pending_metric": pending_metric(self.trainer), "progress": progress}
         if progress is not None:
             checkpoint["tlearn_train_metrics"] = self.train_metrics.sums()
         if self.start:
             checkpoint["tlearn_start"] = self.start
+        make_readable(checkpoint)  # in a Trainer of the user's there may be no other look at it
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse a checkpoint that speaks of other classes than the data.
@@ -716,8 +780,12 @@ def _seed_generator(device: torch.device, seed: int) -> None:
         torch.manual_seed(seed)
 
 
-def _function(make: LRSchedulerCallable | None) -> LRSchedulerCallable | None:
-    return None if make is None else lambda optimizer: make(optimizer)
+def _default_of(option: str) -> Any:
+    return inspect.signature(TransferModule.__init__).parameters[option].default
+
+
+def _forget_twins(module: TransferModule, _: Any) -> None:
+    module._twins.clear()
 
 
 def _as_they_are(features: Tensor) -> Tensor:
@@ -726,15 +794,3 @@ def _as_they_are(features: Tensor) -> Tensor:
 
 def _default_names(task: Task, num_classes: int) -> list[str]:
     return [] if task == "regression" else [str(number) for number in range(num_classes)]
-
-
-def _plain(value: Any) -> Any:
-    """Turn jsonargparse's restricted numbers into plain ones: a checkpoint holds nothing that would need its code."""
-    if isinstance(value, dict):
-        return {name: _plain(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    for kind in (bool, int, float):
-        if isinstance(value, kind):
-            return kind(value)
-    return value

@@ -27,8 +27,12 @@ def check_class_options(
         num_classes: K.
 
     Raises:
-        TlearnError: There are no classes, or another number of weights than of classes.
+        TlearnError: There are no classes, or another number of weights or names than of classes.
     """
+    if class_names and len(class_names) != num_classes:
+        raise TlearnError(
+            f"num_classes is {num_classes}, class_names are {len(class_names)} ({', '.join(class_names)})"
+        )
     for option, value in {"label_smoothing": label_smoothing, "class_weights": class_weights}.items():
         if value and task != "classification":
             raise TlearnError(f"model.{option} needs one class an image, the task is {task}; unset it")
