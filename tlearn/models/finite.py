@@ -61,7 +61,7 @@ def check_weights(checkpoint: Mapping[str, Any], path: Path) -> None:
     groups = [group for state in checkpoint.get("optimizer_states", ()) for group in state["param_groups"]]
     held = {str(group.get("name", number)): float(group["lr"]) for number, group in enumerate(groups)}
     rates = checkpoint.get("tlearn", {}).get("rates") or held
-    scheduler = next(iter(checkpoint.get("lr_schedulers", ())), {})
+    scheduler: Mapping[str, Any] = next(iter(checkpoint.get("lr_schedulers", ())), {})
     raise TlearnError(
         f"{name} is no longer finite in epoch {checkpoint['epoch'] + 1}, step {checkpoint['global_step']}, learning "
         f"rate {rates_text(rates)}, and {path.absolute()} is not written; {how_to_lower(groups, scheduler)}"

@@ -88,9 +88,14 @@ def environment_facts(trainer: Trainer, config: dict[str, Any]) -> dict[str, Any
     }
 
 
-def settings_of(config: dict[str, Any]) -> dict[str, Any]:
-    """Return the options of network and training that are not left out, flat."""
-    settings = hyper_parameters(config)
+def settings_of(config: dict[str, Any], found_factor: float | None = None) -> dict[str, Any]:
+    """Return the options of network and training that are not left out, flat.
+
+    Args:
+        config: The whole config as plain values.
+        found_factor: What ``--find_lr`` multiplied its rates with.
+    """
+    settings = hyper_parameters(config, found_factor)
     return {key: value for key, value in settings.items() if value != "none"}
 
 

@@ -9,7 +9,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from tlearn.models import TransferModule, best_checkpoint
 from tlearn.reporting.ending import EndingCallback
-from tlearn.strategies import EvaluationOutputsCallback
+from tlearn.strategies import EvaluationOutputsCallback, LearningRateFinderCallback
 
 # Shown for every run; of the other options only those that are not left at their default.
 _ALWAYS = ("backbone", "weights", "image_size", "tap", "freeze_backbone", "freeze_until")
@@ -39,7 +39,7 @@ class HyperParametersCallback(Callback):
         found = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith(stages)}
         metrics = {f"best/{best.monitor}": float(best.best_model_score)}
         metrics |= {f"final/{name}": found[name] for name in _FINAL if name in found}
-        settings = hyper_parameters(self.config)
+        settings = hyper_parameters(self.config, found_factor(trainer))
         for logger in trainer.loggers:
             try:
                 logger.log_hyperparams(settings, metrics)  # TensorBoard's alone takes the metrics along
@@ -47,8 +47,21 @@ class HyperParametersCallback(Callback):
                 logger.log_hyperparams(settings)
 
 
-def hyper_parameters(config: dict[str, Any]) -> dict[str, Any]:
-    """Pick what people compare runs by, flat, as numbers and texts."""
+def found_factor(trainer: Trainer) -> float | None:
+    """Return what ``--find_lr`` multiplied the config's rates with; ``None`` where nothing was searched."""
+    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # typed as an optional list
+    finders = [callback for callback in callbacks if isinstance(callback, LearningRateFinderCallback)]
+    return finders[0].factor if finders else None
+
+
+def hyper_parameters(config: dict[str, Any], factor: float | None = None) -> dict[str, Any]:
+    """Pick what people compare runs by, flat, as numbers and texts.
+
+    Args:
+        config: The whole config as plain values.
+        factor: What ``--find_lr`` multiplied its rates with: ``lr`` is then the one that was found, of a group whose
+            ``lr_scale`` is 1, at the top of its cycle if it has one.
+    """
     model, data = config["model"], config["data"].get("init_args", {})
     defaults = {name: option.default for name, option in inspect.signature(TransferModule).parameters.items()}
     kept = [key for key, value in model.items() if key in _ALWAYS or value not in (defaults[key], [], {})]
@@ -58,10 +71,21 @@ def hyper_parameters(config: dict[str, Any]) -> dict[str, Any]:
     settings |= {
         key: value for key, value in optimizer.get("init_args", {}).items() if key in ("lr", "momentum", "weight_decay")
     }
+    if factor is not None:
+        settings |= {"lr": factor * _highest_rate(model), "find_lr": True}
     for key in ("batch_size", "train_per_class"):
         settings[key] = _plain(data.get(key))
     settings["seed"] = _plain(config.get("seed_everything"))
     return settings
+
+
+def _highest_rate(model: dict[str, Any]) -> float:
+    """Return the rate that a config names: its cycle's top, or else its optimizer's."""
+    for part, option in (("lr_scheduler", "max_lr"), ("optimizer", "lr")):
+        rate = ((model[part] or {}).get("init_args") or {}).get(option)
+        if rate is not None:
+            return float(max(rate) if isinstance(rate, list) else rate)
+    return float("nan")  # an optimizer without a rate, which nothing finds
 
 
 def _plain(value: Any) -> Any:

@@ -24,6 +24,7 @@ from tlearn.reporting.ending import EndingCallback
 from tlearn.reporting.evaluation import Answers, answers_from
 from tlearn.reporting.evaluation_files import write_evaluation
 from tlearn.reporting.freeze_audit import FreezeAuditCallback
+from tlearn.reporting.hparams import found_factor
 from tlearn.reporting.report import report_html
 from tlearn.reporting.text_pages import data_page, freeze_plan_page, parameters_page
 from tlearn.runs import version_of
@@ -68,7 +69,6 @@ class RunCardCallback(Callback):
             "data": card.data_facts(data, self.config, splits),
             "doctor": card.doctor_facts(data, not pl_module.starts_at_random),
             "environment": card.environment_facts(trainer, self.config),
-            "model": card.settings_of(self.config),
         }
         if trainer.is_global_zero:
             write(trainer, "run/parameters", parameters_page(pl_module))
@@ -126,6 +126,7 @@ class RunCardCallback(Callback):
             "audit": self._audit_facts(),
             "temperature": shown.temperature if shown else before.get("temperature"),
             **self._facts,
+            "model": card.settings_of(self.config, found_factor(trainer)),
         }
         write_card(folder, content)
         write(trainer, "run/card", card_markdown(content), step_of(trainer))

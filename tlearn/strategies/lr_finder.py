@@ -10,6 +10,7 @@ import logging
 import math
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
+from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -25,6 +26,7 @@ _LOWEST, _HIGHEST = 1e-7, 10.0  # rates of the fastest group
 _SMOOTHING = 0.9
 _SETTLING = 10  # steps before the smoothed loss means something
 _DIVERGED = 4.0  # times the lowest smoothed loss so far
+_EDGE = 3  # a loss that is lowest in so many last steps of the range had not turned
 
 
 def suggest_rate(rates: Sequence[float], losses: Sequence[float]) -> float | None:
@@ -43,6 +45,16 @@ def suggest_rate(rates: Sequence[float], losses: Sequence[float]) -> float | Non
     return rates[_SETTLING + smooth.index(min(smooth))] / 10
 
 
+def still_falls(losses: Sequence[float]) -> bool:
+    """Tell whether the smoothed loss is lowest at the range's end, so that nothing shows where training diverges.
+
+    Args:
+        losses: The training loss at each rate of the range; fewer where the test ended before.
+    """
+    smooth = _smoothed(losses)
+    return len(losses) == _STEPS and smooth.index(min(smooth)) >= _STEPS - _EDGE
+
+
 def _smoothed(losses: Sequence[float]) -> list[float]:
     smooth, average = [], 0.0
     for step, loss in enumerate(losses, start=1):
@@ -52,13 +64,28 @@ def _smoothed(losses: Sequence[float]) -> list[float]:
 
 
 class LearningRateFinderCallback(Callback):
-    """Find the rate before the first step, use it, and leave everything else exactly as it was."""
+    """Find the rate before the first step, use it, and leave everything else exactly as it was.
+
+    Attributes:
+        factor: What it multiplied the config's rates with; ``None`` before. A resumed run has it from its checkpoint.
+    """
+
+    def __init__(self) -> None:
+        self.factor: float | None = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps, for the card of the run that goes on."""
+        return {} if self.factor is None else {"factor": self.factor}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take it up again."""
+        self.factor = state_dict["factor"]
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Run the test on training batches; the found rate goes into optimizer, scheduler and log.
 
         Raises:
-            TlearnError: The loss does not fall at any rate.
+            TlearnError: The loss falls at no rate, or at all.
         """
         assert isinstance(pl_module, TransferModule)
         if trainer.global_step > 0:
@@ -68,14 +95,32 @@ class LearningRateFinderCallback(Callback):
         rate = suggest_rate(rates, losses)
         if rate is None:
             raise TlearnError("find_lr: the loss falls at no learning rate; set model.optimizer.init_args.lr yourself")
+        if still_falls(losses):
+            raise TlearnError(
+                f"find_lr: the loss still falls at {rates[-1]:.3g}, the highest rate that was tried, which tells of no "
+                "rate to train with; set model.optimizer.init_args.lr yourself"
+            )
         optimizer = trainer.optimizers[0]
         schedulers = [config.scheduler for config in trainer.lr_scheduler_configs]
-        factor = rate / max(peak_rates(optimizer.param_groups, schedulers))
-        scale_rates(optimizer.param_groups, schedulers, [factor] * len(optimizer.param_groups))
+        self.factor = rate / max(peak_rates(optimizer.param_groups, schedulers))
+        scale_rates(optimizer.param_groups, schedulers, [self.factor] * len(optimizer.param_groups))
         found = ", ".join(f"{group['name']} {group['lr']:.2e}" for group in optimizer.param_groups)
-        log.info("find_lr: %.3g times the config's rates after %d steps: %s", factor, len(losses), found)
+        log.info("find_lr: %.3g times the config's rates after %d steps: %s", self.factor, len(losses), found)
+        _say_what_was_closed(pl_module, trainer.current_epoch)
         for logger in trainer.loggers:
             logger.log_metrics({f"found_lr/{g['name']}": g["lr"] for g in optimizer.param_groups}, step=0)
+
+
+def _say_what_was_closed(module: TransferModule, epoch: int) -> None:
+    closed = dict.fromkeys(
+        rule.pattern for rule in module.rules.values() if rule.lr_scale is not None and not rule.trains_in(epoch)
+    )
+    if closed:
+        log.warning(
+            "find_lr tried its rates while %s did not train: what opens later has no rate of its own that was tried; "
+            "model.lr_scales lowers it",
+            ", ".join(closed),
+        )
 
 
 def _range_test(trainer: Trainer, module: TransferModule) -> tuple[list[float], list[float]]:
