@@ -15,6 +15,7 @@ import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tests.conftest import Tlearn
+from tlearn.models import TransferModule
 from tlearn.strategies.advice import Effect, decide, expected_time_s, logit, sigmoid
 from tlearn.strategies.candidates import candidates
 from tlearn.strategies.effects import EFFECTS
@@ -90,6 +91,43 @@ def test_no_weights(tlearn: Tlearn, small: str, monkeypatch: pytest.MonkeyPatch)
     assert [each["candidate"]["name"] for each in found["advice"]["outlooks"]] == ["frozen", "scratch"]
     assert "There are no weights to transfer from: model.weights is null." in " ".join(out.split())
     assert config["model"]["weights"] is None
+
+
+def test_options_that_the_advice_does_not_decide_are_kept(
+    tlearn: Tlearn, small: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Typed, in the config, or a default typed on purpose; trials are run with them too."""
+    small_network(monkeypatch)
+    tried: list[TransferModule] = []
+    monkeypatch.setattr("tlearn.strategies.pilots.Pilot.go_on", lambda pilot, steps: tried.append(pilot._module))
+    monkeypatch.setattr("tlearn.strategies.facts.run_pilots", run_without_result)
+    assert tlearn("fit", "-c", small, "--model.tap", "null", "--trainer.max_epochs", "1").code == 0
+    Path("more.yaml").write_text(
+        "model: {label_smoothing: 0.2, unfreeze_warmup_steps: 3}\ntrainer: {log_every_n_steps: 2}"
+    )
+    words = ["-c", small, "-c", "more.yaml", "--model.weights", "runs/small/version_0/checkpoints/best.ckpt"]
+    words += ["--model.class_weights", "[1, 2, 3]", "--model.batch_norm=follows", "--model.feature_cache", "off"]
+    words += ["--model.head_dropout", "0.5", "--model.lr_scales", "{backbone: 0.1}", "--trainer.gradient_clip_val", "1"]
+    out, _, config = advised(tlearn, *words, "--model.warmup_steps", "2", "--trainer.max_epochs", "1")
+    model = config["model"]
+    assert (model["label_smoothing"], model["class_weights"], model["batch_norm"]) == (0.2, [1, 2, 3], "follows")
+    assert (model["unfreeze_warmup_steps"], model["feature_cache"]) == (3, "off")
+    assert (config["trainer"]["log_every_n_steps"], config["trainer"]["gradient_clip_val"]) == (2, 1)
+    assert model.get("warmup_steps") == (None if "head_solver" in model else 2)
+    assert "not as typed, for the advice decides it: model.head_dropout, model.lr_scales" in out
+    assert "model.lr_scales" in Path("advised.yaml").read_text().split("\nseed_everything")[0]
+    assert len(tried) == 3
+    for made in tried:
+        assert (made.label_smoothing, made.backbone.batch_norm_follows) == (0.2, True)
+        assert made.class_weights_tensor is not None
+        assert made.class_weights_tensor.tolist() == [1, 2, 3]
+    assert tlearn("fit", "-c", "advised.yaml").code == 0
+
+
+def run_without_result(pilots: list[Any], steps: int, rounds: int) -> list[PilotResult]:
+    for pilot in pilots:
+        pilot.go_on(steps)
+    return [pilot_of(pilot.candidate.name, 1.0) for pilot in pilots]
 
 
 def test_values(tlearn: Tlearn, small: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 from lightning.pytorch import Trainer
 from torch import Tensor
@@ -85,7 +86,14 @@ class Facts:
     pass_peak_bytes: int | None = None
 
 
-def gather(trainer: Trainer, module: TransferModule, sizes_px: Sequence[int], epochs: int, start_s: float) -> Facts:
+def gather(
+    trainer: Trainer,
+    module: TransferModule,
+    sizes_px: Sequence[int],
+    epochs: int,
+    start_s: float,
+    kept: Mapping[str, Any] | None = None,
+) -> Facts:
     """Measure.
 
     Args:
@@ -94,6 +102,7 @@ def gather(trainer: Trainer, module: TransferModule, sizes_px: Sequence[int], ep
         sizes_px: Image sizes to probe; empty for its own.
         epochs: Of the strategies that take steps.
         start_s: See `Facts`.
+        kept: Options of the model that are the user's in every strategy.
 
     Raises:
         TlearnError: The data or the network are such that nothing can be told.
@@ -110,6 +119,7 @@ def gather(trainer: Trainer, module: TransferModule, sizes_px: Sequence[int], ep
     start = next((each for each in at_size if each.stage == TOGETHER), last)
     train, val = features.train[best.stage], features.val[best.stage]
     named = candidates(module.task, module.backbone.tappable, taps, taps_of(module, start), epochs)
+    named = [replace(each, options=each.options | dict(kept or {})) for each in named]
     if module.starts_at_random:  # all others would train what is left of it
         named = [each for each in named if each.name in ("frozen", "scratch")]
     head, solve_time_s = _solved(module, features, start.stage)
@@ -193,7 +203,14 @@ def _solved(module: TransferModule, features: StageFeatures, stage: str) -> tupl
     if module.task == "multilabel":
         return None, 0.0
     start_s = time.perf_counter()
-    head = solve_head(module.task, features.train[stage], features.val[stage], module.num_classes)
+    head = solve_head(
+        module.task,
+        features.train[stage],
+        features.val[stage],
+        module.num_classes,
+        class_weights=module.class_weights_tensor,
+        label_smoothing=module.label_smoothing,
+    )
     return head, time.perf_counter() - start_s
 
 

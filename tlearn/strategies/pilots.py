@@ -138,7 +138,10 @@ def run_pilots(pilots: Sequence[Pilot], steps: int, rounds: int) -> list[PilotRe
 def network_for(module: TransferModule, candidate: Candidate, size_px: int) -> TransferModule:
     """Make the network that a strategy trains, from the pretrained one or, from scratch, from random weights."""
     options = {name: value for name, value in candidate.options.items() if name not in _NOT_FOR_PILOTS}
-    return network_like(module, size_px, candidate.options.get("weights", "same") is not None, **options)
+    made = network_like(module, size_px, candidate.options.get("weights", "same") is not None, **options)
+    if made.class_weights_tensor is not None and module.class_weights_tensor is not None:
+        made.class_weights_tensor.copy_(module.class_weights_tensor)  # of `balanced` they are known once a fit begins
+    return made
 
 
 def optimizer_of(module: TransferModule, candidate: Candidate) -> torch.optim.Optimizer:
