@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from litdata import StreamingDataset
@@ -14,6 +16,7 @@ from tests.conftest import Tlearn
 from tests.fake_pictures import write_broken, write_splits
 from tlearn import StreamingDataModule
 from tlearn.data.shard_pictures import ShardedImages
+from tlearn.data.shards import ShardIndex
 
 
 @pytest.fixture
@@ -123,3 +126,44 @@ def test_is_whole_or_not_at_all(
     )
     assert said in answer.err.splitlines()[-1]
     assert sorted(path.name for path in tmp_path.iterdir() if path.name != ".cache") == ["pictures"]
+
+
+@pytest.mark.fault("Two processes pack into one folder", "one of them, whole; the other refused in one line")
+@pytest.mark.parametrize("meets", ["at its start", "at its end"])
+def test_of_two_that_pack_into_one_folder_one_is_refused(
+    meets: str, tlearn: Tlearn, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = []
+
+    def meet_another(*given: Any) -> bytes:
+        monkeypatch.setattr("tlearn.data.shards.ShardIndex.as_text", as_text)
+        if meets == "at its end":
+            monkeypatch.setattr("tlearn.data.shard_writer._hold", lambda *_: os.open("/", os.O_RDONLY))
+            Path("packed").mkdir()
+            Path("packed/theirs").touch()
+        else:
+            answers.append(tlearn("optimize", "pictures", "packed"))
+        return as_text(*given)
+
+    as_text: Any = ShardIndex.as_text
+    monkeypatch.setattr("tlearn.data.shards.ShardIndex.as_text", meet_another)
+    answers.append(tlearn("optimize", "pictures", "packed"))
+    refused = answers[0]
+    assert refused.code == 2
+    place = tmp_path / "packed"
+    said = {
+        "at its start": f"another process is writing {place}; wait for it, or name another folder",
+        "at its end": f"{place} was written by another process meanwhile; use it, or name another folder",
+    }
+    assert refused.err.splitlines()[-1] == f"error: {said[meets]}"
+    assert [each.code for each in answers[1:]] == [0] * (meets == "at its start")
+    assert (place / "theirs").exists() is (meets == "at its end")
+    assert not list(tmp_path.glob(".packed*"))
+
+
+def test_what_a_killed_process_left_is_written_over(tlearn: Tlearn, pictures: Path, tmp_path: Path) -> None:
+    (tmp_path / ".packed.partial/train").mkdir(parents=True)
+    (tmp_path / ".packed.partial/train/chunk-9.bin").write_text("half")
+    assert tlearn("optimize", "pictures", "packed").code == 0
+    assert not list((tmp_path / "packed").rglob("chunk-9.bin"))
+    assert not list(tmp_path.glob(".packed*"))

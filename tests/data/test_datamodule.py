@@ -164,6 +164,31 @@ def test_an_image_looks_different_in_the_next_epoch() -> None:
     assert sum(torch.equal(first, second) for first, second in zip(looks[0], looks[1], strict=True)) < 10
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize("again", ["one loader", "another loader"])
+def test_passes_without_a_trainer_are_the_epochs_of_a_run(again: str, workers: int) -> None:
+    data = Toy(augment=Augment(crop_padding_px=4), num_workers=workers)
+    data.setup("fit")
+    data.trainer = None
+    told: Any = data.train_dataloader()
+    runs = []
+    for epoch in range(3):
+        told.sampler.set_epoch(epoch)
+        runs.append(list(told))
+    one: Any = data.train_dataloader()
+    for run in runs:
+        batches = list(one if again == "one loader" else data.train_dataloader())
+        assert all(
+            torch.equal(a, b)
+            for ours, theirs in zip(batches, run, strict=True)
+            for a, b in zip(ours, theirs, strict=True)
+        )
+    assert not torch.equal(runs[0][0].indices, runs[1][0].indices)
+    assert [batch.indices.tolist() for batch in data.val_dataloader()] == [
+        batch.indices.tolist() for batch in data.val_dataloader()
+    ]
+
+
 def test_shuffle_and_augmentation_follow_seed_everything_at_fit() -> None:
     def first_batch(seed: int) -> Batch:
         seed_everything(seed)

@@ -96,6 +96,7 @@ class ImageDataModule(LightningDataModule, ABC):
         self._sets: dict[str, ImageSet] = {}
         self._features: dict[str, CachedFeatures] = {}
         self._fingerprints: dict[str, str] = {}
+        self._passes = 0
         self._refuse_what_needs_one_class()
 
     @property
@@ -144,7 +145,7 @@ class ImageDataModule(LightningDataModule, ABC):
 
     def _prepare_to_fit(self) -> None:
         # Here and not where it is used: torch.initial_seed() differs in each worker. 63 bits are what int64 holds.
-        self._seed = torch.initial_seed() % 2**63
+        self._seed, self._passes = torch.initial_seed() % 2**63, 0
         if self.trainer:  # without seed_everything each process has one of its own
             self._seed = self.trainer.strategy.broadcast(self._seed)
         self._train_sampler()  # so that an impossible batch is said before the first validation
@@ -252,7 +253,11 @@ class ImageDataModule(LightningDataModule, ABC):
         self._features = {}
 
     def train_dataloader(self) -> DataLoader[Batch] | PhasedLoader:
-        """Serve the training images, shuffled and augmented."""
+        """Serve the training images, shuffled and augmented anew in each pass.
+
+        A Trainer tells its epochs. In plain Python the passes that begin after `setup` count: the first has the order
+        and the augmentation of a run's first epoch, over this loader or another.
+        """
         train = self._sets["train"]
         images = train.on(self._device_for(train.nbytes), self._augmenter())
         sampler = self._train_sampler()
@@ -352,7 +357,13 @@ class ImageDataModule(LightningDataModule, ABC):
 
     def _train_sampler(self) -> EpochBatchSampler:
         train, size = self._sets["train"], self.batch_size
-        return EpochBatchSampler(len(train), size, True, self.drop_last, self._seed, self._share(), train.epoch_order)
+        return EpochBatchSampler(
+            len(train), size, True, self.drop_last, self._seed, self._share(), train.epoch_order, self._next_epoch
+        )
+
+    def _next_epoch(self) -> int:
+        self._passes += 1
+        return self._passes - 1
 
     def _share(self) -> Share:
         return Share(self.trainer.global_rank, self.trainer.world_size) if self.trainer else ALONE

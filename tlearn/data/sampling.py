@@ -30,6 +30,7 @@ class EpochBatchSampler(Sampler[BatchKey]):
         seed: int,
         share: Share = ALONE,
         order: Callable[[int, Sequence[int], int], Tensor] | None = None,
+        next_epoch: Callable[[], int] | None = None,
     ) -> None:
         """Settle the batches' sizes.
 
@@ -43,12 +44,14 @@ class EpochBatchSampler(Sampler[BatchKey]):
             seed: Decides the order.
             share: Which process of how many this is.
             order: Draws it, as `ImageSet.epoch_order` does; any order is as likely by default.
+            next_epoch: Counts passes to train on where nobody tells the epoch, as Lightning does.
 
         Raises:
             TlearnError: There would be no batch at all, or none for a process.
         """
         self.n_images, self.shuffle, self.seed, self.share, self.epoch = n_images, shuffle, seed, share, 0
         self._order = order or self._any_order
+        self._next_epoch = next_epoch
         self._done = (0, 0)
         full, remainder = divmod(n_images, batch_size)
         self._sizes = [batch_size] * full
@@ -65,7 +68,7 @@ class EpochBatchSampler(Sampler[BatchKey]):
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch to iterate; Lightning calls this at each one's start."""
-        self.epoch = epoch
+        self.epoch, self._next_epoch = epoch, None
 
     def leave_out(self, epoch: int, batches: int) -> None:
         """Leave out so many batches at the start of an epoch: an interrupted run has done them."""
@@ -82,10 +85,11 @@ class EpochBatchSampler(Sampler[BatchKey]):
             whole = torch.split(torch.arange(self.n_images), self._sizes)
             yield from (BatchKey(self.epoch, positions) for positions in whole[rank::processes])
             return
-        order = self._order(key(self.seed, self.epoch), self._sizes, processes)
-        done = self._done[1] if self.epoch == self._done[0] else 0
+        epoch = self._next_epoch() if self._next_epoch else self.epoch
+        order = self._order(key(self.seed, epoch), self._sizes, processes)
+        done = self._done[1] if epoch == self._done[0] else 0
         for positions in torch.split(order[: sum(self._sizes)], self._sizes)[done:]:
-            yield BatchKey(self.epoch, torch.tensor_split(positions, processes)[rank])
+            yield BatchKey(epoch, torch.tensor_split(positions, processes)[rank])
 
     def _any_order(self, seed: int, sizes: Sequence[int], lanes: int) -> Tensor:
         return torch.randperm(self.n_images, generator=torch.Generator().manual_seed(seed))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import hashlib
 import json
 import os
@@ -24,6 +26,7 @@ from tlearn.data.streamed import FilePictures, StreamedImages
 from tlearn.errors import TlearnError
 from tlearn.outputs import on_disk, writing_fault
 
+_EXISTS = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR)
 _LEAF_BYTES = 4  # LitData writes an item's length before it
 
 
@@ -117,17 +120,47 @@ def _begins(path: Path) -> Tensor:
 
 @contextmanager
 def _whole_folder(out: Path) -> Iterator[Path]:
-    """Give a temporary folder that takes the name ``out`` when all is written; nothing is left after a fault."""
-    partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
+    """Give a temporary folder that takes the name ``out`` when all is written; nothing is left after a fault.
+
+    It is held meanwhile: of two processes that write the same folder the second is refused. What a killed one left is
+    written over.
+    """
+    partial, held, is_written = out.with_name(f".{out.name}.partial"), -1, False
     try:
-        partial.mkdir()
+        partial.mkdir(exist_ok=True)
+        held = _hold(partial, out)
+        for left in partial.iterdir():
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
         yield partial
         partial.rename(out)
+        is_written = True  # from here on another process may take that name
     except OSError as error:
         error.filename = None  # whichever of the files: the folder is what the user knows
-        fault = writing_fault(out, partial, error)
+        fault = _taken(out) if error.errno in _EXISTS else writing_fault(out, partial, error)
         if fault is None:
             raise
         raise fault from error
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        if held >= 0 and not is_written:
+            shutil.rmtree(partial, ignore_errors=True)
+        if held >= 0:
+            os.close(held)
+
+
+def _hold(partial: Path, out: Path) -> int:
+    """Keep other processes from writing the same folder; the system lets go when this one ends, however it does."""
+    held = os.open(partial, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(held)
+        raise TlearnError(
+            f"another process is writing {out.absolute()}; wait for it, or name another folder"
+        ) from error
+    except OSError:
+        pass  # a file system that locks no folders
+    return held
+
+
+def _taken(out: Path) -> TlearnError:
+    return TlearnError(f"{out.absolute()} was written by another process meanwhile; use it, or name another folder")
