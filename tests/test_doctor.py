@@ -112,6 +112,118 @@ def test_pictures_that_look_alike_are_told_and_kept(tlearn: Tlearn, root: Path) 
     assert not (root / "tlearn-exclude.json").exists()
 
 
+def write_turned(root: Path, how: Image.Transpose | int) -> None:
+    """Write copies of ten scenes into val: turned in their pixels, or by an EXIF note that undoes what pixels do."""
+    undone = {3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}
+    undone |= {2: Image.Transpose.FLIP_LEFT_RIGHT, 5: Image.Transpose.TRANSPOSE}
+    for number in range(10):
+        shown = scene(number)
+        shown.save(root / f"train/cat/scene{number}.png")
+        if isinstance(how, Image.Transpose):
+            shown.transpose(how).save(root / f"val/cat/scene{number}.jpg", quality=90)
+        else:
+            note = Image.Exif()
+            note[274] = how
+            kind = "tif" if how == 8 else "jpg"
+            shown.transpose(undone[how]).save(root / f"val/cat/scene{number}.{kind}", exif=note)
+
+
+@pytest.mark.parametrize("orientation", [2, 3, 5, 6, 8])
+def test_pictures_are_looked_at_as_the_network_sees_them(tlearn: Tlearn, root: Path, orientation: int) -> None:
+    write_turned(root, orientation)
+    _, findings = doctor(tlearn)
+    groups = findings["near_duplicates_across_splits"]["files"]
+    kind = "tif" if orientation == 8 else "jpg"
+    assert sorted(sorted(group) for group in groups) == [
+        [f"train/cat/scene{number}.png", f"val/cat/scene{number}.{kind}"] for number in range(10)
+    ]
+    facts = [inspect_file(root / name) for name in sorted(groups[0])]
+    assert (facts[0].width, facts[0].height) == (facts[1].width, facts[1].height) == (120, 90)
+    thumbs = [np.frombuffer(each.thumb, np.uint8).astype(int) for each in facts]
+    assert np.abs(thumbs[0] - thumbs[1]).mean() < 5
+    assert "turned_duplicates_across_splits" not in findings
+
+
+@pytest.mark.parametrize("how", list(Image.Transpose))
+def test_turned_and_mirrored_copies_are_found(tlearn: Tlearn, root: Path, how: Image.Transpose) -> None:
+    write_turned(root, how)
+    _, findings = doctor(tlearn, "--fix")
+    found = findings["turned_duplicates_across_splits"]
+    assert sorted(sorted(group) for group in found["files"]) == [
+        [f"train/cat/scene{number}.png", f"val/cat/scene{number}.jpg"] for number in range(10)
+    ]
+    way = {
+        Image.Transpose.FLIP_LEFT_RIGHT: "mirrored 10",
+        Image.Transpose.FLIP_TOP_BOTTOM: "upside down and mirrored 10",
+        Image.Transpose.ROTATE_180: "turned by 180 degrees 10",
+        Image.Transpose.ROTATE_90: "turned by 90 degrees 10",
+        Image.Transpose.ROTATE_270: "turned by 90 degrees 10",
+        Image.Transpose.TRANSPOSE: "turned by 90 degrees and mirrored 10",
+        Image.Transpose.TRANSVERSE: "turned by 270 degrees and mirrored 10",
+    }[how]
+    assert f"10 groups of pictures that look alike once one is turned or mirrored ({way})" in found["what"]
+    assert found["severity"] == "warning"
+    assert not found["exclude"]
+    assert "near_duplicates_across_splits" not in findings
+
+
+def test_symmetric_copies_are_told_once(tlearn: Tlearn, root: Path) -> None:
+    for number in range(4):
+        half = scene(number)
+        whole = Image.new("RGB", (240, 90))
+        whole.paste(half, (0, 0))
+        whole.paste(half.transpose(Image.Transpose.FLIP_LEFT_RIGHT), (120, 0))
+        whole.save(root / f"train/cat/{number}.png")
+        whole.save(root / f"train/cat/{number}.bmp")
+    _, findings = doctor(tlearn)
+    assert len(findings["near_duplicates"]["files"]) == 4
+    assert "turned_duplicates" not in findings
+
+
+def save_by_class(root: Path, kind: str, chance: bool = False) -> None:
+    """Save 30 pictures of each of two classes, which the way they are saved tells apart, or has nothing to do with."""
+    shutil.rmtree(root)
+    draws = np.random.default_rng(3)
+    for place, name in enumerate(("cat", "dog")):
+        (root / "train" / name).mkdir(parents=True)
+        for number in range(30):
+            shown, odd = scene(100 * place + number), bool(draws.integers(2) if chance else place)
+            path = root / "train" / name / f"{number}"
+            if kind == "size in pixels":
+                shown.resize((90, 90) if odd else (100, 80 + number % 3)).save(path.with_suffix(".png"))
+            elif kind == "format":
+                shown.save(path.with_suffix(".bmp" if odd else ".png"))
+            elif kind == "colour mode":
+                shown.convert("P" if odd else "RGB").save(path.with_suffix(".png"))
+            elif kind == "bits":
+                deep = np.asarray(shown.convert("L")).astype(np.uint16)
+                Image.fromarray(deep * 257 if odd else deep.astype(np.uint8)).save(path.with_suffix(".png"))
+            else:
+                shown.save(path.with_suffix(".jpg"), quality=75 if odd else 90)
+
+
+@pytest.mark.parametrize("kind", ["size in pixels", "format", "colour mode", "bits", "JPEG quality"])
+def test_files_that_tell_their_class_are_told(tlearn: Tlearn, root: Path, kind: str) -> None:
+    save_by_class(root, kind)
+    _, findings = doctor(tlearn)
+    found = findings["encoding_tells_class"]
+    named = "colour mode" if kind == "bits" else kind  # Pillow's mode I;16 says both
+    assert found["what"].startswith(f"{named} of the files alone tells 100.0 % of the training pictures' classes")
+    assert "(the largest class: 50.0 %): the network may learn the camera" in found["what"]
+    assert found["severity"] == "warning"
+    save_by_class(root, kind, chance=True)
+    _, findings = doctor(tlearn)
+    assert "encoding_tells_class" not in findings
+
+
+def test_few_files_tell_nothing_of_their_class(tlearn: Tlearn, root: Path) -> None:
+    for path in (root / "train/dog").iterdir():  # ten pictures of each class
+        Image.open(path).save(path.with_suffix(".bmp"))
+        path.unlink()
+    _, findings = doctor(tlearn)
+    assert "encoding_tells_class" not in findings
+
+
 def test_classes_and_sizes(tlearn: Tlearn, root: Path) -> None:
     write_folder(root / "train", ("cat",), count=40, start=100)
     shutil.rmtree(root / "val" / "eel")

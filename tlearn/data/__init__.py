@@ -6,10 +6,11 @@ from tlearn.data.augment import Augment, BatchAugment
 from tlearn.data.cifar10 import CIFAR10_CLASSES, CIFAR10DataModule
 from tlearn.data.datamodule import ImageDataModule, InMemoryDataModule, Split
 from tlearn.data.digits import DigitsDataModule
-from tlearn.data.doctor import Finding, Picture, diagnose, summary_of
+from tlearn.data.doctor import diagnose, summary_of
 from tlearn.data.doctor_labels import diagnose_labels
 from tlearn.data.doctor_lists import names_and_places, rare_classes
 from tlearn.data.exclusions import EXCLUSIONS, read_exclusions, write_exclusions
+from tlearn.data.findings import Finding, Picture
 from tlearn.data.huggingface import HuggingFaceDataModule
 from tlearn.data.image_files import ImageFilesDataModule
 from tlearn.data.image_folder import ImageFolderDataModule

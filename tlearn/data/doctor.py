@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from statistics import median
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 
-from tlearn.data.duplicates import near_alike, same_content
+from tlearn.data.doctor_copies import near_copies
+from tlearn.data.doctor_encoding import encoding_tells
+from tlearn.data.duplicates import same_content
+from tlearn.data.findings import Finding, Picture, names_of
 from tlearn.data.inspection import FileFacts
 from tlearn.data.listing import number_of
 from tlearn.types import Task
@@ -21,39 +23,6 @@ _UNEVEN = 10.0  # largest class over smallest
 _RARE = 0.02  # share of a format that hardly any other file has
 _ENOUGH = 50  # files, before a rare format means anything
 _FLAT_LEVELS = 1.0  # standard deviation of a thumbnail
-
-
-class Picture(NamedTuple):
-    """A file of a split: its path relative to the root, its label as text, and what it holds.
-
-    Where a picture may have several labels: those that it has, and those of which nobody knows.
-    """
-
-    split: str
-    name: str
-    label: str
-    facts: FileFacts
-    labels: tuple[str, ...] | None = None
-    unknown: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing to know.
-
-    Attributes:
-        kind: A short name.
-        severity: ``error`` stops ``fit``; a ``warning`` spoils what it measures; a ``note`` may be as it should.
-        what: What was found, and what helps, in a sentence.
-        files: The files it is about; several that belong together stand in one group.
-        exclude: Files that ``--fix`` puts on the exclusion list, with the reason.
-    """
-
-    kind: str
-    severity: Literal["error", "warning", "note"]
-    what: str
-    files: list[list[str]] = field(default_factory=list)
-    exclude: dict[str, str] = field(default_factory=dict)
 
 
 def diagnose(
@@ -72,10 +41,11 @@ def diagnose(
     return [
         *_unreadable(pictures),
         *_same(good, task),
-        *_alike(good),
+        *near_copies(good),
         *_classes(good, class_names),
         *_small(good, size_px, is_pretrained),
         *_odd(good),
+        *(encoding_tells(good) if class_names else []),
     ]
 
 
@@ -113,17 +83,17 @@ def _same(pictures: Sequence[Picture], task: Task) -> Iterator[Finding]:
     within = [group for group in rest if len({p.split for p in group}) == 1]
     if contrary and task == "regression":
         what = f"{number_of(len(contrary), 'picture')} with different values: repeated measurements, or a slip"
-        yield Finding("different_values", "note", what, _names(contrary))
+        yield Finding("different_values", "note", what, names_of(contrary))
     elif contrary:
         reasons = {p.name: f"the same picture is labelled {_labels(group)}" for group in contrary for p in group}
         what = f"{number_of(len(contrary), 'picture')} under two labels: nobody can learn both"
-        yield Finding("contrary_labels", "warning", what, _names(contrary), reasons)
+        yield Finding("contrary_labels", "warning", what, names_of(contrary), reasons)
     if across:
         what = f"{number_of(len(across), 'picture')} in more than one split: what is measured on them flatters"
-        yield Finding("duplicates_across_splits", "warning", what, _names(across), _copies(across))
+        yield Finding("duplicates_across_splits", "warning", what, names_of(across), _copies(across))
     if within:
         what = f"{number_of(len(within), 'picture')} more than once in a split: they count double"
-        yield Finding("duplicates", "note", what, _names(within), _copies(within))
+        yield Finding("duplicates", "note", what, names_of(within), _copies(within))
 
 
 def _is_contrary(group: Sequence[Picture]) -> bool:
@@ -132,23 +102,6 @@ def _is_contrary(group: Sequence[Picture]) -> bool:
         return len({p.label for p in group}) > 1
     held = {name for p in group for name in p.labels or ()}
     return any(held - set(p.labels or ()) - set(p.unknown) for p in group)
-
-
-def _alike(pictures: Sequence[Picture]) -> Iterator[Finding]:
-    once = list({p.facts.digest: p for p in reversed(pictures)}.values())
-    if len(once) < 2:
-        return
-    hashes = np.array([p.facts.perceptual_hash for p in once], dtype=np.uint64)
-    thumbs = np.stack([np.frombuffer(p.facts.thumb, dtype=np.uint8) for p in once])
-    groups = [[once[n] for n in group] for group in near_alike(hashes, thumbs)]
-    across = [group for group in groups if len({p.split for p in group}) > 1]
-    within = [group for group in groups if len({p.split for p in group}) == 1]
-    if across:
-        what = f"{number_of(len(across), 'group')} of pictures that look alike, spread over splits: look at them"
-        yield Finding("near_duplicates_across_splits", "warning", what, _names(across))
-    if within:
-        what = f"{number_of(len(within), 'group')} of pictures in one split that look alike: look at them"
-        yield Finding("near_duplicates", "note", what, _names(within))
 
 
 def _classes(pictures: Sequence[Picture], class_names: Sequence[str]) -> Iterator[Finding]:
@@ -207,10 +160,6 @@ def _copies(groups: Sequence[Sequence[Picture]]) -> dict[str, str]:
         # A table may list a file twice; leaving it out would lose it.
         excluded |= {p.name: f"the same picture as {kept.name}" for p in others if p.name != kept.name}
     return excluded
-
-
-def _names(groups: Sequence[Sequence[Picture]]) -> list[list[str]]:
-    return [[picture.name for picture in group] for group in groups]
 
 
 def _labels(group: Sequence[Picture]) -> str:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
-from tlearn.data.doctor import Finding, Picture
+from tlearn.data.findings import Finding, Picture
 
 _FEW = 10  # images that have a label, to train on
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Container, Sequence
 
-from tlearn.data.doctor import Finding, Picture
+from tlearn.data.findings import Finding, Picture
 from tlearn.data.image_files import ImageFilesDataModule
 from tlearn.data.missing_files import misplaced, missing_files
 from tlearn.data.rare_classes import too_few_to_divide

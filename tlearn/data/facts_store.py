@@ -17,10 +17,14 @@ from tlearn.feature_store import FOLDER
 log = logging.getLogger(__name__)
 
 _FILE = "pictures.sqlite"
-_VERSION = 2  # of what an inspection finds; another one is another table
+_VERSION = 3  # of what an inspection finds; another one is another table
 _PATIENCE_S = 30  # another run may be writing
-_COLUMNS = ("path", "stamp", "error", "digest", "format", "mode", "width", "height", "perceptual_hash", "thumb")
-_KINDS = (str, bytes, str, str, int, int, bytes, bytes)  # of the columns from error on
+_COLUMNS = (
+    *("path", "stamp", "error", "digest", "format", "mode", "width", "height", "perceptual_hash", "thumb"),
+    *("turned_hashes", "bits", "jpeg_quality"),
+)
+_KINDS = (str, bytes, str, str, int, int, bytes, bytes, bytes, int, int)  # of the columns from error on
+_HASH = _COLUMNS.index("perceptual_hash") - 2  # among the facts
 _AT_ONCE = 500
 
 
@@ -101,12 +105,12 @@ def _key(path: Path) -> bytes:
 
 
 def _to_row(path: Path, stamp: str, facts: tuple[Any, ...]) -> tuple[Any, ...]:
-    *start, hashed, thumb = facts
-    return _key(path), stamp, *start, hashed.to_bytes(8, "big"), thumb  # SQLite's integers have a sign
+    hashed = facts[_HASH].to_bytes(8, "big")  # SQLite's integers have a sign
+    return _key(path), stamp, *facts[:_HASH], hashed, *facts[_HASH + 1 :]
 
 
 def _from_row(row: tuple[Any, ...]) -> tuple[Any, ...] | None:
-    if tuple(map(type, row[2:])) != _KINDS:
+    facts = row[2:]
+    if tuple(map(type, facts)) != _KINDS:
         return None  # we did not write that
-    *start, hashed, thumb = row[2:]
-    return *start, int.from_bytes(hashed, "big"), thumb
+    return *facts[:_HASH], int.from_bytes(facts[_HASH], "big"), *facts[_HASH + 1 :]

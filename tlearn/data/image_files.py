@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from tlearn.data.datamodule import Split
-from tlearn.data.doctor import Picture
 from tlearn.data.duplicates import same_content
 from tlearn.data.exclusions import EXCLUSIONS, kept_positions, read_exclusions
+from tlearn.data.findings import Picture
 from tlearn.data.image_set import ImageSet
 from tlearn.data.inspection import FileFacts, inspect_files
 from tlearn.data.label_columns import are_contrary, label_counts, one_sided

@@ -11,13 +11,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
+from PIL import ExifTags, Image, ImageOps
 
 from tlearn.data.facts_store import FactsStore, stamp_of
+from tlearn.data.file_encoding import bits_of, jpeg_quality_of
 from tlearn.data.progress import tracked
 from tlearn.data.reading import UnreadableImageError, read_bytes, reason_of, to_rgb
+from tlearn.data.turned import perceptual_hashes
 from tlearn.threads import cores_allowed
 
+_HASHED_PX = 32
 _SEEN_PX = 128  # a perceptual hash sees 32 px; JPEG files decode to this eight times as fast
 _THUMB_PX = 8
 _AT_ONCE = 256
@@ -31,11 +34,14 @@ class FileFacts(NamedTuple):
         digest: BLAKE2b of its bytes, 16 of them; empty if they could not be read, and the fault may pass.
         format: Pillow's name, such as ``JPEG``.
         mode: Pillow's, such as ``RGB``, ``L``, ``P``, ``I;16``.
-        width: In pixels.
-        height: In pixels.
-        perceptual_hash: 64 bits; two pictures that look alike differ in few (pHash: of the 32 x 32 px grey picture's
-            cosine transform, the lowest 8 x 8 coefficients against their median).
-        thumb: 8 x 8 RGB pixels, 192 bytes.
+        width: In pixels, as the network sees it: upright by its EXIF orientation.
+        height: Likewise.
+        perceptual_hash: 64 bits; two pictures that look alike differ in few (pHash: of the upright 32 x 32 px grey
+            picture's cosine transform, the lowest 8 x 8 coefficients against their median).
+        thumb: 8 x 8 RGB pixels of the upright picture, 192 bytes.
+        turned_hashes: Perceptual hashes of the picture turned and mirrored, 8 bytes for each of `WAYS`.
+        bits: Of a channel: 1, 8, 16 or 32, and what else a TIFF file says.
+        jpeg_quality: 1 to 100, of libjpeg's tables the ones nearest to the file's; 0 for other formats.
     """
 
     error: str = ""
@@ -46,6 +52,9 @@ class FileFacts(NamedTuple):
     height: int = 0
     perceptual_hash: int = 0
     thumb: bytes = b""
+    turned_hashes: bytes = b""
+    bits: int = 0
+    jpeg_quality: int = 0
 
 
 def inspect_file(path: Path) -> FileFacts:
@@ -57,24 +66,26 @@ def inspect_file(path: Path) -> FileFacts:
     digest = hashlib.blake2b(data, digest_size=16).digest()
     try:
         with Image.open(io.BytesIO(data)) as image:
-            about = str(image.format), image.mode, *image.size
+            about = str(image.format), image.mode, *_upright_size(image)
+            encoding = bits_of(image), jpeg_quality_of(image)
             image.draft(image.mode, (_SEEN_PX, _SEEN_PX))
+            ImageOps.exif_transpose(image, in_place=True)
             small = to_rgb(image)
         small = small.reduce(max(1, min(small.size) // _SEEN_PX))
         thumb = small.resize((_THUMB_PX, _THUMB_PX), Image.Resampling.BOX).tobytes()
-        return FileFacts("", digest, *about, perceptual_hash(small), thumb)
+        grey = small.convert("L").resize((_HASHED_PX, _HASHED_PX), Image.Resampling.LANCZOS)
+        hashed, turned = perceptual_hashes(np.asarray(grey))
+        return FileFacts("", digest, *about, hashed, thumb, turned, *encoding)
     except MemoryError:
         return FileFacts("not enough memory")
     except Exception as error:  # a damaged file fails in every way that its bytes can be misread
         return FileFacts(reason_of(error, data), digest)
 
 
-def perceptual_hash(image: Image.Image) -> int:
-    """Return imagehash's pHash as 64 bits."""
-    import imagehash  # here: it loads SciPy's transforms, 0.2 s that a run with nothing new to inspect need not wait
-
-    bits = imagehash.phash(image).hash
-    return int.from_bytes(np.packbits(bits.flatten()).tobytes(), "big")
+def _upright_size(image: Image.Image) -> tuple[int, int]:
+    """Return width and height after the EXIF orientation, which Pillow heeds by itself in TIFF files alone."""
+    turns = image.format != "TIFF" and image.getexif().get(ExifTags.Base.Orientation) in (5, 6, 7, 8)
+    return image.size[::-1] if turns else image.size
 
 
 def inspect_files(paths: Sequence[Path], what: str = "checking pictures") -> list[FileFacts]:
