@@ -106,6 +106,12 @@ def test_torchvisions_vit_takes_another_size(tmp_path: Path, said: pytest.LogCap
             {"backbone": f"timm/{VIT}", "backbone_args": {"img_size": 64}},
             "backbone_args img_size is set by model.image_size",
         ),
+        ({"pixel_mean": [0.5, 0.5, 0.5]}, "model.pixel_std None go together, three numbers each (red, green, blue)"),
+        ({"pixel_mean": [0.5], "pixel_std": [0.5]}, "three numbers each"),
+        (
+            {"pixel_mean": [123.7, 116.3, 103.5], "pixel_std": [1, 1, 1]},
+            "scaled to 0 to 1; divide those of 0 to 255 by 255",
+        ),
         ({"backbone": "resnet18", "backbone_args": {"pad_type": "same"}}, "torchvision's resnet18 takes none; drop it"),
         (
             {"backbone": "timm/efficientnet_b0.ra_in2k"},
@@ -213,6 +219,23 @@ def test_the_hubs_config_tells_the_mean(tmp_path: Path, said: pytest.LogCaptureF
     assert line == "pixels by mean 0.1 0.2 0.3 and std 1 1 1 (tag mine, by the config.json beside the file)"
     (tmp_path / "config.json").write_text(json.dumps(config | {"architecture": "resnet18"}))
     assert statistics(said, weights)[0] == pytest.approx(timm.get_pretrained_cfg(MANY_TAGS).mean[0])
+
+
+def test_the_user_says_the_mean(tlearn: Tlearn, small: str) -> None:
+    weights = saved(Path("w.pth"))
+    words = ["-c", small, "--model.backbone", f"timm/{MANY_TAGS}", "--model.tap", "null", "--model.weights", weights]
+    words += ["--model.pixel_mean", "[0.5,0.4,0.3]", "--model.pixel_std", "[0.2,0.2,0.2]", "--trainer.max_epochs", "1"]
+    answer = tlearn("fit", *words, "--data.size_px", "32")
+    assert answer.code == 0, answer.err
+    assert "pixels by mean 0.5 0.4 0.3 and std 0.2 0.2 0.2 (as model.pixel_mean and pixel_std say)" in answer.err
+    assert "without its tag" not in answer.err
+    module = load("runs/small/version_0").module
+    assert module.preprocess.mean.tolist() == pytest.approx([0.5, 0.4, 0.3])
+    assert TransferModule(2, weights=None, pixel_mean=[0.5, 0.4, 0.3], pixel_std=[1, 1, 1]).preprocess.std.tolist() == [
+        1,
+        1,
+        1,
+    ]
 
 
 def test_tags_that_agree_raise_no_doubt(tmp_path: Path, said: pytest.LogCaptureFixture) -> None:

@@ -40,7 +40,7 @@ from tlearn.models.rates import peak_rates, scale_rates
 from tlearn.models.readable import keep_plain, make_readable, with_python_numbers
 from tlearn.models.schedule_length import check_length, check_warm_up_length, length_of
 from tlearn.models.shared_function import SharedFunction, tutorial_optimizer
-from tlearn.models.statistics import folded_norms
+from tlearn.models.statistics import Statistics, folded_norms, given_statistics
 from tlearn.models.timm_backbone import build_backbone
 from tlearn.models.warm_up import check_warm_up, rising_share
 from tlearn.models.weights import load_weights
@@ -77,6 +77,9 @@ class TransferModule(LightningModule):
             stages are not built. For little data unlike ImageNet.
         backbone_args: Arguments of a timm network by timm's names, e.g. ``{pad_type: same}`` for weights that
             TensorFlow trained, ``{drop_path_rate: 0.1}``.
+        pixel_mean: What the weights want to see subtracted from red, green and blue scaled to [0, 1], where their file
+            does not say; ``null`` is what is known of them. Together with ``pixel_std``.
+        pixel_std: What they want to see the rest divided by.
         head_hidden: Widths of the head's hidden layers; empty is one linear layer.
         head_dropout: Share of the head's inputs dropped while training.
         freeze_backbone: The network is a fixed feature extractor, only the head trains.
@@ -140,6 +143,8 @@ class TransferModule(LightningModule):
         image_size: PositiveInt | None = None,
         tap: str | list[str] | None = None,
         backbone_args: dict[str, Any] | None = None,
+        pixel_mean: list[float] | None = None,
+        pixel_std: list[float] | None = None,
         head_hidden: list[PositiveInt] | None = None,
         head_dropout: float = 0.0,
         freeze_backbone: bool = False,
@@ -217,7 +222,9 @@ class TransferModule(LightningModule):
         self.num_classes = num_classes
         self.class_names = _default_names(task, num_classes) if class_names is None else class_names
         self.backbone = build_backbone(backbone, tap, image_size, backbone_args)
-        self.preprocess = Preprocess(image_size, self.backbone.mean, self.backbone.std)
+        given = given_statistics(pixel_mean, pixel_std)
+        mean, std = (given.mean, given.std) if given else (self.backbone.mean, self.backbone.std)
+        self.preprocess = Preprocess(image_size, mean, std)
         num_outputs = 1 if task == "regression" else num_classes
         self.head = build_head(self.backbone.num_features, num_outputs, head_hidden or (), head_dropout)
         self.backbone.to(memory_format=torch.channels_last)
@@ -226,7 +233,7 @@ class TransferModule(LightningModule):
         self.native_size: int | None = None
         self.starts_at_random = weights is None
         if weights is not None:
-            self._load(weights, backbone)
+            self._load(weights, backbone, given)
         table = rules_from_options(self.backbone.stages, freeze_backbone, freeze_until, lr_scales, rules, unfreeze)
         self.stages = self._stage_of()
         self.rules = assign_rules(self.stages, table)
@@ -654,8 +661,8 @@ class TransferModule(LightningModule):
         conv = self._live_taps_of(name)
         return value[conv.live] if conv else value
 
-    def _load(self, weights: str, name: str) -> None:
-        loaded = load_weights(weights, name, self.backbone, self.head, self.preprocess, self.class_names)
+    def _load(self, weights: str, name: str, given: Statistics | None) -> None:
+        loaded = load_weights(weights, name, self.backbone, self.head, self.preprocess, self.class_names, given)
         self.native_size = loaded.native_size
         log.info(loaded.message)
         for doubt in loaded.doubts:

@@ -9,11 +9,13 @@ from __future__ import annotations
 import inspect
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from torch import nn
 
+from tlearn.errors import TlearnError
 from tlearn.models.backbone import TIMM, Backbone
 from tlearn.models.timm_networks import timm_configs
 
@@ -38,6 +40,30 @@ class Statistics(NamedTuple):
     def __str__(self) -> str:
         """Say them in a part of a line."""
         return f"pixels by {_words(self.mean, self.std)} ({self.source})"
+
+
+def given_statistics(mean: Sequence[float] | None, std: Sequence[float] | None) -> Statistics | None:
+    """Return what the user says of their weights; ``None`` where they say nothing.
+
+    Args:
+        mean: ``model.pixel_mean``, of red, green and blue scaled to [0, 1].
+        std: ``model.pixel_std``, likewise.
+
+    Raises:
+        TlearnError: One of them without the other, another number of channels, or values of another scale.
+    """
+    if mean is None and std is None:
+        return None
+    if mean is None or std is None or len(mean) != 3 or len(std) != 3:
+        raise TlearnError(
+            f"model.pixel_mean {mean} and model.pixel_std {std} go together, three numbers each (red, green, blue)"
+        )
+    if not all(0 <= value <= 1 for value in mean) or not all(0 < value <= 1 for value in std):
+        raise TlearnError(
+            f"model.pixel_mean {mean} and model.pixel_std {std} are of pixels scaled to 0 to 1; divide those of 0 to "
+            "255 by 255"
+        )
+    return Statistics(tuple(map(float, mean)), tuple(map(float, std)), "as model.pixel_mean and pixel_std say")
 
 
 def statistics_of_file(path: str, name: str, backbone: Backbone) -> Statistics:
@@ -124,7 +150,7 @@ def _of_default(architecture: str, configs: dict[str, Any], backbone: Backbone) 
     doubt = (
         f"weights of a file and timm/{architecture} without its tag: pixels are normalised as its default {default} "
         f"wants, {_words(*pair)}; others want another ({them}{more}) and lose accuracy so; give the tag of your "
-        f"file: --model.backbone {TIMM}{architecture}.{others[0]} or .{default}"
+        f"file (or model.pixel_mean and pixel_std): --model.backbone {TIMM}{architecture}.{others[0]} or .{default}"
     )
     return Statistics(*pair, f"tag {default}, the default", doubt)
 

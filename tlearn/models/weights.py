@@ -45,6 +45,7 @@ def load_weights(
     head: nn.Module,
     preprocess: Preprocess,
     class_names: Sequence[str],
+    given: Statistics | None = None,
 ) -> Loaded:
     """Load ``weights`` into the parts of a network that starts anew.
 
@@ -56,6 +57,7 @@ def load_weights(
         head: Gets the file's head when it is ours and speaks of the same classes; else it starts new.
         preprocess: Gets the statistics that the weights were trained with.
         class_names: The classes of the data at hand.
+        given: Statistics of the user's own, in place of those.
 
     Raises:
         TlearnError: Unknown name, unreachable, damaged, or made for another network.
@@ -65,23 +67,23 @@ def load_weights(
     )
     wanted = weights if name.startswith(TIMM) else weights.rsplit(".", 1)[-1]  # ResNet18_Weights.IMAGENET1K_V1 is fine
     if wanted not in names or Path(weights).suffix in _FILE_SUFFIXES or "/" in weights:
-        return _load_file(_path_of(weights, name, names), backbone, head, preprocess, class_names, name)
+        return _load_file(_path_of(weights, name, names), backbone, head, preprocess, class_names, name, given)
     if name.startswith(TIMM):
-        return _load_timm(name, backbone)
+        return _load_timm(name, backbone, given)
     entry = get_model_weights(name)[wanted]
     notes = _fill(backbone, _fetch(entry))
     preset = entry.transforms()
-    statistics = Statistics(tuple(preset.mean), tuple(preset.std), entry.name)
+    statistics = given or Statistics(tuple(preset.mean), tuple(preset.std), entry.name)
     preprocess.set_statistics(statistics.mean, statistics.std)
     message = f"weights {name} {entry.name}: {_count(backbone)} backbone tensors loaded, the head starts new"
     return Loaded("; ".join([message, *notes, str(statistics)]), int(preset.crop_size[0]))
 
 
-def _load_timm(name: str, backbone: Backbone) -> Loaded:
+def _load_timm(name: str, backbone: Backbone, given: Statistics | None) -> Loaded:
     size_px = backbone.fixed_size_px if backbone.built_for else None
     notes = _fill(backbone, fetch_network(name.removeprefix(TIMM), size_px, getattr(backbone, "arguments", {})))
     message = f"weights {name}: {_count(backbone)} backbone tensors loaded, the head starts new"
-    return Loaded("; ".join([message, *notes, str(statistics_of_timm(name, backbone))]), backbone.native_size)
+    return Loaded("; ".join([message, *notes, str(given or statistics_of_timm(name, backbone))]), backbone.native_size)
 
 
 def _fetch(entry: WeightsEnum) -> dict[str, Tensor]:
@@ -130,13 +132,19 @@ def _path_of(weights: str, name: str, names: list[str]) -> str:
 
 
 def _load_file(
-    weights: str, backbone: Backbone, head: nn.Module, preprocess: Preprocess, class_names: Sequence[str], name: str
+    weights: str,
+    backbone: Backbone,
+    head: nn.Module,
+    preprocess: Preprocess,
+    class_names: Sequence[str],
+    name: str,
+    given: Statistics | None,
 ) -> Loaded:
     path, key = split_key(weights)
     content = read_foreign(Path(path).expanduser())
     taken = take(content, path, key, backbone)
     _put(backbone, taken)
-    statistics = _statistics(taken, path, name, backbone)
+    statistics = given or _statistics(taken, path, name, backbone)
     preprocess.set_statistics(statistics.mean, statistics.std)
     theirs = _part(taken.sections, "head.") if "tlearn" in content else {}
     head_line = _load_head(head, theirs, content.get("tlearn", {}), class_names)
