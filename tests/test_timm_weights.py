@@ -108,6 +108,7 @@ def test_torchvisions_vit_takes_another_size(tmp_path: Path, said: pytest.LogCap
         ),
         ({"pixel_mean": [0.5, 0.5, 0.5]}, "model.pixel_std None go together, three numbers each (red, green, blue)"),
         ({"pixel_mean": [0.5], "pixel_std": [0.5]}, "three numbers each"),
+        ({"pixel_mean": ["a", "b", "c"], "pixel_std": [1, 1, 1]}, "three numbers each"),
         (
             {"pixel_mean": [123.7, 116.3, 103.5], "pixel_std": [1, 1, 1]},
             "scaled to 0 to 1; divide those of 0 to 255 by 255",

@@ -159,6 +159,11 @@ def _refused(path: Path, reason: str) -> TlearnError:
     foreign = _type_in(reason)
     if foreign and foreign.startswith(tuple(f"{package}." for package in _NETWORKS)):
         return TlearnError(f"{path} holds an object of type {foreign}, a network as a whole; {_SAFE}")
+    if foreign and _may_be_replaced(foreign):
+        return TlearnError(
+            f"{path} holds an object of type {foreign}, as no checkpoint of tlearn does; to start from its weights: "
+            f"fit --model.weights {path}"
+        )
     if foreign:
         return TlearnError(f"{path} holds an object of type {foreign}; {_SAFE}")
     if "Unsupported operand" in reason:  # of the pickle's machine: no file of tensors needs it

@@ -196,6 +196,7 @@ class TransferModule(LightningModule):
         feature_cache, cache_views, head_solver, backbone_args = plain_values(
             feature_cache=feature_cache, cache_views=cache_views, head_solver=head_solver, backbone_args=backbone_args
         )
+        pixel_mean, pixel_std = plain_values(pixel_mean=pixel_mean, pixel_std=pixel_std)
         warmup_steps, warmup_epochs, lr_interval = plain_values(
             warmup_steps=warmup_steps, warmup_epochs=warmup_epochs, lr_interval=lr_interval
         )

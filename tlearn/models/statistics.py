@@ -58,6 +58,10 @@ def given_statistics(mean: Sequence[float] | None, std: Sequence[float] | None) 
         raise TlearnError(
             f"model.pixel_mean {mean} and model.pixel_std {std} go together, three numbers each (red, green, blue)"
         )
+    if not all(isinstance(value, int | float) for value in (*mean, *std)):
+        raise TlearnError(
+            f"model.pixel_mean {mean} and model.pixel_std {std} are three numbers each (red, green, blue)"
+        )
     if not all(0 <= value <= 1 for value in mean) or not all(0 < value <= 1 for value in std):
         raise TlearnError(
             f"model.pixel_mean {mean} and model.pixel_std {std} are of pixels scaled to 0 to 1; divide those of 0 to "
