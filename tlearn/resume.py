@@ -14,6 +14,7 @@ from tlearn.arguments import Arguments
 from tlearn.config_files import check_size, leaves, read_config
 from tlearn.errors import TlearnError, one_line
 from tlearn.models import finished_epochs, read_checkpoint
+from tlearn.older_options import with_older_options
 from tlearn.run_record import CONFIG_KEY
 from tlearn.runs import DEFAULT_ROOT, find_checkpoint, run_folder_of, version_of
 
@@ -154,7 +155,7 @@ def open_checkpoint(arguments: Arguments) -> Checkpoint | None:
         raise TlearnError(f"{path} is no checkpoint of tlearn; to start from its weights: fit --model.weights {path}")
     try:
         epoch, steps = finished_epochs(content), int(content["global_step"])
-        config, about = dict(content.get(CONFIG_KEY, {})), dict(content["tlearn"])
+        config, about = with_older_options(dict(content.get(CONFIG_KEY, {}))), dict(content["tlearn"])
         check_size(config)
     except (KeyError, TypeError, ValueError, TlearnError) as error:
         raise TlearnError(f"{path} does not hold what a checkpoint of tlearn holds: {one_line(error, 200)}") from error

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from tlearn.errors import TlearnError
 
 DEFAULT_ROOT = "runs"
+log = logging.getLogger(__name__)
+
 _KEYWORDS = ("best", "last", "wise_ft")
 
 
@@ -43,6 +46,10 @@ def find_checkpoint(given: str, runs: Path, keyword: str) -> Path:
     path = Path(given).absolute()
     if path.is_dir():
         path = path / ("" if path.name == "checkpoints" else "checkpoints") / f"{keyword}.ckpt"
+        last = path.with_name("last.ckpt")
+        if not path.is_file() and last.is_file():  # where nothing validates, no epoch is the best
+            log.warning("%s has no %s.ckpt; last.ckpt is taken", path.parent, keyword)
+            path = last
     if not path.is_file():
         raise TlearnError(f"no checkpoint at {path}; give --ckpt_path best, last, wise_ft, a run folder or a file")
     return path

@@ -88,7 +88,7 @@ def test_several_labels_in_one_column(tlearn: Tlearn) -> None:
     assert answer.code == 0, answer.err
     assert float(re.findall(r"val/f1 ([\d.]+)", answer.out)[-1]) > 0.9
     assert float(re.findall(r"val/map ([\d.]+)", answer.out)[-1]) > 0.9
-    assert re.search(r"best val/loss [\d.]+: ", answer.out)
+    assert re.search(r"best val/loss [\d.]+", answer.out)
     predicted = tlearn("predict", "--ckpt_path", "runs/table/version_0", "--data", "photos", "--out", "p.csv")
     assert predicted.code == 0, predicted.err
     with Path("p.csv").open() as file:
@@ -146,6 +146,11 @@ def test_no_test_row_is_looked_at_before_test(tlearn: Tlearn) -> None:
         ("path,lable\nphotos/00.png,cat\n", {}, r"unknown column of .*t.csv 'label'. Did you mean 'lable'"),
         ("path,label\nphotos/00.png,cat\n", {}, r"found 1 class \(cat\) in the column label"),
         ("path,label,split\nphotos/00.png,cat,trian\n", {}, r"row 2: split is 'trian', expected train, val or test"),
+        (
+            "path,label,split\na.png,cat,x\nb.png,cat,test\nc.png,cat,y\n",
+            {},
+            r"2 rows \(2, 4\): split is 'x', expected",
+        ),
         ("path,label\nphotos/00.png,1.5\nphotos/01.png,tall\n", {"task": "regression"}, r"row 3: 'tall' is no number"),
         ("path,label\nphotos/00.png,nan\n", {"task": "regression"}, r"row 2: 'nan' is no number"),
         ("path,a,b\nphotos/00.png,1,0\n", {"label_column": ["a", "b"]}, r"lists 2 columns, .* task: multilabel"),
@@ -320,3 +325,20 @@ def test_empty_rows_of_parquet_are_left_out() -> None:
     files = data.list_split("train")
     assert files is not None
     assert files.names == paths
+
+
+def test_a_checkpoint_without_an_option_goes_on_as_before(tlearn: Tlearn) -> None:
+    """Before there was ``empty_labels`` an empty cell said no; the default has changed, the run has not."""
+    header = ["path", "furry", "fun"]
+    write([header, *[[f"photos/{n:02d}.png", "1" if n % 3 else "", n % 2] for n in range(12)]])
+    words = ["--config", "table.yaml", "--data.task", "multilabel", "--data.label_column", "[furry, fun]"]
+    answer = tlearn("fit", *words, "--data.empty_labels", "no", "--trainer.max_epochs", "1")
+    assert answer.code == 0, answer.err
+    path = Path("runs/table/version_0/checkpoints/last.ckpt")
+    content = torch.load(path, weights_only=True)
+    for name in ("empty_labels", "uncertain_labels", "min_per_class"):
+        del content["tlearn_config"]["data"]["init_args"][name]
+    torch.save(content, path)
+    resumed = tlearn("fit", "--ckpt_path", str(path), "--trainer.max_epochs", "2")
+    assert resumed.code == 0, resumed.err
+    assert "empty_labels: 'no'" in Path("runs/table/version_0/config.yaml").read_text().replace('"', "'")

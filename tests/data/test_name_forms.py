@@ -145,6 +145,21 @@ def test_another_case_in_validation_is_named() -> None:
         ImageFolderDataModule("pictures", size_px=16).setup("fit")
 
 
+@pytest.mark.parametrize("source", ["folder", "table"])
+def test_an_ignored_class_that_looks_like_another_is_named(source: str, said: pytest.LogCaptureFixture) -> None:
+    write_folder(Path("pictures/train"), ("cat", "dog"), count=4)
+    write_folder(Path("pictures/val"), ("cat", "dog"), count=2, start=9)
+    Path("pictures/val/dog").rename("pictures/val/Dog")
+    files = sorted(Path("pictures").rglob("*.png"))
+    rows = [f"{path.as_posix()},{path.parts[2]},{path.parts[1]}" for path in files]
+    Path("t.csv").write_text("\n".join(["path,label,split", *rows]))
+    if source == "folder":
+        ImageFolderDataModule("pictures", size_px=16, unknown_classes="ignore").setup("fit")
+    else:
+        table(unknown_classes="ignore")
+    assert "ignored classes not trained on: Dog (2 images); 'Dog' and 'dog' differ in letter case" in said.text
+
+
 def test_one_class_in_two_forms_is_one_class() -> None:
     for name in (NFC, NFD):
         write_folder(Path("pictures/train"), ("cat",), count=2)
@@ -178,6 +193,7 @@ def test_a_checkpoint_knows_its_classes_in_another_form(tlearn: Tlearn) -> None:
         (r"C:\Users\Ana\project\photos\{:02d}.png", "found 12 paths from another place"),
         ("//server/share/photos/{:02d}.png", "found 12 paths from another place"),
         ("/home/ana/project/photos/{:02d}.png", "found 12 paths from another place"),
+        ("dataset/photos/{:02d}.png", "found 12 paths from another place"),
         (" photos/{:02d}.png\u00a0", "found 12 paths with blanks around them"),
         ("Photos/{:02d}.PNG", "found 12 paths in another letter case"),
         ("photos/{:02d}", "found 12 paths without the file's ending"),

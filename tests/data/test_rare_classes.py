@@ -134,10 +134,11 @@ def test_without_validation_all_train(tlearn: Tlearn) -> None:
     resumed = tlearn("fit", "--ckpt_path", "runs/folder/version_0", "--trainer.max_epochs", "2")
     assert resumed.code == 0, resumed.err
     assert tlearn("doctor", *words).code == 0
-    last = "runs/folder/version_0/checkpoints/last.ckpt"
-    predicted = tlearn("predict", "--ckpt_path", last, "--data", "pictures", "--out", "p.csv")
+    run = "runs/folder/version_0"
+    predicted = tlearn("predict", "--ckpt_path", run, "--data", "pictures", "--out", "p.csv")
     assert predicted.code == 0, predicted.err
-    validated = tlearn("validate", "--ckpt_path", last)
+    assert "checkpoints has no best.ckpt; last.ckpt is taken" in predicted.err
+    validated = tlearn("validate", "--ckpt_path", run)
     assert (validated.code, "there are no validation images: data.init_args.val_fraction is 0" in validated.err) == (
         2,
         True,

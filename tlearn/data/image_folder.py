@@ -111,7 +111,8 @@ class ImageFolderDataModule(ImageFilesDataModule):
                 f"{alike_hint(unknown, self.class_names)}"
             )
         unused = {name: count for name, count in others.items() if name in self._seen}
-        remarks = [f"ignored classes not trained on: {counted(unknown)}"] if unknown else []
+        hint = alike_hint(unknown, self._seen)
+        remarks = [f"ignored classes not trained on: {counted(unknown)}{hint}"] if unknown else []
         remarks += [f"classes not chosen: {counted(unused)}"] if unused else []
         return remarks + ([f"ignored {others['']} pictures outside any class folder"] if others[""] else [])
 

@@ -112,7 +112,8 @@ class ImageTableDataModule(ImageFilesDataModule):
             rows = self._without_strangers(split, rows, strangers)
         targets = torch.stack([self._target(row, places) for row in rows]) if rows else torch.empty(0)
         names, changed = found_paths(self.root, [str(self._paths[row]) for row in rows])
-        left_out = f"ignored classes not trained on: {counted(strangers)}" if strangers else ""
+        hint = alike_hint([name for name in strangers if name not in self._seen], self._seen)
+        left_out = f"ignored classes not trained on: {counted(strangers)}{hint}" if strangers else ""
         remarks = [changed, left_out, *(f"left out {what}" for what in self._left_out.get(split, []))]
         return FileList(names, targets, "; ".join(filter(None, remarks)))
 
@@ -206,12 +207,12 @@ class ImageTableDataModule(ImageFilesDataModule):
         name = column or ("split" if "split" in self._columns else None)
         if name is None:
             return ["train"] * len(self._paths)
-        splits = list[Split]()
-        for row, value in enumerate(column_of(self._columns, name, self.table)):
-            if str(value).strip().lower() not in _SPLITS:
-                raise TlearnError(f"{self._where(row)}: {name} is '{value}', expected train, val or test")
-            splits.append(_SPLITS[str(value).strip().lower()])
-        return splits
+        values = [str(value).strip() for value in column_of(self._columns, name, self.table)]
+        wrong = [row for row, value in enumerate(values) if value.lower() not in _SPLITS]
+        if wrong:
+            rows, first = rows_named([self._lines[row] for row in wrong]), values[wrong[0]]
+            raise TlearnError(f"{self.table.absolute()}, {rows}: {name} is '{first}', expected train, val or test")
+        return [_SPLITS[value.lower()] for value in values]
 
     def _leave_out_bad_rows(self, skips: bool) -> dict[Split, list[str]]:
         """Leave out rows without a path or a label if that is asked for, and return what to say of it for each split.

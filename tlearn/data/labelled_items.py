@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
+from tlearn.data.class_spelling import alike_hint
 from tlearn.data.listing import counts_of, listed
 from tlearn.data.reading import Framing
 from tlearn.data.streamed import ItemDataset, ItemPictures, StreamedImages
@@ -83,7 +84,10 @@ def streamed(
         raise TlearnError(f"{source.identity}: its {len(targets)} {split} images {what}; {way}")
     strangers = {str(name): count for name, count in left_out.items() if name is not None and name not in known}
     if strangers:
-        log.warning("left out %d %s images: never trained on %s", sum(strangers.values()), split, listed(strangers))
+        hint = alike_hint(strangers, known)
+        log.warning(
+            "left out %d %s images: never trained on %s%s", sum(strangers.values()), split, listed(strangers), hint
+        )
     labels = targets[kept].tolist()
     about = f"{split}: {len(kept)} images of {len(set(labels))} classes ({counts_of(labels, class_names)})"
     log.info("%s", "; ".join([f"{about} in {source.identity}", *_remarks(left_out, known)]))

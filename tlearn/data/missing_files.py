@@ -24,7 +24,7 @@ def misplaced(faults: Mapping[str, str], count: int, root: Path) -> str:
     missing = missing_files(faults)
     if 2 * len(missing) <= count:
         return ""
-    of_windows = next((name for name in missing if is_of_windows(name)), None)
+    of_windows = next((name for name in missing if is_of_windows(name) or (os.sep == "/" and "\\" in name)), None)
     first = of_windows or missing[0]
     about = "a path of Windows" if of_windows else f"looked for at {(root / first).absolute()}"
     return (

@@ -49,18 +49,23 @@ def found_paths(root: Path, paths: Sequence[str]) -> tuple[list[str], str]:
 
 def _changes(path: str, tail: str) -> set[str]:
     kinds = {"blank"} if path != path.strip() else set()
-    if _is_whole(path.strip().replace("\\", "/")) and not _is_whole(tail):
+    if path.strip().replace("\\", "/") != tail:
         return kinds | {"elsewhere"}
     return kinds | ({"\\"} if "\\" in path else set())
 
 
 def _tails(paths: Sequence[str], finder: _Finder) -> list[str]:
-    """Cut off whole paths the folders of another machine: those that leave most files found, the same for a drive."""
+    """Cut off the folders of another machine: those that leave most files found, the same for all of a drive.
+
+    Of paths that are not whole a beginning is cut off only if that leaves every one of them found.
+    """
     tails, drives = list(paths), defaultdict[str, list[int]](list)
     for number, path in enumerate(paths):
         if _is_whole(path):
             drives[path[:2].upper() if is_of_windows(path) else "/"].append(number)
-    for numbers in drives.values():
+        elif finder.find(path)[0] is None:
+            drives[""].append(number)
+    for drive, numbers in drives.items():
         folders = _folders_of(paths[numbers[0]])
         counts = {
             folder: sum(
@@ -71,7 +76,7 @@ def _tails(paths: Sequence[str], finder: _Finder) -> list[str]:
         }
         most = max(counts.values(), default=0)
         best = [folder for folder in folders if counts[folder] == most]
-        if most and len(best) == 1:
+        if (most if drive else most == len(numbers)) and len(best) == 1:
             for number in numbers:
                 tails[number] = paths[number].removeprefix(best[0])
     return tails
