@@ -79,6 +79,7 @@ class ImageTableDataModule(ImageFilesDataModule):
                 named.
         """
         self.table, self.unknown_classes, self.task = Path(table).expanduser(), unknown_classes, task
+        self._seen: list[str] = []
         self._columns, self._lines = read_table(self.table, path_column)
         self._paths = column_of(self._columns, path_column, self.table)
         self._splits: list[Split | None] = [*self._split_of(split_column)]
