@@ -155,3 +155,10 @@ def test_nothing_is_written_after_a_checkpoint_that_could_not(tmp_path: Path, mo
     io.teardown()
     assert io.lost
     assert [torch.load(path, weights_only=True)["epoch"] for path in (best, last)] == [1, 1]
+
+
+def test_a_bar_shows_what_its_own_epoch_has_reached(tlearn: Tlearn, small: str) -> None:
+    answer = tlearn("fit", "-c", small, *SECOND, "--trainer.max_epochs", "3", "--trainer.enable_progress_bar", "true")
+    assert answer.code == 0, answer.err
+    bars = re.findall(r"Epoch (\d)/2\s.*?3/3 ([^━\n]*(?:\n(?!Epoch)[^━\n]*)*)", answer.out)
+    assert [(number, "val/acc" in shown) for number, shown in bars] == [("0", False), ("1", True), ("2", False)]

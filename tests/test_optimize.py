@@ -135,7 +135,7 @@ def test_of_two_that_pack_into_one_folder_one_is_refused(
 ) -> None:
     answers = []
 
-    def meet_another(*given: Any) -> bytes:
+    def meet_another(*given: Any) -> Any:
         monkeypatch.setattr("tlearn.data.shards.ShardIndex.as_text", as_text)
         if meets == "at its end":
             monkeypatch.setattr("tlearn.data.shard_writer._hold", lambda *_: os.open("/", os.O_RDONLY))

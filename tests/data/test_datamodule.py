@@ -184,9 +184,7 @@ def test_passes_without_a_trainer_are_the_epochs_of_a_run(again: str, workers: i
             for a, b in zip(ours, theirs, strict=True)
         )
     assert not torch.equal(runs[0][0].indices, runs[1][0].indices)
-    assert [batch.indices.tolist() for batch in data.val_dataloader()] == [
-        batch.indices.tolist() for batch in data.val_dataloader()
-    ]
+    assert indices(data.val_dataloader()) == indices(data.val_dataloader())
 
 
 def test_shuffle_and_augmentation_follow_seed_everything_at_fit() -> None:

@@ -3,6 +3,7 @@
 from tlearn.reporting.busy_cores import BusyCoresCallback
 from tlearn.reporting.compare_table import About, Cost, print_comparison
 from tlearn.reporting.doctor_table import print_findings
+from tlearn.reporting.ending import EndingCallback
 from tlearn.reporting.epoch_lines import EpochLinesCallback, OutcomeCallback
 from tlearn.reporting.freeze_audit import FreezeAuditCallback
 from tlearn.reporting.gradient_norm import GradientNormCallback
@@ -22,6 +23,7 @@ __all__ = [
     "About",
     "BusyCoresCallback",
     "Cost",
+    "EndingCallback",
     "EpochLinesCallback",
     "EvaluationPagesCallback",
     "FreezeAuditCallback",

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from tlearn.models import best_checkpoint, checkpoint_lost, last_checkpoint, run_folder
 from tlearn.reporting.ending import EndingCallback
-from tlearn.strategies import EvaluationOutputsCallback
 
 _SHOWN = (
     *("train/loss", "train/acc", "train/f1", "train/mae"),
@@ -23,13 +22,9 @@ class EpochLinesCallback(Callback):
 
     A line is printed when the next epoch starts, because Lightning gathers an epoch's metrics only after its end. An
     epoch without validation has no numbers of validation.
-
-    Args:
-        outputs: Gathers the answers; it stands before this callback in the trainer's list.
     """
 
-    def __init__(self, outputs: EvaluationOutputsCallback) -> None:
-        self.outputs = outputs
+    _validated = 0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin inside an epoch, where that is gone on with: it does not start once more."""
@@ -42,6 +37,11 @@ class EpochLinesCallback(Callback):
         self._started: float | None = time.perf_counter()
         self._epoch = trainer.current_epoch + 1
 
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Know that this epoch has numbers of validation."""
+        if not trainer.sanity_checking:
+            self._validated = trainer.current_epoch + 1
+
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Print the last epoch."""
         self._print(trainer)
@@ -50,7 +50,7 @@ class EpochLinesCallback(Callback):
         started = getattr(self, "_started", None)
         if started is None or not trainer.is_global_zero:
             return
-        metrics, stages = trainer.callback_metrics, self.outputs.stages(self._epoch)
+        metrics, stages = trainer.callback_metrics, ("train/", "val/") if self._validated == self._epoch else "train/"
         shown = [name for name in _SHOWN if name in metrics and name.startswith(stages)]
         values = "  ".join(f"{name} {_short(name, metrics[name])}" for name in shown)
         planned = f"/{trainer.max_epochs}" if (trainer.max_epochs or -1) >= 0 else ""
@@ -62,10 +62,10 @@ class OutcomeCallback(Callback):
     """Say at the end of ``fit`` which rule ended it, what the best epoch reached, where it lies, and what to type next.
 
     Args:
-        ending: Notes the rule; it stands before this callback in the trainer's list.
+        ending: Notes the rule; it stands before this callback in the trainer's list. Without it the rule is not said.
     """
 
-    def __init__(self, ending: EndingCallback) -> None:
+    def __init__(self, ending: EndingCallback | None = None) -> None:
         self.ending = ending
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
@@ -82,8 +82,8 @@ class OutcomeCallback(Callback):
         """Print the outcome."""
         if not trainer.is_global_zero:
             return
-        facts, last = self.ending.facts, last_checkpoint(trainer)
-        if facts["by"] != "max_epochs":
+        facts, last = self.ending.facts if self.ending else {}, last_checkpoint(trainer)
+        if facts and facts["by"] != "max_epochs":
             print(f"ended in epoch {facts['epoch']}, after step {facts['step']}, by {facts['words']}")
         _say_report(trainer)
         if (path := _say_best(trainer)) is not None:
@@ -92,7 +92,7 @@ class OutcomeCallback(Callback):
             print(f"next: python -m tlearn {verb} --ckpt_path {path}{pictures}")
         elif last is not None:
             print(f"no validation ran, so there is no best.ckpt; the last epoch: {last}")
-        if facts["by"] == "max_time" and last is not None:
+        if facts.get("by") == "max_time" and last is not None:
             print(f"to go on: python -m tlearn fit --ckpt_path {last}")
 
 

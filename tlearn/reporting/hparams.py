@@ -8,8 +8,7 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from tlearn.models import TransferModule, best_checkpoint
-from tlearn.reporting.ending import EndingCallback
-from tlearn.strategies import EvaluationOutputsCallback, LearningRateFinderCallback
+from tlearn.strategies import LearningRateFinderCallback
 
 # Shown for every run; of the other options only those that are not left at their default.
 _ALWAYS = ("backbone", "weights", "image_size", "tap", "freeze_backbone", "freeze_until")
@@ -23,20 +22,29 @@ class HyperParametersCallback(Callback):
 
     Args:
         config: The whole config as plain values.
-        outputs: Gathers the answers; it stands before this callback in the trainer's list.
-        ending: Counts the epochs, likewise.
     """
 
-    def __init__(self, config: dict[str, Any], outputs: EvaluationOutputsCallback, ending: EndingCallback) -> None:
-        self.config, self.outputs, self.ending = config, outputs, ending
+    def __init__(self, config: dict[str, Any]) -> None:
+        self.config = config
+        self._validated = -1  # in which epoch, counted from 0
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Know that this epoch has numbers of validation."""
+        if not trainer.sanity_checking:
+            self._validated = trainer.current_epoch
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Know which epoch is the last."""
+        self._stages = ("train/", "val/") if self._validated == trainer.current_epoch else ("train/",)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log them, where a best epoch is known."""
         best = best_checkpoint(trainer)
         if best is None or best.best_model_score is None:
             return
-        stages = self.outputs.stages(self.ending.epoch)
-        found = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith(stages)}
+        found = {
+            name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith(self._stages)
+        }
         metrics = {f"best/{best.monitor}": float(best.best_model_score)}
         metrics |= {f"final/{name}": found[name] for name in _FINAL if name in found}
         settings = hyper_parameters(self.config, found_factor(trainer))

@@ -17,6 +17,7 @@ class LeanProgressBar(RichProgressBar):
     def __init__(self) -> None:
         super().__init__(refresh_rate=_DRAWINGS_PER_S, leave=True)
         self._drawn_s = float("-inf")
+        self._validated = -1  # in which epoch, counted from 0
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -28,7 +29,13 @@ class LeanProgressBar(RichProgressBar):
             super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
 
     def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
-        """Leave the run's number out: the run folder is printed at the end."""
+        """Leave out the run's number, which is printed at the end, and what an epoch before has reached."""
         metrics = super().get_metrics(trainer, pl_module)
-        metrics.pop("v_num", None)
-        return metrics
+        old = "v_num" if self._validated == trainer.current_epoch else ("v_num", "val/")
+        return {name: value for name, value in metrics.items() if not name.startswith(old)}
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Show what this epoch has reached."""
+        if not trainer.sanity_checking:
+            self._validated = trainer.current_epoch
+        super().on_validation_end(trainer, pl_module)

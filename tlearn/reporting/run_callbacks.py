@@ -59,7 +59,7 @@ def fit_callbacks(
     audit, ending = FreezeAuditCallback(), EndingCallback()
     first: list[Callback] = [
         ending,
-        *(progress_bar(trainer) or [EpochLinesCallback(outputs)]),
+        *(progress_bar(trainer) or [EpochLinesCallback()]),
         *[MonitorCheckCallback(), audit, ParameterSummaryCallback()],
         *[ThroughputCallback(), StepLossCallback(), GradientNormCallback(), BusyCoresCallback()],
         EvaluationPagesCallback(outputs),
@@ -69,7 +69,7 @@ def fit_callbacks(
     if trainer["fast_dev_run"]:
         return first, []  # a trial leaves nothing behind
     first.append(RunCardCallback(command, config, outputs, audit, ending))
-    last: list[Callback] = [HyperParametersCallback(config, outputs, ending), OutcomeCallback(ending)]
+    last: list[Callback] = [HyperParametersCallback(config), OutcomeCallback(ending)]
     return first, [OneHistoryCallback(resumed_steps), *last]
 
 
