@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from tests.conftest import Tlearn
 from tests.test_distributed import CONFIG, TWO, assert_same_weights, done
+from tests.test_mid_epoch import EVERY_STEP, assert_same
 from tests.test_training import last
 from tlearn import TransferModule
 from tlearn.models.accumulation import window_factor
@@ -154,3 +155,23 @@ def test_two_processes_do_what_one_does(tlearn: Tlearn) -> None:
 )
 def test_window_factor(batches: int, window: int, factor: float) -> None:
     assert window_factor(batches, window) == factor
+
+
+SCHEDULED = ["--trainer.callbacks+=GradientAccumulationScheduler", "--trainer.callbacks.scheduling={0: 2, 1: 1}"]
+
+
+@pytest.mark.filterwarnings("ignore:The dirpath has changed")  # of the callback that keeps every step
+@pytest.mark.filterwarnings("ignore:When using `Trainer")  # its hooks are called once a step: what we want
+def test_windows_that_change_between_epochs(tlearn: Tlearn, small: str, tmp_path: Path) -> None:
+    """Two steps in the first epoch, three in each other one: counted so, and gone on with so inside an epoch."""
+    cycle = ["--model.lr_scheduler", "OneCycleLR", "--model.lr_scheduler.max_lr", "0.01"]
+    words = ["fit", "-c", small, *cycle, "--trainer.max_epochs", "3", *EVERY_STEP, *SCHEDULED]
+    answer = tlearn(*words, "--model.lr_scheduler.total_steps", "7")
+    assert answer.code == 2
+    assert "OneCycleLR ends after 7 steps, the run takes 8: set" in answer.err
+    words += ["--model.lr_scheduler.total_steps", "8"]
+    assert tlearn(*words).code == 0
+    for number, step in enumerate((1, 4), 1):
+        answer = tlearn(*words, "--ckpt_path", f"runs/small/version_0/checkpoints/step={step}.ckpt")
+        assert answer.code == 0, answer.err
+        assert_same(last(tmp_path), last(tmp_path, number))

@@ -60,6 +60,8 @@ def test_a_monitor_of_the_users_is_the_only_writer(tlearn: Tlearn, small: str, t
     monitor = ["--trainer.callbacks+=LearningRateMonitor", "--trainer.callbacks.logging_interval=step"]
     assert tlearn("fit", "-c", small, *monitor, "--trainer.log_every_n_steps", "1").code == 0
     assert curve(tmp_path, "lr-SGD/rest") == pytest.approx(dict.fromkeys(range(6), 0.01))
+    answer = tlearn("fit", "-c", small, *monitor, "--model.warmup_steps", "2")
+    assert "LearningRateMonitor shows the rates without their warm-up" in answer.err
 
 
 @pytest.mark.parametrize(

@@ -71,10 +71,13 @@ def test_a_cycle_that_is_to_go_on_says_what_can_be_done(tlearn: Tlearn, small: s
         ([*COSINE, "1"], "CosineAnnealingLR rises again after T_max 1 epochs, and the run takes 2: set model.lr_sch"),
         ([*COSINE, "6"], "to 2; it counts epochs: for the run's 6 steps set model.lr_interval to step"),
         ([*COSINE, "5", "--model.lr_interval", "step"], "rises again after T_max 5 steps, and the run takes 6 (3 an"),
-        (["--model.lr_scheduler", "StepLR", "--model.lr_scheduler.step_size", "2"], "StepLR has not done its part"),
+        (
+            ["--model.lr_scheduler", "StepLR", "--model.lr_scheduler.step_size", "2"],
+            "StepLR with its step_size needs a run of 3 epochs, this one takes 2",
+        ),
         (
             ["--model.lr_scheduler", "MultiStepLR", "--model.lr_scheduler.milestones", "[1, 5]"],
-            "MultiStepLR has not done its part when the run ends after 2 epochs (milestones too large)",
+            "MultiStepLR with its milestones needs a run of 6 epochs, this one takes 2: it does not come to its end",
         ),
         (["--model.warmup_steps", "6"], "model.warmup_steps is 6, the run takes 6 steps: it never trains at its full"),
         (["--model.warmup_epochs", "3"], "model.warmup_epochs is 3, the run takes 2 epochs"),

@@ -6,10 +6,12 @@ at an epoch's last batch whether the window is full or not: the gradient of one 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 import torch
 from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import Callback, GradientAccumulationScheduler
 from torch import Tensor
 
 
@@ -36,3 +38,27 @@ def scale_gradients(parameters: Iterable[Tensor], factor: float) -> None:
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     if gradients:
         torch._foreach_mul_(gradients, factor)
+
+
+def window_in(trainer: Trainer, epoch: int) -> int:
+    """Return how many batches a step has in this epoch, counted from 0: a callback may change it."""
+    schedule = _schedule(trainer)
+    return schedule.get_accumulate_grad_batches(epoch) if schedule else trainer.accumulate_grad_batches
+
+
+def steps_before(trainer: Trainer, epoch: int, batches: float) -> int:
+    """Count the steps of the optimizer in the epochs before this one.
+
+    Args:
+        trainer: Its accumulation.
+        epoch: Counted from 0.
+        batches: Training batches of an epoch.
+    """
+    if (schedule := _schedule(trainer)) is None:
+        return epoch * math.ceil(batches / trainer.accumulate_grad_batches)
+    return sum(math.ceil(batches / schedule.get_accumulate_grad_batches(each)) for each in range(epoch))
+
+
+def _schedule(trainer: Trainer) -> GradientAccumulationScheduler | None:
+    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # typed as an optional list
+    return next((each for each in callbacks if isinstance(each, GradientAccumulationScheduler)), None)

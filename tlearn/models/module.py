@@ -19,7 +19,7 @@ from torch.optim.lr_scheduler import CyclicLR, OneCycleLR
 from torch.optim.lr_scheduler import ReduceLROnPlateau as TorchReduceLROnPlateau
 
 from tlearn.errors import TlearnError
-from tlearn.models.accumulation import missing_factor, scale_gradients
+from tlearn.models.accumulation import missing_factor, scale_gradients, steps_before, window_in
 from tlearn.models.backbone import Backbone
 from tlearn.models.distributed import weight_among_processes, wrap_anew
 from tlearn.models.folding import folded
@@ -417,6 +417,7 @@ class TransferModule(LightningModule):
             self.train_metrics.add(self._pending_sums, self.device)
             self._pending_sums = None
         end_restart(self.trainer)
+        self.trainer.accumulate_grad_batches = window_in(self.trainer, self.current_epoch)
         if not self._length_is_checked:
             configs: list[Any] = self.trainer.lr_scheduler_configs
             self._check_length(self.trainer.num_training_batches, vars(configs[0]) if configs else None)
@@ -483,21 +484,21 @@ class TransferModule(LightningModule):
     @property
     def warmup_length(self) -> int:
         """Count the steps of the run's warm-up; 0 without one."""
-        return self.warmup_epochs * self.steps_per_epoch if self.warmup_epochs else self.warmup_steps or 0
+        return self.steps_before(self.warmup_epochs) if self.warmup_epochs else self.warmup_steps or 0
 
-    @property
-    def steps_per_epoch(self) -> int:
-        """Count the steps of the optimizer in an epoch of the trainer at hand.
+    def steps_before(self, epoch: int) -> int:
+        """Count the steps of the optimizer in the epochs before this one, counted from 0, of the trainer at hand.
 
         Raises:
             TlearnError: Nobody knows how many batches there are.
         """
-        if self.trainer.num_training_batches == math.inf:
+        batches = self.trainer.num_training_batches
+        if batches == math.inf:
             raise TlearnError(
                 "the training data have no length, so nobody knows when an epoch ends: set model.warmup_steps in place "
                 "of warmup_epochs, and no model.unfreeze_warmup_steps"
             )
-        return math.ceil(self.trainer.num_training_batches / self.trainer.accumulate_grad_batches)
+        return steps_before(self.trainer, epoch, batches)
 
     def network_state(self) -> dict[str, Tensor]:
         """Return the state dict of what answers: backbone and head, without metrics; values are references."""
@@ -705,7 +706,7 @@ class TransferModule(LightningModule):
         if steps := self.warmup_length:
             share = rising_share(self.global_step, steps)
         if from_epoch and self.unfreeze_warmup_steps:
-            opened = from_epoch * self.steps_per_epoch
+            opened = self.steps_before(from_epoch)
             share *= rising_share(self.global_step - opened, self.unfreeze_warmup_steps)
         return share
 

@@ -12,6 +12,7 @@ from torch.optim import lr_scheduler as torch_schedulers
 from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR
 
 from tlearn.errors import TlearnError
+from tlearn.models.accumulation import steps_before, window_in
 
 _OPTION = "model.lr_scheduler.init_args"
 
@@ -35,7 +36,7 @@ class RunLength:
     Attributes:
         epochs: ``None`` for a run without a number of them.
         steps: Of the optimizer; ``None`` where it cannot be told.
-        steps_per_epoch: Likewise.
+        steps_per_epoch: Likewise, and where epochs differ.
     """
 
     epochs: int | None
@@ -51,17 +52,24 @@ def length_of(trainer: Trainer, batches: float | None) -> RunLength:
         batches: Training batches of an epoch, without the limit; ``None`` or infinite where nobody knows.
     """
     limit: int | float = trainer.limit_train_batches
-    per_epoch: int | None = None
-    if batches is not None and batches != math.inf:
-        limited = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
-        per_epoch = math.ceil(limited / trainer.accumulate_grad_batches)
+    known = batches is not None and batches != math.inf
+    limited = 0.0 if not known else min(batches or 0, limit) if isinstance(limit, int) else int((batches or 0) * limit)
     epochs = trainer.max_epochs if trainer.max_epochs is not None and trainer.max_epochs >= 0 else None
-    steps = epochs * per_epoch if epochs is not None and per_epoch is not None else None
+    steps = steps_before(trainer, epochs, limited) if known and epochs is not None else None
     if trainer.max_steps >= 0:
         steps = trainer.max_steps if steps is None else min(steps, trainer.max_steps)
-        if per_epoch:
-            epochs = math.ceil(steps / per_epoch)
-    return RunLength(epochs, steps, per_epoch)
+        epochs = _epochs_of(trainer, steps, limited) if limited else epochs
+    per_epoch = {window_in(trainer, epoch) for epoch in range(epochs or 1)}
+    even = known and len(per_epoch) == 1
+    return RunLength(epochs, steps, steps_before(trainer, 1, limited) if even else None)
+
+
+def _epochs_of(trainer: Trainer, steps: int, batches: float) -> int:
+    """Count the epochs that so many steps begin."""
+    epochs = steps // max(steps_before(trainer, 1, batches), math.ceil(batches))
+    while steps_before(trainer, epochs, batches) < steps:
+        epochs += 1
+    return epochs
 
 
 def check_length(scheduler: Any, interval: str, length: RunLength, resumed: str | None = None) -> list[str]:
@@ -89,8 +97,8 @@ def check_length(scheduler: Any, interval: str, length: RunLength, resumed: str 
     for name, (option, needs) in _ENDS.items():
         if type(scheduler) is getattr(torch_schedulers, name) and needs(scheduler) > units:
             return [
-                f"{name} has not done its part when the run ends after {units} {interval}s "
-                f"({option} too large){_hint(needs(scheduler), interval, length)}"
+                f"{name} with its {option} needs a run of {needs(scheduler)} {interval}s, this one takes {units}: it "
+                f"does not come to its end{_hint(needs(scheduler), interval, length)}"
             ]
     return []
 

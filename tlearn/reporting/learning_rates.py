@@ -28,6 +28,9 @@ class LearningRatesCallback(Callback):
         self._step = -1
         callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # typed as an optional list
         self._is_second = any(isinstance(callback, LearningRateMonitor) for callback in callbacks)
+        warms_up = pl_module.warmup_length or pl_module.unfreeze_warmup_steps
+        if self._is_second and warms_up and trainer.is_global_zero:
+            log.warning("LearningRateMonitor shows the rates without their warm-up; drop it: fit logs the true ones")
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Batch, batch_idx: int) -> None:
         """Log the rates of the step that this batch belongs to, once a step."""

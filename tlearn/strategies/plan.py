@@ -147,7 +147,6 @@ def _learning_rates(trainer: Trainer, module: TransferModule, epochs: int) -> di
     configured: Any = module.build_optimizer()
     optimizer = configured["optimizer"] if isinstance(configured, dict) else configured
     config: dict[str, Any] | None = configured["lr_scheduler"] if isinstance(configured, dict) else None
-    steps = module.steps_per_epoch if config and config["interval"] == "step" else 1
     # The trainer's own optimizer has been through `find_lr`, if that was asked for.
     found = [
         mine["lr"] / fresh["lr"]
@@ -155,13 +154,14 @@ def _learning_rates(trainer: Trainer, module: TransferModule, epochs: int) -> di
     ]
     scale_rates(optimizer.param_groups, [config["scheduler"]] if config else [], found)
     rates: dict[str, list[float]] = {group["name"]: [] for group in optimizer.param_groups}
-    warmup, steps_per_epoch = module.warmup_length, module.steps_per_epoch
+    by_step = config is not None and config["interval"] == "step"
     for epoch in range(epochs):
-        share = rising_share(epoch * steps_per_epoch, warmup)
+        share = rising_share(module.steps_before(epoch), module.warmup_length)
         for group in optimizer.param_groups:
             rates[group["name"]].append(float(group["lr"]) * share)
         if config and "monitor" not in config:
-            _step_without_training(config["scheduler"], steps)
+            steps = module.steps_before(epoch + 1) - module.steps_before(epoch)
+            _step_without_training(config["scheduler"], steps if by_step else 1)
     return rates
 
 
