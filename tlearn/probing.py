@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from jsonargparse import Namespace
 from lightning.pytorch import Callback, Trainer
@@ -80,6 +80,9 @@ class ProbeCLI(TransferCLI):
         return [ProbeCallback(self.sizes_px)]
 
 
+_Kind = TypeVar("_Kind", bound=ProbeCLI)
+
+
 def probe(arguments: Arguments) -> Probe | None:
     """Print what each stage is worth, and write it into the run folder and where ``--out`` says.
 
@@ -120,7 +123,7 @@ def _sizes(text: str) -> tuple[int, ...]:
     return tuple(sorted(map(int, words)))
 
 
-def with_sizes(kind: type[ProbeCLI], sizes_px: tuple[int, ...]) -> type[ProbeCLI]:
+def with_sizes(kind: type[_Kind], sizes_px: tuple[int, ...]) -> type[_Kind]:
     """Return the command line with these image sizes: a parser of Lightning's makes it, which takes none of ours."""
     return type(kind.__name__, (kind,), {"sizes_px": sizes_px})
 
