@@ -107,12 +107,92 @@ def test_wrong_config_is_one_line(text: str, expected: str, tlearn: Tlearn, smal
         (["--model.optimizer", "Adamm"], "no class is named 'Adamm'; did you mean Adam?"),
         (["--model.freeze_backbone", "maybe"], "expected bool, got maybe"),
         (["--trainer.limit_train_batches", "0.01"], "limit_train_batches"),
+        (
+            ["stray.yaml"],
+            "unexpected word 'stray.yaml', which stands behind no option that takes it; a config is named",
+        ),
+        (["--find_lr=no"], "--find_lr takes no value: type it, or leave it out"),
+        (["--find_lr", "false"], "unexpected word 'false'"),
+        (["--trainer.max_epochs"], "--trainer.max_epochs needs a value behind it"),
+        (
+            ["--model.optimizer", "AdamW", "--model.optimizer.nesterov", "true"],
+            "nesterov on the command line, AdamW has",
+        ),
     ],
 )
 def test_wrong_word_is_one_line(words: list[str], expected: str, tlearn: Tlearn, small: str) -> None:
     answer = tlearn("fit", "-c", small, *words)
     assert answer.code == 2
     assert expected in answer.err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "model: {optimizer: {init_args: {lr: .inf}}}",
+            "model.optimizer.init_args.lr: expected a finite number, got inf",
+        ),
+        ("model: {optimizer: {init_args: {lr: inf}}}", "init_args.lr in {path}: expected a finite number, got inf"),
+        (
+            "model: {optimizer: {init_args: {lr: .nan}}}",
+            "model.optimizer.init_args.lr: expected a finite number, got nan",
+        ),
+        (
+            "model: {optimizer: {init_args: {lr: abc}}}",
+            "model.optimizer.init_args.lr in {path}: expected float, got abc",
+        ),
+        (
+            "model: {optimizer: {init_args: {lr: -0.1}}}",
+            "model.optimizer does not take its init_args: Invalid learning rate",
+        ),
+        (
+            "model: {optimizer: {init_args: {weight_decay: -1}}}",
+            "model.optimizer does not take its init_args: Invalid wei",
+        ),
+        ("model: {lr_scales: {head: .inf}}", "model.lr_scales: expected a finite number above 0, got inf"),
+        ("model: {rules: {head: -1}}", "model.rules in {path}: expected a value >0, got -1"),
+        ("model: {head_dropout: 1.5}", "model.head_dropout: expected a number from 0 to 1, got 1.5"),
+        ("model: {optimizer: {class_path: SGD, lr: 0.1}}", "model.optimizer in {path}: lr must stand under init_args"),
+        (
+            "model: {optimizer: {class_path: AdamW, init_args: {nesterov: true}}}",
+            "nesterov in {path}, AdamW has none like",
+        ),
+        (
+            "model: {optimizer: {class_path: AdamW, init_args: {beta: 1}}}",
+            "did you mean model.optimizer.init_args.betas?",
+        ),
+        (
+            "model: {lr_scheduler: {class_path: CosineAnnealingLR, init_args: {T_mx: 3}}}",
+            "did you mean model.lr_scheduler.init_args.T_max?",
+        ),
+        ("data: {init_args: {roott: x}}", "data.init_args.roott in {path}, DigitsDataModule has none like it"),
+        (
+            "data: {init_args: {batch_size: 2.5}}",
+            "data.init_args.batch_size in {path}: expected a whole number, got 2.5",
+        ),
+        ("data: {init_args: {batch_size: }}", "data.init_args.batch_size: expected a whole number from 1 on, got None"),
+        ("trainer: {precision: bf17}", "trainer.precision in {path}: expected int or transformer-engine, transformer"),
+        ("trainer: {max_epochs: abc}", "trainer.max_epochs in {path}: expected int or null, got abc"),
+        ("trainer: {gradient_clip_val: -1}", "trainer.gradient_clip_val: expected a number from 0 on, got -1"),
+        ("trainer: {accelerator: gppu}", "You selected an invalid accelerator name: `accelerator='gppu'`"),
+        (
+            "trainer: {callbacks: [{class_path: EarlyStopping, init_args: {monitr: x}}]}",
+            "callbacks.init_args.monitr in ",
+        ),
+        ("seed_everything: -4", "seed_everything: expected a whole number from 0 to 4294967295, got -4"),
+        ("seed_everything:", "seed_everything in {path} has nothing under it; fill it, or drop it"),
+    ],
+)
+def test_wrong_value_is_one_line(text: str, expected: str, tlearn: Tlearn, small: str, tmp_path: Path) -> None:
+    """The key, where it stands, and what was expected: no page of a library's, and no option of another class."""
+    path = tmp_path / "wrong.yaml"
+    path.write_text(text)
+    answer = tlearn("fit", "-c", small, "-c", str(path))
+    assert answer.code == 2, answer.err
+    assert expected.replace("{path}", str(path)) in answer.err
+    assert "Traceback" not in answer.err
+    assert "Subtypes" not in answer.err
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ from tlearn.data_options import settle_pictures
 from tlearn.deploy import TOP_K, PredictionWriterCallback, check_output
 from tlearn.device import best_precision
 from tlearn.end_together import EndTogetherCallback
-from tlearn.errors import TlearnError
+from tlearn.errors import TlearnError, one_line
 from tlearn.faults import TransferParser, translated_faults
 from tlearn.launched import check_launch, check_surroundings, is_shell_of_slurm, launch_of
 from tlearn.models import (
@@ -206,7 +206,12 @@ class TransferCLI(LightningCLI):
         if is_shell_of_slurm(os.environ):
             config["plugins"].append(LightningEnvironment())
         config["profiler"] = config.get("profiler") or NoProfiler()
-        trainer = self._instantiate_trainer(config, self.own_callbacks(config))
+        callbacks = self.own_callbacks(config)
+        check_clipping(config["gradient_clip_val"])
+        try:
+            trainer = self._instantiate_trainer(config, callbacks)
+        except (ValueError, TypeError) as error:
+            raise TlearnError(one_line(error)) from error
         self._check_launch(trainer)
         if trainer.world_size > 1:
             self._check_processes(trainer)
@@ -435,6 +440,16 @@ def _settle_machine(config: Namespace) -> None:
         full = trainer.precision == "32-true"
         hint = "" if full else " (--trainer.precision 32-true for full precision)"
         log.info("precision %s, channels last: the fastest on this device%s", trainer.precision, hint)
+
+
+def check_clipping(value: float | None) -> None:
+    """Refuse a bound that gradients cannot be clipped to: torch would turn them around, or make them no number.
+
+    Raises:
+        TlearnError: It is below 0, or no number.
+    """
+    if value is not None and not value >= 0:
+        raise TlearnError(f"trainer.gradient_clip_val: expected a number from 0 on, got {value}")
 
 
 def as_list(value: Any) -> list[Any]:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import errno
-import inspect
 import re
 import resource
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from difflib import get_close_matches
 from typing import Any, NoReturn
 
 import torch
@@ -19,20 +17,12 @@ from torch.distributed import DistError
 
 from tlearn.arguments import Arguments
 from tlearn.config_encoding import read_configs_as_utf8
-from tlearn.config_files import leaves, read_config
-from tlearn.data import Augment, ImageDataModule
 from tlearn.errors import TlearnError, one_line
+from tlearn.option_faults import explain
 from tlearn.outputs import known_disk_fault
-from tlearn.trusted_names import confine_names, refused_name
+from tlearn.trusted_names import confine_names
 
-_REFUSED = (
-    r"does not accept option '([^']+)'",
-    r"Option '([^']+)' is not accepted",
-    r"unrecognized arguments: --([\w.+/-]+)",
-)
 _PEER_LOST = r"gloo.*(closed by peer|reset by peer|refused|Timed out)|ncclRemoteError|remote process exited"
-_OF_SWEEPS = ("--sweep", "--seeds", "--trials")
-_MOST_NAMED = 3
 _BATCH_OF_ONE = "Expected more than 1 value per channel"
 
 
@@ -106,7 +96,7 @@ def translated_faults(arguments: Arguments) -> Iterator[None]:
 def _known_fault(fault: Exception) -> str | None:
     if full := known_disk_fault(fault):
         return full
-    if said := _of_several_processes(fault):
+    if said := _of_several_processes(fault) or _of_options(fault):
         return said
     if isinstance(fault, TlearnError):  # a worker process sends its traceback along
         sent = re.search(r"Original Traceback[\s\S]*\n[\w.]*TlearnError: (.+)\s*$", str(fault))
@@ -129,6 +119,13 @@ def _known_fault(fault: Exception) -> str | None:
     return None
 
 
+def _of_options(fault: Exception) -> str | None:
+    """Name the option where Lightning refuses a value only once it is used."""
+    if seed := re.search(r"^(-?\d+) is not in bounds, numpy accepts from (\d+) to (\d+)", str(fault)):
+        return f"seed_everything: expected a whole number from {seed[2]} to {seed[3]}, got {seed[1]}"
+    return None
+
+
 def _of_several_processes(fault: Exception) -> str | None:
     if re.search(_PEER_LOST, str(fault)):
         return (
@@ -142,99 +139,3 @@ def _of_several_processes(fault: Exception) -> str | None:
         if str(fault).startswith(("The strategy `", "You set `devices=", "You set `num_nodes="))
         else None
     )
-
-
-def explain(message: str, keys: Sequence[str], arguments: Arguments) -> str:
-    """Put jsonargparse's message into one line: the key, where it stands, what was expected, the nearest right key.
-
-    Args:
-        message: As jsonargparse gave it, often over many lines.
-        keys: All keys that the parser knows.
-        arguments: The command line.
-    """
-    message = message.replace(f"{arguments.verb}.", "")
-    outer = re.search(r'(?<!- )Parser key "([^"]+)"', message)
-    for pattern in _REFUSED:
-        if refused := re.search(pattern, message):
-            return _unknown_key(refused[1], keys, arguments)
-    if linked := re.search(r'Linked "([^"]+)" must be given', message):
-        return f"{_locate(linked[1], arguments)}: this comes from the data and is no option; drop it"
-    if missing := re.search(r"arguments are required: ([\w.]+)", message):
-        parent = f"{outer[1]}.init_args." if outer else ""
-        return f"{parent}{missing[1]} is missing; give --{parent}{missing[1]} or name it in a config"
-    inner = re.search(r'- Parser key "([^"]+)"', message)
-    key = inner or outer
-    if reason := refused_name(message):
-        return f"{_locate(key[1], arguments)}: {reason}" if key else reason
-    return _about_value(message, _locate(key[1], arguments) if key else "", arguments)
-
-
-def _about_value(message: str, where: str, arguments: Arguments) -> str:
-    if choice := re.search(r"Expected a typing\.Literal\[(.+?)\]\. Got value: (\S+)", message):
-        return f"{where}: expected {choice[1].replace(chr(39), '')}, got {choice[2]}"
-    if name := re.search(r"Expected a dot import path string: (\S+)", message):
-        nothing = ", and there is no such folder or file" if arguments.verb == "predict" else ""
-        return f"{where}: no class is named '{name[1]}'{nothing}{_nearest(name[1], _class_names())}"
-    if bound := re.search(r"Not of type \w+: (.+?) does not conform to restriction v(\S+)", message):
-        return f"{where}: expected a value {bound[2]}, got {bound[1]}"
-    if kind := re.search(r"Expected a <class '(\w+)'>\. Got value: (.+)", message):
-        return f"{where}: expected {kind[1]}, got {kind[2]}"
-    return one_line(message)
-
-
-def _unknown_key(key: str, keys: Sequence[str], arguments: Arguments) -> str:
-    known = [
-        *(option.removeprefix("--") for option in arguments.own or _OF_SWEEPS),
-        *keys,
-        *_init_args("data.init_args", _data_modules()),
-        *_init_args("data.init_args.augment", [Augment]),
-    ]
-    known += _init_args("model.optimizer.init_args", [torch.optim.SGD, torch.optim.AdamW])
-    where = _locate(key, arguments)
-    begun = list(dict.fromkeys(name for name in known if name.startswith(where.partition(" ")[0])))
-    if 1 <= len(begun) <= _MOST_NAMED:
-        return f"unknown option {where}; did you mean {' or '.join(begun)}?"
-    return f"unknown option {where}{_nearest(key, known)}"
-
-
-def _init_args(key: str, classes: Sequence[type]) -> list[str]:
-    constructors = (base.__dict__.get("__init__") for kind in classes for base in kind.__mro__ if base is not object)
-    names = {name for make in constructors if make for name in inspect.signature(make).parameters}
-    return [f"{key}.{name}" for name in sorted(names - {"self", "options"})]
-
-
-def _data_modules() -> list[type[ImageDataModule]]:
-    found: list[type[ImageDataModule]] = ImageDataModule.__subclasses__()
-    for kind in found:
-        found += kind.__subclasses__()  # grows while it is walked: subclasses of subclasses too
-    return [kind for kind in found if not inspect.isabstract(kind)]
-
-
-def _class_names() -> list[str]:
-    optimizers = [name for name, kind in vars(torch.optim).items() if inspect.isclass(kind)]
-    return [kind.__name__ for kind in _data_modules()] + optimizers
-
-
-def _nearest(name: str, known: Sequence[str]) -> str:
-    """Name the right key whose last word is nearest: the parents are mostly right, or wrong altogether."""
-    leaf = _leaf(name)
-    by_leaf = {_leaf(key): key for key in reversed(known)} | {"learning_rate": "model.optimizer.init_args.lr"}
-    near = get_close_matches(leaf, by_leaf, n=1, cutoff=0.6)
-    return f"; did you mean {by_leaf[near[0]]}?" if near else ""
-
-
-def _locate(key: str, arguments: Arguments) -> str:
-    """Give the key in full, as it was typed, and say where: the command line wins, then the last config."""
-    for word in reversed(arguments.options):
-        typed = word.partition("=")[0].removeprefix("--").rstrip("+")
-        if word.startswith("--") and _leaf(typed) == _leaf(key):
-            return f"{typed} on the command line"
-    for path in reversed(arguments.configs):
-        for typed, _ in leaves(read_config(path)):
-            if _leaf(typed) == _leaf(key) or f".{key}." in f".{typed}.":
-                return f"{typed if _leaf(typed) == _leaf(key) else key} in {path}"
-    return key
-
-
-def _leaf(key: str) -> str:
-    return key.rpartition(".")[2]

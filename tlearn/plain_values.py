@@ -81,15 +81,22 @@ def texts(option: str, names: Any) -> list[str]:
     return [str(name) for name in listed]
 
 
-def whole_number(option: str, value: Any) -> int:
+def whole_number(option: str, value: Any, least: int | None = None) -> int:
     """Return a whole number, also one that was computed with floats.
 
+    Args:
+        option: For the message.
+        value: A plain value.
+        least: The least that it may be; any by default.
+
     Raises:
-        TlearnError: It is none.
+        TlearnError: It is none, or less.
     """
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and float(value).is_integer():
+    is_whole = isinstance(value, (int, float)) and not isinstance(value, bool) and float(value).is_integer()
+    if is_whole and (least is None or value >= least):
         return int(value)
-    raise TlearnError(f"{option}: expected a whole number, got {value!r}")
+    bound = "" if least is None else f" from {least} on"
+    raise TlearnError(f"{option}: expected a whole number{bound}, got {value!r}")
 
 
 def _foreign(value: Any) -> Any:

@@ -25,7 +25,7 @@ from tlearn.data.sampling import EpochBatchSampler
 from tlearn.data.serving import serve_through_a_stop
 from tlearn.data.split import stratified_split, take_per_class
 from tlearn.errors import TlearnError
-from tlearn.plain_values import plain_values, texts
+from tlearn.plain_values import plain_values, texts, whole_number
 from tlearn.processes import ALONE, Share
 from tlearn.threads import cores_allowed
 from tlearn.types import Batch, Task
@@ -78,18 +78,26 @@ class ImageDataModule(LightningDataModule, ABC):
                 to below 1.
         """
         super().__init__()
-        (val_fraction,) = plain_values(val_fraction=val_fraction)
-        if not 0 <= val_fraction < 1:
-            raise TlearnError(f"data.init_args.val_fraction: expected from 0 to below 1, got {val_fraction}")
+        (share,) = plain_values(val_fraction=val_fraction)
+        if not (isinstance(share, (int, float)) and 0 <= share < 1):
+            raise TlearnError(f"data.init_args.val_fraction: expected from 0 to below 1, got {share}")
         self.class_names, self.augment = class_names, augment
         self.num_classes = max(len(self.class_names), 1)
-        self.val_fraction = val_fraction
-        self.task, self.batch_size, self.split_seed = plain_values(
-            task=task, batch_size=batch_size, split_seed=split_seed
+        self.val_fraction: float = share
+        task, batch_size, split_seed, train_per_class, self.drop_last, num_workers = plain_values(
+            task=task,
+            batch_size=batch_size,
+            split_seed=split_seed,
+            train_per_class=train_per_class,
+            drop_last=drop_last,
+            num_workers=num_workers,
         )
-        self.train_per_class, self.drop_last, self.num_workers = plain_values(
-            train_per_class=train_per_class, drop_last=drop_last, num_workers=num_workers
-        )
+        self.task: Task = task
+        self.batch_size = whole_number("data.init_args.batch_size", batch_size, 1)
+        self.split_seed = whole_number("data.init_args.split_seed", split_seed)
+        self.num_workers = whole_number("data.init_args.num_workers", num_workers, 0)
+        few = train_per_class
+        self.train_per_class = None if few is None else whole_number("data.init_args.train_per_class", few, 1)
         self.class_remarks: list[ClassRemark] = []
         self._seed, self._has_val = 0, False
         self._limit_val_batches: int | float | None = None  # the trainer's, while nothing validates
