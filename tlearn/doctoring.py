@@ -81,7 +81,8 @@ def doctor(arguments: Arguments) -> list[Finding]:
     names = cli.data.class_names if cli.data.task == "classification" else []
     is_pretrained = cli.plain["model"]["weights"] is not None
     findings += diagnose(pictures, names, cli.data.framing.size_px, is_pretrained, cli.data.task)
-    findings += diagnose_labels(pictures, cli.data.class_names)
+    if cli.data.task == "multilabel":
+        findings += diagnose_labels(pictures, cli.data.class_names)
     left_out = {name for finding in findings for name in finding.exclude} if fix else set()
     findings += rare_classes(cli.data, pictures, left_out)
     summary = summary_of(pictures)

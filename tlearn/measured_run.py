@@ -144,7 +144,7 @@ def image_scores(task: Task, answers: Tensor, targets: Tensor) -> Scores:
         targets: Class numbers (N,), 0, 1 and NaN for what is unknown (N, K), or values (N, 1).
     """
     if task == "regression":
-        return (answers.flatten() - targets.flatten()).abs().double().numpy()
+        return (answers - targets.view_as(answers)).abs().double().mean(dim=1).numpy()
     if task == "multilabel":
         chosen = (answers >= LABEL_THRESHOLD) & ~targets.isnan()
         return sample_f1(chosen.numpy(), (targets > 0).numpy())

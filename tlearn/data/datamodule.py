@@ -39,8 +39,8 @@ class ImageDataModule(LightningDataModule, ABC):
     """Images for training, validation and test, served as whole batches.
 
     Attributes:
-        num_classes: K, the number of outputs a network needs; 1 for regression.
-        class_names: Names of the classes 0 to K - 1; empty for regression.
+        num_classes: K, the number of outputs a network needs; 1 for a regression of one column.
+        class_names: Names of the classes 0 to K - 1, or of a regression's columns; empty where it has one.
         task: ``classification``, ``multilabel`` (an image has any number of the classes) or ``regression``.
         class_remarks: What is to be known of the classes, to be told before training.
     """
@@ -61,7 +61,7 @@ class ImageDataModule(LightningDataModule, ABC):
         """Take the options; no data are read.
 
         Args:
-            class_names: Names of the classes; empty for regression.
+            class_names: Names of the classes, or of a regression's columns; empty where it has one.
             task: ``classification``, ``multilabel`` or ``regression``.
             batch_size: Images in a batch, those of all processes together: more devices leave the learning rate right.
                 64 is the tutorial's.

@@ -98,7 +98,7 @@ def _same(pictures: Sequence[Picture], task: Task) -> Iterator[Finding]:
 
 def _is_contrary(group: Sequence[Picture]) -> bool:
     """Tell whether labels contradict; what is unknown of a picture contradicts nothing."""
-    if any(p.labels is None for p in group):
+    if not any(p.labels for p in group):
         return len({p.label for p in group}) > 1
     held = {name for p in group for name in p.labels or ()}
     return any(held - set(p.labels or ()) - set(p.unknown) for p in group)

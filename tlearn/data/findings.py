@@ -12,7 +12,7 @@ from tlearn.data.inspection import FileFacts
 class Picture(NamedTuple):
     """A file of a split: its path relative to the root, its label as text, and what it holds.
 
-    Where a picture may have several labels: those that it has, and those of which nobody knows.
+    Where a picture may have several labels: those that it has, and those of which nobody knows. A value is no label.
     """
 
     split: str

@@ -174,14 +174,14 @@ class ImageFilesDataModule(StreamedDataModule, ABC):
 
     def _label(self, target: Tensor) -> str:
         if self.task == "regression":
-            return f"{float(target):g}"
+            return ", ".join(f"{value:g}" for value in target.reshape(-1).tolist())
         numbers = (target > 0).nonzero().flatten().tolist() if target.ndim else [int(target)]
         return ", ".join(self.class_names[number] for number in numbers)
 
     def _known(self, files: FileList, number: int) -> tuple[tuple[str, ...] | None, tuple[str, ...]]:
-        """Return the labels that a picture has, and those of which nobody knows, where it may have several."""
+        """Return the labels that a picture has, and those of which nobody knows; ``None`` where it has one class."""
         if self.task != "multilabel":
-            return None, ()
+            return None if self.task == "classification" else (), ()
         target = files.targets[number].tolist()
         named = list(zip(self.class_names, target, strict=True))
         return tuple(name for name, value in named if value == 1), tuple(name for name, v in named if v != v)

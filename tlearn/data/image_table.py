@@ -58,9 +58,11 @@ class ImageTableDataModule(ImageFilesDataModule):
             table: ``.csv`` (UTF-8, a header, comma, semicolon or tab) or ``.parquet``.
             root: Folder that relative paths in it start from; the table's own by default.
             task: ``classification``: a class in each row. ``multilabel``: any number of classes, in one column with
-                separators, or in a column of 0 and 1 for each class. ``regression``: a number in each row.
+                separators, or in a column of 0 and 1 for each class. ``regression``: a number in each row, or one in
+                each of several columns.
             path_column: Column of the pictures' paths.
-            label_column: Column of the labels; a list of columns, named like the classes, for ``multilabel``.
+            label_column: Column of the labels; a list of columns, named like the classes, for ``multilabel``, or of
+                the columns of numbers for ``regression``.
             label_separator: What stands between several labels in one column.
             empty_labels: What an empty cell in a column of 0 and 1 says: ``unknown`` leaves it out of loss and metrics.
             uncertain_labels: What -1 says there (CheXpert's "uncertain").
@@ -83,15 +85,18 @@ class ImageTableDataModule(ImageFilesDataModule):
         self._columns, self._lines = read_table(self.table, path_column)
         self._paths = column_of(self._columns, path_column, self.table)
         self._splits: list[Split | None] = [*self._split_of(split_column)]
-        if not isinstance(label_column, str) and task != "multilabel":
-            raise TlearnError(f"label_column lists {len(label_column)} columns, which is for task: multilabel")
+        if not isinstance(label_column, str) and task == "classification":
+            raise TlearnError(
+                f"label_column lists {len(label_column)} columns, which is for task: multilabel or regression"
+            )
         labels = [label_column] if isinstance(label_column, str) else list(label_column)
         self._labels = {name: column_of(self._columns, name, self.table) for name in labels}
         self._left_out = self._leave_out_bad_rows(options.get("on_error") == "skip")
         self._names, self._unknown = self._read_names(label_column, label_separator, empty_labels, uncertain_labels)
         self._spell(stored_classes or [])
         seen = self._spelled(labels) if not isinstance(label_column, str) else self._trained_names(stored_classes)
-        names = [] if task == "regression" else self._class_names(seen, classes)
+        columns = labels if len(labels) > 1 else []  # one column of numbers needs no name
+        names = columns if task == "regression" else self._class_names(seen, classes)
         place = self.table.parent if root is None else Path(root).expanduser()
         self._say_what_lies_outside(place)
         names, rare = self._frequent(names, place, min_per_class)
@@ -132,8 +137,7 @@ class ImageTableDataModule(ImageFilesDataModule):
 
     def _target(self, row: int, places: dict[str, int]) -> Tensor:
         if self.task == "regression":
-            (values,) = self._labels.values()
-            return torch.tensor([float(values[row])])
+            return torch.tensor([float(values[row]) for values in self._labels.values()])
         numbers = [places[name] for name in self._names[row] if name in places]
         if self.task == "classification":
             return torch.tensor(numbers[0])
@@ -238,10 +242,16 @@ class ImageTableDataModule(ImageFilesDataModule):
                     told.setdefault(split, []).append(f"{number_of(count, 'row')} without a {what}")
             for row in rows:
                 self._splits[row] = None
-        for row, value in enumerate(label):
-            if self.task == "regression" and not is_number(value):
-                raise TlearnError(f"{self._where(row)}: '{value}' is no number; the task is regression")
+        if self.task == "regression":
+            self._refuse_what_is_no_number()
         return told
+
+    def _refuse_what_is_no_number(self) -> None:
+        for name, values in self._labels.items():
+            for row, value in enumerate(values):
+                if not is_number(value):
+                    column = f"{name} is " if len(self._labels) > 1 else ""
+                    raise TlearnError(f"{self._where(row)}: {column}'{value}' is no number; the task is regression")
 
     def _say_what_lies_outside(self, root: Path) -> None:
         """Say which rows lead out of the root: right for one's own table, and to know of a stranger's.

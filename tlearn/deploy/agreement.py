@@ -50,7 +50,7 @@ class Agreement:
 
 
 def compare(task: Task, wanted: Tensor, given: Tensor) -> Agreement:
-    """Compare answers, (N, K) probabilities or (N, 1) values.
+    """Compare answers, (N, K) probabilities or values.
 
     Args:
         task: The network's.
@@ -59,8 +59,9 @@ def compare(task: Task, wanted: Tensor, given: Tensor) -> Agreement:
     """
     difference = float((wanted - given).abs().max())
     if task == "regression":
-        spread = float(wanted.max() - wanted.min())
-        return Agreement(task, len(wanted), 1.0, difference / (spread or max(1.0, float(wanted.abs().max()))))
+        spread = wanted.amax(dim=0) - wanted.amin(dim=0)
+        spread = spread.where(spread > 0, wanted.abs().amax(dim=0).clamp_min(1.0))
+        return Agreement(task, len(wanted), 1.0, float(((wanted - given).abs() / spread).max()))
     if task == "multilabel":
         same = ((wanted >= LABEL_THRESHOLD) == (given >= LABEL_THRESHOLD)) | ((wanted - LABEL_THRESHOLD).abs() <= _TIE)
     else:

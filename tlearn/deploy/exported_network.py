@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from tlearn.deploy.fixed_point import FixedPointResize
 from tlearn.deploy.loading import framing_of
-from tlearn.models import TransferModule, answers_of
+from tlearn.models import AS_IT_IS, TransferModule, answers_of, change_unit
 
 
 class ExportedNetwork(nn.Module):
@@ -36,6 +36,7 @@ class ExportedNetwork(nn.Module):
         self.preprocess, self.backbone, self.head = (
             _plain(p) for p in (module.preprocess, module.backbone, module.head)
         )
+        change_unit(self.head, module.unit, AS_IT_IS)  # values in the user's unit need nothing beside the weights
         self.eval()
 
     def forward(self, images: Tensor) -> Tensor:

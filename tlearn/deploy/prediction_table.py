@@ -41,14 +41,15 @@ def columns_of(task: Task, class_names: Sequence[str], top_k: int, first: str) -
 
     Args:
         task: Classification: ``class`` and ``probability``, then ``class_2``, ``probability_2`` and so on. Several
-            labels: ``classes``, those of probability 0.5 or more, and ``p_NAME`` for each. Regression: ``value``.
-        class_names: K names.
+            labels: ``classes``, those of probability 0.5 or more, and ``p_NAME`` for each. Regression: ``value``, or
+            ``value_NAME`` for each of several columns.
+        class_names: K names; of a regression's columns where there are several.
         top_k: How many classes a row lists, the most probable first.
         first: ``path``, or ``index`` where images have no names.
     """
     columns: dict[str, type] = {first: str if first == "path" else int}
     if task == "regression":
-        columns |= {"value": float}
+        columns |= {f"value_{name}": float for name in class_names} or {"value": float}
     elif task == "multilabel":
         columns |= {"classes": str} | {f"p_{name}": float for name in class_names}
     else:
@@ -59,9 +60,10 @@ def columns_of(task: Task, class_names: Sequence[str], top_k: int, first: str) -
 
 
 def rows_of(task: Task, class_names: Sequence[str], top_k: int, answers: Tensor) -> list[list[Any]]:
-    """Turn probabilities (B, K), or values (B, 1), into what stands between first and last column."""
+    """Turn probabilities (B, K), or values (B, K), into what stands between first and last column."""
     if task == "regression":
-        return [[value] for value in answers.flatten().tolist()]
+        rows: list[list[Any]] = answers.tolist()
+        return rows
     if task == "multilabel":
         return [
             [";".join(name for name, p in zip(class_names, row, strict=True) if p >= LABEL_THRESHOLD), *row]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
@@ -30,12 +30,14 @@ class Prediction:
     Attributes:
         path: Where it lies; ``None`` for one that was given as an image.
         probabilities: Class name to probability, the surest first; empty for a regression.
-        value: The value, of a regression.
+        value: The value, of a regression of one column.
+        values: Column to value, of a regression of several.
     """
 
     path: str | None
     probabilities: dict[str, float]
     value: float | None = None
+    values: dict[str, float] = field(default_factory=dict)
 
     @property
     def class_name(self) -> str:
@@ -101,7 +103,8 @@ class Predictor:
 
     def _prediction(self, path: str | None, answer: Tensor) -> Prediction:
         if self.module.task == "regression":
-            return Prediction(path, {}, float(answer))
+            values = dict(zip(self.class_names, answer.tolist(), strict=False))  # no names where there is one column
+            return Prediction(path, {}, None if values else float(answer), values)
         order = answer.argsort(descending=True).tolist()
         return Prediction(path, {self.class_names[number]: float(answer[number]) for number in order})
 

@@ -26,20 +26,24 @@ from tlearn.models.modes import evaluating, keeping_modes
 from tlearn.models.module import TransferModule
 from tlearn.models.preprocess import Preprocess
 from tlearn.models.rates import peak_rates, scale_rates
+from tlearn.models.target_unit import AS_IT_IS, TargetUnit, change_unit, unit_of
 from tlearn.models.warm_up import rising_share
 
 __all__ = [
+    "AS_IT_IS",
     "AtomicCheckpointIO",
     "Backbone",
     "BestCheckpoint",
     "LastCheckpoint",
     "Preprocess",
     "Rule",
+    "TargetUnit",
     "TransferModule",
     "WrittenCheckpointsCallback",
     "answers_of",
     "assign_rules",
     "best_checkpoint",
+    "change_unit",
     "check_answers",
     "checkpoint_lost",
     "compute_loss",
@@ -65,4 +69,5 @@ __all__ = [
     "saved_epochs",
     "scale_rates",
     "steps_done",
+    "unit_of",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,37 @@ def check_weights(checkpoint: Mapping[str, Any], path: Path) -> None:
         f"{name} is no longer finite in epoch {checkpoint['epoch'] + 1}, step {checkpoint['global_step']}, learning "
         f"rate {rates_text(rates)}, and {path.absolute()} is not written; {how_to_lower(groups, scheduler)}"
     )
+
+
+def check_network(state: Mapping[str, Any], source: str) -> None:
+    """Refuse to judge a network whose weights are no numbers.
+
+    Args:
+        state: Its state dict.
+        source: Where it comes from, to be named.
+
+    Raises:
+        TlearnError: A tensor is not; it is named.
+    """
+    if name := not_finite(state):
+        raise TlearnError(f"{source}: {name} is not finite (NaN or infinite); take another checkpoint")
+
+
+def check_loss(loss: float, source: str) -> None:
+    """Refuse a judgement that is no number, though the weights are.
+
+    Args:
+        loss: Mean over the images.
+        source: Where the network comes from, to be named.
+
+    Raises:
+        TlearnError: It is not.
+    """
+    if not math.isfinite(loss):
+        raise TlearnError(
+            f"the loss of {source} is {loss}: it answers what is no number for some image in this precision, or "
+            "nothing is known of any; try --trainer.precision 32-true"
+        )
 
 
 def check_answers(answers: Tensor, source: str) -> None:

@@ -22,10 +22,10 @@ def compute_loss(
 
     Args:
         task: Which of the three.
-        output: Logits (B, K), or values (B, 1).
+        output: Logits (B, K), or values (B, K).
         targets: Class numbers (B,) or shares (B, K); 0, 1 and NaN (B, K) for several labels, of which unknown ones
-            (NaN) are left out of the mean; values (B,) or (B, 1). The two shapes of values are never broadcast against
-            each other: torch would only warn, and be wrong.
+            (NaN) are left out of the mean; values (B,), (B, 1) or (B, K), of which (B,) and (B, 1) are never broadcast
+            against each other: torch would only warn, and be wrong.
         label_smoothing: Share of every target that is spread over all classes (Szegedy et al., 2016, arXiv 1512.00567).
         class_weights: Weight of each class (K,); the mean is over weights, or over images for shares, as in torch.
     """
@@ -33,7 +33,8 @@ def compute_loss(
         return F.mse_loss(output.float(), as_values(targets, output))
     if task == "multilabel":
         return _known_cross_entropy(output.float(), targets.float())
-    return F.cross_entropy(output.float(), targets, weight=class_weights, label_smoothing=label_smoothing)
+    weights = None if class_weights is None else class_weights.float()
+    return F.cross_entropy(output.float(), targets, weight=weights, label_smoothing=label_smoothing)
 
 
 def _known_cross_entropy(output: Tensor, targets: Tensor) -> Tensor:
@@ -69,7 +70,7 @@ def answers_of(task: Task, output: Tensor, temperature: float) -> Tensor:
 
 
 def as_values(targets: Tensor, output: Tensor) -> Tensor:
-    """Give regression targets (B,) or (B, 1) the shape of the output (B, 1)."""
+    """Give regression targets (B,), (B, 1) or (B, K) the shape of the output (B, 1) or (B, K)."""
     return targets.float().view_as(output)
 
 

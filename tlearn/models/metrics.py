@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torchmetrics import MeanAbsoluteError, MeanMetric, Metric, MetricCollection, R2Score
+from torchmetrics import MeanAbsoluteError, MeanMetric, MeanSquaredError, Metric, MetricCollection, R2Score
 from torchmetrics.classification import (
     MulticlassAccuracy,
     MulticlassConfusionMatrix,
@@ -18,6 +18,7 @@ from torchmetrics.functional.classification import multilabel_average_precision
 from torchmetrics.utilities import dim_zero_cat
 
 from tlearn.models.losses import as_classes, as_values, known_share
+from tlearn.models.target_unit import AS_IT_IS
 from tlearn.processes import ALONE, own_share
 from tlearn.types import Task
 
@@ -85,8 +86,8 @@ class DefinedR2Score(R2Score):
     """R2 that is NaN, not an exception, below two values (a validation set of one, the sanity check)."""
 
     def compute(self) -> Tensor:
-        """Return R2 as a scalar."""
-        return super().compute() if self.total >= 2 else torch.tensor(torch.nan)
+        """Return R2 as a scalar, or (K,) of K columns."""
+        return super().compute() if self.total >= 2 else torch.full_like(self.residual, torch.nan)
 
 
 def build_metrics(task: Task, num_classes: int, stage: str) -> MetricCollection:
@@ -98,14 +99,15 @@ def build_metrics(task: Task, num_classes: int, stage: str) -> MetricCollection:
 
     Args:
         task: Classification, multilabel or regression.
-        num_classes: K; not used for regression.
+        num_classes: K, the classes, or the columns of a regression.
         stage: ``train``, ``val`` or ``test``.
     """
     metrics: dict[str, Metric | MetricCollection]
     if task == "regression":
-        metrics = {"mae": MeanAbsoluteError()}
+        metrics = {"mae": MeanAbsoluteError(num_outputs=num_classes)}
         if stage != "train":
-            metrics["r2"] = DefinedR2Score()
+            metrics["rmse"] = MeanSquaredError(squared=False, num_outputs=num_classes)
+            metrics["r2"] = DefinedR2Score(multioutput="raw_values" if num_classes > 1 else "uniform_average")
     elif task == "multilabel":
         options: dict[str, Any] = {"ignore_index": UNKNOWN, "validate_args": False}
         metrics = {"f1": KnownF1Score(num_classes, average="macro", **options)}
@@ -129,13 +131,18 @@ class EpochMetrics(nn.Module):
 
     Args:
         task: Classification or regression.
-        num_classes: K; not used for regression.
+        num_classes: K, the classes, or the columns of a regression.
         stage: ``train``, ``val`` or ``test``.
+        columns: K names of the columns where a regression has several.
+
+    Attributes:
+        unit: That of a regression's values: they come standardised, and errors are told in the user's unit.
     """
 
-    def __init__(self, task: Task, num_classes: int, stage: str) -> None:
+    def __init__(self, task: Task, num_classes: int, stage: str, columns: Sequence[str] = ()) -> None:
         super().__init__()
-        self.task, self.stage = task, stage
+        self.task, self.stage, self.unit = task, stage, AS_IT_IS
+        self._columns = list(columns) if task == "regression" and len(columns) > 1 else []
         self.metrics = build_metrics(task, num_classes, stage)
         self.loss = WeightedMean()
         self._block: list[tuple[Tensor, Tensor, Tensor]] = []
@@ -150,9 +157,10 @@ class EpochMetrics(nn.Module):
         """Take a batch.
 
         Args:
-            output: Logits (B, K), or values (B, 1).
+            output: Logits (B, K), or standardised values (B, K).
             loss: The batch's mean loss, a scalar.
-            targets: Class numbers (B,), shares (B, K), 0, 1 and NaN (B, K) for several labels, or values (B, 1).
+            targets: Class numbers (B,), shares (B, K), 0, 1 and NaN (B, K) for several labels, or standardised values
+                (B, K).
         """
         if self.task == "multilabel":
             wanted = targets.nan_to_num(nan=UNKNOWN).long()
@@ -164,9 +172,28 @@ class EpochMetrics(nn.Module):
             self._flush()
 
     def compute(self) -> dict[str, Tensor]:
-        """Return loss and metrics of all batches since the last reset; every image counts once."""
+        """Return loss and metrics of all batches since the last reset; every image counts once.
+
+        Of several columns each metric is the mean, and one more for each column.
+        """
         self._flush()
-        return {f"{self.stage}/loss": self.loss.compute(), **self.metrics.compute()}
+        found = self.metrics.compute()
+        if self.task == "regression":
+            found = self._by_column({name: self._in_unit(name, value) for name, value in found.items()})
+        return {f"{self.stage}/loss": self.loss.compute(), **found}
+
+    def _in_unit(self, name: str, value: Tensor) -> Tensor:
+        """Return (K,): errors in the user's unit, shares as they are."""
+        is_error = self.unit.deviation and name.rpartition("/")[2] in ("mae", "rmse")
+        return value.reshape(-1) * value.new_tensor(self.unit.deviation) if is_error else value.reshape(-1)
+
+    def _by_column(self, found: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        each = {
+            f"{name}_{column}": value[number]
+            for name, value in found.items()
+            for number, column in enumerate(self._columns)
+        }
+        return {name: value.mean() for name, value in found.items()} | each
 
     def sums(self) -> dict[str, Any]:
         """Return what an epoch has gathered so far, for a checkpoint inside it; blocks stay blocks, for the bits.
@@ -212,6 +239,9 @@ class EpochMetrics(nn.Module):
             self.metrics.update(output.sigmoid() if self.task == "multilabel" else output, wanted)
 
 
-def metric_names(task: Task, num_classes: int, stage: str) -> list[str]:
-    """List what a stage logs, for the check of names to monitor."""
-    return [f"{stage}/loss", *map(str, build_metrics(task, num_classes, stage).keys())]
+def metric_names(task: Task, num_classes: int, stage: str, columns: Sequence[str] = ()) -> list[str]:
+    """List what a stage logs, for the check of names to monitor; columns are those of a regression that has several."""
+    names = [*map(str, build_metrics(task, num_classes, stage).keys())]
+    is_several = task == "regression" and len(columns) > 1
+    each = [f"{name}_{column}" for name in names for column in columns] if is_several else []
+    return [f"{stage}/loss", *names, *each]

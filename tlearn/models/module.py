@@ -15,6 +15,7 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch.callbacks import Callback, StochasticWeightAveraging, WeightAveraging
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor
+from torch.nn.utils import parameters_to_vector
 from torch.optim.lr_scheduler import CyclicLR, OneCycleLR
 from torch.optim.lr_scheduler import ReduceLROnPlateau as TorchReduceLROnPlateau
 
@@ -22,6 +23,7 @@ from tlearn.errors import TlearnError
 from tlearn.models.accumulation import missing_factor, scale_gradients, steps_before, window_in
 from tlearn.models.backbone import Backbone
 from tlearn.models.distributed import weight_among_processes, wrap_anew
+from tlearn.models.finite import check_loss, check_network
 from tlearn.models.folding import folded
 from tlearn.models.foreign_finders import check_finders
 from tlearn.models.freezing import assign_rules, group_by_rule, hold_frozen_in_eval, rules_from_options
@@ -41,6 +43,7 @@ from tlearn.models.readable import keep_plain, make_readable, with_python_number
 from tlearn.models.schedule_length import check_length, check_warm_up_length, length_of
 from tlearn.models.shared_function import SharedFunction, tutorial_optimizer
 from tlearn.models.statistics import Statistics, folded_norms, given_statistics
+from tlearn.models.target_unit import AS_IT_IS, TargetUnit, change_unit, unit_in, unit_of
 from tlearn.models.timm_backbone import build_backbone
 from tlearn.models.warm_up import check_warm_up, rising_share
 from tlearn.models.weights import load_weights
@@ -64,8 +67,8 @@ class TransferModule(LightningModule):
     Args:
         num_classes: K; linked to the data by the command line.
         class_names: K names, stored in the checkpoint; linked to the data by the command line.
-        task: What the head gives: K class scores, of which one or (``multilabel``) any number hold, or one value.
-            Linked to the data by the command line.
+        task: What the head gives: K class scores, of which one or (``multilabel``) any number hold, or values, of which
+            ``class_names`` names K columns where there are several. Linked to the data by the command line.
         backbone: A torchvision classifier (ResNet, ResNeXt, Wide ResNet, RegNet, ConvNeXt, Swin, EfficientNet,
             MobileNet, ViT), or ``timm/NAME``; ``help`` lists them.
         weights: Where the weights come from: ``DEFAULT`` (torchvision's best for ImageNet), a torchvision weights name,
@@ -120,6 +123,7 @@ class TransferModule(LightningModule):
         rules: Parameter name to the rule that decides whether it trains, from when on, and how fast.
         backbone_trains: Whether any parameter of the backbone trains, from the start or later.
         starts_at_random: There are no weights to transfer from.
+        num_outputs: K, what the head gives: the classes, or the columns of a regression.
         temperature: What logits are divided by before they become probabilities (Guo et al., 2017, arXiv 1706.04599); 1
             unless a calibration has set it.
         pictures: How picture files become what the network was trained on, see `tlearn.data.Framing`; ``None`` before
@@ -226,12 +230,13 @@ class TransferModule(LightningModule):
         given = given_statistics(pixel_mean, pixel_std)
         mean, std = (given.mean, given.std) if given else (self.backbone.mean, self.backbone.std)
         self.preprocess = Preprocess(image_size, mean, std)
-        num_outputs = 1 if task == "regression" else num_classes
-        self.head = build_head(self.backbone.num_features, num_outputs, head_hidden or (), head_dropout)
+        self.num_outputs = max(1, len(self.class_names)) if task == "regression" else num_classes
+        self.head = build_head(self.backbone.num_features, self.num_outputs, head_hidden or (), head_dropout)
         self.backbone.to(memory_format=torch.channels_last)
         self.backbone.batch_norm_follows = batch_norm == "follows"
         self.backbone.train()
         self.native_size: int | None = None
+        self._unit: TargetUnit | None = None  # until there are values, or a head that was trained
         self.starts_at_random = weights is None
         if weights is not None:
             self._load(weights, backbone, given)
@@ -275,9 +280,11 @@ class TransferModule(LightningModule):
         self.loss_weight: Tensor | None = None
         self.temperature = 1.0
         self.pictures: dict[str, Any] | None = None
-        self.train_metrics = EpochMetrics(task, num_classes, "train")
-        self.val_metrics = EpochMetrics(task, num_classes, "val")
-        self.test_metrics = EpochMetrics(task, num_classes, "test")
+        self.train_metrics, self.val_metrics, self.test_metrics = (
+            EpochMetrics(task, self.num_outputs, stage, self.class_names) for stage in ("train", "val", "test")
+        )
+        if self._unit is not None:  # of the file whose head was loaded
+            self.answer_in(self._unit)
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Set an attribute; torch's way looks for parameters, too slow for what Lightning sets at every hook."""
@@ -316,6 +323,21 @@ class TransferModule(LightningModule):
         features: Tensor = network(pixels)
         return features
 
+    @property
+    def unit(self) -> TargetUnit:
+        """Return the unit of a regression's values: what the head gives has mean 0 and deviation 1 of these."""
+        return self._unit or AS_IT_IS
+
+    def answer_in(self, unit: TargetUnit) -> None:
+        """Answer in this unit from now on, whatever the head has learned so far."""
+        self._unit = unit
+        for metrics in (self.train_metrics, self.val_metrics, self.test_metrics):
+            metrics.unit = unit
+
+    def learned(self, targets: Tensor) -> Tensor:
+        """Turn targets as the data give them into what the head learns: values standardised, all others as they are."""
+        return self.unit.standardised(targets) if self.task == "regression" else targets
+
     def train(self, mode: bool = True) -> TransferModule:
         """Set the mode, but keep what is frozen in eval mode, so that its BatchNorm statistics cannot move."""
         super().train(mode)
@@ -326,7 +348,7 @@ class TransferModule(LightningModule):
         """Return the mean loss of a batch; metrics are gathered and logged once an epoch."""
         output = self(batch.images)
         loss = self.training_loss(output, batch.targets)
-        self.train_metrics.update(output, loss, batch.targets)
+        self.train_metrics.update(output, loss, self.learned(batch.targets))
         processes = own_share().processes
         if processes > 1:
             weights = self.class_weights_tensor
@@ -346,14 +368,15 @@ class TransferModule(LightningModule):
 
     def training_loss(self, output: Tensor, targets: Tensor) -> Tensor:
         """Return what training minimises (a scalar), with label smoothing and class weights; validation has neither."""
-        return compute_loss(self.task, output, targets, self.label_smoothing, self.class_weights_tensor)
+        wanted = self.learned(targets)
+        return compute_loss(self.task, output, wanted, self.label_smoothing, self.class_weights_tensor)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        """Gather loss and metrics of a batch, and give callbacks its ``output``: logits (B, K), or values (B, 1)."""
+        """Gather loss and metrics of a batch; callbacks get its ``output`` (B, K): logits, or values in their unit."""
         return self._evaluate(self.val_metrics, batch)
 
     def test_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        """Gather loss and metrics of a batch, and give callbacks its ``output``: logits (B, K), or values (B, 1)."""
+        """Gather loss and metrics of a batch; callbacks get its ``output`` (B, K): logits, or values in their unit."""
         return self._evaluate(self.test_metrics, batch)
 
     def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
@@ -362,8 +385,8 @@ class TransferModule(LightningModule):
         return {"indices": batch.indices, "values" if self.task == "regression" else "probabilities": answer}
 
     def answer(self, images: Tensor) -> Tensor:
-        """Turn uint8 images (B, 3, H, W) into float32 probabilities (B, K), or values (B, 1)."""
-        return answers_of(self.task, self(images).float(), self.temperature)
+        """Turn uint8 images (B, 3, H, W) into float32 probabilities (B, K), or values (B, K) in the user's unit."""
+        return self.unit.restored(answers_of(self.task, self(images).float(), self.temperature))
 
     def setup(self, stage: str) -> None:
         """Leave out the weights that meet nothing but padding in pictures of the data's size."""
@@ -392,12 +415,13 @@ class TransferModule(LightningModule):
         return conv.left_out if conv else 0
 
     def on_fit_start(self) -> None:
-        """Remember the run's seed, and weigh the classes.
+        """Remember the run's seed, weigh the classes, and measure the unit of a regression's values.
 
         Raises:
-            TlearnError: ``l2_sp`` has nothing to pull towards.
+            TlearnError: ``l2_sp`` has nothing to pull towards, nothing can train, or values are constant.
         """
         self._seed = torch.initial_seed() % 2**61
+        self._train_what_trains()
         self._say_what_never_opens()
         if self.head_solver != "sgd":
             self.trainer.fit_loop.max_epochs = self.trainer.check_val_every_n_epoch = 1
@@ -407,6 +431,8 @@ class TransferModule(LightningModule):
             train = self.trainer.datamodule.dataset("train")  # type: ignore[attr-defined]  # set by fit
             weights = balanced_class_weights(train.targets[train.indices], self.num_classes)
             self.class_weights_tensor.copy_(weights)
+        if self.task == "regression" and not self.trainer.ckpt_path:  # a resumed run goes on in its unit
+            self._measure_unit()
 
     def on_train_start(self) -> None:
         """Finish what the checkpoint that is resumed could not, and keep the starting weights where they are needed."""
@@ -606,6 +632,7 @@ class TransferModule(LightningModule):
         if hasattr(data, "framing"):
             self.pictures = asdict(data.framing)
         about |= {"temperature": self.temperature, "pictures": plain(self.pictures), "rates": self.rates_used}
+        about |= {"unit": [list(part) for part in self.unit]} if self.task == "regression" else {}
         progress = progress_of(self.trainer)
         checkpoint["tlearn"] = about | {"pending_metric": pending_metric(self.trainer), "progress": progress}
         if progress is not None:
@@ -630,6 +657,7 @@ class TransferModule(LightningModule):
             self._pending_sums = checkpoint.get("tlearn_train_metrics")
         self._pending_metric, self.rates_used = about["pending_metric"], about.get("rates", {})
         self.temperature, self.pictures = about.get("temperature", 1.0), about.get("pictures")
+        self.answer_in(unit_in(about))
         self.start = checkpoint.get("tlearn_start", {})
         theirs = list(about["class_names"])
         if same_names(theirs, self.class_names):
@@ -639,6 +667,45 @@ class TransferModule(LightningModule):
                 f"the checkpoint knows {len(theirs)} classes ({', '.join(theirs)}), the data have "
                 f"{len(self.class_names)} ({', '.join(self.class_names)}); to start from it: --model.weights PATH"
             )
+
+    def on_validation_start(self) -> None:
+        """Refuse to validate a network that is no number, where that is all that is asked.
+
+        Raises:
+            TlearnError: A weight is NaN or infinite.
+        """
+        if self.trainer.state.fn == "validate":
+            check_network(self.network_state(), str(self.trainer.ckpt_path or "the network"))
+
+    def on_test_start(self) -> None:
+        """Refuse to test a network that is no number.
+
+        Raises:
+            TlearnError: A weight is NaN or infinite.
+        """
+        check_network(self.network_state(), str(self.trainer.ckpt_path or "the network"))
+
+    def _train_what_trains(self) -> None:
+        """Lightning trains a module in the mode that it finds it in; in eval mode BatchNorm and dropout stand still."""
+        if not any(parameter.requires_grad for parameter in self.parameters()):
+            raise TlearnError(
+                "no parameter of the network requires a gradient, as in one that load() opened; start from its file: "
+                "TransferModule(..., weights=PATH)"
+            )
+        if not self.training:
+            log.info("the module was in eval mode: it trains in train mode, but for what is frozen")
+            self.train()
+
+    def _measure_unit(self) -> None:
+        data: Any = getattr(self.trainer, "datamodule", None)
+        if not hasattr(data, "dataset"):
+            log.warning("values are learned as they are, without a data module of tlearn: bring them to deviation 1")
+            return
+        train = data.dataset("train")
+        new = unit_of(train.targets[train.indices].reshape(len(train), -1), self.class_names)
+        if self._unit is not None:
+            change_unit(self.head, self._unit, new)
+        self.answer_in(new)
 
     def _has_callback(self, *kinds: type[Callback]) -> bool:
         return any(isinstance(callback, kinds) for callback in self.trainer.callbacks)  # type: ignore[attr-defined]
@@ -664,7 +731,10 @@ class TransferModule(LightningModule):
         return value[conv.live] if conv else value
 
     def _load(self, weights: str, name: str, given: Statistics | None) -> None:
+        new = parameters_to_vector(self.head.parameters()).detach().clone()
         loaded = load_weights(weights, name, self.backbone, self.head, self.preprocess, self.class_names, given)
+        if not torch.equal(new, parameters_to_vector(self.head.parameters())):
+            self._unit = AS_IT_IS  # a head that was trained
         self.native_size = loaded.native_size
         log.info(loaded.message)
         for doubt in loaded.doubts:
@@ -764,13 +834,16 @@ class TransferModule(LightningModule):
             )
 
     def _evaluate(self, metrics: EpochMetrics, batch: Batch) -> dict[str, Tensor]:
-        output = self(batch.images)
-        metrics.update(output, compute_loss(self.task, output, batch.targets), batch.targets)
-        return {"output": output}
+        output, wanted = self(batch.images), self.learned(batch.targets)
+        metrics.update(output, compute_loss(self.task, output, wanted), wanted)
+        return {"output": self.unit.restored(output) if self.task == "regression" else output}
 
     def _log_epoch(self, metrics: EpochMetrics) -> None:
         if not self.trainer.sanity_checking:
-            for name, value in metrics.compute().items():
+            found = metrics.compute()
+            if self.trainer.state.fn != "fit":
+                check_loss(float(found[f"{metrics.stage}/loss"]), str(self.trainer.ckpt_path or "the network"))
+            for name, value in found.items():
                 self.log(name, value, prog_bar=name in ("val/acc", "val/mae", "val/f1"))
         metrics.reset()
 

@@ -18,6 +18,7 @@ from tlearn.models.checkpoint_file import read_foreign
 from tlearn.models.foreign_weights import KEY, Taken, split_key, take
 from tlearn.models.preprocess import Preprocess
 from tlearn.models.statistics import Statistics, padding_doubt, statistics_of_file, statistics_of_timm
+from tlearn.models.target_unit import AS_IT_IS, change_unit, unit_in
 from tlearn.models.timm_networks import fetch_network
 from tlearn.name_forms import same_names
 
@@ -175,6 +176,7 @@ def _load_head(head: nn.Module, state: dict[str, Tensor], about: dict[str, Any],
     if {k: v.shape for k, v in state.items()} != {k: v.shape for k, v in wanted.items()}:
         return f"the head starts new ({count} tensors): the file's has another shape"
     head.load_state_dict(state)
+    change_unit(head, unit_in(about), AS_IT_IS)  # values as the user writes them; of classes there is no unit
     return f"head loaded too ({count} tensors, same classes)"
 
 

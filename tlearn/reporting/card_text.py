@@ -109,7 +109,8 @@ def _data(card: Mapping[str, Any]) -> list[str]:
     more = _more(names, _SHOWN_CLASSES)
     lines = [f"Source: {markdown_text(data['module'])}.", ""] if data.get("module") else []
     if names:
-        lines += [f"{len(names)} classes: " + ", ".join([*names[:_SHOWN_CLASSES], *([more] if more else [])]) + ".", ""]
+        kind = "columns" if card.get("task") == "regression" else "classes"
+        lines += [f"{len(names)} {kind}: " + ", ".join([*names[:_SHOWN_CLASSES], *([more] if more else [])]) + ".", ""]
     lines += [*counts, ""] if counts else []
     options, fingerprint = _pairs(part(data, "options")), data.get("fingerprint")
     lines += [*options, ""] if options else []

@@ -120,7 +120,8 @@ def _epochs(number: int) -> str:
 
 def _aim(card: Mapping[str, Any]) -> str:
     if card.get("task") == "regression":
-        return "to estimate a value"
+        columns = len(card.get("class_names") or [])
+        return f"to estimate {columns} values" if columns > 1 else "to estimate a value"
     kind = "labels, any number to a picture," if card.get("task") == "multilabel" else "classes"
     return f"{len(card.get('class_names') or []) or 'its'} {kind}"
 

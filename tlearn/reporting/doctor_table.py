@@ -37,8 +37,8 @@ def print_findings(summary: Mapping[str, Mapping[str, Any]], findings: Sequence[
 
 def _split_line(split: str, about: Mapping[str, Any]) -> str:
     counts, sides = about["classes"].values(), about["short_side_px"]
-    line = f"{split}: {about['images']} pictures, {len(counts)} labels"
-    line += f" ({min(counts)} to {max(counts)} each)" if counts else ""
+    line = f"{split}: {about['images']} pictures"
+    line += f", {len(counts)} labels ({min(counts)} to {max(counts)} each)" if counts else ""  # values are none
     if sides:
         line += f", short side {sides['min']} to {sides['max']} px, median {sides['median']:g}"
     for kind in ("formats", "modes"):

@@ -23,10 +23,10 @@ class Answers(NamedTuple):
 
     Attributes:
         task: One class an image, any number of them, or a value.
-        class_names: K names; none for a regression.
+        class_names: K names; none for a regression of one column.
         outputs: The pass.
         temperature: What logits are divided by.
-        given: Probabilities (N, K) at that temperature, or values (N, 1).
+        given: Probabilities (N, K) at that temperature, or values (N, K).
         targets: Class numbers (N,), 0, 1 and NaN for what is unknown (N, K), or values (N, 1).
     """
 
@@ -148,9 +148,18 @@ def worst_mistakes(answers: Answers, count: int) -> list[int]:
         badness = (answers.given - answers.targets).abs().nan_to_num(-1.0).max(dim=1).values
         badness = badness.where(badness > 1 - LABEL_THRESHOLD, -1.0)
     else:
-        badness = (answers.given - answers.targets).abs().flatten()
+        distance = (answers.given - answers.targets).abs()
+        badness = (
+            (distance / answers.targets.std(dim=0).clamp_min(1e-12)).max(dim=1).values
+            if _several(answers)
+            else distance.flatten()
+        )
     order = badness.argsort(descending=True, stable=True)[:count]
     return [int(position) for position in order if badness[position] >= 0]
+
+
+def _several(answers: Answers) -> bool:
+    return answers.task == "regression" and answers.given.shape[1] > 1
 
 
 class Verdict(NamedTuple):
@@ -164,7 +173,8 @@ class Verdict(NamedTuple):
 def in_words(task: Task, class_names: Sequence[str], target: Tensor) -> str:
     """Name what a target says: a class number (), 0, 1 or NaN for each label (K,), or a value."""
     if task == "regression":
-        return f"{float(target):.4g}"
+        values = [f"{value:.6g}" for value in target.reshape(-1).tolist()]
+        return ", ".join(f"{name} {value}" for name, value in zip(class_names, values, strict=False)) or values[0]
     if not target.ndim:
         return class_names[int(target)]
     held = ", ".join(class_names[number] for number in (target > 0).nonzero().flatten().tolist()) or "none"
@@ -197,12 +207,15 @@ def summary_of(answers: Answers) -> dict[str, Any]:
         "temperature": answers.temperature,
     }
     if answers.task == "regression":
-        pairs = torch.cat([answers.targets, answers.given], dim=1)
+        pairs = torch.stack([answers.targets[:, 0], answers.given[:, 0]], dim=1)
         pairs = pairs[pairs.isfinite().all(dim=1)]
         chosen = torch.linspace(0, len(pairs) - 1, min(len(pairs), _SCATTERED)).long()
         return content | {
             **{"confusion": None, "per_class": [], "calibration": None},
-            "scatter": [[float(f"{value:.6g}") for value in pair] for pair in pairs[chosen].tolist()],
+            # Columns of several units have no axes in common.
+            "scatter": None
+            if _several(answers)
+            else [[float(f"{v:.6g}") for v in pair] for pair in pairs[chosen].tolist()],
         }
     matrix = confusion_matrix(answers).tolist() if answers.task == "classification" else None
     calibration = None

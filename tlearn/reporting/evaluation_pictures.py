@@ -41,7 +41,7 @@ def worst_figure(data: Any, answers: Answers) -> Pixels:
 def grad_cam_figure(data: Any, answers: Answers, module: TransferModule) -> Pixels:
     """Draw what speaks for the predicted class, beside the image: sure and right ones first, then the worst mistakes.
 
-    Of several labels the most probable is explained, of a regression what raises the value.
+    Of several labels the most probable is explained, of a regression what raises the value, of its first column.
     """
     wrong = worst_mistakes(answers, _EXPLAINED // 2)
     sureness = answers.given.max(dim=1).values.masked_fill(is_wrong(answers), -1.0)
@@ -50,6 +50,7 @@ def grad_cam_figure(data: Any, answers: Answers, module: TransferModule) -> Pixe
     positions = right + wrong if answers.task != "regression" else wrong
     images = pictures_at(data, answers, positions)
     outputs = answers.given[positions].argmax(dim=1)
+    outputs = torch.zeros_like(outputs) if answers.task == "regression" else outputs
     shown = tiles(images)
     heat = resize(grad_cam(module, images, outputs), list(shown.shape[-2:]), antialias=True)
     pairs = torch.stack([shown, overlay(shown, heat)], dim=1).flatten(0, 1)
@@ -87,7 +88,7 @@ def worst_rows(data: Any, answers: Answers, count: int = 24) -> list[dict[str, A
     for position, name, picture in zip(positions, names, tiles(pictures_at(data, answers, positions)), strict=True):
         found = verdict(answers, position)
         error = None
-        if answers.task == "regression":
+        if answers.task == "regression" and answers.given.shape[1] == 1:
             error = float(answers.given[position] - answers.targets[position])
         rows.append({"picture": _as_text(picture), "name": name, "error": error, **found._asdict()})
     return rows

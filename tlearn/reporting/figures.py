@@ -97,9 +97,10 @@ def reliability_figure(answers: Answers) -> Pixels:
 
 
 def scatter_figure(answers: Answers) -> Pixels:
-    """Draw predicted against true values."""
-    figure, axes = _figure((5.5, 5.5), f"{title_of(answers)}: predicted and true values", left_in=0.9)
-    true, given = answers.targets.flatten().numpy(), answers.given.flatten().numpy()
+    """Draw predicted against true values, of a regression's first column where it has several."""
+    of = f" of {shortened(answers.class_names[0])}" if answers.class_names else ""
+    figure, axes = _figure((5.5, 5.5), f"{title_of(answers)}: predicted and true values{of}", left_in=0.9)
+    true, given = answers.targets[:, 0].numpy(), answers.given[:, 0].numpy()
     axes.scatter(true, given, s=12, alpha=0.5, color=_BLUE, linewidths=0)
     ends = [min(true.min(), given.min()), max(true.max(), given.max())]
     axes.plot(ends, ends, color=_GREY, linewidth=1, linestyle="--", label="equal")

@@ -20,9 +20,10 @@ class MonitorCheckCallback(Callback):
             TlearnError: A name that will never be logged, with the names that will.
         """
         assert isinstance(pl_module, TransferModule)
-        train = [*metric_names(pl_module.task, pl_module.num_classes, "train"), "train/loss_step", "train/images_per_s"]
+        of = pl_module.task, pl_module.num_outputs
+        train = [*metric_names(*of, "train", pl_module.class_names), "train/loss_step", "train/images_per_s"]
         train.append("train/grad_norm")
-        val = metric_names(pl_module.task, pl_module.num_classes, "val")
+        val = metric_names(*of, "val", pl_module.class_names)
         val += [] if pl_module.task == "regression" else ["val/temperature", "val/ece", "val/ece_scaled"]
         for owner, monitor in _monitors(trainer):
             if monitor in val and not trainer.enable_validation:

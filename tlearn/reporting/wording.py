@@ -17,6 +17,7 @@ METRICS = {
     "f1": "F1, mean of the classes",
     "map": "mean average precision",
     "mae": "mean absolute error",
+    "rmse": "root mean squared error",
     "r2": "R\N{SUPERSCRIPT TWO}",
     "ece": "calibration error (ECE)",
     "ece_scaled": "ECE after temperature scaling",

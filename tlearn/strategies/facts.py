@@ -220,6 +220,7 @@ def _random_score(trainer: Trainer, module: TransferModule, size_px: int) -> flo
         return None
     options = {name: module.hparams.get(name) for name in ("backbone", "backbone_args", "pixel_mean", "pixel_std")}
     fresh = TransferModule(module.num_classes, module.class_names, module.task, weights=None, **options)  # type: ignore[arg-type]
+    fresh.answer_in(module.unit)
     seen = stage_features(trainer, fresh.to(module.device), size_px)
     rounding = rounding_of(str(trainer.precision))
     stages = [

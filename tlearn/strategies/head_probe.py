@@ -83,4 +83,4 @@ def _without_rounding(features: Tensor, targets: Tensor, precision: str) -> tupl
 def _features_and_targets(trainer: Trainer, module: TransferModule, split: str) -> tuple[Tensor, Tensor]:
     images = trainer.datamodule.dataset(split)  # type: ignore[attr-defined]  # an ImageDataModule, set by fit
     views = features_of(trainer, module, split)
-    return torch.cat(views).cpu(), torch.cat([images.targets[images.indices]] * len(views))
+    return torch.cat(views).cpu(), torch.cat([module.learned(images.targets[images.indices])] * len(views))

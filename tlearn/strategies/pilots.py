@@ -103,13 +103,14 @@ class Pilot:
     def result(self) -> PilotResult:
         """Look at validation."""
         outputs, targets = run_over_split(self._trainer, self._module, "val", self._module.forward)
+        wanted = self._module.learned(targets)
         timed = self._times_s[_UNTIMED:] or self._times_s
         return PilotResult(
             candidate=self.candidate.name,
             steps=len(self._times_s),
             step_time_s=sum(timed) / len(timed),
-            val_score=score(self._module.task, outputs, targets),
-            val_loss=float(compute_loss(self._module.task, outputs, targets)),
+            val_score=score(self._module.task, outputs, wanted),
+            val_loss=float(compute_loss(self._module.task, outputs, wanted)),
             peak_memory_bytes=self._peak_bytes,
         )
 

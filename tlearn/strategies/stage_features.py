@@ -55,7 +55,7 @@ def stage_features(trainer: Trainer, module: TransferModule, size_px: int) -> St
         images = trainer.datamodule.dataset(split)  # type: ignore[attr-defined]
         rows = torch.cat(list(iterate_over_split(trainer, tapped, split, tapped.features)))
         parts = stages_of(rows, tapped.backbone.taps, tapped.backbone.widths)
-        targets: Tensor = images.targets[images.indices]
+        targets: Tensor = module.learned(images.targets[images.indices])
         splits[split] = {stage: Labelled(part, targets) for stage, part in parts.items()}
     return StageFeatures(size_px, splits["train"], splits["val"], time.perf_counter() - start_s)
 
@@ -80,6 +80,7 @@ def network_like(module: TransferModule, size_px: int, pretrained: bool = True, 
         **options,
     )
     made.preprocess.load_state_dict(module.preprocess.state_dict())
+    made.answer_in(module.unit)
     if pretrained:
         made.backbone.take_over(module.backbone)
     return made

@@ -23,7 +23,7 @@ class Mixture(NamedTuple):
 
     Attributes:
         share: Of the fine-tuned weights.
-        accuracy: On validation; minus the mean squared error for a regression.
+        accuracy: On validation; minus the loss for other tasks.
         loss: On validation.
         temperature: What the logits of the mixture are divided by, fitted on validation.
     """
@@ -98,6 +98,6 @@ def _best_callback(trainer: Trainer) -> ModelCheckpoint | None:
 
 def _judge(trainer: Trainer, module: TransferModule, share: float) -> Mixture:
     outputs, targets = run_over_split(trainer, module, "val", module)
-    loss = float(compute_loss(module.task, outputs, targets))
+    loss = float(compute_loss(module.task, outputs, module.learned(targets)))
     right = float((outputs.argmax(dim=1) == targets).float().mean()) if module.task == "classification" else -loss
     return Mixture(share, right, loss, fit_temperature(module.task, outputs, targets))
