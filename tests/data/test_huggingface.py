@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import pickle
 import re
 import socket
 import sys
@@ -202,6 +203,23 @@ def test_workers_decode_the_same(tmp_path: Path) -> None:
     one, two = (batches_of(opened(path, num_workers=workers)) for workers in (0, 2))
     assert [batch.indices.tolist() for batch in one] == [batch.indices.tolist() for batch in two]
     assert all(torch.equal(a.images, b.images) for a, b in zip(one, two, strict=True))
+
+
+@pytest.mark.parametrize("saved", ["one", "several", "parquet"])
+def test_a_data_module_goes_through_a_pickle(saved: str, tmp_path: Path) -> None:
+    rows = table([10, 9] * 4, shades=[1, 0] * 4)
+    if saved == "parquet":
+        path = write_parquet(tmp_path / saved, train=rows, test=rows)
+    else:
+        path = str(tmp_path / saved)
+        (rows if saved == "one" else datasets.DatasetDict({"train": rows, "test": rows})).save_to_disk(path)
+    data = opened(path)
+    copied = pickle.loads(pickle.dumps(data))
+    for mine, theirs in zip(batches_of(data), batches_of(copied), strict=True):
+        assert torch.equal(mine.images, theirs.images)
+        assert torch.equal(mine.targets, theirs.targets)
+    if saved != "one":
+        copied.setup("test")
 
 
 def test_validation_is_split_off_by_class_and_seed(tmp_path: Path) -> None:
