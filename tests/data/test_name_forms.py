@@ -13,7 +13,7 @@ import torch
 
 from tests.conftest import Tlearn
 from tests.fake_pictures import CONFIG, picture, write_folder
-from tlearn import ImageFolderDataModule, ImageTableDataModule, TlearnError
+from tlearn import ImageFolderDataModule, ImageTableDataModule, StreamingDataModule, TlearnError
 from tlearn.data.class_spelling import Spelling
 from tlearn.name_forms import canonical, looks
 
@@ -252,3 +252,33 @@ def test_the_list_of_another_machine_is_honoured() -> None:
     write(NAMES * 4, [f"photos/{NFC}.png", *[f"photos/{number:02d}.png" for number in range(1, 12)]])
     Path("tlearn-exclude.json").write_text(json.dumps({f"photos/{NFD}.png": "blurred", "photos\\03.png": "blurred"}))
     assert sum(len(table().dataset(split)) for split in ("train", "val")) == 10
+
+
+def test_a_head_and_an_export_know_their_classes_in_another_form(tlearn: Tlearn) -> None:
+    """Class folders that went over a Mac: the head is the same, and what is written keeps the first spelling."""
+    write_folder(Path("pictures/train"), ("cat", "dog"), count=4)
+    Path("pictures/train/dog").rename(f"pictures/train/{NFC}")
+    assert tlearn("fit", "--config", "folder.yaml", "--trainer.max_epochs", "1").code == 0
+    Path(f"pictures/train/{NFC}").rename(f"pictures/train/{NFD}")
+    last = "runs/folder/version_0/checkpoints/last.ckpt"
+    answer = tlearn("fit", "--config", "folder.yaml", "--trainer.max_epochs", "1", "--model.weights", last)
+    assert answer.code == 0, answer.err
+    assert "head loaded too (2 tensors, same classes)" in answer.err
+    exported = tlearn("export", "--ckpt_path", last, "--out", "model.pt2")
+    assert exported.code == 0, exported.err
+    assert "checked on 2 validation images" in exported.out + exported.err
+    resumed = tlearn("fit", "--ckpt_path", last, "--trainer.max_epochs", "2")
+    assert resumed.code == 0, resumed.err
+    assert torch.load(last, weights_only=True)["tlearn"]["class_names"] == ["cat", NFC]
+
+
+def test_shards_are_asked_for_classes_in_any_form(tlearn: Tlearn) -> None:
+    pytest.importorskip("litdata")
+    write_folder(Path("pictures/train"), ("cat", "dog", "eel"), count=4)
+    Path("pictures/train/dog").rename(f"pictures/train/{NFC}")
+    Path("pictures/train/eel").rename(f"pictures/train/{NFD}")
+    assert tlearn("optimize", "pictures", "shards").code == 0
+    data = StreamingDataModule("shards", classes=[NFC, "cat"], size_px=16)
+    assert data.class_names == [NFD, "cat"]
+    data.setup("fit")
+    assert sum(len(data.dataset(split)) for split in ("train", "val")) == 12

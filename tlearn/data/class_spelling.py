@@ -38,19 +38,18 @@ class Spelling:
 
     def __init__(self, names: Iterable[str]) -> None:
         self._first: dict[str, str] = {}
-        self._written: dict[str, None] = {}
+        self._written: dict[str, str] = {}
         self.add(names)
 
     def add(self, names: Iterable[str]) -> None:
         """Take more names, which win over none that are known."""
         for name in names:
             if name not in self._written:
-                self._written[name] = None
-                self._first.setdefault(canonical(name), name)
+                self._written[name] = self._first.setdefault(canonical(name), name)
 
     def of(self, name: str) -> str:
         """Return a name as it was written first; one that is not known, as it is."""
-        return self._first.get(canonical(name), name)
+        return self._written.get(name) or self._first.get(canonical(name), name)
 
     @property
     def names(self) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
 from collections import Counter, defaultdict
@@ -13,6 +14,7 @@ from tlearn.data.reading import EXTENSIONS
 
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]|\\\\")
 _Listing = dict[str, dict[str, list[str]]]
+_SAMPLE = 1000  # paths that decide which folders to cut off
 _TELLS = {
     "\\": "with \\ for /",
     "blank": "with blanks around them",
@@ -33,7 +35,7 @@ def found_paths(root: Path, paths: Sequence[str]) -> tuple[list[str], str]:
 
     A path that leads to a file is never changed, and one that leads to none in any way, or to several, stays as it is.
     """
-    missing = [number for number, path in enumerate(paths) if not _is_there(root / path)]
+    missing = [number for number, path in enumerate(paths) if not _is_there(root, path)]
     if not missing:
         return list(paths), ""
     found, changes, finder = list(paths), Counter[str](), _Finder(root)
@@ -65,7 +67,8 @@ def _tails(paths: Sequence[str], finder: _Finder) -> list[str]:
             drives[path[:2].upper() if is_of_windows(path) else "/"].append(number)
         elif finder.find(path)[0] is None:
             drives[""].append(number)
-    for drive, numbers in drives.items():
+    for drive, every in drives.items():
+        numbers = every[:: max(1, len(every) // _SAMPLE)]
         folders = _folders_of(paths[numbers[0]])
         counts = {
             folder: sum(
@@ -77,7 +80,7 @@ def _tails(paths: Sequence[str], finder: _Finder) -> list[str]:
         most = max(counts.values(), default=0)
         best = [folder for folder in folders if counts[folder] == most]
         if (most if drive else most == len(numbers)) and len(best) == 1:
-            for number in numbers:
+            for number in every:
                 tails[number] = paths[number].removeprefix(best[0])
     return tails
 
@@ -91,11 +94,8 @@ def _is_whole(path: str) -> bool:
     return path.startswith("/") or is_of_windows(path)
 
 
-def _is_there(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):  # no file can have that name
-        return False
+def _is_there(root: Path, path: str) -> bool:
+    return os.path.isfile(os.path.join(root, path))  # noqa: PTH113, PTH118  # a fifth of the time, for a million rows
 
 
 class _Finder:
@@ -109,14 +109,14 @@ class _Finder:
         """Return the path as the disk has it, and what had to be looked past; ``None`` where there is none, or two."""
         parts, place, kinds = [part for part in path.split("/") if part not in ("", ".")], "", set[str]()
         if _is_whole(path) or ".." in parts:
-            return (path if _is_there(self.root / path) else None), kinds
+            return (path if _is_there(self.root, path) else None), kinds
         for number, part in enumerate(parts):
             name, kind = self._entry(place, part, is_last=number == len(parts) - 1)
             if name is None:
                 return None, kinds
             place = f"{place}/{name}" if place else name
             kinds |= {kind} if kind else set()
-        return (place if _is_there(self.root / place) else None), kinds
+        return (place if _is_there(self.root, place) else None), kinds
 
     def _entry(self, folder: str, part: str, is_last: bool) -> tuple[str | None, str]:
         listing = self._listed(folder)
