@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 import torch
+from lightning.pytorch import Trainer
 
 from tests.conftest import Tlearn
 from tests.fake_pictures import CONFIG, picture, write_folder
-from tlearn import ImageFolderDataModule, ImageTableDataModule, StreamingDataModule, TlearnError
+from tlearn import ImageFolderDataModule, ImageTableDataModule, StreamingDataModule, TlearnError, TransferModule
 from tlearn.data.class_spelling import Spelling
 from tlearn.name_forms import canonical, looks
 
@@ -264,6 +265,11 @@ def test_a_head_and_an_export_know_their_classes_in_another_form(tlearn: Tlearn)
     answer = tlearn("fit", "--config", "folder.yaml", "--trainer.max_epochs", "1", "--model.weights", last)
     assert answer.code == 0, answer.err
     assert "head loaded too (2 tensors, same classes)" in answer.err
+    data = ImageFolderDataModule("pictures", size_px=32)
+    module = TransferModule(2, class_names=data.class_names, weights=None, tap="layer1", image_size=32)
+    trainer = Trainer(logger=False, enable_progress_bar=False, accelerator="cpu", use_distributed_sampler=False)
+    trainer.validate(module, datamodule=data, ckpt_path=last, verbose=False)
+    assert (data.class_names, module.class_names) == (["cat", NFD], ["cat", NFC])
     exported = tlearn("export", "--ckpt_path", last, "--out", "model.pt2")
     assert exported.code == 0, exported.err
     assert "checked on 2 validation images" in exported.out + exported.err
