@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -286,3 +287,37 @@ def test_folded_batch_norms_are_named_before_they_follow(
         assert ("were folded into the convolutions" in " ".join(said.messages)) is expected
     count = 9 if options.get("freeze_until") else 10
     assert not warned or f"{count} BatchNorms (first: backbone.network_." in " ".join(said.messages)
+
+
+def as_its_authors_named_it(name: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Swin of microsoft/Swin-Transformer halves at the end of a stage; DINOv2 has a position for the class token."""
+    if name == SWIN:
+        return {
+            re.sub(r"layers\.(\d)\.downsample", lambda found: f"layers.{int(found[1]) - 1}.downsample", key): value
+            for key, value in state.items()
+        }
+    theirs = {("register_tokens" if key == "reg_token" else key): value for key, value in state.items()}
+    nothing = torch.zeros(1, 1, state["cls_token"].shape[-1])
+    theirs["pos_embed"] = torch.cat([nothing, state["pos_embed"]], dim=1)
+    return theirs | {"mask_token": nothing[0]}
+
+
+@pytest.mark.parametrize(("name", "arguments"), [(SWIN, TINY_SWIN), (REGISTERS, TINY_VIT)])
+def test_the_authors_own_names_are_converted_as_timm_does(
+    name: str, arguments: dict[str, Any], tmp_path: Path, said: pytest.LogCaptureFixture
+) -> None:
+    network = made(name, **arguments).eval()
+    theirs = as_its_authors_named_it(name, dict(network.state_dict()))
+    torch.save({"model": theirs}, tmp_path / "w.pth")
+    with pytest.raises(TlearnError, match="missing of"):
+        TransferModule(2, backbone="timm/resnet18", weights=str(tmp_path / "w.pth"))
+    module = TransferModule(2, backbone=f"timm/{name}", weights=str(tmp_path / "w.pth"), backbone_args=arguments)
+    assert "converted from other names by timm; taken from model" in " ".join(said.messages)
+    for key, value in network.state_dict().items():
+        assert torch.equal(module.backbone.network.state_dict()[key], value), key
+
+
+def test_patches_of_another_size_are_another_network(tmp_path: Path) -> None:
+    torch.save(made("vit_tiny_patch16_224", patch_size=8, img_size=112, **TINY_VIT).state_dict(), tmp_path / "w.pth")
+    with pytest.raises(TlearnError, match=r"1 of another shape .*patch_embed.proj.weight\); it is 24x3x8x8 there"):
+        TransferModule(2, backbone=f"timm/{VIT}", weights=str(tmp_path / "w.pth"), backbone_args=TINY_VIT)

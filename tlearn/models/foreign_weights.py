@@ -128,16 +128,17 @@ def _adapted(tensors: State, backbone: Backbone) -> tuple[dict[str, State], dict
 
 
 def _changes(theirs: State, state: State) -> list[str]:
+    as_they_were = {id(value) for value in theirs.values()}
     resampled = [
         f"{name} of {theirs[name].shape[-2]} to {value.shape[-2]}"
         for name, value in state.items()
-        if name in theirs and theirs[name].numel() != value.numel()
+        if name in theirs and theirs[name].numel() != value.numel() and id(value) not in as_they_were
     ]
     notes = []
     if resampled:
         more = f" and {len(resampled) - 1} more" if len(resampled) > 1 else ""
         notes.append(f"position embeddings resampled ({resampled[0]}{more})")
-    renamed = sum(name not in theirs for name in state)
+    renamed = sum(value is not theirs.get(name) and id(value) in as_they_were for name, value in state.items())
     return [*notes, f"{renamed} converted from other names by timm"] if renamed else notes
 
 

@@ -128,8 +128,9 @@ def converted(network: nn.Module, state: dict[str, Tensor]) -> dict[str, Tensor]
 
 
 def _changes_more_than_positions(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> bool:
+    theirs = {id(value) for value in before.values()}  # renamed ones may take names that stood for others
     return any(
-        before[name].numel() != value.numel() and not _POSITIONS.search(name)
+        before[name].numel() != value.numel() and not _POSITIONS.search(name) and id(value) not in theirs
         for name, value in after.items()
         if name in before
     )
