@@ -6,12 +6,17 @@ import csv
 import re
 import subprocess
 import sys
+from argparse import Namespace
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from tests.conftest import Tlearn
 from tests.fake_pictures import CONFIG
+from tlearn import TransferModule
 
 UNPACK = Path(__file__).parent.parent.parent / "shared" / "unpack.py"
 pytestmark = [
@@ -92,3 +97,20 @@ def test_cases_as_generated(case: str, place: str, code: int, expected: str, tle
     answer = tlearn("fit", "--config", "folder.yaml", "--data.init_args.root", str(root), "--trainer.max_epochs", "1")
     assert answer.code == code, answer.err
     assert expected in answer.err
+
+
+@pytest.mark.parametrize("wrap", ["bare", "without counters", "in a trainer's checkpoint"])
+def test_real_weights_in_any_wrapping(wrap: str, tmp_path: Path, said: pytest.LogCaptureFixture) -> None:
+    pytest.importorskip("timm")
+    given = load_file(UNPACK.parent / "weights/tf_efficientnet_lite0.in1k.safetensors")
+    state: dict[str, Any] = dict(given)
+    if wrap == "without counters":
+        state = {name: value for name, value in state.items() if "num_batches_tracked" not in name}
+    elif wrap != "bare":
+        state = {"state_dict": {f"net.{name}": value for name, value in state.items()}, "args": Namespace(lr=0.1)}
+    torch.save(state, tmp_path / "checkpoint.pth.tar")
+    module = TransferModule(2, backbone="timm/tf_efficientnet_lite0", weights=str(tmp_path / "checkpoint.pth.tar"))
+    kept = module.backbone.network.state_dict()
+    assert all(torch.equal(kept[name], value) for name, value in given.items() if name in kept and "num_b" not in name)
+    assert "pixels by mean 0.5 0.5 0.5 and std 0.5 0.5 0.5" in said.text
+    assert "BatchNorms" not in said.text

@@ -255,6 +255,24 @@ def test_tensorflows_padding_is_a_doubt(tmp_path: Path, said: pytest.LogCaptureF
     assert not [r for r in said.records if r.levelname == "WARNING"]
 
 
+def test_the_arguments_give_tensorflows_answers(tmp_path: Path) -> None:
+    network = made("tf_efficientnet_lite0").train()
+    images = torch.randn(4, 3, 64, 64)
+    with torch.no_grad():
+        for _ in range(10):
+            network(images)  # so that signals have the size that trained weights give them
+        wanted = network.eval()(images)
+    torch.save(network.state_dict(), tmp_path / "w.pth")
+    apart = []
+    for arguments in ({}, {"pad_type": "same", "bn_eps": 1e-3}):
+        options = {"backbone": "timm/efficientnet_lite0", "backbone_args": arguments}
+        module = TransferModule(2, weights=str(tmp_path / "w.pth"), **options).eval()
+        with torch.no_grad():
+            apart.append(float((module.backbone(images) - wanted).abs().max() / wanted.std()))
+    assert apart[0] > 0.1
+    assert apart[1] < 1e-4
+
+
 def folded(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Do as converters do: BatchNorms that only add."""
     plain = dict(state)
