@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
+import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +16,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from tests.conftest import Tlearn
+from tlearn import main
 from tlearn.errors import TlearnError
 from tlearn.models import AtomicCheckpointIO
 
@@ -98,17 +103,45 @@ class SleepInSecond(Callback):
 
     def on_train_batch_start(self, trainer: Trainer, *_: Any) -> None:
         if trainer.global_step == 5:
-            import time
-
             time.sleep(2)
 
 
-@pytest.mark.parametrize("card", ["card", "no card"])
-@pytest.mark.parametrize("words", [PATIENCE, ["--trainer.max_steps", "8"], []])
-def test_a_finished_run_is_known_by_its_checkpoint(words: list[str], card: str, tlearn: Tlearn, small: str) -> None:
-    assert tlearn("fit", "-c", small, "--trainer.max_epochs", "7", *words).code == 0
-    if card == "no card":
-        Path("runs/small/version_0/card.json").unlink()
+@pytest.mark.fault("Killed between its last step and its card", "the end is written by the next `--resume auto`")
+@pytest.mark.parametrize("words", [[], ["--trainer.max_steps", "4"]])
+def test_a_run_killed_before_its_card_ends_when_it_is_gone_on_with(
+    words: list[str], tlearn: Tlearn, small: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mixed = ["--model.head_init", "probe", "--model.wise_ft", "true"]  # what is mixed at the end is missing too
+    words = ["fit", "-c", small, *mixed, *words, "--resume", "auto"]
+    process = os.fork()
+    if process == 0:
+        die = partial(os.kill, os.getpid(), signal.SIGKILL)
+        monkeypatch.setattr("tlearn.strategies.WiseFTCallback.on_train_end", lambda *_: die())
+        os._exit(main(words))
+    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == -signal.SIGKILL
+    run = Path("runs/small/version_0")
+    if words[-3] != "4":  # without a card; the other has one, which comes before the mixture
+        (run / "card.json").unlink()
+    before = (run / "checkpoints/last.ckpt").read_bytes()
+    answer = tlearn(*words)
+    assert answer.code == 0, answer.err
+    assert f"resume auto: going on from {run}/checkpoints/last.ckpt: all is trained, what a run writes" in answer.err
+    assert "epoch 2/2" not in answer.out
+    assert "wise_ft: share" in answer.out
+    assert (run / "checkpoints/wise_ft.ckpt").is_file()
+    assert (run / "checkpoints/last.ckpt").read_bytes() == before
+    card, best = card_of(str(run)), torch.load(run / "checkpoints/best.ckpt", weights_only=True)
+    assert (card["status"], card["epochs"], card["best"]["epoch"]) == (
+        "finished",
+        {"done": 2, "planned": 2},
+        best["epoch"] + 1,
+    )
+    assert "version_0 is finished, a new run begins" in tlearn(*words).err
+
+
+def test_a_run_that_early_stopping_ended_is_known_by_its_checkpoint(tlearn: Tlearn, small: str) -> None:
+    assert tlearn("fit", "-c", small, "--trainer.max_epochs", "7", *PATIENCE).code == 0
+    Path("runs/small/version_0/card.json").unlink()
     answer = tlearn("fit", "-c", small, "--resume", "auto", "--trainer.max_epochs", "1")
     assert "resume auto: runs/small/version_0 is finished, a new run begins" in answer.err
 

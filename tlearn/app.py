@@ -46,13 +46,14 @@ from tlearn.resume import (
     check_resume,
     defaults_from,
     going_on,
+    only_ends,
     open_checkpoint,
     overridden_model_options,
 )
 from tlearn.run_record import RunRecordCallback, drop_refused_run, make_run_folder
 from tlearn.runs import DEFAULT_ROOT, version_of
 from tlearn.scheduler_names import check_scheduler_name
-from tlearn.stopping import StopCallback
+from tlearn.stopping import StopCallback, end_only
 from tlearn.strategies import (
     EvaluationOutputsCallback,
     FeatureCacheCallback,
@@ -180,6 +181,8 @@ class TransferCLI(LightningCLI):
     def fit(self, **options: Any) -> None:
         """Train, and stop between two steps when a signal asks for it."""
         callbacks: list[Callback] = self.trainer.callbacks  # type: ignore[attr-defined]  # typed as an optional list
+        if self.checkpoint is not None and only_ends(self.checkpoint, self.plain):
+            end_only(self.trainer)
         with ExitStack() as stack:
             for callback in callbacks:
                 if isinstance(callback, StopCallback):

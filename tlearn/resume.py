@@ -7,6 +7,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,8 @@ _FIXED_ON_RESUME = (
     "trainer.gradient_clip_algorithm",
 )
 _NOTHING = ("null", "None")
+_STEPS, _ENDING = ": steps are left", ": all is trained, what a run writes at its end is missing"
+_REPORTS = find_spec("tlearn.reporting") is not None
 # Where the data lie and who reads them may change, their content is checked by itself.
 _FREE_ON_RESUME = ("data.init_args.root", "data.init_args.download", "data.init_args.num_workers")
 
@@ -88,39 +91,65 @@ def going_on(arguments: Arguments) -> Arguments:
         log.info("resume auto: no run under %s yet, a new one begins", runs)
     elif not kept:
         log.info("resume auto: %s was stopped before its first checkpoint, a new run begins", folders[0])
-    elif _is_finished(kept[0]):
+    elif (left := _left_of(kept[0])) == "":
         log.info("resume auto: %s is finished, a new run begins", kept[0])
     else:
         path = kept[0] / "checkpoints" / "last.ckpt"
-        log.info("resume auto: going on from %s", path)
+        log.info("resume auto: going on from %s%s", path, left)
         return replace(arguments, options=[*arguments.options, f"--ckpt_path={path}"])
     return arguments
 
 
-def _is_finished(run: Path) -> bool:
-    """Tell whether nothing is left to go on with: the card says so, or the checkpoint alone does.
+def _left_of(run: Path) -> str:
+    """Say what is left of a run, behind the words that it goes on; nothing of one that is finished.
 
     A run that ``max_time``, a signal or a fault ended is not finished; one that early stopping ended is.
     """
     checkpoint = read_checkpoint(run / "checkpoints" / "last.ckpt")
     try:
-        done, steps = finished_epochs(checkpoint), int(checkpoint["global_step"])
-        config = checkpoint[CONFIG_KEY]
-        trainer, solver = config["trainer"], config["model"].get("head_solver", "sgd")
-        limits = (trainer["max_epochs"], done), (trainer.get("max_steps"), steps)
+        done, steps, config = finished_epochs(checkpoint), int(checkpoint["global_step"]), checkpoint[CONFIG_KEY]
+        is_trained, solver = _limit_reached(config, done, steps), config["model"].get("head_solver", "sgd")
     except (KeyError, TypeError, ValueError):
-        return False  # not ours: whoever opens it says so
-    card: dict[str, Any] = {}
-    with suppress(OSError, ValueError):
+        return _STEPS  # not ours: whoever opens it says so
+    if _says_finished(run, done, config) or solver != "sgd":
+        return ""
+    if is_trained:
+        return _ENDING if _REPORTS else ""
+    return "" if _has_stopped_early(checkpoint) else _STEPS
+
+
+def only_ends(checkpoint: Checkpoint, config: Mapping[str, Any]) -> bool:
+    """Tell whether a run has all of its steps behind it, and was ended before it wrote its card.
+
+    Args:
+        checkpoint: That with which it goes on.
+        config: The options with which it does.
+    """
+    run, reached = checkpoint.run_folder, (checkpoint.epoch, checkpoint.steps)
+    if run is None or checkpoint.path.name != "last.ckpt" or not _REPORTS or not checkpoint.config:
+        return False
+    is_trained = _limit_reached(config, *reached) and _limit_reached(checkpoint.config, *reached)
+    return bool(is_trained) and not _says_finished(run, checkpoint.epoch, checkpoint.config)
+
+
+def _limit_reached(config: Mapping[str, Any], epochs: int, steps: int) -> str:
+    """Say in words which limit of a run leaves nothing to train; empty where none does."""
+    trainer = config["trainer"]
+    for limit, unit, done in (("max_epochs", "epochs", epochs), ("max_steps", "steps", steps)):
+        planned = trainer.get(limit)
+        if planned is not None and 0 <= planned <= done:
+            return f"{done} {unit} behind it, none is left: raise trainer.{limit}"
+    return ""
+
+
+def _says_finished(run: Path, done: int, config: Mapping[str, Any]) -> bool:
+    """Tell whether the card speaks of this end, not of an earlier one, and all else is there."""
+    if config["model"].get("wise_ft") and not (run / "checkpoints" / "wise_ft.ckpt").is_file():
+        return False
+    with suppress(OSError, ValueError, KeyError, TypeError):
         card = json.loads((run / "card.json").read_text(encoding="utf-8"))
-    with suppress(KeyError, TypeError):
-        if card["status"] == "finished" and card["epochs"]["done"] >= done:  # else it was gone on with since
-            return True
-    return solver != "sgd" or any(_is_reached(*limit) for limit in limits) or _has_stopped_early(checkpoint)
-
-
-def _is_reached(planned: int | None, done: int) -> bool:
-    return planned is not None and 0 <= planned <= done
+        return bool(card["status"] == "finished" and card["epochs"]["done"] >= done)
+    return False
 
 
 def _has_stopped_early(checkpoint: Mapping[str, Any]) -> bool:
@@ -219,9 +248,9 @@ def check_resume(checkpoint: Checkpoint, config: Mapping[str, Any]) -> None:
     """
     remedy = f"a resume goes on exactly as before; to start anew from its weights: --model.weights {checkpoint.path}"
     _refuse(checkpoint, config, _FIXED_ON_RESUME, _FREE_ON_RESUME, f"{remedy} (without --ckpt_path)")
-    for limit, unit, done in (("max_epochs", "epochs", checkpoint.epoch), ("max_steps", "steps", checkpoint.steps)):
-        if _is_reached(config["trainer"].get(limit), done):
-            raise TlearnError(f"{checkpoint.path} has {done} {unit} behind it, none is left: raise trainer.{limit}")
+    reached = _limit_reached(config, checkpoint.epoch, checkpoint.steps)
+    if reached and not only_ends(checkpoint, config):
+        raise TlearnError(f"{checkpoint.path} has {reached}")
 
 
 def _refuse(

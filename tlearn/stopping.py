@@ -14,6 +14,7 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import Timer, WeightAveraging
+from lightning.pytorch.loops.fit_loop import _FitLoop
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from tlearn.models import flush_checkpoints, last_checkpoint, steps_done
@@ -169,6 +170,21 @@ class StopCallback(Callback):
             raise KeyboardInterrupt
         else:
             raise SIGTERMException(128 + number)
+
+
+class _EndingLoop(_FitLoop):
+    """Begin and end a training that has no step left, where Lightning leaves out both."""
+
+    @property
+    def skip(self) -> bool:
+        return False
+
+
+def end_only(trainer: Trainer) -> None:
+    """Let the next ``fit`` of a run that was ended behind its last step write what a run writes at its end."""
+    before = trainer.fit_loop
+    trainer.fit_loop = _EndingLoop(trainer, before.min_epochs, before.max_epochs)
+    trainer.fit_loop.epoch_loop = before.epoch_loop
 
 
 def _requeue() -> None:

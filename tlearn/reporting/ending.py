@@ -31,7 +31,8 @@ class EndingCallback(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin to count."""
-        self._first = self.epoch = trainer.current_epoch
+        current: Any = trainer.fit_loop.epoch_progress.current
+        self._first = self.epoch = current.processed  # current_epoch is one less where max_steps ended the run
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Count."""
