@@ -163,15 +163,15 @@ SCHEDULED = ["--trainer.callbacks+=GradientAccumulationScheduler", "--trainer.ca
 @pytest.mark.filterwarnings("ignore:The dirpath has changed")  # of the callback that keeps every step
 @pytest.mark.filterwarnings("ignore:When using `Trainer")  # its hooks are called once a step: what we want
 def test_windows_that_change_between_epochs(tlearn: Tlearn, small: str, tmp_path: Path) -> None:
-    """Two steps in the first epoch, three in each other one: counted so, and gone on with so inside an epoch."""
+    """Three steps in the first epoch, six in the second: counted so, and gone on with so inside an epoch."""
     cycle = ["--model.lr_scheduler", "OneCycleLR", "--model.lr_scheduler.max_lr", "0.01"]
-    words = ["fit", "-c", small, *cycle, "--trainer.max_epochs", "3", *EVERY_STEP, *SCHEDULED]
+    words = ["fit", "-c", small, *cycle, "--trainer.max_epochs", "2", *EVERY_STEP, *SCHEDULED, "--data.batch_size", "4"]
     answer = tlearn(*words, "--model.lr_scheduler.total_steps", "7")
     assert answer.code == 2
-    assert "OneCycleLR ends after 7 steps, the run takes 8: set" in answer.err
-    words += ["--model.lr_scheduler.total_steps", "8"]
+    assert "OneCycleLR ends after 7 steps, the run takes 9: set" in answer.err
+    words += ["--model.lr_scheduler.total_steps", "9"]
     assert tlearn(*words).code == 0
-    for number, step in enumerate((1, 4), 1):
+    for number, step in enumerate((1, 5), 1):
         answer = tlearn(*words, "--ckpt_path", f"runs/small/version_0/checkpoints/step={step}.ckpt")
         assert answer.code == 0, answer.err
         assert_same(last(tmp_path), last(tmp_path, number))
