@@ -151,6 +151,14 @@ def test_a_sequence_of_schedulers_from_python() -> None:
         TransferModule(num_classes=3, weights=None, tap="layer1", warmup_steps=3, warmup_epochs=1)
 
 
+@pytest.mark.parametrize("value", [0, -3, 2.5, "many"])
+def test_a_warm_up_is_a_number_of_steps(value: Any) -> None:
+    with pytest.raises(TlearnError, match="model.warmup_steps: expected a whole number above 0, got"):
+        TransferModule(num_classes=3, weights=None, tap="layer1", warmup_steps=value)
+    with pytest.raises(TlearnError, match="unknown model.lr_interval 'steps'. Did you mean 'step'?"):
+        TransferModule(num_classes=3, weights=None, tap="layer1", lr_interval="steps")  # type: ignore[arg-type]
+
+
 def test_rising_share() -> None:
     assert [rising_share(step, 3) for step in range(-1, 5)] == [1.0, 0.25, 0.5, 0.75, 1.0, 1.0]
     assert rising_share(0, 0) == 1.0

@@ -218,6 +218,7 @@ class TransferModule(LightningModule):
             class_weights=class_weights,
             feature_cache=feature_cache,
             head_solver=head_solver,
+            lr_interval=lr_interval or "epoch",  # null is as the scheduler likes it
         )
         num_classes = whole_number("num_classes", num_classes)
         class_names = None if class_names is None else texts("class_names", class_names)

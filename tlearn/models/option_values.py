@@ -15,6 +15,7 @@ _CHOICES = {
     "head_init": ("random", "probe"),
     "feature_cache": ("auto", "off", "refresh"),
     "head_solver": ("sgd", "lbfgs", "ridge"),
+    "lr_interval": ("epoch", "step"),
 }
 _FLAGS = ("freeze_backbone", "wise_ft")
 _SHARES = ("head_dropout", "label_smoothing")

@@ -28,8 +28,11 @@ def check_warm_up(steps: int | None, epochs: int | None, scheduler: Any = None) 
         scheduler: What ``model.lr_scheduler`` makes, once it is made.
 
     Raises:
-        TlearnError: Both are given, or the scheduler has a warm-up of its own.
+        TlearnError: Both are given, one is no number of them, or the scheduler has a warm-up of its own.
     """
+    for option, value in {"warmup_steps": steps, "warmup_epochs": epochs}.items():
+        if value is not None and not (isinstance(value, int) and value >= 1):
+            raise TlearnError(f"model.{option}: expected a whole number above 0, got {value}")
     if steps and epochs:
         raise TlearnError(f"model.warmup_steps {steps} and model.warmup_epochs {epochs} are one warm-up; give one")
     if (steps or epochs) and isinstance(scheduler, OneCycleLR):
