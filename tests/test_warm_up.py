@@ -153,9 +153,9 @@ def test_a_sequence_of_schedulers_from_python() -> None:
 
 @pytest.mark.parametrize("value", [0, -3, 2.5, "many"])
 def test_a_warm_up_is_a_number_of_steps(value: Any) -> None:
-    with pytest.raises(TlearnError, match="model.warmup_steps: expected a whole number above 0, got"):
+    with pytest.raises(TlearnError, match=r"model.warmup_steps: expected a whole number above 0, got"):
         TransferModule(num_classes=3, weights=None, tap="layer1", warmup_steps=value)
-    with pytest.raises(TlearnError, match="unknown model.lr_interval 'steps'. Did you mean 'step'?"):
+    with pytest.raises(TlearnError, match=r"unknown model.lr_interval 'steps'. Did you mean 'step'"):
         TransferModule(num_classes=3, weights=None, tap="layer1", lr_interval="steps")  # type: ignore[arg-type]
 
 

@@ -30,7 +30,8 @@ def check_warm_up(steps: int | None, epochs: int | None, scheduler: Any = None) 
     Raises:
         TlearnError: Both are given, one is no number of them, or the scheduler has a warm-up of its own.
     """
-    for option, value in {"warmup_steps": steps, "warmup_epochs": epochs}.items():
+    given: dict[str, Any] = {"warmup_steps": steps, "warmup_epochs": epochs}  # from Python anything may come
+    for option, value in given.items():
         if value is not None and not (isinstance(value, int) and value >= 1):
             raise TlearnError(f"model.{option}: expected a whole number above 0, got {value}")
     if steps and epochs:
