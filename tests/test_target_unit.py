@@ -213,6 +213,9 @@ def test_values_that_cannot_be_learned_are_refused(tlearn: Tlearn, unit: Any, me
     answer = tlearn("fit", "--config", "table.yaml")
     assert answer.code == 2
     assert re.search(message, answer.err)
+    assert tlearn("doctor", "--config", "table.yaml").code == 2  # as fit
+    (finding,) = (f for f in json.loads(Path("doctor.json").read_text())["findings"] if f["kind"] == "values")
+    assert re.search(message, finding["what"])
     write(unit, label="[width, label]")
     assert re.search(message.replace("the value", "label"), tlearn("fit", "--config", "table.yaml").err)
 

@@ -149,6 +149,9 @@ def test_a_label_that_nobody_looked_for_is_refused_and_a_one_sided_one_is_named(
         TlearnError, match=r"^no training image says anything of: tame \(all cells are empty\); leave it"
     ):
         data_of().setup("fit")
+    table("t.csv", [row if row[4] == "train" else [row[0], "", "", "", "val"] for row in rows])
+    with pytest.raises(TlearnError, match=r"^no val image says anything of any label: nothing could be measured"):
+        data_of().setup("fit")
     table("t.csv", [[row[0], 1, 0, "" if row[4] == "val" else 1, row[4]] for row in rows])
     data_of().setup("fit")
     for line in ("no training image has: fun", "no training image lacks: furry, tame", "no validation image has: fun"):

@@ -81,8 +81,7 @@ def doctor(arguments: Arguments) -> list[Finding]:
     names = cli.data.class_names if cli.data.task == "classification" else []
     is_pretrained = cli.plain["model"]["weights"] is not None
     findings += diagnose(pictures, names, cli.data.framing.size_px, is_pretrained, cli.data.task)
-    if cli.data.task == "multilabel":
-        findings += diagnose_labels(pictures, cli.data.class_names)
+    findings += _targets(cli.data, pictures)
     left_out = {name for finding in findings for name in finding.exclude} if fix else set()
     findings += rare_classes(cli.data, pictures, left_out)
     summary = summary_of(pictures)
@@ -125,6 +124,22 @@ def _write(
     }
     write_whole(out, json.dumps(content, indent=1))
     print(f"all of it: {out}")
+
+
+def _targets(data: ImageFilesDataModule, pictures: list[Picture]) -> list[Finding]:
+    """Find labels, or values, that ``fit`` would refuse to learn or that say little."""
+    if data.task == "multilabel":
+        return [*diagnose_labels(pictures, data.class_names)]
+    files = data.list_split("train") if data.task == "regression" else None
+    if files is None:
+        return []
+    from tlearn.models import unit_of
+
+    try:
+        unit_of(files.targets.reshape(len(files.targets), -1), data.class_names)
+    except TlearnError as error:
+        return [Finding("values", "error", str(error))]
+    return []
 
 
 def _refuse_to_empty(pictures: list[Picture], excluded: dict[str, str]) -> None:

@@ -166,6 +166,10 @@ class ImageFilesDataModule(StreamedDataModule, ABC):
                 f"no training image says anything of: {', '.join(found['nothing'])} (all cells are empty); leave it "
                 "out of data.init_args.label_column, or set data.init_args.empty_labels to no"
             )
+        if len(found["nothing"]) == self.num_classes:
+            raise TlearnError(
+                f"no {split} image says anything of any label: nothing could be measured; leave the split out"
+            )
         called = {"val": "validation", "train": "training"}.get(split, split)
         told = {"nothing": "says anything of", "no": "has", "yes": "lacks"}
         for what, verb in told.items():
