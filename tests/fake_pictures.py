@@ -56,6 +56,28 @@ def write_table(folder: Path, count: int = 24) -> Path:
     return table
 
 
+def media_file(brand: bytes, *others: bytes) -> bytes:
+    """The beginning of an ISO media file of a brand, such as ``heic``."""
+    inner = b"ftyp" + brand + bytes(4) + b"".join(others)
+    return (4 + len(inner)).to_bytes(4, "big") + inner + bytes(64)
+
+
+# What is inside, and what is said of it, whatever the name.
+FOREIGN = {
+    "heic": (media_file(b"heic", b"mif1", b"heic"), "HEIC, which is not read; convert it to JPEG or PNG"),
+    "heif": (media_file(b"mif1", b"mif1", b"heix"), "HEIC, which is not read; convert it to JPEG or PNG"),
+    "jxl": (b"\xff\x0a" + bytes(64), "JPEG XL, which is not read; convert it to JPEG or PNG"),
+    "jxl_boxed": (b"\x00\x00\x00\x0cJXL \r\n\x87\n" + bytes(64), "JPEG XL, which is not read; convert it"),
+    "cr3": (media_file(b"crx ", b"isom"), "a camera's raw data, which are not read; develop them to JPEG or PNG"),
+    "mov": (media_file(b"qt  ", b"qt  "), "a video, which is not read; save its frames as pictures"),
+    "pdf": (b"%PDF-1.7", "PDF, which is not read; convert it to JPEG or PNG"),
+    "svg": (b"<?xml version='1.0'?>\n<svg xmlns='x'/>", "a drawing (SVG), which is not read; convert it"),
+    "dcm": (bytes(128) + b"DICM", "DICOM, which is not read; export it to PNG"),
+    "lfs": (b"version https://git-lfs.github.com/spec/v1\n", "a pointer of Git LFS, no picture"),
+    "text": (b"hello", "no picture format"),
+}
+
+
 def write_broken(folder: Path) -> dict[str, str]:
     """Write four files that give no picture, and return name -> reason."""
     photograph = folder / "whole.jpg"

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 
 from tests.conftest import Answer, Tlearn
-from tests.fake_pictures import CONFIG, picture, write_broken, write_flat, write_splits
+from tests.fake_pictures import CONFIG, FOREIGN, picture, write_broken, write_flat, write_splits
 
 
 @pytest.fixture
@@ -58,7 +60,7 @@ def test_folders_patterns_and_single_files(tlearn: Tlearn, run: str, tmp_path: P
     (tmp_path / "photos/notes.txt").write_text("x")
     (tmp_path / "photos/.hidden.png").touch()
     answer = predict(tlearn, run, "--data", "photos")
-    assert "8 pictures in" in answer.err
+    assert f"8 pictures in {tmp_path}" in answer.err
     assert "ignored 1 hidden item; skipped 1 file without a picture's name: .txt 1" in answer.err
     assert rows_of()[7]["path"] == 'photos/deeper/a, b "q".png'
     for given, count in (("photos/0[0-2]*.png", 3), (str(tmp_path / "photos/*.png"), 7), ("photos/00_cat.png", 1)):
@@ -175,3 +177,89 @@ def test_temperature_calms_probabilities(tlearn: Tlearn, run: str) -> None:
     for old, new in zip(before, rows_of(), strict=True):
         assert new["class"] == old["class"]
         assert float(new["probability"]) < float(old["probability"])
+
+
+def test_files_that_are_not_read_have_a_row_with_the_reason(tlearn: Tlearn, run: str, tmp_path: Path) -> None:
+    write_flat(tmp_path / "photos", count=1)
+    for name, (content, _) in FOREIGN.items():
+        (tmp_path / f"photos/{name}.jpg").write_bytes(content)
+    for name in ("a.HEIC", "b.jxl", "c.NEF", "d.svg"):
+        (tmp_path / "photos" / name).write_bytes(FOREIGN["heic"][0])
+    picture("dog", 1).save(tmp_path / "photos/e.tif")
+    (tmp_path / "photos/e.tif").rename(tmp_path / "photos/e.nef")  # Pillow would take it for a TIFF
+    (tmp_path / "photos/notes.txt").write_text("x")
+    answer = predict(tlearn, run, "--data", "photos")
+    assert answer.code == 0, answer.err
+    assert "17 pictures in" in answer.err
+    assert ".heic 1, .jxl 1, .nef 2, .svg 1, .txt 1 (.heic: HEIC, which is not read; convert it to JPEG or PNG)" in (
+        answer.err
+    )
+    reasons = {row["path"].removeprefix("photos/"): row["error"] for row in rows_of()}
+    assert list(reasons) == sorted(reasons)
+    assert reasons["00_cat.png"] == ""
+    for name, (_, reason) in FOREIGN.items():
+        assert reasons[f"{name}.jpg"].startswith(reason)
+    assert reasons["a.HEIC"] == reasons["b.jxl"] == "HEIC, which is not read; convert it to JPEG or PNG"
+    assert reasons["c.NEF"] == reasons["e.nef"]
+    assert reasons["e.nef"] == "a camera's raw data, which are not read; develop them to JPEG or PNG"
+
+
+def test_several_paths_patterns_and_folders(
+    tlearn: Tlearn, run: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [str(path.relative_to(tmp_path)) for path in write_flat(tmp_path / "photos")]
+    write_flat(tmp_path / "odd [2024] set", count=2)
+    answer = predict(tlearn, run, "--data", *paths[::-1], "--data.batch_size", "3")
+    assert answer.code == 0, answer.err
+    assert "7 pictures in all" in answer.err
+    assert [row["path"] for row in rows_of()] == paths[::-1]
+    assert predict(tlearn, run, "--data", "odd [2024] set/*.png", paths[0], "photos/0[23]*").code == 0
+    odd = ["odd [2024] set/00_cat.png", "odd [2024] set/01_dog.png"]
+    assert [row["path"] for row in rows_of()] == [*odd, paths[0], paths[2], paths[3]]
+    lines = "\r\n".join([paths[1], "", "photos/gone.png", odd[0]]).encode()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(lines), encoding="ascii"))
+    answer = predict(tlearn, run, "--data", "-")
+    assert answer.code == 0, answer.err
+    rows = rows_of()
+    assert [row["path"] for row in rows] == [paths[1], "photos/gone.png", odd[0]]
+    assert [row["error"] for row in rows] == ["", "No such file or directory", ""]
+    answer = predict(tlearn, run, "--data", paths[0])
+    assert "1 row\n" in answer.out
+    assert predict(tlearn, run, "--data", "photos/00_*").code == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["https://example.com/cat.jpg"], "https://example.com/cat.jpg: an address, no file; download the pictures"),
+        (["photos", "s3://bucket/cats"], "s3://bucket/cats: an address, no file"),
+        (["list.txt"], "list.txt: a list, no picture; for the paths in it: --data - < list.txt"),
+        (["list.csv"], "list.csv: a table, no picture; for one with labels: --data ImageTableDataModule --data.table"),
+        (["photos", "gone.png"], "--data gone.png: no folder, file or match at "),
+        (["-"], "--data -: no paths on standard input; expected one in each line"),
+    ],
+)
+def test_what_names_no_pictures_is_said(
+    tlearn: Tlearn, run: str, given: list[str], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_flat(Path("photos"), count=1)
+    for name in ("list.txt", "list.csv"):
+        Path(name).write_text("photos/00_cat.png")
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\n")))
+    answer = predict(tlearn, run, "--data", *given)
+    assert answer.code == 2
+    assert message in answer.err.splitlines()[-1]
+    assert not Path("p.csv").exists()
+
+
+def test_no_answer_at_all_is_a_fault(tlearn: Tlearn, run: str) -> None:
+    Path("photos").mkdir()
+    for name in ("a.heic", "b.heic"):
+        Path("photos", name).write_bytes(FOREIGN["heic"][0])
+    answer = predict(tlearn, run, "--data", "photos")
+    assert answer.code == 2
+    assert answer.err.splitlines()[-1] == (
+        "error: none of 2 files gives a picture: photos/a.heic (HEIC, which is not read; convert it to JPEG or PNG); "
+        "p.csv says why of each"
+    )
+    assert [row["error"][:4] for row in rows_of()] == ["HEIC", "HEIC"]

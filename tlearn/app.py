@@ -366,9 +366,9 @@ def _words(arguments: Arguments, checkpoint: Checkpoint | None, scratch: Path) -
     typed = [f"--config={path}" for path in arguments.configs]
     if checkpoint is None:
         return [*typed, *arguments.options]
-    files = arguments.value_of("--data") if arguments.verb == "predict" else None
-    if files is not None and _is_path(files):
-        return _words_for_files(arguments, checkpoint, scratch, files)
+    files, rest = arguments.take_several("--data")
+    if arguments.verb == "predict" and (len(files) > 1 or any(map(_is_path, files))):
+        return _words_for_files(rest, checkpoint, scratch, files)
     before, after = defaults_from(checkpoint, arguments.verb or "fit")
     if any(word.startswith("--trainer.callbacks") for word in arguments.options):
         before.get("trainer", {}).pop("callbacks", None)  # `callbacks+=`, typed once more, would double them
@@ -379,7 +379,7 @@ def _words(arguments: Arguments, checkpoint: Checkpoint | None, scratch: Path) -
     return [*first, *typed, *second, *arguments.without("--ckpt_path"), f"--ckpt_path={checkpoint.path}"]
 
 
-def _words_for_files(arguments: Arguments, checkpoint: Checkpoint, scratch: Path, files: str) -> list[str]:
+def _words_for_files(arguments: Arguments, checkpoint: Checkpoint, scratch: Path, files: list[str]) -> list[str]:
     """Predict for files: the network is the checkpoint's, and data of configs, which have labels, are not wanted."""
     before, after = defaults_from(checkpoint, "predict")
     for path in arguments.configs:
@@ -393,11 +393,11 @@ def _words_for_files(arguments: Arguments, checkpoint: Checkpoint, scratch: Path
     options = {"files": files, **about, **(checkpoint.about.get("pictures") or {})}
     before["data"] = {"class_path": "tlearn.data.PredictFilesDataModule", "init_args": options}
     config = _as_config(before | after, scratch / "files.yaml")
-    return [*config, *arguments.without("--data"), f"--ckpt_path={checkpoint.path}"]
+    return [*config, *arguments.options, f"--ckpt_path={checkpoint.path}"]
 
 
 def _is_path(text: str) -> bool:
-    return Path(text).exists() or any(mark in text for mark in "*?[/\\")
+    return text == "-" or Path(text).exists() or any(mark in text for mark in "*?[/\\")
 
 
 def _as_config(options: dict[str, Any], path: Path) -> list[str]:

@@ -74,6 +74,26 @@ class Arguments:
             raise TlearnError(f"{option} needs {what}")
         return value, replace(self, options=self.without(option), own=(*self.own, option))
 
+    def take_several(self, option: str) -> tuple[list[str], Arguments]:
+        """Take out an option with all the words that follow it, as a shell makes several of ``*.png``.
+
+        Returns:
+            The words, none where the option is not given, and the command line without them.
+        """
+        found, kept, taking = list[str](), list[str](), False
+        for word in self.options:
+            if word == option:
+                taking = True
+            elif word.startswith(option + "="):
+                found.append(word.partition("=")[2])
+                taking = False
+            elif taking and (word == "-" or not word.startswith("-")):
+                found.append(word)
+            else:
+                kept.append(word)
+                taking = False
+        return found, replace(self, options=kept)
+
     def take_flag(self, flag: str) -> tuple[bool, Arguments]:
         """Take out an option that has no value, such as ``--fix``.
 

@@ -22,6 +22,7 @@ from tlearn.data import (
     names_and_places,
     rare_classes,
     read_exclusions,
+    skipped_files,
     summary_of,
     write_exclusions,
 )
@@ -77,7 +78,7 @@ def doctor(arguments: Arguments) -> list[Finding]:
         raise TlearnError(f"doctor looks at picture files; {type(cli.data).__name__} has none of its own")
     pictures, findings = _look(cli.data)
     pictures, first = names_and_places(cli.data, pictures)
-    findings += first
+    findings += [*first, *skipped_files(cli.data)]
     names = cli.data.class_names if cli.data.task == "classification" else []
     is_pretrained = cli.plain["model"]["weights"] is not None
     findings += diagnose(pictures, names, cli.data.framing.size_px, is_pretrained, cli.data.task)

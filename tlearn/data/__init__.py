@@ -8,7 +8,7 @@ from tlearn.data.datamodule import ImageDataModule, InMemoryDataModule, Split
 from tlearn.data.digits import DigitsDataModule
 from tlearn.data.doctor import diagnose, summary_of
 from tlearn.data.doctor_labels import diagnose_labels
-from tlearn.data.doctor_lists import names_and_places, rare_classes
+from tlearn.data.doctor_lists import names_and_places, rare_classes, skipped_files
 from tlearn.data.exclusions import EXCLUSIONS, read_exclusions, write_exclusions
 from tlearn.data.findings import Finding, Picture
 from tlearn.data.huggingface import HuggingFaceDataModule
@@ -70,6 +70,7 @@ __all__ = [
     "read_exclusions",
     "read_image",
     "reason_of",
+    "skipped_files",
     "stratified_split",
     "summary_of",
     "take_per_class",

@@ -6,7 +6,9 @@ from collections import Counter
 from collections.abc import Container, Sequence
 
 from tlearn.data.findings import Finding, Picture
+from tlearn.data.foreign_formats import unread_by_name
 from tlearn.data.image_files import ImageFilesDataModule
+from tlearn.data.listing import endings, number_of, remedies
 from tlearn.data.missing_files import misplaced, missing_files
 from tlearn.data.rare_classes import too_few_to_divide
 
@@ -26,6 +28,21 @@ def rare_classes(data: ImageFilesDataModule, pictures: Sequence[Picture], left_o
     # A class without any is another finding.
     told = too_few_to_divide({name: counts[name] for name in data.class_names if counts[name]})
     return [Finding("undividable_classes", "error", told)] if told else []
+
+
+def skipped_files(data: ImageFilesDataModule) -> list[Finding]:
+    """Name the files that are left out because their names are no pictures', by ending and class folder."""
+    findings = []
+    for split, names in data.skipped.items():
+        if not names:
+            continue
+        liked = any(unread_by_name(name) for name in names)
+        folders = Counter(name.split("/")[1] if name.count("/") > 1 else "" for name in names)
+        places = ", ".join(f"{folder or 'no class'} {count}" for folder, count in sorted(folders.items()))
+        count = number_of(len(names), "file is", "files are")
+        what = f"{split}: {count} skipped for want of a picture's name: {endings(names)}; in {places}{remedies(names)}"
+        findings.append(Finding("skipped_files", "warning" if liked else "note", what, [[name] for name in names]))
+    return findings
 
 
 def names_and_places(data: ImageFilesDataModule, pictures: Sequence[Picture]) -> tuple[list[Picture], list[Finding]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -38,11 +38,13 @@ class FileList:
         names: N paths relative to the root.
         targets: As in `Batch`, (N,), (N, K) or (N, 1).
         remarks: What was left out while listing, to be told in one line.
+        skipped: Paths of files that are no pictures by their names.
     """
 
     names: list[str]
     targets: Tensor
     remarks: str = ""
+    skipped: list[str] = field(default_factory=list)
 
 
 class ImageFilesDataModule(StreamedDataModule, ABC):
@@ -50,6 +52,7 @@ class ImageFilesDataModule(StreamedDataModule, ABC):
 
     Attributes:
         root: The folder that the files' names are relative to, and where an exclusion list may lie.
+        skipped: Of each split that `pictures_of` has listed, the files that are no pictures by their names.
     """
 
     def __init__(self, *, root: Path, on_error: Literal["error", "skip"] = "error", **options: Any) -> None:
@@ -63,6 +66,7 @@ class ImageFilesDataModule(StreamedDataModule, ABC):
         """
         super().__init__(**options)
         self.root, self.on_error = root, on_error
+        self.skipped: dict[Split, list[str]] = {}
 
     @abstractmethod
     def list_split(self, split: Split) -> FileList | None:
@@ -115,6 +119,7 @@ class ImageFilesDataModule(StreamedDataModule, ABC):
         files = self.list_split(split)
         if files is None:
             return []
+        self.skipped[split] = files.skipped
         return [
             Picture(split, files.names[number], self._label(files.targets[number]), each, *self._known(files, number))
             for number, each in self._inspected(split, files).items()
@@ -151,7 +156,8 @@ class ImageFilesDataModule(StreamedDataModule, ABC):
             about += f" of {len(set(labels))} classes ({counts_of(labels, self.class_names)})"
             absent = [name for number, name in enumerate(self.class_names) if number not in set(labels)]
             if absent and split == "train":
-                raise TlearnError(f"no training images for: {', '.join(absent)} in {self.root.absolute()}; add some")
+                where = f"{self.root.absolute()}{f' ({files.remarks})' if files.remarks else ''}"
+                raise TlearnError(f"no training images for: {', '.join(absent)} in {where}; add some")
             if absent:
                 log.warning("no %s images for: %s", {"val": "validation"}.get(split, split), ", ".join(absent))
         if self.task == "multilabel":

@@ -99,8 +99,12 @@ class ImageFolderDataModule(ImageFilesDataModule):
                 others[label if inside else ""] += 1
         remarks = [*self._remarks(split, folder, others), *([found.left_out()] if found.left_out() else [])]
         if not names:
-            raise TlearnError(f"no picture in a class folder of {folder.absolute()}; add some, or remove the folder")
-        return FileList(names, torch.tensor(labels, dtype=torch.int64), "; ".join(remarks))
+            left_out = f" ({found.left_out()})" if found.left_out() else ""
+            raise TlearnError(
+                f"no picture in a class folder of {folder.absolute()}{left_out}; add some, or remove the folder"
+            )
+        skipped = [f"{folder.name}/{name}" for name in found.others]
+        return FileList(names, torch.tensor(labels, dtype=torch.int64), "; ".join(remarks), skipped)
 
     def _remarks(self, split: Split, folder: Path, others: Counter[str]) -> list[str]:
         unknown = {name: count for name, count in others.items() if name and name not in self._seen}

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tlearn.data.reading import EXTENSIONS
+from tlearn.data.foreign_formats import EXTENSIONS, unread_by_name
 from tlearn.errors import TlearnError
 
 # What operating systems and archives leave in every folder; names that begin with a dot are hidden anyway.
@@ -23,19 +23,39 @@ class Found:
         names: Paths relative to it with ``/``, in the order of their code points, folder by folder.
         hidden: Hidden files and folders and the litter of operating systems, by count.
         skipped: Other files, by lower-case extension.
+        others: Their paths.
     """
 
     names: list[str] = field(default_factory=list)
     hidden: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
+    others: list[str] = field(default_factory=list)
+
+    @property
+    def unread(self) -> list[str]:
+        """Return those of the others that a user takes for pictures."""
+        return [name for name in self.others if unread_by_name(name)]
 
     def left_out(self) -> str:
         """Say in a few words what is left out; empty for nothing."""
         parts = [f"ignored {number_of(self.hidden, 'hidden item')}"] if self.hidden else []
         if self.skipped:
-            kinds = ", ".join(f"{kind or 'no extension'} {count}" for kind, count in sorted(self.skipped.items()))
-            parts.append(f"skipped {number_of(sum(self.skipped.values()), 'file')} without a picture's name: {kinds}")
+            what = f"skipped {number_of(sum(self.skipped.values()), 'file')} without a picture's name"
+            parts.append(f"{what}: {endings(self.others)}{remedies(self.others)}")
         return "; ".join(parts)
+
+
+def endings(names: Iterable[str]) -> str:
+    """Say how many files have each ending: ``.heic 6, .txt 1``."""
+    counts = Counter(Path(name).suffix.lower() for name in names)
+    return ", ".join(f"{kind or 'no extension'} {count}" for kind, count in sorted(counts.items()))
+
+
+def remedies(names: Iterable[str]) -> str:
+    """Say what to do about those files that a user takes for pictures; empty where there is none."""
+    told = {Path(name).suffix.lower(): what for name in names if (what := unread_by_name(name))}
+    kinds = {what: [kind for kind, each in sorted(told.items()) if each == what] for what in told.values()}
+    return "".join(f" ({', '.join(those)}: {what})" for what, those in kinds.items())
 
 
 def is_hidden(name: str) -> bool:
@@ -66,6 +86,7 @@ def _walk(folder: Path, prefix: str, found: Found, seen: set[str]) -> None:
             found.names.append(name)
         else:
             found.skipped[Path(entry.name).suffix.lower()] += 1
+            found.others.append(name)
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:

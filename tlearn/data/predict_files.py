@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import glob
 import logging
+import os
+import re
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +17,7 @@ from torch.utils.data import DataLoader
 
 from tlearn.data.datamodule import Split
 from tlearn.data.image_set import ImageSet
-from tlearn.data.listing import find_pictures
+from tlearn.data.listing import find_pictures, number_of
 from tlearn.data.reading import UnreadableImageError, read_image
 from tlearn.data.streamed import FilePictures, StreamedImages, in_threads
 from tlearn.data.streamed_datamodule import StreamedDataModule
@@ -23,6 +27,10 @@ from tlearn.types import Batch, Task
 log = logging.getLogger(__name__)
 
 READABLE, UNREADABLE = 0, -1
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+_LIST = "a list, no picture; for the paths in it: --data - < {}"
+_TABLE = "a table, no picture; for one with labels: --data ImageTableDataModule --data.table {}"
+_LISTS = {**dict.fromkeys((".txt", ".lst", ".list"), _LIST), **dict.fromkeys((".csv", ".tsv", ".parquet"), _TABLE)}
 
 
 class PredictFilesDataModule(StreamedDataModule):
@@ -30,7 +38,7 @@ class PredictFilesDataModule(StreamedDataModule):
 
     def __init__(
         self,
-        files: str,
+        files: str | list[str],
         stored_classes: list[str] | None = None,
         stored_task: Task = "classification",
         **options: Any,
@@ -38,7 +46,8 @@ class PredictFilesDataModule(StreamedDataModule):
         """List the files; no picture is read.
 
         Args:
-            files: A folder, with all folders in it, a pattern such as ``photos/*.jpg``, or a single file.
+            files: A folder, with all folders in it, a pattern such as ``photos/*.jpg``, a single file, or several of
+                them; ``-`` is a list of paths on standard input, one in a line.
             stored_classes: The classes that the network knows; the command line takes them from the checkpoint.
             stored_task: Its task, likewise.
             **options: Those of `StreamedDataModule` and `ImageDataModule`.
@@ -47,7 +56,7 @@ class PredictFilesDataModule(StreamedDataModule):
             TlearnError: There is no picture.
         """
         super().__init__(class_names=list(stored_classes or []), task=stored_task, **options)
-        root, names = list_files(files)
+        root, names = list_several([files] if isinstance(files, str) else files)
         self.pictures = FilePictures(root, names)
 
     def open_split(self, split: Split) -> ImageSet:
@@ -100,25 +109,67 @@ class TolerantImages(StreamedImages):
             return None
 
 
+def list_several(given: Sequence[str]) -> tuple[Path, list[str]]:
+    """Find what several folders, patterns and paths name, in the order given; ``-`` is a list on standard input.
+
+    Raises:
+        TlearnError: There is nothing, or one of them names nothing. A path of the list that leads nowhere has a row.
+    """
+    if len(given) == 1 and given[0] != "-":
+        return list_files(given[0])
+    names: list[str] = []
+    for each in given:
+        found = _listed_on_input() if each == "-" else [list_files(each)]
+        names += [str(root / name) for root, those in found for name in those]
+    if not names:
+        raise TlearnError("--data -: no paths on standard input; expected one in each line")
+    log.info("%s in all", number_of(len(names), "picture"))
+    return Path(), names
+
+
+def _listed_on_input() -> list[tuple[Path, list[str]]]:
+    lines = [os.fsdecode(line.rstrip(b"\r")) for line in sys.stdin.buffer.read().split(b"\n")]
+    return [list_files(line) if Path(line).is_dir() else (Path(), [line]) for line in lines if line.strip()]
+
+
 def list_files(given: str) -> tuple[Path, list[str]]:
     """Find what a folder, a pattern or a path names: a folder, and paths relative to it, sorted.
+
+    Files of formats that a user takes for pictures and nobody here reads are listed too.
 
     Raises:
         TlearnError: There is nothing.
     """
+    if _ADDRESS.match(given):
+        raise TlearnError(f"--data {given}: an address, no file; download the pictures and give their folder")
     place = Path(given).expanduser()
     if place.is_dir():
-        found = find_pictures(place)
-        left_out = f"; {found.left_out()}" if found.left_out() else ""
-        if not found.names:
-            raise TlearnError(f"no picture in {place.absolute()}{left_out}")
-        log.info("%d pictures in %s%s", len(found.names), place.absolute(), left_out)
-        return place, found.names
+        return place, _in_folder(place)
     if place.is_file():
+        if place.suffix.lower() in _LISTS:
+            raise TlearnError(f"--data {given}: {_LISTS[place.suffix.lower()].format(given)}")
         return place.parent, [place.name]
-    matches = glob.glob(given, recursive=True)  # noqa: PTH207  # Path.glob takes no absolute pattern
+    matches = glob.glob(_as_pattern(place), recursive=True)  # noqa: PTH207  # Path.glob takes no absolute pattern
     names = sorted(name for name in matches if Path(name).is_file())
     if not names:
         raise TlearnError(f"--data {given}: no folder, file or match at {place.absolute()}")
-    log.info("%d files match %s", len(names), given)
+    log.info("%s %s", number_of(len(names), "file matches", "files match"), given)
     return Path(), names
+
+
+def _in_folder(place: Path) -> list[str]:
+    found = find_pictures(place)
+    names = sorted([*found.names, *found.unread], key=lambda name: name.split("/"))
+    left_out = f"; {found.left_out()}" if found.left_out() else ""
+    if not names:
+        raise TlearnError(f"no picture in {place.absolute()}{left_out}")
+    log.info("%s in %s%s", number_of(len(names), "picture"), place.absolute(), left_out)
+    return names
+
+
+def _as_pattern(place: Path) -> str:
+    """Take the folders that exist by their names, brackets and all, and only the rest as a pattern."""
+    parents = [parent for parent in place.parents if parent.is_dir()]
+    if not parents or parents[0] == Path():
+        return str(place)
+    return str(Path(glob.escape(str(parents[0])), place.relative_to(parents[0])))

@@ -23,12 +23,9 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as F
 
 from tlearn.data.augment import resized_crop_box
+from tlearn.data.foreign_formats import RAW, unread_by_content, unread_by_name
 from tlearn.errors import one_line
 
-EXTENSIONS = (
-    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".gif", ".bmp", ".dib", ".webp", ".tif", ".tiff"),
-    *(".ppm", ".pgm", ".pbm", ".pnm", ".avif", ".tga", ".jp2"),
-)
 DEFAULT_SIZE_PX = 224  # what nearly all ImageNet networks were trained at
 CROP_PCT = 0.875  # 224 px of 256, as most of them were evaluated
 # ImageNet's mean colour is 0 for the network: it sees nothing there.
@@ -90,7 +87,8 @@ def read_bytes(path: Path) -> bytes:
     """Read a file that should hold a picture.
 
     Raises:
-        UnreadableImageError: It cannot be read, is empty, or no file at all but a pipe, which would never end.
+        UnreadableImageError: It cannot be read, is empty, a camera's raw data, or no file at all but a pipe, which
+            would never end.
     """
     try:
         if not stat.S_ISREG(path.stat().st_mode):
@@ -100,6 +98,8 @@ def read_bytes(path: Path) -> bytes:
         raise UnreadableImageError(getattr(error, "strerror", None) or str(error)) from error
     if not data:
         raise UnreadableImageError("the file is empty")
+    if path.suffix.lower() in RAW:
+        raise UnreadableImageError(str(unread_by_name(path.name)))
     return data
 
 
@@ -143,8 +143,7 @@ def reason_of(error: Exception, data: bytes = b"") -> str:
     if isinstance(error, UnreadableImageError):
         return str(error)
     if isinstance(error, UnidentifiedImageError):
-        start = data[:64].lstrip().lower()
-        return "a web page, no picture" if start.startswith((b"<html", b"<!doctype")) else "no picture format"
+        return unread_by_content(data) or "no picture format"
     if isinstance(error, Image.DecompressionBombError):
         pixels = re.search(r"\((\d+) pixels\)", str(error))
         return f"{int(pixels[1]):,} pixels: too large to be safe (decompression bomb)" if pixels else "too large"

@@ -9,8 +9,8 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
+from tlearn.data.foreign_formats import EXTENSIONS
 from tlearn.data.listing import number_of
-from tlearn.data.reading import EXTENSIONS
 
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]|\\\\")
 _Listing = dict[str, dict[str, list[str]]]

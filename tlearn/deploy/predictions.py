@@ -12,8 +12,9 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import BasePredictionWriter
 from torch import Tensor
 
-from tlearn.data import UNREADABLE
+from tlearn.data import UNREADABLE, number_of
 from tlearn.deploy.prediction_table import columns_of, open_table, rows_of
+from tlearn.errors import TlearnError
 from tlearn.models import TransferModule, check_answers
 from tlearn.outputs import whole_file
 from tlearn.processes import collected, gathered
@@ -40,6 +41,7 @@ class PredictionWriterCallback(BasePredictionWriter):
         """Open the file under a temporary name."""
         assert isinstance(pl_module, TransferModule)
         self.rows = self.faults = 0
+        self._first_fault = ""
         self._data: Any = trainer.datamodule  # type: ignore[attr-defined]  # set by predict
         self._named = hasattr(self._data, "picture_names")
         self._target = self.out or Path(trainer.log_dir or trainer.default_root_dir) / "predictions.csv"
@@ -87,7 +89,11 @@ class PredictionWriterCallback(BasePredictionWriter):
             self._rest += rows
 
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Give the complete file its name."""
+        """Give the complete file its name.
+
+        Raises:
+            TlearnError: No file gives a picture.
+        """
         self._write(collected(self._rest))
         if not trainer.is_global_zero:
             return
@@ -95,6 +101,9 @@ class PredictionWriterCallback(BasePredictionWriter):
         self._whole.close()
         note = f", {self.faults} of them unreadable (see the column error)" if self.faults else ""
         print(f"predictions: {self._target}: {self.rows} row{'s' * (self.rows != 1)}{note}")
+        if self.rows and self.faults == self.rows:
+            count = number_of(self.rows, "file")
+            raise TlearnError(f"none of {count} gives a picture: {self._first_fault}; {self._target} says why of each")
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Leave nothing half-written.
@@ -111,7 +120,9 @@ class PredictionWriterCallback(BasePredictionWriter):
         if rows:
             self._table.write(rows)
         self.rows += len(rows)
-        self.faults += sum(row[-1] is not None for row in rows)
+        faults = [f"{row[0]} ({row[-1]})" for row in rows if row[-1] is not None]
+        self._first_fault = self._first_fault or next(iter(faults), "")
+        self.faults += len(faults)
 
     def _faults(self, batch: Any) -> list[str]:
         if not hasattr(self._data, "fault_of"):

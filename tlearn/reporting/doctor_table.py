@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tlearn.data import Finding
+from tlearn.data import Finding, number_of
 
 _COLOURS = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 _SHOWN = 3
@@ -37,8 +37,8 @@ def print_findings(summary: Mapping[str, Mapping[str, Any]], findings: Sequence[
 
 def _split_line(split: str, about: Mapping[str, Any]) -> str:
     counts, sides = about["classes"].values(), about["short_side_px"]
-    line = f"{split}: {about['images']} pictures"
-    line += f", {len(counts)} labels ({min(counts)} to {max(counts)} each)" if counts else ""  # values are none
+    line = f"{split}: {number_of(about['images'], 'picture')}"
+    line += f", {number_of(len(counts), 'label')} ({min(counts)} to {max(counts)} each)" if counts else ""  # values are none
     if sides:
         line += f", short side {sides['min']} to {sides['max']} px, median {sides['median']:g}"
     for kind in ("formats", "modes"):

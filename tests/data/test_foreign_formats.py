@@ -1,0 +1,135 @@
+"""Which files are pictures, by name and by content, at every door."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests.conftest import Tlearn
+from tests.fake_pictures import CONFIG, FOREIGN, picture, write_folder, write_splits
+from tlearn import TlearnError
+from tlearn.data.foreign_formats import EXTENSIONS, unread_by_name
+from tlearn.data.reading import Framing, UnreadableImageError, read_image
+
+# Pillow reads these, and nobody's photographs are in them; see the comment in foreign_formats.
+NO_PICTURES = {
+    *(".eps", ".ps", ".wmf", ".emf", ".mpg", ".mpeg", ".fit", ".fits", ".grib", ".bufr", ".hdf", ".h5", ".pfm", ".iim")
+}
+HEIC = "HEIC, which is not read; convert it to JPEG or PNG"
+
+
+def test_every_ending_that_pillow_reads_is_a_pictures_name() -> None:
+    Image.init()
+    read = {ending for ending, name in Image.registered_extensions().items() if name in Image.OPEN}
+    assert read - NO_PICTURES <= set(EXTENSIONS)
+    assert set(EXTENSIONS) - read <= {".mpo"}  # Pillow knows it by its content, and registers no reader for the name
+    assert not [ending for ending in EXTENSIONS if unread_by_name(f"a{ending}")]
+
+
+@pytest.mark.parametrize(("kind", "reason"), [(kind, reason) for kind, (_, reason) in FOREIGN.items()])
+def test_a_file_is_named_for_what_it_is(kind: str, reason: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(FOREIGN[kind][0])
+    with pytest.raises(UnreadableImageError, match=reason.split("(")[0].replace("'", ".")):
+        read_image(path, Framing(32))
+
+
+def write_phone(root: Path) -> Path:
+    """Write what a phone and a camera leave: HEIC for the most part, stereo pictures, raw data and a list."""
+    write_splits(root, train=10)
+    for number in range(4):
+        path = root / f"train/dog/dog00{number}.png"
+        path.with_suffix(".HEIC").write_bytes(FOREIGN["heic"][0])
+        path.unlink()
+    (root / "train/eel/IMG_1.NEF").write_bytes(b"II*\x00")
+    (root / "train/notes.txt").write_text("x")
+    both = [picture("cat", 300 + number) for number in range(2)]
+    both[0].save(root / "train/cat/stereo.mpo", save_all=True, append_images=both[1:])
+    return root
+
+
+def test_skipped_files_are_findings(tlearn: Tlearn, tmp_path: Path) -> None:
+    write_phone(tmp_path / "pictures")
+    Path("folder.yaml").write_text(CONFIG)
+    answer = tlearn("doctor", "--config", "folder.yaml")
+    assert answer.code == 0, answer.err
+    content = json.loads(Path("doctor.json").read_text())
+    assert content["splits"]["train"]["formats"] == {"PNG": 26, "MPO": 1}
+    (found,) = (each for each in content["findings"] if each["kind"] == "skipped_files")
+    assert found["severity"] == "warning"
+    assert found["what"] == (
+        "train: 6 files are skipped for want of a picture's name: .heic 4, .nef 1, .txt 1; in no class 1, dog 4, eel 1 "
+        f"(.heic: {HEIC}) (.nef: a camera's raw data, which are not read; develop them to JPEG or PNG)"
+    )
+    assert len(found["files"]) == 6
+    shutil.rmtree("pictures/val")
+    (tmp_path / "pictures/val/cat").mkdir(parents=True)
+    (tmp_path / "pictures/val/cat/a.heic").write_bytes(FOREIGN["heic"][0])
+    for verb in ("doctor", "fit"):
+        answer = tlearn(verb, "--config", "folder.yaml")
+        assert answer.code == 2
+        assert f"1 file without a picture's name: .heic 1 (.heic: {HEIC})" in answer.err
+
+
+def test_fit_names_what_it_skips(tlearn: Tlearn, tmp_path: Path) -> None:
+    write_phone(tmp_path / "pictures")
+    Path("folder.yaml").write_text(CONFIG)
+    answer = tlearn("fit", "--config", "folder.yaml", "--trainer.fast_dev_run", "true")
+    assert answer.code == 0, answer.err
+    assert f"skipped 6 files without a picture's name: .heic 4, .nef 1, .txt 1 (.heic: {HEIC})" in answer.err
+    (tmp_path / "pictures/train/eel/eel000.png").write_bytes(FOREIGN["heic"][0])
+    answer = tlearn("fit", "--config", "folder.yaml", "--trainer.fast_dev_run", "true")
+    assert answer.code == 2
+    assert f"eel000.png ({HEIC})" in answer.err
+
+
+def test_a_class_of_unread_files_alone_is_told_why(tlearn: Tlearn, tmp_path: Path) -> None:
+    root = write_phone(tmp_path / "pictures")
+    for path in root.glob("train/dog/*.png"):
+        path.rename(path.with_suffix(".heic"))
+    Path("folder.yaml").write_text(CONFIG)
+    answer = tlearn("fit", "--config", "folder.yaml")
+    assert answer.code == 2
+    assert "no training images for: dog in " in answer.err
+    assert f".heic 10, .nef 1, .txt 1 (.heic: {HEIC})" in answer.err
+
+
+def test_a_table_and_a_predictor_name_them_too(tlearn: Tlearn, tmp_path: Path) -> None:
+    write_folder(tmp_path / "all", ("cat", "dog"), count=4)
+    raw = tmp_path / "all/cat/a.nef"
+    picture("cat", 1).save(raw, "TIFF")
+    (tmp_path / "all/dog/a.heic").write_bytes(FOREIGN["heic"][0])
+    rows = [f"all/{name}/{name}00{n}.png,{name}" for name in ("cat", "dog") for n in range(4)]
+    Path("t.csv").write_text("\n".join(["path,label", *rows, "all/cat/a.nef,cat", "all/dog/a.heic,dog"]))
+    Path("folder.yaml").write_text(CONFIG.partition("data:")[0])
+    words = ["--config", "folder.yaml", "--data", "ImageTableDataModule", "--data.table", "t.csv"]
+    answer = tlearn("doctor", *words)
+    assert answer.code == 2
+    assert "2 files without a picture: " in answer.err
+    assert HEIC in answer.err
+    answer = tlearn("fit", *words, "--data.val_fraction", "0.25")
+    assert answer.code == 2
+    assert f"a.heic ({HEIC})" in answer.err
+    assert "a.nef (a camera's raw data, which are not read" in answer.err
+    answer = tlearn("fit", *words, "--data.val_fraction", "0.25", "--data.on_error", "skip")
+    assert answer.code == 0, answer.err
+    from tlearn import load
+
+    with pytest.raises(TlearnError, match=r"a.heic: HEIC, which is not read; convert it to JPEG or PNG; mend it"):
+        load("runs/folder/version_0").predict(["all/dog/a.heic"])
+
+
+def test_the_doctor_counts_pictures_and_no_values(tlearn: Tlearn, tmp_path: Path) -> None:
+    write_folder(tmp_path / "all", ("cat",), count=9)
+    rows = [f"all/cat/cat00{n}.png,{n / 2},{'val' if n == 8 else 'train'}" for n in range(9)]
+    Path("t.csv").write_text("\n".join(["path,label,split", *rows]))
+    Path("folder.yaml").write_text(CONFIG.partition("data:")[0])
+    words = ["--data", "ImageTableDataModule", "--data.table", "t.csv", "--data.task", "regression"]
+    answer = tlearn("doctor", "--config", "folder.yaml", *words)
+    assert answer.code == 0, answer.err
+    assert "train: 8 pictures, short side" in answer.out
+    assert "val: 1 picture, short side" in answer.out
