@@ -39,17 +39,31 @@ def digits(**options: Any) -> DigitsDataModule:
     return DigitsDataModule(**given)
 
 
-def trained(model: TransferModule, data: DigitsDataModule, *callbacks: Callback, own_io: bool = False) -> Trainer:
+def trained(
+    model: TransferModule,
+    data: DigitsDataModule,
+    *callbacks: Callback,
+    own_io: bool = False,
+    ckpt_path: Path | None = None,
+    epochs: int = 1,
+) -> Trainer:
     quiet: dict[str, Any] = dict.fromkeys(
         ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False
     )
     plugins: Any = [AtomicCheckpointIO()] if own_io else None
     trainer = Trainer(
-        **quiet, max_epochs=1, limit_train_batches=1, limit_val_batches=0, num_sanity_val_steps=0, accelerator="cpu",
-        use_distributed_sampler=False, callbacks=list(callbacks), plugins=plugins,
-    )  # fmt: skip
+        **quiet,
+        max_epochs=epochs,
+        limit_train_batches=1,
+        limit_val_batches=0,
+        num_sanity_val_steps=0,
+        accelerator="cpu",
+        use_distributed_sampler=False,
+        callbacks=list(callbacks),
+        plugins=plugins,
+    )
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    trainer.fit(model, data)
+    trainer.fit(model, data, ckpt_path=ckpt_path, weights_only=True)
     return trainer
 
 
@@ -228,6 +242,18 @@ def test_copies_share_no_hook() -> None:
         assert not model._twins
         assert getattr(twin._extract, "__self__", None) is twin
     assert copy.deepcopy(model)._optimizer is model._optimizer
+
+
+@pytest.mark.parametrize("rate", [0.01, 0.5])
+def test_a_resume_says_whose_rate_counts(rate: float, tmp_path: Path, said: pytest.LogCaptureFixture) -> None:
+    """Lightning puts the checkpoint's optimizer over the one that was just built, and trains at its rate."""
+    path = tmp_path / "model.ckpt"
+    trained(module(optimizer=lambda p: torch.optim.SGD(p, lr=0.01)), digits()).save_checkpoint(path, weights_only=False)
+    model = module(optimizer=lambda p: torch.optim.SGD(p, lr=rate))
+    trained(model, digits(), ckpt_path=path, epochs=2)
+    told = {record.message for record in said.records if "goes on at the checkpoint's learning rates" in record.message}
+    expected = "learning rates: rest 0.01, not 0.5; to start anew"
+    assert not told if rate == 0.01 else (len(told) == 1 and expected in told.pop())
 
 
 def _answer_elsewhere(predictor: Predictor, pictures: list[str], answers: Any) -> None:

@@ -38,7 +38,7 @@ from tlearn.models.option_checks import check_class_options, check_head_init, ch
 from tlearn.models.option_values import built, check_groups, check_option_values
 from tlearn.models.plateau import monitor_of, pending_metric, step_pending
 from tlearn.models.preprocess import Preprocess
-from tlearn.models.rates import peak_rates, scale_rates
+from tlearn.models.rates import peak_rates, rates_that_give_way, scale_rates, starting_rates
 from tlearn.models.readable import keep_plain, make_readable, with_python_numbers
 from tlearn.models.schedule_length import check_length, check_warm_up_length, length_of
 from tlearn.models.shared_function import SharedFunction, tutorial_optimizer
@@ -58,6 +58,7 @@ log = logging.getLogger(__name__)
 # These are meant to step at every batch; all others step once an epoch.
 _STEPWISE_SCHEDULERS = (OneCycleLR, CyclicLR)
 
+_FINDS_RATES = "LearningRateFinderCallback"  # of `tlearn.strategies`: its rates are not those given
 _AVERAGING = (WeightAveraging, StochasticWeightAveraging)
 
 
@@ -277,6 +278,8 @@ class TransferModule(LightningModule):
         self._lr_scheduler = None if lr_scheduler is None else SharedFunction(lr_scheduler)
         self._pending_metric: float | None = None
         self.rates_used: dict[str, float] = {}
+        self._given_rates: dict[str, float] = {}
+        self._is_resumed = False
         self._pending_sums: dict[str, Any] | None = None
         self.loss_weight: Tensor | None = None
         self.temperature = 1.0
@@ -443,6 +446,7 @@ class TransferModule(LightningModule):
         if self._pending_sums is not None:
             self.train_metrics.add(self._pending_sums, self.device)
             self._pending_sums = None
+        self._say_whose_rates_count()
         end_restart(self.trainer)
         self.trainer.accumulate_grad_batches = window_in(self.trainer, self.current_epoch)
         if not self._length_is_checked:
@@ -583,6 +587,7 @@ class TransferModule(LightningModule):
                 ends before the run.
         """
         configured = self.build_optimizer()
+        self._given_rates = starting_rates(configured["optimizer"] if isinstance(configured, dict) else configured)
         config = configured["lr_scheduler"] if isinstance(configured, dict) else None
         if self._trainer is not None:
             schedulers = [config["scheduler"]] if config else []
@@ -654,6 +659,7 @@ class TransferModule(LightningModule):
             raise TlearnError("not a checkpoint of tlearn; to start from its weights use --model.weights PATH")
         if self._trainer is not None and self._trainer.state.fn == "fit":
             self._refuse_resume(checkpoint)
+            self._is_resumed = True
             prepare_resume(checkpoint)
             self._pending_sums = checkpoint.get("tlearn_train_metrics")
         self._pending_metric, self.rates_used = about["pending_metric"], about.get("rates", {})
@@ -815,6 +821,15 @@ class TransferModule(LightningModule):
         for name, option, wanted in needed:
             if wanted and name not in present:
                 raise TlearnError(f"model.{option} acts through tlearn.strategies.{name}; give the Trainer one")
+
+    def _say_whose_rates_count(self) -> None:
+        """A Trainer puts the checkpoint's optimizer over the one that was built; the command line has refused that."""
+        found = any(type(callback).__name__ == _FINDS_RATES for callback in self.trainer.callbacks)  # type: ignore[attr-defined]
+        if self._is_resumed and not found and self.trainer.is_global_zero:
+            told = rates_that_give_way(self._given_rates, starting_rates(self.trainer.optimizers[0]))
+            if told:
+                log.warning("%s", told)
+        self._is_resumed = False
 
     def _refuse_resume(self, checkpoint: dict[str, Any]) -> None:
         if self.head_solver != "sgd":

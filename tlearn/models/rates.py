@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+from torch.optim import Optimizer
 
 _IN_GROUPS = ("lr", "initial_lr", "max_lr", "min_lr")
 _IN_SCHEDULERS = ("base_lrs", "max_lrs", "_last_lr")
@@ -38,3 +40,26 @@ def peak_rates(groups: Sequence[dict[str, Any]], schedulers: Iterable[Any]) -> l
     for scheduler in schedulers:
         peaks = [float(rate) for rate in getattr(scheduler, "max_lrs", peaks)]
     return peaks
+
+
+def starting_rates(optimizer: Optimizer) -> dict[str, float]:
+    """Return the learning rate that each group began with, by name: a scheduler keeps it beside the current one."""
+    groups = enumerate(optimizer.param_groups, 1)
+    return {str(group.get("name", f"pg{n}")): float(group.get("initial_lr", group["lr"])) for n, group in groups}
+
+
+def rates_that_give_way(given: Mapping[str, float], resumed: Mapping[str, float]) -> str | None:
+    """Say that a resume brings its own learning rates, where the optimizer was built with others.
+
+    Args:
+        given: Those that it was built with, see `starting_rates`.
+        resumed: Those that it has once the checkpoint is read.
+    """
+    differing = [name for name in resumed if name in given and given[name] != resumed[name]]
+    if not differing:
+        return None
+    each = ", ".join(f"{name} {resumed[name]:g}, not {given[name]:g}" for name in differing)
+    return (
+        f"the resume goes on at the checkpoint's learning rates: {each}; to start anew from its weights at your own: "
+        "model.weights"
+    )
