@@ -130,7 +130,7 @@ def test_what_a_network_cannot_have_is_refused(options: dict[str, Any], expected
 def test_a_network_of_one_size_says_what_another_costs() -> None:
     module = TransferModule(2, backbone=f"timm/{VIT}", weights=None, backbone_args=TINY_VIT)
     with pytest.raises(
-        TlearnError, match=r"takes 224 px pictures alone, got 56 px; set model.image_size to 224 \(16 times"
+        TlearnError, match=r"takes 224 px pictures alone, got 56 px; set model.image_size to 224 \(16.0 times"
     ):
         module(torch.zeros(1, 3, 56, 56, dtype=torch.uint8))
     free = TransferModule(2, backbone=f"timm/{VIT}", weights=None, backbone_args=TINY_VIT | {"dynamic_img_size": True})
@@ -339,3 +339,22 @@ def test_patches_of_another_size_are_another_network(tmp_path: Path) -> None:
     torch.save(made("vit_tiny_patch16_224", patch_size=8, img_size=112, **TINY_VIT).state_dict(), tmp_path / "w.pth")
     with pytest.raises(TlearnError, match=r"1 of another shape .*patch_embed.proj.weight\); it is 24x3x8x8 there"):
         TransferModule(2, backbone=f"timm/{VIT}", weights=str(tmp_path / "w.pth"), backbone_args=TINY_VIT)
+
+
+def test_the_librarys_own_weights_take_size_and_arguments(
+    monkeypatch: pytest.MonkeyPatch, said: pytest.LogCaptureFixture
+) -> None:
+    create, asked = timm.create_model, []
+
+    def offline(name: str, pretrained: bool = False, **options: Any) -> nn.Module:
+        if pretrained:
+            asked.append(options)
+        network: nn.Module = create(name, **options)
+        return network
+
+    monkeypatch.setattr("timm.create_model", offline)
+    TransferModule(2, backbone=f"timm/{VIT}", image_size=64, backbone_args=TINY_VIT)
+    assert asked == [{"num_classes": 0, "img_size": 64, **TINY_VIT}]
+    line = next(each for each in said.messages if each.startswith("weights "))
+    tag = timm.get_pretrained_cfg(VIT).tag
+    assert line.endswith(f"the head starts new; pixels by mean 0.5 0.5 0.5 and std 0.5 0.5 0.5 (tag {tag})")

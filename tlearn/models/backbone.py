@@ -101,7 +101,7 @@ class Backbone(nn.Module, ABC):
             ratio = self.fixed_size_px**2 / (x.shape[-1] * x.shape[-2])
             raise TlearnError(
                 f"this backbone takes {self.fixed_size_px} px pictures alone, got {x.shape[-1]} px; set "
-                f"model.image_size to {self.fixed_size_px} ({ratio:.2g} times the pixels and tokens), or to another "
+                f"model.image_size to {self.fixed_size_px} ({ratio:,.1f} times the pixels and tokens), or to another "
                 "side that its patches divide: its position embeddings are then resampled"
             )
 

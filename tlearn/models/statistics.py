@@ -79,7 +79,7 @@ def statistics_of_file(path: str, name: str, backbone: Backbone) -> Statistics:
         backbone: Gives what its library takes for a name without tag.
     """
     if not name.startswith(TIMM):
-        return Statistics(backbone.mean, backbone.std, "ImageNet's, as torchvision's weights want it")
+        return Statistics(backbone.mean, backbone.std, "ImageNet's, the file names none")
     configs = timm_configs(name)
     architecture, _, typed = name.removeprefix(TIMM).partition(".")
     beside = _config_beside(path, architecture)
