@@ -265,7 +265,7 @@ def test_the_arguments_give_tensorflows_answers(tmp_path: Path) -> None:
     torch.save(network.state_dict(), tmp_path / "w.pth")
     apart = []
     for arguments in ({}, {"pad_type": "same", "bn_eps": 1e-3}):
-        options = {"backbone": "timm/efficientnet_lite0", "backbone_args": arguments}
+        options: dict[str, Any] = {"backbone": "timm/efficientnet_lite0", "backbone_args": arguments}
         module = TransferModule(2, weights=str(tmp_path / "w.pth"), **options).eval()
         with torch.no_grad():
             apart.append(float((module.backbone(images) - wanted).abs().max() / wanted.std()))
