@@ -160,6 +160,7 @@ def test_window_factor(batches: int, window: int, factor: float) -> None:
 SCHEDULED = ["--trainer.callbacks+=GradientAccumulationScheduler", "--trainer.callbacks.scheduling={0: 2, 1: 1}"]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:The dirpath has changed")  # of the callback that keeps every step
 @pytest.mark.filterwarnings("ignore:When using `Trainer")  # its hooks are called once a step: what we want
 def test_windows_that_change_between_epochs(tlearn: Tlearn, small: str, tmp_path: Path) -> None:

@@ -29,8 +29,14 @@ WITHOUT = {
 }
 
 
-@pytest.mark.parametrize("scheduler", WITHOUT)
-@pytest.mark.parametrize("warm_up", [["--model.warmup_steps", "4"], ["--model.warmup_epochs", "1"]])
+@pytest.mark.parametrize(
+    ("scheduler", "warm_up"),
+    [
+        ("none", ["--model.warmup_epochs", "1"]),
+        ("step", ["--model.warmup_steps", "4"]),
+        ("plateau", ["--model.warmup_steps", "4"]),
+    ],
+)
 def test_rates_rise_to_those_of_the_scheduler(
     scheduler: str, warm_up: list[str], tlearn: Tlearn, small: str, tmp_path: Path
 ) -> None:
