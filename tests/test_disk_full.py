@@ -245,7 +245,7 @@ def test_features_on_a_read_only_disk(disk: Path, monkeypatch: pytest.MonkeyPatc
 @pytest.mark.fault("No room for what `doctor` remembers", "a line, and the work goes on")
 def test_facts_only_save_time(disk: Path, monkeypatch: pytest.MonkeyPatch, said: pytest.LogCaptureFixture) -> None:
     monkeypatch.chdir(disk)
-    facts = ("", b"d" * 32, "JPEG", "RGB", 8, 8, 5, b"t" * 192)
+    facts = ("", b"d" * 32, "JPEG", "RGB", 8, 8, 5, b"t" * 192, b"h" * 48, 8, 75)
     with FactsStore() as store:
         store.save([(Path("a.jpg"), "stamp", facts)])
         fill(disk)

@@ -24,6 +24,7 @@ _COLUMNS = (
     *("turned_hashes", "bits", "jpeg_quality"),
 )
 _KINDS = (str, bytes, str, str, int, int, bytes, bytes, bytes, int, int)  # of the columns from error on
+_LENGTHS = (8, 192, 48)  # of a good picture's hash, thumbnail and hashes turned
 _HASH = _COLUMNS.index("perceptual_hash") - 2  # among the facts
 _AT_ONCE = 500
 
@@ -111,6 +112,6 @@ def _to_row(path: Path, stamp: str, facts: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def _from_row(row: tuple[Any, ...]) -> tuple[Any, ...] | None:
     facts = row[2:]
-    if tuple(map(type, facts)) != _KINDS:
+    if tuple(map(type, facts)) != _KINDS or (not facts[0] and tuple(map(len, facts[_HASH : _HASH + 3])) != _LENGTHS):
         return None  # we did not write that
     return *facts[:_HASH], int.from_bytes(facts[_HASH], "big"), *facts[_HASH + 1 :]

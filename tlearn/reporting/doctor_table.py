@@ -38,7 +38,8 @@ def print_findings(summary: Mapping[str, Mapping[str, Any]], findings: Sequence[
 def _split_line(split: str, about: Mapping[str, Any]) -> str:
     counts, sides = about["classes"].values(), about["short_side_px"]
     line = f"{split}: {number_of(about['images'], 'picture')}"
-    line += f", {number_of(len(counts), 'label')} ({min(counts)} to {max(counts)} each)" if counts else ""  # values are none
+    if counts:  # values are no labels
+        line += f", {number_of(len(counts), 'label')} ({min(counts)} to {max(counts)} each)"
     if sides:
         line += f", short side {sides['min']} to {sides['max']} px, median {sides['median']:g}"
     for kind in ("formats", "modes"):
