@@ -47,7 +47,7 @@ class PredictFilesDataModule(StreamedDataModule):
 
         Args:
             files: A folder, with all folders in it, a pattern such as ``photos/*.jpg``, a single file, or several of
-                them; ``-`` is a list of paths on standard input, one in a line.
+                them, as a list or in lines of one text; ``-`` is a list of paths on standard input, one in a line.
             stored_classes: The classes that the network knows; the command line takes them from the checkpoint.
             stored_task: Its task, likewise.
             **options: Those of `StreamedDataModule` and `ImageDataModule`.
@@ -56,7 +56,7 @@ class PredictFilesDataModule(StreamedDataModule):
             TlearnError: There is no picture.
         """
         super().__init__(class_names=list(stored_classes or []), task=stored_task, **options)
-        root, names = list_several([files] if isinstance(files, str) else files)
+        root, names = list_several(_lines_of(files) if isinstance(files, str) else files)
         self.pictures = FilePictures(root, names)
 
     def open_split(self, split: Split) -> ImageSet:
@@ -107,6 +107,10 @@ class TolerantImages(StreamedImages):
             return read_image(self.pictures.path(row), self.framing)
         except UnreadableImageError:
             return None
+
+
+def _lines_of(text: str) -> list[str]:
+    return [text] if "\n" not in text or os.path.lexists(text) else text.split("\n")
 
 
 def list_several(given: Sequence[str]) -> tuple[Path, list[str]]:
