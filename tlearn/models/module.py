@@ -58,7 +58,6 @@ log = logging.getLogger(__name__)
 # These are meant to step at every batch; all others step once an epoch.
 _STEPWISE_SCHEDULERS = (OneCycleLR, CyclicLR)
 
-_FINDS_RATES = "LearningRateFinderCallback"  # of `tlearn.strategies`: its rates are not those given
 _AVERAGING = (WeightAveraging, StochasticWeightAveraging)
 
 
@@ -129,6 +128,7 @@ class TransferModule(LightningModule):
             unless a calibration has set it.
         pictures: How picture files become what the network was trained on, see `tlearn.data.Framing`; ``None`` before
             the first checkpoint.
+        finds_rates: A callback finds the learning rates in this run, so that they need not be those given.
         loss_weight: What the loss of this process counts in the mean over all processes; ``None`` where it is alone.
         rates_used: Group to the learning rate of the last step; empty before the first.
         start: Parameter or buffer name to its value before the first step, kept where an option needs it.
@@ -279,7 +279,8 @@ class TransferModule(LightningModule):
         self._pending_metric: float | None = None
         self.rates_used: dict[str, float] = {}
         self._given_rates: dict[str, float] = {}
-        self._is_resumed = False
+        self._is_resumed = self._length_is_checked = False
+        self.finds_rates = False
         self._pending_sums: dict[str, Any] | None = None
         self.loss_weight: Tensor | None = None
         self.temperature = 1.0
@@ -593,7 +594,7 @@ class TransferModule(LightningModule):
             schedulers = [config["scheduler"]] if config else []
             check_monitor_modes([*self._trainer.callbacks, *schedulers])  # type: ignore[attr-defined]
             data: Any = getattr(self._trainer, "datamodule", None)
-            self._length_is_checked = hasattr(data, "train_batches")
+            self._length_is_checked = hasattr(data, "framing")  # one of tlearn's
             if self._length_is_checked:
                 self._check_length(data.train_batches, config)
         return configured
@@ -705,7 +706,7 @@ class TransferModule(LightningModule):
 
     def _measure_unit(self) -> None:
         data: Any = getattr(self.trainer, "datamodule", None)
-        if not hasattr(data, "dataset"):
+        if not hasattr(data, "framing"):  # a data module of the user's may well have a `dataset`, of another kind
             log.warning("values are learned as they are, without a data module of tlearn: bring them to deviation 1")
             return
         train = data.dataset("train")
@@ -824,8 +825,7 @@ class TransferModule(LightningModule):
 
     def _say_whose_rates_count(self) -> None:
         """A Trainer puts the checkpoint's optimizer over the one that was built; the command line has refused that."""
-        found = any(type(callback).__name__ == _FINDS_RATES for callback in self.trainer.callbacks)  # type: ignore[attr-defined]
-        if self._is_resumed and not found and self.trainer.is_global_zero:
+        if self._is_resumed and not self.finds_rates and self.trainer.is_global_zero:
             told = rates_that_give_way(self._given_rates, starting_rates(self.trainer.optimizers[0]))
             if told:
                 log.warning("%s", told)

@@ -81,6 +81,16 @@ class LearningRateFinderCallback(Callback):
         """Take it up again."""
         self.factor = state_dict["factor"]
 
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Let the network know that its rates are not those given."""
+        assert isinstance(pl_module, TransferModule)
+        pl_module.finds_rates = True
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Let another run of this network keep to what is given."""
+        assert isinstance(pl_module, TransferModule)
+        pl_module.finds_rates = False
+
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Run the test on training batches; the found rate goes into optimizer, scheduler and log.
 
