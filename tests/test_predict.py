@@ -237,6 +237,10 @@ def test_several_paths_patterns_and_folders(
         (["list.csv"], "list.csv: a table, no picture; for one with labels: --data ImageTableDataModule --data.table"),
         (["photos", "gone.png"], "--data gone.png: no folder, file or match at "),
         (["-"], "--data -: no paths on standard input; expected one in each line"),
+        (["photos", "-"], "--data -: no paths on standard input; expected one in each line"),
+        ([""], "--data is empty; give a folder, a pattern or the path of a picture, as in --data photos"),
+        (["photos", ""], "--data is empty; give a folder"),
+        (["no such.png"], "no class is named 'no such.png', and there is no such folder or file"),
     ],
 )
 def test_what_names_no_pictures_is_said(
@@ -250,6 +254,30 @@ def test_what_names_no_pictures_is_said(
     assert answer.code == 2
     assert message in answer.err.splitlines()[-1]
     assert not Path("p.csv").exists()
+
+
+def test_a_text_of_lines_means_its_lines_alone(tlearn: Tlearn, run: str) -> None:
+    """As YAML writes several lines: the break behind the last one is no path, least of all that of this folder."""
+    write_flat(Path("photos"), count=3)
+    Path("lines.yaml").write_text(
+        "data:\n  class_path: PredictFilesDataModule\n  init_args:\n    files: |\n      photos/02_eel.png\n\n"
+        "      photos/00_cat.png\n"
+    )
+    answer = predict(tlearn, run, "--config", "lines.yaml")
+    assert answer.code == 0, answer.err
+    assert [row["path"] for row in rows_of()] == ["photos/02_eel.png", "photos/00_cat.png"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_list_begins_with_a_mark_as_windows_writes_it(
+    tlearn: Tlearn, run: str, encoding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_flat(Path("photos"), count=2)
+    lines = "photos/00_cat.png\r\nphotos/01_dog.png\r\n".encode(encoding)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(lines)))
+    answer = predict(tlearn, run, "--data", "-")
+    assert answer.code == 0, answer.err
+    assert [(row["path"], row["error"]) for row in rows_of()] == [("photos/00_cat.png", ""), ("photos/01_dog.png", "")]
 
 
 def test_no_answer_at_all_is_a_fault(tlearn: Tlearn, run: str) -> None:

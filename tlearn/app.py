@@ -390,10 +390,10 @@ def _words_for_files(arguments: Arguments, checkpoint: Checkpoint, scratch: Path
             "--data.size_px N --data.crop_pct 1"
         )
     about = {"stored_classes": checkpoint.class_names, "stored_task": checkpoint.about["task"]}
-    # As lines of one text: jsonargparse takes 9 ms for each item of a list.
-    lines = "\n".join(files)
+    # As lines of one text where they can be: jsonargparse takes 9 ms for each item of a list.
+    are_lines = all(name.strip() and "\n" not in name for name in files)
     options = {
-        "files": lines if lines.count("\n") < len(files) else files,
+        "files": "\n".join(files) if are_lines else files,
         **about,
         **(checkpoint.about.get("pictures") or {}),
     }

@@ -85,10 +85,11 @@ def _about_value(message: str, where: str, arguments: Arguments) -> str:
             held = number[1] if number[2] == "integer" else number[2]
             return f"{where}: expected {'a whole number' if whole else 'a number'}, got {held}"
     wanted = _wanted(message)
-    name = re.search(r"Expected a dot import path string: (\S+)", message)
+    name = re.search(r"Expected a dot import path string: (\S+)|Unexpected import path format: (.+)", message)
     if name and not {"int", "float"} & set(wanted):
         nothing = ", and there is no such folder or file" if arguments.verb == "predict" else ""
-        return f"{where}: no class is named '{name[1]}'{nothing}{_nearest(name[1], _class_names())}"
+        called = name[1] or name[2]
+        return f"{where}: no class is named '{called}'{nothing}{_nearest(called, _class_names())}"
     if "float" in wanted and value.lstrip("+-").lower() in ("inf", "nan", "infinity"):
         return f"{where}: expected a finite number, got {value}"
     if wanted and where:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import glob
 import logging
 import os
@@ -110,7 +111,9 @@ class TolerantImages(StreamedImages):
 
 
 def _lines_of(text: str) -> list[str]:
-    return [text] if "\n" not in text or os.path.lexists(text) else text.split("\n")
+    if "\n" not in text or os.path.lexists(text):
+        return [text]
+    return [line for line in text.split("\n") if line.strip()]
 
 
 def list_several(given: Sequence[str]) -> tuple[Path, list[str]]:
@@ -125,15 +128,19 @@ def list_several(given: Sequence[str]) -> tuple[Path, list[str]]:
     for each in given:
         found = _listed_on_input() if each == "-" else [list_files(each)]
         names += [str(root / name) for root, those in found for name in those]
-    if not names:
-        raise TlearnError("--data -: no paths on standard input; expected one in each line")
     log.info("%s in all", number_of(len(names), "picture"))
     return Path(), names
 
 
 def _listed_on_input() -> list[tuple[Path, list[str]]]:
-    lines = [os.fsdecode(line.rstrip(b"\r")) for line in sys.stdin.buffer.read().split(b"\n")]
-    return [list_files(line) if Path(line).is_dir() else (Path(), [line]) for line in lines if line.strip()]
+    data = sys.stdin.buffer.read().removeprefix(codecs.BOM_UTF8)
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # as PowerShell writes what `>` sends to a file
+        data = os.fsencode(data.decode("utf-16", errors="replace"))
+    lines = [os.fsdecode(line.rstrip(b"\r")) for line in data.split(b"\n")]
+    found = [list_files(line) if Path(line).is_dir() else (Path(), [line]) for line in lines if line.strip()]
+    if not found:
+        raise TlearnError("--data -: no paths on standard input; expected one in each line")
+    return found
 
 
 def list_files(given: str) -> tuple[Path, list[str]]:
@@ -144,6 +151,8 @@ def list_files(given: str) -> tuple[Path, list[str]]:
     Raises:
         TlearnError: There is nothing.
     """
+    if not given.strip():  # as an unset variable of the shell's; to Path it is this folder
+        raise TlearnError("--data is empty; give a folder, a pattern or the path of a picture, as in --data photos")
     if _ADDRESS.match(given):
         raise TlearnError(f"--data {given}: an address, no file; download the pictures and give their folder")
     place = Path(given).expanduser()
