@@ -94,6 +94,17 @@ def test_what_the_doctor_left_out_counts_for_nothing() -> None:
         ImageTableDataModule("t.csv", min_per_class=2, size_px=16)
 
 
+@pytest.mark.parametrize("path", ["C:\\old\\{}", "/elsewhere/{}", "{}"])
+def test_what_the_doctor_left_out_counts_for_nothing_however_a_table_writes_paths(path: str) -> None:
+    Path("pictures/tlearn-exclude.json").write_text(json.dumps({f"eel/eel00{n}.png": "a copy" for n in range(5)}))
+    rows = [f"{path.format(f'{each}/{each}00{n}.png')},{each}" for each in ("cat", "eel", "fox") for n in range(6)]
+    write_folder(Path("pictures"), ("cat", "eel", "fox"), 6)
+    Path("t.csv").write_text("\n".join(["path,label", *rows]))
+    data = ImageTableDataModule("t.csv", root="pictures", min_per_class=2)
+    assert data.class_names == ["cat", "fox"]
+    assert data.class_remarks[-1].what == "left out 1 class with fewer than 2 images to train on: eel 1"
+
+
 def test_labels_of_several_classes_are_counted_too() -> None:
     Path("t.csv").write_text("path,label\na.png,x;y\nb.png,x;z\nc.png,x\n")
     data = ImageTableDataModule("t.csv", task="multilabel", min_per_class=2)

@@ -186,7 +186,8 @@ class ImageTableDataModule(ImageFilesDataModule):
             return names, []
         if self.task == "regression":
             raise TlearnError("data.init_args.min_per_class: a regression has no classes; drop it")
-        kept = kept_positions([str(self._paths[row]) for row in rows], read_exclusions(root))
+        files, _ = found_paths(root, [str(self._paths[row]) for row in rows])
+        kept = kept_positions(files, read_exclusions(root))
         counts = Counter(name for number in kept for name in self._names[rows[number]])
         return frequent_classes(names, counts, min_per_class, 2 if self.task == "classification" else 1)
 
