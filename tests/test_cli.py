@@ -300,6 +300,14 @@ def test_anchors_and_merges_are_no_key_twice(tlearn: Tlearn, small: str, tmp_pat
     assert (given["lr"], given["momentum"], printed["data"]["init_args"]["drop_last"]) == (0.03, 0.5, True)
 
 
+@pytest.mark.parametrize("words", [["-c", "{}/null.yaml"], ["--data.init_args.augment", "null"]])
+def test_no_augmentation_may_be_written_as_null(tlearn: Tlearn, small: str, tmp_path: Path, words: list[str]) -> None:
+    (tmp_path / "null.yaml").write_text("data: {init_args: {augment: null}}")
+    answer = tlearn("fit", "-c", small, *(word.format(tmp_path) for word in words), "--trainer.max_epochs", "1")
+    assert answer.code == 0, answer.err
+    assert "best val/acc" in answer.out
+
+
 def test_numbers_in_every_spelling_are_numbers(tlearn: Tlearn, small: str, tmp_path: Path) -> None:
     spelled = tmp_path / "spelled.yaml"
     spelled.write_text("model: {optimizer: {init_args: {lr: 1e-3, weight_decay: 1E-4}}, lr_scales: {head: 1e1}}")

@@ -17,6 +17,8 @@ def settle_pictures(config: Namespace, checkpoint: Checkpoint | None) -> None:
     options = config.data.get("init_args") or Namespace()  # a class without parameters has none
     if "size_px" in options and options.size_px is None:
         options.size_px = config.model.image_size
+    if "augment" in options and options.augment is None:
+        del options["augment"]  # nothing means the default, as with other options; jsonargparse cannot make it of null
     if checkpoint is not None and "stored_classes" in options:
         options.stored_classes = checkpoint.class_names
 
