@@ -169,6 +169,12 @@ def test_other_kinds_of_files_are_refused(tmp_path: Path) -> None:
     Path("t.parquet").write_text("path,label")
     with pytest.raises(TlearnError, match="not readable as Parquet"):
         ImageTableDataModule("t.parquet")
+    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    twice = pyarrow.table([["photos/00.png"], ["cat"], ["dog"]], names=["path", "label", "label"])
+    parquet.write_table(twice, "t.parquet")
+    with pytest.raises(TlearnError, match=r"not readable as Parquet .*label") as fault:
+        ImageTableDataModule("t.parquet")
+    assert "\n" not in str(fault.value)
     Path("t.xlsx").touch()
     with pytest.raises(TlearnError, match=r"expected a table named .csv or .parquet"):
         ImageTableDataModule("t.xlsx")
@@ -313,6 +319,24 @@ def test_rows_without_a_label_are_named_at_once_and_can_be_left_out(tlearn: Tlea
     assert "train: 14 images of 3 classes (cat 4, dog 5, eel 5)" in answer.err
     assert "left out 4 rows without a label" in answer.err
     assert "left out 1 row without a label" in answer.err  # of val
+
+
+def test_rows_without_a_value_are_named_at_once_and_can_be_left_out() -> None:
+    """In a regression, too: a row lacks its label where any of its columns is empty."""
+    body = [[f"photos/{n:02d}.png", n, "" if n in (3, 7) else n / 2] for n in range(10)]
+    write([["path", "long", "wide"], *body, ["", "", ""], ["", 1, "abc"]])
+    columns: dict[str, Any] = {"task": "regression", "label_column": ["long", "wide"], "size_px": 16}
+    with pytest.raises(TlearnError, match=r"t.csv, row 13: no path"):
+        ImageTableDataModule("t.csv", **columns)
+    write([["path", "long", "wide"], *body])
+    with pytest.raises(TlearnError, match=r"t.csv, 2 rows \(5, 9\): no label; fill it in or remove the row, or leave"):
+        ImageTableDataModule("t.csv", **columns)
+    write([["path", "long", "wide"], *body, ["", "", ""], ["", 1, "abc"]])
+    data = ImageTableDataModule("t.csv", on_error="skip", **columns)
+    files = data.list_split("train")
+    assert files is not None
+    assert files.targets.tolist() == [[n, n / 2] for n in range(10) if n not in (3, 7)]
+    assert files.remarks == "left out 1 row without a path; left out 2 rows without a label"
 
 
 def test_empty_rows_of_parquet_are_left_out() -> None:

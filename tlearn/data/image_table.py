@@ -226,10 +226,10 @@ class ImageTableDataModule(ImageFilesDataModule):
         Raises:
             TlearnError: There are some, and it is not; all of one kind are named.
         """
-        label, needs_label = next(iter(self._labels.values())), self.task == "classification"
+        labels = [] if self.task == "multilabel" else list(self._labels.values())  # there it may be unknown, or none
         faults = {
             "path": [row for row, path in enumerate(self._paths) if is_missing(path)],
-            "label": [row for row, value in enumerate(label) if needs_label and is_missing(value)],
+            "label": [row for row in range(len(self._paths)) if any(is_missing(values[row]) for values in labels)],
         }
         told: dict[Split, list[str]] = {}
         for what, rows in faults.items():
@@ -250,7 +250,7 @@ class ImageTableDataModule(ImageFilesDataModule):
     def _refuse_what_is_no_number(self) -> None:
         for name, values in self._labels.items():
             for row, value in enumerate(values):
-                if not is_number(value):
+                if self._splits[row] is not None and not is_number(value):
                     column = f"{name} is " if len(self._labels) > 1 else ""
                     raise TlearnError(f"{self._where(row)}: {column}'{value}' is no number; the task is regression")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tlearn.data.table_labels import is_missing
-from tlearn.errors import TlearnError, unknown
+from tlearn.errors import TlearnError, one_line, unknown
 from tlearn.name_forms import same_name
 
 Columns = dict[str, list[Any]]
@@ -57,7 +57,9 @@ def _read_parquet(table: Path) -> Columns:
     try:
         columns: Columns = parquet.read_table(table).to_pydict()
     except (ArrowException, OSError) as error:
-        raise TlearnError(f"{table.absolute()} is not readable as Parquet ({error}); write it again") from error
+        raise TlearnError(
+            f"{table.absolute()} is not readable as Parquet ({one_line(error, 120)}); write it again"
+        ) from error
     return columns
 
 
