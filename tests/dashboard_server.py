@@ -88,7 +88,12 @@ def make_dashboard(runs: Path, *words: str) -> Iterator[Dashboard]:
     log = runs.parent / "dashboard.log"
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [*command, f"RUNS={runs}", *words], cwd=REPOSITORY, stdout=out, stderr=out, start_new_session=True
+            [*command, f"RUNS={runs}", *words],
+            cwd=REPOSITORY,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+            preexec_fn=heed_ctrl_c,
         )
     with process:
         try:
@@ -96,6 +101,11 @@ def make_dashboard(runs: Path, *words: str) -> Iterator[Dashboard]:
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
+
+
+def heed_ctrl_c() -> None:
+    """Not to ignore it, as what a shell runs behind it does, and all that this starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _address(log: Path, process: subprocess.Popen[bytes]) -> str:

@@ -77,9 +77,13 @@ def killed(words: list[str], at: int, patch: pytest.MonkeyPatch) -> None:
 
 def stopped(words: list[str], at: int, patch: pytest.MonkeyPatch) -> None:
     """Run it until a Ctrl-C comes inside a step."""
-    with patch.context() as patched:
-        patched.setattr(TransferModule, "training_step", stepping(lambda: signal.raise_signal(signal.SIGINT), at))
-        assert main(words) == 130
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell runs behind it ignores Ctrl-C
+    try:
+        with patch.context() as patched:
+            patched.setattr(TransferModule, "training_step", stepping(lambda: signal.raise_signal(signal.SIGINT), at))
+            assert main(words) == 130
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def ended(words: list[str], at: int, patch: pytest.MonkeyPatch) -> None:

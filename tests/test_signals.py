@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from tests.conftest import Answer, Tlearn
+from tests.dashboard_server import heed_ctrl_c
 from tests.test_training import last
 from tlearn import main
 
@@ -43,11 +44,6 @@ NONE: Mapping[str, str] = {}
 AUGMENTED = ["--data.augment", "{flip: true, crop_padding_px: 2}", "--trainer.num_sanity_val_steps", "0"]
 
 
-def _heed_ctrl_c() -> None:
-    """Not to ignore it, as what a shell runs behind it does, and all that this starts."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 def stopped(
     words: list[str],
     place: str,
@@ -65,7 +61,7 @@ def stopped(
         text=True,
         env=environment,
         start_new_session=True,  # a process group of its own, as a terminal gives it
-        preexec_fn=_heed_ctrl_c,
+        preexec_fn=heed_ctrl_c,
     )
     assert process.stdout is not None
     out = ""

@@ -306,7 +306,7 @@ def test_tensorboard_shows_what_the_network_sees(tlearn: Tlearn, root: Path) -> 
         ([], "data.init_args.root is missing; give --data.init_args.root or name it in a config"),
         (
             ["--data.root", "x", "--data.crop_mode", "box"],
-            "crop_mode on the command line: expected center, letterbox, got box",
+            "data.crop_mode on the command line: expected center, letterbox or null, got box",
         ),
     ],
 )
