@@ -198,6 +198,17 @@ def test_several_columns(tlearn: Tlearn) -> None:
     assert tlearn("fit", "--config", "table.yaml", "--trainer.max_epochs", "1", *monitored).code == 0
 
 
+def test_several_columns_of_one_validation_image(tlearn: Tlearn) -> None:
+    """One image has no spread; its page is there all the same."""
+    write(UNITS["euros"], label="[label, width]")
+    lines = Path("t.csv").read_text().splitlines()
+    Path("t.csv").write_text("\n".join(lines[: 2 + COUNT * 2 // 3]))
+    answer = tlearn("fit", "--config", "table.yaml", *GENTLE, "--trainer.max_epochs", "1")
+    assert answer.code == 0, answer.err
+    assert "is missing" not in answer.out + answer.err
+    assert len(json.loads(Path(RUN, "evaluation/val.json").read_text())["worst"]) == 1
+
+
 @pytest.mark.parametrize(
     ("unit", "message"),
     [

@@ -150,7 +150,7 @@ def worst_mistakes(answers: Answers, count: int) -> list[int]:
     else:
         distance = (answers.given - answers.targets).abs()
         badness = (
-            (distance / answers.targets.std(dim=0).clamp_min(1e-12)).max(dim=1).values
+            (distance / answers.targets.std(dim=0, correction=0).clamp_min(1e-12)).max(dim=1).values
             if _several(answers)
             else distance.flatten()
         )
