@@ -198,6 +198,18 @@ def test_several_columns(tlearn: Tlearn) -> None:
     assert tlearn("fit", "--config", "table.yaml", "--trainer.max_epochs", "1", *monitored).code == 0
 
 
+def test_an_average_that_has_not_begun_is_the_network_of_the_first_step(tlearn: Tlearn) -> None:
+    """Its copy is older than the unit and the solved head."""
+    assert tlearn("fit", "--config", "table.yaml", *PATHS["ridge"]).code == 0
+    known = metrics_of()["val/mae"]
+    late = ("--trainer.callbacks+=EMAWeightAveraging", "--trainer.callbacks.update_starting_at_step=999")
+    still = ("--trainer.max_epochs", "1", "--model.freeze_backbone", "true", "--model.optimizer.lr", "1e-9", *late)
+    for version, start in enumerate([("--model.weights", f"{RUN}/checkpoints/best.ckpt"), PATHS["probe"][:2]], 1):
+        answer = tlearn("fit", "--config", "table.yaml", *start, *still)
+        assert answer.code == 0, answer.err
+        assert metrics_of(RUN.replace("_0", f"_{version}"))["val/mae"] == pytest.approx(known, rel=1e-3)
+
+
 def test_several_columns_of_one_validation_image(tlearn: Tlearn) -> None:
     """One image has no spread; its page is there all the same."""
     write(UNITS["euros"], label="[label, width]")

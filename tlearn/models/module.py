@@ -21,6 +21,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau as TorchReduceLROnPlateau
 
 from tlearn.errors import TlearnError
 from tlearn.models.accumulation import missing_factor, scale_gradients, steps_before, window_in
+from tlearn.models.averaging import begin_averages
 from tlearn.models.backbone import Backbone
 from tlearn.models.distributed import weight_among_processes, wrap_anew
 from tlearn.models.finite import check_loss, check_network
@@ -453,6 +454,8 @@ class TransferModule(LightningModule):
         if not self._length_is_checked:
             configs: list[Any] = self.trainer.lr_scheduler_configs
             self._check_length(self.trainer.num_training_batches, vars(configs[0]) if configs else None)
+        if not self.global_step:
+            begin_averages(self.trainer.callbacks, self)  # type: ignore[attr-defined]  # typed as an optional list
         self.open_stages(self.current_epoch)  # a resume inside an epoch leaves on_train_epoch_start out
         if self.l2_sp or self.wise_ft:
             start = self.start or {name: value.clone() for name, value in self.network_state().items()}
