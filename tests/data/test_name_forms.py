@@ -169,6 +169,26 @@ def test_one_class_in_two_forms_is_one_class() -> None:
         ImageFolderDataModule("pictures")
 
 
+@pytest.mark.parametrize("source", ["folder", "table"])
+def test_a_checkpoint_keeps_apart_what_were_two_classes_before(source: str) -> None:
+    """It was trained before ``1`` and ``1.0`` counted as one name: it goes on, and is judged, as it was."""
+    stored, made = ["1", "1.0", "TRUE", "True"], list[ImageFolderDataModule | ImageTableDataModule]()
+    if source == "table":
+        write([stored[number % 4] for number in range(12)])
+        made += [ImageTableDataModule("t.csv", stored_classes=each, size_px=16) for each in (stored, None)]
+    else:
+        for number in range(12):
+            Path(f"apart/train/{stored[number % 4]}").mkdir(parents=True, exist_ok=True)
+            picture("cat", number).save(f"apart/train/{stored[number % 4]}/{number}.png")
+        made += [ImageFolderDataModule("apart", stored_classes=each, size_px=16) for each in (stored, None)]
+    of_before, anew = made
+    assert (of_before.class_names, anew.class_names) == (stored, ["1", "TRUE"])
+    assert [remark.kind for remark in of_before.class_remarks] == ["names_alike"]
+    files = of_before.list_split("train")
+    assert files is not None
+    assert torch.bincount(files.targets).tolist() == [3, 3, 3, 3]
+
+
 def test_a_checkpoint_knows_its_classes_in_another_form(tlearn: Tlearn) -> None:
     """Trained on Linux, tested and gone on with on a Mac: names, and so numbers, are the checkpoint's."""
     write_folder(Path("pictures/train"), ("cat", "dog"), count=4)

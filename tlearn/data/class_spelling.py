@@ -34,11 +34,16 @@ class Spelling:
 
     Args:
         names: As they were written, in the order in which the first one wins.
+        stored: Those of a checkpoint, which win over them. Each stays a class, also where two would count as one today:
+            the checkpoint was trained before they did.
     """
 
-    def __init__(self, names: Iterable[str]) -> None:
+    def __init__(self, names: Iterable[str], stored: Iterable[str] = ()) -> None:
         self._first: dict[str, str] = {}
         self._written: dict[str, str] = {}
+        for name in stored:
+            self._first.setdefault(canonical(name), name)
+            self._written[name] = name
         self.add(names)
 
     def add(self, names: Iterable[str]) -> None:
@@ -54,11 +59,11 @@ class Spelling:
     @property
     def names(self) -> list[str]:
         """All names, as each was written first."""
-        return list(self._first.values())
+        return list(dict.fromkeys(self._written.values()))
 
     def remarks(self) -> list[ClassRemark]:
         """Say which spellings count as one name, which names look alike, and which stand for no value."""
-        return [*_merged(self._written), *_alike(self.names), *_of_no_value(self.names)]
+        return [*_merged(self._written, self.of), *_alike(self.names), *_of_no_value(self.names)]
 
 
 def alike_hint(names: Iterable[str], known: Sequence[str]) -> str:
@@ -67,8 +72,8 @@ def alike_hint(names: Iterable[str], known: Sequence[str]) -> str:
     return f"; {listed(pairs)} differ in letter case or blanks alone" if pairs else ""
 
 
-def _merged(written: Iterable[str]) -> Iterator[ClassRemark]:
-    groups = [group for group in _grouped(written, canonical) if len(group) > 1]
+def _merged(written: Iterable[str], first: Callable[[str], str]) -> Iterator[ClassRemark]:
+    groups = [group for group in _grouped(written, first) if len(group) > 1]
     if groups:
         told = [f"{_shown(group[0])} (also written {', '.join(map(_shown, group[1:]))})" for group in groups]
         yield ClassRemark(

@@ -57,7 +57,7 @@ class ImageFolderDataModule(ImageFilesDataModule):
         """
         place = Path(root).expanduser()
         written = _classes_in(place, stored_classes)
-        self._spelling = Spelling([*(stored_classes or []), *written])
+        self._spelling = Spelling(written, stored_classes or [])
         self._seen = sorted({self._spelling.of(name) for name in written}) if stored_classes != written else written
         if len(self._seen) < 2:
             raise TlearnError(f"found 1 class ({listed(written)}) in {place.absolute()}; need at least 2: {LAYOUT}")

@@ -193,7 +193,7 @@ class ImageTableDataModule(ImageFilesDataModule):
 
     def _spell(self, stored: Sequence[str]) -> None:
         """Write each class as it was written first: in the checkpoint, in training rows, in others."""
-        self._spelling = Spelling(stored)
+        self._spelling = Spelling([], stored)
         order = sorted(
             (row for row, split in enumerate(self._splits) if split), key=lambda row: self._splits[row] != "train"
         )
