@@ -452,7 +452,7 @@ def _settle_machine(config: Namespace) -> None:
 
 
 def check_clipping(value: float | None) -> None:
-    """Refuse a bound that gradients cannot be clipped to: torch would turn them around, or make them no number.
+    """Refuse a bound that gradients cannot be clipped to: Lightning 2.6 clips nothing below 0, and NaN makes them NaN.
 
     Raises:
         TlearnError: It is below 0, or no number.
