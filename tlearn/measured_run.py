@@ -140,8 +140,8 @@ def image_scores(task: Task, answers: Tensor, targets: Tensor) -> Scores:
 
     Args:
         task: Which of the three.
-        answers: Probabilities (N, K), or values (N, 1).
-        targets: Class numbers (N,), 0, 1 and NaN for what is unknown (N, K), or values (N, 1).
+        answers: Probabilities (N, K), or values (N, K).
+        targets: Class numbers (N,), 0, 1 and NaN for what is unknown (N, K), or values (N, K).
     """
     if task == "regression":
         return (answers - targets.view_as(answers)).abs().double().mean(dim=1).numpy()

@@ -40,7 +40,7 @@ class ExportedNetwork(nn.Module):
         self.eval()
 
     def forward(self, images: Tensor) -> Tensor:
-        """Turn uint8 (N, 3, S, S) into probabilities (N, K), or values (N, 1)."""
+        """Turn uint8 (N, 3, S, S) into probabilities (N, K), or values (N, K)."""
         return answers_of(self.task, self.head(self.backbone(self.preprocess(self.resize(images)))), self.temperature)
 
     def example(self) -> Tensor:

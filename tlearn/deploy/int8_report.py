@@ -46,7 +46,7 @@ def score(task: Task, answers: Tensor, targets: Tensor) -> str:
 
     Args:
         task: The network's.
-        answers: Probabilities (N, K), or values (N, 1).
+        answers: Probabilities (N, K), or values (N, K).
         targets: As in `Batch`.
     """
     if task == "regression":

@@ -104,7 +104,7 @@ def check_answers(answers: Tensor, source: str) -> None:
     """Refuse answers that are no numbers.
 
     Args:
-        answers: Probabilities (B, K), or values (B, 1).
+        answers: Probabilities (B, K), or values (B, K).
         source: Where the network comes from, to be named.
 
     Raises:

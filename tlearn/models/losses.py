@@ -56,7 +56,7 @@ def known_share(task: Task, targets: Tensor) -> Tensor:
 
 
 def answers_of(task: Task, output: Tensor, temperature: float) -> Tensor:
-    """Turn logits (B, K) into probabilities, or leave values (B, 1) as they are.
+    """Turn logits (B, K) into probabilities, or leave values (B, K) as they are.
 
     Args:
         task: One class an image, any number of them, or a value.

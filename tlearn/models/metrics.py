@@ -130,7 +130,7 @@ class EpochMetrics(nn.Module):
     head on cached features.
 
     Args:
-        task: Classification or regression.
+        task: Classification, multilabel or regression.
         num_classes: K, the classes, or the columns of a regression.
         stage: ``train``, ``val`` or ``test``.
         columns: K names of the columns where a regression has several.

@@ -300,7 +300,7 @@ class TransferModule(LightningModule):
             super().__setattr__(name, value)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Turn uint8 images (B, 3, H, W), or cached features (B, D), into logits (B, K), or values (B, 1).
+        """Turn uint8 images (B, 3, H, W), or cached features (B, D), into logits (B, K), or values (B, K).
 
         The head computes in float32 in any mixed precision: casting its weights takes longer than its product.
         """
@@ -386,7 +386,7 @@ class TransferModule(LightningModule):
         return self._evaluate(self.test_metrics, batch)
 
     def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        """Return ``indices`` (B,) with ``probabilities`` (B, K) or ``values`` (B, 1), float32 in any precision."""
+        """Return ``indices`` (B,) with ``probabilities`` (B, K) or ``values`` (B, K), float32 in any precision."""
         answer = self.answer(batch.images)
         return {"indices": batch.indices, "values" if self.task == "regression" else "probabilities": answer}
 

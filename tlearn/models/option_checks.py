@@ -20,7 +20,7 @@ def check_class_options(
     """Check what changes the loss of classes.
 
     Args:
-        task: Classification or regression.
+        task: Classification, multilabel or regression.
         label_smoothing: ``model.label_smoothing``.
         class_weights: ``model.class_weights``.
         class_names: For the message.
@@ -78,7 +78,7 @@ def check_head_solver(
 
     Args:
         solver: ``model.head_solver``.
-        task: Classification or regression.
+        task: Classification, multilabel or regression.
         head: A linear layer alone has no parts.
         head_init: ``model.head_init``.
         trained_by: The option that lets the backbone train, now or later.

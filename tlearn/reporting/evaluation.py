@@ -27,7 +27,7 @@ class Answers(NamedTuple):
         outputs: The pass.
         temperature: What logits are divided by.
         given: Probabilities (N, K) at that temperature, or values (N, K).
-        targets: Class numbers (N,), 0, 1 and NaN for what is unknown (N, K), or values (N, 1).
+        targets: Class numbers (N,), 0, 1 and NaN for what is unknown (N, K), or values (N, K).
     """
 
     task: Task

@@ -18,8 +18,8 @@ class Outputs(NamedTuple):
     Attributes:
         split: ``val`` or ``test``.
         epoch: Counted from 1; that of the checkpoint in a test, 0 where nothing was trained.
-        logits: float32 (N, K), or values (N, 1), on the CPU.
-        targets: Class numbers (N,), 0 and 1 (N, K) for several labels, values (N, 1).
+        logits: float32 (N, K), or values (N, K), on the CPU.
+        targets: Class numbers (N,), 0 and 1 (N, K) for several labels, values (N, K).
         indices: int64 (N,), positions in the source.
     """
 

@@ -82,7 +82,7 @@ def solve_head(
 
     Args:
         task: Values are always solved by ridge regression.
-        train: Features, float32 (N, D), and class numbers (N,) or values (N, 1), on the CPU.
+        train: Features, float32 (N, D), and class numbers (N,) or values (N, K), on the CPU.
         val: The same for validation.
         num_classes: K.
         solver: Logistic regression by L-BFGS, or ridge regression of the classes' indicators; the latter is scaled so
