@@ -339,6 +339,18 @@ def test_rows_without_a_value_are_named_at_once_and_can_be_left_out() -> None:
     assert files.remarks == "left out 1 row without a path; left out 2 rows without a label"
 
 
+def test_bytes_of_parquet_are_texts() -> None:
+    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    paths, labels = [f"photos/{n:02d}.png".encode() for n in range(6)], [b"cat", "öl".encode()] * 3
+    parquet.write_table(pyarrow.table({"path": paths, "label": labels, "raw": [b"\xff"] * 6}), "t.parquet")
+    data = ImageTableDataModule("t.parquet", size_px=16)
+    files = data.list_split("train")
+    assert files is not None
+    assert (data.class_names, files.names[1]) == (["cat", "öl"], "photos/01.png")
+    with pytest.raises(TlearnError, match="the column raw holds bytes that are no text in UTF-8"):
+        ImageTableDataModule("t.parquet", label_column="raw")
+
+
 def test_empty_rows_of_parquet_are_left_out() -> None:
     pandas = pytest.importorskip("pandas")
     pytest.importorskip("pyarrow")

@@ -38,15 +38,19 @@ def read_table(table: Path, path_column: str) -> tuple[Columns, Sequence[int]]:
 
 
 def column_of(columns: Columns, name: str, table: Path) -> list[Any]:
-    """Return a column by its name, in whatever form of Unicode the header has it.
+    """Return a column by its name, in whatever form of Unicode the header has it; texts that are bytes are decoded.
 
     Raises:
-        TlearnError: There is none, or there are two.
+        TlearnError: There is none, there are two, or its bytes are no UTF-8.
     """
     found = [name] if name in columns else [each for each in columns if same_name(each, name)]
     if len(found) != 1:
         raise unknown(f"column of {table.absolute()}", name, columns)
-    return columns[found[0]]
+    values = columns[found[0]]
+    try:  # Parquet of older writers does not say which bytes are text
+        return [value.decode() if isinstance(value, bytes) else value for value in values]
+    except UnicodeDecodeError as error:
+        raise TlearnError(f"{table.absolute()}: the column {name} holds bytes that are no text in UTF-8") from error
 
 
 def _read_parquet(table: Path) -> Columns:
