@@ -53,6 +53,20 @@ def test_a_row_for_every_file_in_order(tlearn: Tlearn, run: str, tmp_path: Path,
     assert list(Path().glob(".p.csv*")) == []
 
 
+def test_a_folder_counts_files_that_are_not_read_apart(tlearn: Tlearn, run: str, tmp_path: Path) -> None:
+    write_flat(tmp_path / "photos")
+    for name in ("a.heic", "b.HEIC", "notes.txt"):
+        (tmp_path / "photos" / name).write_text("x")
+    answer = predict(tlearn, run, "--data", "photos")
+    assert answer.code == 0, answer.err
+    (line,) = (line for line in answer.err.splitlines() if "pictures in" in line)
+    assert line == (
+        f"7 pictures in {tmp_path / 'photos'}; not read: .heic 2 (.heic: HEIC, which is not read; convert it to JPEG "
+        "or PNG); skipped 1 file without a picture's name: .txt 1"
+    )
+    assert len(rows_of()) == 9
+
+
 def test_folders_patterns_and_single_files(tlearn: Tlearn, run: str, tmp_path: Path) -> None:
     write_flat(tmp_path / "photos")
     (tmp_path / "photos/deeper").mkdir()
@@ -190,10 +204,11 @@ def test_files_that_are_not_read_have_a_row_with_the_reason(tlearn: Tlearn, run:
     (tmp_path / "photos/notes.txt").write_text("x")
     answer = predict(tlearn, run, "--data", "photos")
     assert answer.code == 0, answer.err
-    assert "17 pictures in" in answer.err
-    assert ".heic 1, .jxl 1, .nef 2, .svg 1, .txt 1 (.heic: HEIC, which is not read; convert it to JPEG or PNG)" in (
+    assert "12 pictures in" in answer.err  # by their names
+    assert "not read: .heic 1, .jxl 1, .nef 2, .svg 1 (.heic: HEIC, which is not read; convert it to JPEG or PNG)" in (
         answer.err
     )
+    assert "skipped 1 file without a picture's name: .txt 1" in answer.err
     reasons = {row["path"].removeprefix("photos/"): row["error"] for row in rows_of()}
     assert list(reasons) == sorted(reasons)
     assert reasons["00_cat.png"] == ""

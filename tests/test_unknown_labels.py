@@ -72,7 +72,8 @@ def test_a_run_is_measured_on_what_is_known(tlearn: Tlearn) -> None:
     rows = [row for row in write() if row[-1] == "val"]
     answer = tlearn("fit", "--config", "table.yaml", "--trainer.max_epochs", "2")
     assert answer.code == 0, answer.err
-    assert answer.err.count("tame: 15 of 24 cells are empty: unknown, left out") == 1
+    told = "tame: 15 of 24 cells are empty: unknown, left out; data.init_args.empty_labels no counts empty cells as no"
+    assert answer.err.count(told) == 1
     assert "train: 16 images of 3 classes (furry 11, fun 10, tame 4 of 6 known)" in answer.err
     assert "val: 8 images of 3 classes (furry 5, fun 6, tame 2 of 3 known)" in answer.err
     best = torch.load("runs/table/version_0/checkpoints/best.ckpt", weights_only=True)
@@ -120,6 +121,7 @@ def test_an_empty_cell_can_mean_no(said: pytest.LogCaptureFixture) -> None:
     data.setup("fit")
     assert not data.dataset("train").targets.isnan().any()
     assert "tame: 15 of 24 cells are empty: counted as no" in said.text
+    assert "empty_labels" not in said.text
     assert "tame 4)" in said.text
 
 

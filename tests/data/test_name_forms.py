@@ -60,7 +60,7 @@ def table(**options: Any) -> ImageTableDataModule:
 def test_what_a_program_changes_is_one_name(one: str, other: str) -> None:
     assert canonical(one) == canonical(other)
     assert Spelling([one, other]).names == [one]
-    assert [remark.kind for remark in Spelling([one, other]).remarks()] == ["names_merged"]
+    assert [remark.kind for remark in Spelling([one, other]).remarks([one, other])] == ["names_merged"]
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_what_somebody_typed_is_kept_apart(one: str, other: str, alike: bool) ->
     assert canonical(one) != canonical(other)
     assert (looks(one) == looks(other)) == alike
     assert Spelling([one, other]).names == [one, other]
-    assert [remark.kind for remark in Spelling([one, other]).remarks()] == ["names_alike"] * alike
+    assert [remark.kind for remark in Spelling([one, other]).remarks([one, other])] == ["names_alike"] * alike
 
 
 @pytest.mark.parametrize(
@@ -121,6 +121,14 @@ def test_fit_and_doctor_name_them(tlearn: Tlearn, labels: list[str], kind: str, 
     answer = tlearn("fit", "--config", "table.yaml", "--trainer.max_epochs", "1")
     assert answer.code == 0, answer.err
     assert sum(what in line for line in answer.err.splitlines()) == 1
+
+
+def test_a_name_of_no_value_that_is_not_learned_needs_no_advice(tlearn: Tlearn) -> None:
+    write(["NaN", "dog", "cat"] * 4)
+    answer = tlearn("fit", "--config", "table.yaml", "--trainer.fast_dev_run", "true", "--data.classes", "[cat,dog]")
+    assert answer.code == 0, answer.err
+    assert "ignored classes not trained on: NaN (4 images)" in answer.err
+    assert "as programs write an empty cell" not in answer.err
 
 
 def test_folders_of_two_forms_are_one_class(said: pytest.LogCaptureFixture) -> None:

@@ -61,9 +61,9 @@ class Spelling:
         """All names, as each was written first."""
         return list(dict.fromkeys(self._written.values()))
 
-    def remarks(self) -> list[ClassRemark]:
-        """Say which spellings count as one name, which names look alike, and which stand for no value."""
-        return [*_merged(self._written, self.of), *_alike(self.names), *_of_no_value(self.names)]
+    def remarks(self, learned: Sequence[str]) -> list[ClassRemark]:
+        """Say which spellings count as one name, which look alike, and which of those learned stand for no value."""
+        return [*_merged(self._written, self.of), *_alike(self.names), *_of_no_value(self.names, learned)]
 
 
 def alike_hint(names: Iterable[str], known: Sequence[str]) -> str:
@@ -89,8 +89,8 @@ def _alike(names: Iterable[str]) -> Iterator[ClassRemark]:
         yield ClassRemark("names_alike", "warning", f"{what}; if they are one, mend the labels")
 
 
-def _of_no_value(names: Iterable[str]) -> Iterator[ClassRemark]:
-    found = [name for name in names if name == "None" or name.strip().lower() in _EMPTY]
+def _of_no_value(names: Iterable[str], learned: Sequence[str]) -> Iterator[ClassRemark]:
+    found = [name for name in names if name in learned and (name == "None" or name.strip().lower() in _EMPTY)]
     if found:
         about = f"a class is called {listed(map(_shown, found))}, as programs write an empty cell"
         what = f"{about}; if it is none, empty the cells, or name the other classes in data.init_args.classes"

@@ -83,7 +83,7 @@ class HuggingFaceDataModule(StreamedDataModule):
         chosen = [self._seen[number] for number in class_numbers(classes, self._seen)]
         chosen, rare = frequent_classes(chosen, self._train.counts, min_per_class)
         super().__init__(class_names=chosen, task="classification", **options)
-        self.class_remarks = [*self._spelling.remarks(), *rare]
+        self.class_remarks = [*self._spelling.remarks(self.class_names), *rare]
 
     def open_split(self, split: Split) -> ImageSet | None:
         """Serve the training rows that are open already, or open another split.

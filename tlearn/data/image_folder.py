@@ -68,7 +68,7 @@ class ImageFolderDataModule(ImageFilesDataModule):
             names, rare = frequent_classes(names, self._train_counts(place), min_per_class)
         super().__init__(root=place, class_names=names, **options)
         self._spelling.add(name for split in _FOLDERS for name in _folders_in(place, split))
-        self.class_remarks = [*self._spelling.remarks(), *rare]
+        self.class_remarks = [*self._spelling.remarks(self.class_names), *rare]
 
     def _train_counts(self, root: Path) -> Counter[str]:
         folder = _folder_of(root, "train")

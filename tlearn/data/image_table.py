@@ -101,7 +101,7 @@ class ImageTableDataModule(ImageFilesDataModule):
         self._say_what_lies_outside(place)
         names, rare = self._frequent(names, place, min_per_class)
         super().__init__(root=place, class_names=names, task=task, **options)
-        self.class_remarks = [*self._spelling.remarks(), *rare]
+        self.class_remarks = [*self._spelling.remarks(self.class_names), *rare]
 
     def list_split(self, split: Split) -> FileList | None:
         """List the rows of a split.

@@ -54,7 +54,7 @@ def read_label_columns(
         TlearnError: A cell says something else, or -1 where ``uncertain`` is ``error``.
     """
     count = len(next(iter(columns.values())))
-    cells = LabelCells([[] for _ in range(count)], [[] for _ in range(count)], [])
+    cells, gaps = LabelCells([[] for _ in range(count)], [[] for _ in range(count)], []), 0
     for name, values in columns.items():
         odd = Counter[str]()
         for row, value in enumerate(values):
@@ -67,6 +67,9 @@ def read_label_columns(
                 (cells.holds if says == "yes" else cells.unknown)[row].append(name)
         remarks = (_remark(odd[kind], count, kind, each) for kind, each in (("empty", empty), ("-1", uncertain)))
         cells.remarks.extend(f"{name}: {remark}" for remark in remarks if remark)
+        gaps += odd["empty"]
+    if gaps and empty == "unknown":
+        cells.remarks.append("data.init_args.empty_labels no counts empty cells as no")
     return cells
 
 

@@ -36,6 +36,11 @@ class Found:
         """Return those of the others that a user takes for pictures."""
         return [name for name in self.others if unread_by_name(name)]
 
+    def without_unread(self) -> Found:
+        """Return what was found but for the others that a user takes for pictures."""
+        others = [name for name in self.others if not unread_by_name(name)]
+        return Found(self.names, self.hidden, Counter(Path(name).suffix.lower() for name in others), others)
+
     def left_out(self) -> str:
         """Say in a few words what is left out; empty for nothing."""
         parts = [f"ignored {number_of(self.hidden, 'hidden item')}"] if self.hidden else []

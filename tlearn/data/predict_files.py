@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader
 
 from tlearn.data.datamodule import Split
 from tlearn.data.image_set import ImageSet
-from tlearn.data.listing import find_pictures, number_of
+from tlearn.data.listing import endings, find_pictures, number_of, remedies
 from tlearn.data.reading import UnreadableImageError, read_image
 from tlearn.data.streamed import FilePictures, StreamedImages, in_threads
 from tlearn.data.streamed_datamodule import StreamedDataModule
@@ -173,10 +173,13 @@ def list_files(given: str) -> tuple[Path, list[str]]:
 def _in_folder(place: Path) -> list[str]:
     found = find_pictures(place)
     names = sorted([*found.names, *found.unread], key=lambda name: name.split("/"))
-    left_out = f"; {found.left_out()}" if found.left_out() else ""
+    told = found.without_unread().left_out()
+    left_out = f"; {told}" if told else ""
     if not names:
         raise TlearnError(f"no picture in {place.absolute()}{left_out}")
-    log.info("%s in %s%s", number_of(len(names), "picture"), place.absolute(), left_out)
+    if found.unread:  # each has a row with the reason
+        left_out = f"; not read: {endings(found.unread)}{remedies(found.unread)}{left_out}"
+    log.info("%s in %s%s", number_of(len(found.names), "picture"), place.absolute(), left_out)
     return names
 
 
