@@ -166,7 +166,7 @@ def _left(tensors: State, prefix: str, state: State, others: list[str], path: st
     used = {prefix + name for name in state}
     rest = [name for name in tensors if name not in used]
     left = [f"left {groups(rest)}"] if rest else []
-    return [*left, f"{', '.join(others)} would fit too ({path}{KEY}{others[0]})"] if others else left
+    return [*left, f"{', '.join(others)} would fit too (--model.weights {path}{KEY}{others[0]})"] if others else left
 
 
 def _nothing(content: dict[str, Any], path: str) -> TlearnError:
