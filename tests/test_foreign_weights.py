@@ -55,8 +55,8 @@ CASES: dict[str, tuple[Any, str]] = {
         {"epoch": 199, "state_dict": named("module.encoder_k.", SECOND) | named("module.encoder_q.")},
         "first: weights FILE: 30 backbone tensors loaded, the head starts new (2 tensors); taken from "
         "state_dict.module.encoder_q; left state_dict.module.encoder_k (32), state_dict.module.encoder_q (2); "
-        "state_dict.module.encoder_k would fit too (--model.weights FILE::state_dict.module.encoder_k); pixels by mean 0.485 0.456 "
-        "0.406 and std 0.229 0.224 0.225 (ImageNet's, the file names none)",
+        "state_dict.module.encoder_k would fit too (--model.weights FILE::state_dict.module.encoder_k); pixels by mean "
+        "0.485 0.456 0.406 and std 0.229 0.224 0.225 (ImageNet's, the file names none)",
     ),
     "lightning": (
         {"state_dict": named("model."), "epoch": 3},
