@@ -11,6 +11,7 @@ from PIL import Image
 
 from tests.conftest import Tlearn
 from tests.fake_pictures import CONFIG, FOREIGN, picture, write_folder, write_splits
+from tests.test_hostile import at_most
 from tlearn import TlearnError
 from tlearn.data.foreign_formats import EXTENSIONS, unread_by_name
 from tlearn.data.reading import Framing, UnreadableImageError, read_image
@@ -35,6 +36,13 @@ def test_a_file_is_named_for_what_it_is(kind: str, reason: str, tmp_path: Path) 
     path = tmp_path / "a.jpg"
     path.write_bytes(FOREIGN[kind][0])
     with pytest.raises(UnreadableImageError, match=reason.split("(")[0].replace("'", ".")):
+        read_image(path, Framing(32))
+
+
+def test_a_damaged_size_costs_no_time(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(b"\xff\xff\xff\xf0ftypxxxx" + bytes(4) + b"xxxx" * 100 + b"heic")
+    with at_most(seconds=2), pytest.raises(UnreadableImageError, match="a video, which is not read"):
         read_image(path, Framing(32))
 
 

@@ -40,6 +40,7 @@ _UNREAD = {
     **dict.fromkeys((".exr", ".hdr", ".pfm", ".fits", ".fit", ".fts", ".nii"), _MEASURED),
 }
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs")
+_BRANDS_END = 16 + 63 * 4  # bytes: no writer lists more brands
 _STARTS = (
     (b"\xff\x0a", _JPEG_XL),
     (b"\x00\x00\x00\x0cJXL \r\n\x87\n", _JPEG_XL),
@@ -77,7 +78,8 @@ def unread_by_content(data: bytes) -> str | None:
 
 def _of_media_container(data: bytes) -> str | None:
     """Name the format of an ISO media file by its brands: the main one, and those that it is compatible with."""
-    brands = [data[8:12], *(data[place : place + 4] for place in range(16, int.from_bytes(data[:4], "big"), 4))][:64]
+    end = min(int.from_bytes(data[:4], "big"), len(data), _BRANDS_END)  # a damaged file may claim gigabytes
+    brands = [data[8:12], *(data[place : place + 4] for place in range(16, end, 4))]
     if any(brand in _HEIC_BRANDS for brand in brands):
         return _HEIC
     if brands[0] == b"crx ":
