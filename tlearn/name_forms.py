@@ -12,6 +12,11 @@ _WHOLE = re.compile(r"([+-]?\d+)\.0*")
 _TRUTH = {"true": "True", "false": "False"}
 
 
+def composed(text: str) -> str:
+    """Return a text in Unicode's composed form (NFC): macOS stores the names of files decomposed."""
+    return unicodedata.normalize("NFC", text)
+
+
 def canonical(name: object) -> str:
     """Return the form in which names are compared.
 
@@ -19,7 +24,7 @@ def canonical(name: object) -> str:
     for ``True``, and web pages and sheets leave blanks of several kinds and widths. Those are one name. ``Cat`` and
     ``cat`` are two: somebody typed them.
     """
-    text = " ".join(unicodedata.normalize("NFC", str(name)).translate(_UNSEEN).split())
+    text = " ".join(composed(str(name)).translate(_UNSEEN).split())
     whole = _WHOLE.fullmatch(text)
     return whole[1] if whole else _TRUTH.get(text.lower(), text)
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from tlearn.data.listing import listed
-from tlearn.name_forms import canonical, looks
+from tlearn.name_forms import canonical, composed, looks
 
 _EMPTY = frozenset({"nan", "na", "n/a", "#n/a", "<na>", "null", "nat"})  # as pandas, R, Excel and SQL write no value
 
@@ -106,5 +105,5 @@ def _grouped(names: Iterable[str], key: Callable[[str], str]) -> list[list[str]]
 
 def _shown(name: str) -> str:
     """Put a name in quotes, with escapes where the eye would not see what it differs in."""
-    plain = " ".join(unicodedata.normalize("NFC", name).split())
+    plain = " ".join(composed(name).split())
     return f"'{name}'" if plain == name else ascii(name)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from tlearn.errors import TlearnError
+from tlearn.name_forms import composed
 from tlearn.outputs import write_whole
 
 EXCLUSIONS = "tlearn-exclude.json"
@@ -38,7 +38,7 @@ def kept_positions(names: Sequence[str], excluded: Iterable[str]) -> list[int]:
 
 
 def _form(name: str) -> str:
-    return unicodedata.normalize("NFC", name).replace("\\", "/")
+    return composed(name).replace("\\", "/")
 
 
 def write_exclusions(root: Path, excluded: Mapping[str, str]) -> Path:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
 from tlearn.data.foreign_formats import EXTENSIONS
 from tlearn.data.listing import number_of
+from tlearn.name_forms import composed
 
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]|\\\\")
 _Listing = dict[str, dict[str, list[str]]]
@@ -120,11 +120,11 @@ class _Finder:
 
     def _entry(self, folder: str, part: str, is_last: bool) -> tuple[str | None, str]:
         listing = self._listed(folder)
-        for kind, key in (("", part), ("form", _form(part)), ("case", _form(part).casefold())):
+        for kind, key in (("", part), ("form", composed(part)), ("case", composed(part).casefold())):
             names = listing[kind].get(key, [])
             if names:
                 return (names[0] if len(names) == 1 else None), kind
-        names = listing["ending"].get(_form(part), []) if is_last else []
+        names = listing["ending"].get(composed(part), []) if is_last else []
         return (names[0] if len(names) == 1 else None), "ending"
 
     def _listed(self, folder: str) -> _Listing:
@@ -142,12 +142,8 @@ def _listing_of(folder: Path) -> _Listing:
         return listing
     for entry in entries:
         listing[""][entry.name].append(entry.name)
-        listing["form"][_form(entry.name)].append(entry.name)
-        listing["case"][_form(entry.name).casefold()].append(entry.name)
+        listing["form"][composed(entry.name)].append(entry.name)
+        listing["case"][composed(entry.name).casefold()].append(entry.name)
         if entry.suffix.lower() in EXTENSIONS:
-            listing["ending"][_form(entry.stem)].append(entry.name)
+            listing["ending"][composed(entry.stem)].append(entry.name)
     return listing
-
-
-def _form(name: str) -> str:
-    return unicodedata.normalize("NFC", name)
