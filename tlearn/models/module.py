@@ -39,7 +39,7 @@ from tlearn.models.option_checks import check_class_options, check_head_init, ch
 from tlearn.models.option_values import built, check_groups, check_option_values
 from tlearn.models.plateau import monitor_of, pending_metric, step_pending
 from tlearn.models.preprocess import Preprocess
-from tlearn.models.rates import peak_rates, rates_that_give_way, scale_rates, starting_rates
+from tlearn.models.rates import named_groups, peak_rates, rates_that_give_way, scale_rates, starting_rates
 from tlearn.models.readable import keep_plain, make_readable, with_python_numbers
 from tlearn.models.schedule_length import check_length, check_warm_up_length, length_of
 from tlearn.models.shared_function import SharedFunction, tutorial_optimizer
@@ -492,17 +492,16 @@ class TransferModule(LightningModule):
             return
         groups = optimizer.param_groups
         rates = [group["lr"] for group in groups]
-        self.rates_used = self.rates_in_use()
         for group in groups:
             group["lr"] = group["lr"] * self._warmup(group.get("from_epoch", 0))
+        self.rates_used = {name: float(group["lr"]) for name, group in named_groups(groups)}
         super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
         for group, rate in zip(groups, rates, strict=True):
             group["lr"] = rate
 
     def rates_in_use(self) -> dict[str, float]:
         """Return the learning rate of each group, by name, in the step at hand: the scheduler's, lower in a warm-up."""
-        groups = enumerate(self.trainer.optimizers[0].param_groups, 1)
-        named = ((str(group.get("name", f"pg{number}")), group) for number, group in groups)
+        named = named_groups(self.trainer.optimizers[0].param_groups)
         return {name: float(group["lr"]) * self._warmup(group.get("from_epoch", 0)) for name, group in named}
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
@@ -596,9 +595,9 @@ class TransferModule(LightningModule):
         if self._trainer is not None:
             schedulers = [config["scheduler"]] if config else []
             check_monitor_modes([*self._trainer.callbacks, *schedulers])  # type: ignore[attr-defined]
-            data: Any = getattr(self._trainer, "datamodule", None)
-            self._length_is_checked = hasattr(data, "framing")  # one of tlearn's
-            if self._length_is_checked:
+            data = self._own_data()
+            self._length_is_checked = data is not None
+            if data is not None:
                 self._check_length(data.train_batches, config)
         return configured
 
@@ -638,8 +637,7 @@ class TransferModule(LightningModule):
             TlearnError: A callback's state holds what could not be read again.
         """
         about: dict[str, Any] = {"format": 1, "task": self.task, "class_names": list(self.class_names)}
-        data: Any = getattr(self.trainer, "datamodule", None)
-        if hasattr(data, "framing"):
+        if (data := self._own_data()) is not None:
             self.pictures = asdict(data.framing)
         about |= {"temperature": self.temperature, "pictures": plain(self.pictures), "rates": self.rates_used}
         about |= {"unit": [list(part) for part in self.unit]} if self.task == "regression" else {}
@@ -708,8 +706,8 @@ class TransferModule(LightningModule):
             self.train()
 
     def _measure_unit(self) -> None:
-        data: Any = getattr(self.trainer, "datamodule", None)
-        if not hasattr(data, "framing"):  # a data module of the user's may well have a `dataset`, of another kind
+        data = self._own_data()
+        if data is None:
             log.warning("values are learned as they are, without a data module of tlearn: bring them to deviation 1")
             return
         train = data.dataset("train")
@@ -717,6 +715,11 @@ class TransferModule(LightningModule):
         if self._unit is not None:
             change_unit(self.head, self._unit, new)
         self.answer_in(new)
+
+    def _own_data(self) -> Any:
+        """Return the run's data module if it is one of tlearn's: a user's may well have a `dataset` of another kind."""
+        data = getattr(self._trainer, "datamodule", None)
+        return data if hasattr(data, "framing") else None
 
     def _has_callback(self, *kinds: type[Callback]) -> bool:
         return any(isinstance(callback, kinds) for callback in self.trainer.callbacks)  # type: ignore[attr-defined]

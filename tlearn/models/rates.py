@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from torch.optim import Optimizer
@@ -42,10 +42,15 @@ def peak_rates(groups: Sequence[dict[str, Any]], schedulers: Iterable[Any]) -> l
     return peaks
 
 
+def named_groups(groups: Iterable[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield each of an optimizer's groups with its name, as Lightning calls one that has none: ``pg1``, ``pg2``."""
+    return ((str(group.get("name", f"pg{number}")), group) for number, group in enumerate(groups, 1))
+
+
 def starting_rates(optimizer: Optimizer) -> dict[str, float]:
     """Return the learning rate that each group began with, by name: a scheduler keeps it beside the current one."""
-    groups = enumerate(optimizer.param_groups, 1)
-    return {str(group.get("name", f"pg{n}")): float(group.get("initial_lr", group["lr"])) for n, group in groups}
+    named = named_groups(optimizer.param_groups)
+    return {name: float(group.get("initial_lr", group["lr"])) for name, group in named}
 
 
 def rates_that_give_way(given: Mapping[str, float], resumed: Mapping[str, float]) -> str | None:

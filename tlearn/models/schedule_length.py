@@ -8,8 +8,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from lightning.pytorch import Trainer
-from torch.optim import lr_scheduler as torch_schedulers
-from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR
+from torch.optim.lr_scheduler import (
+    ConstantLR,
+    CosineAnnealingLR,
+    CosineAnnealingWarmRestarts,
+    CyclicLR,
+    LinearLR,
+    LRScheduler,
+    MultiStepLR,
+    OneCycleLR,
+    PolynomialLR,
+    SequentialLR,
+    StepLR,
+)
 
 from tlearn.errors import TlearnError
 from tlearn.models.accumulation import steps_before, window_in
@@ -17,15 +28,15 @@ from tlearn.models.accumulation import steps_before, window_in
 _OPTION = "model.lr_scheduler.init_args"
 
 # Scheduler to what it needs before it has done anything, or all, that it is there for.
-_ENDS: dict[str, tuple[str, Callable[[Any], int]]] = {
-    "StepLR": ("step_size", lambda s: int(s.step_size) + 1),
-    "MultiStepLR": ("milestones", lambda s: max(s.milestones, default=0) + 1),
-    "SequentialLR": ("milestones", lambda s: max(s._milestones, default=0) + 1),
-    "LinearLR": ("total_iters", lambda s: int(s.total_iters)),
-    "ConstantLR": ("total_iters", lambda s: int(s.total_iters)),
-    "PolynomialLR": ("total_iters", lambda s: int(s.total_iters)),
-    "CosineAnnealingWarmRestarts": ("T_0", lambda s: int(s.T_0)),
-    "CyclicLR": ("step_size_up", lambda s: math.ceil(s.total_size)),
+_ENDS: dict[type[LRScheduler], tuple[str, Callable[[Any], int]]] = {
+    StepLR: ("step_size", lambda s: int(s.step_size) + 1),
+    MultiStepLR: ("milestones", lambda s: max(s.milestones, default=0) + 1),
+    SequentialLR: ("milestones", lambda s: max(s._milestones, default=0) + 1),
+    LinearLR: ("total_iters", lambda s: int(s.total_iters)),
+    ConstantLR: ("total_iters", lambda s: int(s.total_iters)),
+    PolynomialLR: ("total_iters", lambda s: int(s.total_iters)),
+    CosineAnnealingWarmRestarts: ("T_0", lambda s: int(s.T_0)),
+    CyclicLR: ("step_size_up", lambda s: math.ceil(s.total_size)),
 }
 
 
@@ -94,13 +105,14 @@ def check_length(scheduler: Any, interval: str, length: RunLength, resumed: str 
         return []
     if isinstance(scheduler, CosineAnnealingLR):
         return _cosine(int(scheduler.T_max), interval, units, length)
-    for name, (option, needs) in _ENDS.items():
-        if type(scheduler) is getattr(torch_schedulers, name) and needs(scheduler) > units:
-            return [
-                f"{name} with its {option} needs a run of {needs(scheduler)} {interval}s, this one takes {units}: it "
-                f"does not come to its end{_hint(needs(scheduler), interval, length)}"
-            ]
-    return []
+    option, needs = _ENDS.get(type(scheduler), ("", lambda _: 0))
+    wanted = needs(scheduler)
+    if wanted <= units:
+        return []
+    return [
+        f"{type(scheduler).__name__} with its {option} needs a run of {wanted} {interval}s, this one takes {units}: it "
+        f"does not come to its end{_hint(wanted, interval, length)}"
+    ]
 
 
 def check_warm_up_length(steps: int | None, epochs: int | None, length: RunLength) -> list[str]:
