@@ -53,10 +53,11 @@ test-all: install  ## every test; those marked realdata need the real data sets
 screenshots: install  ## make docs/images anew, from the quick start's runs
 	$(PY) -m tests.browser.screenshots docs/images
 
-lint: install  ## ruff and mypy, nothing is changed
+lint: install  ## ruff, mypy and the rooms of the package (import-linter); nothing is changed
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
+	$(VENV)/bin/lint-imports --no-logo --no-cache
 
 format: install  ## let ruff mend and format the code
 	$(PY) -m ruff check --fix .

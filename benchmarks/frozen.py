@@ -107,7 +107,7 @@ def run_tlearn(arguments: list[str]) -> Run:
 
 def job_of(root: Path, weights: Path, size_px: int) -> Job:
     """The same images as tlearn trains and validates on."""
-    from tlearn.data import CIFAR10DataModule
+    from tlearn.data.sources.cifar10 import CIFAR10DataModule
 
     per_class, share = SIZES[size_px]
     data = CIFAR10DataModule(root=str(root), train_per_class=per_class, val_fraction=share)

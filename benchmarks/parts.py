@@ -22,11 +22,11 @@ from benchmarks.frozen import elsewhere, save_weights
 from benchmarks.loops import best_precision, device
 from benchmarks.machine import Figure, peak_gflop_s
 from tlearn import CIFAR10DataModule, TransferModule
-from tlearn.data.augment import Augment, BatchAugment
-from tlearn.data.sampling import EpochBatchSampler
+from tlearn.data.images.augment import Augment, BatchAugment
+from tlearn.data.images.sampling import EpochBatchSampler
 from tlearn.models.metrics import EpochMetrics
-from tlearn.strategies import solve_head
-from tlearn.strategies.features import iterate_over_split
+from tlearn.training.strategies.features import iterate_over_split
+from tlearn.training.strategies.head_solver import solve_head
 
 _EXTRACTION_S = 12.0  # measured at each size
 _RATE_GUESS = {32: 5000, 64: 1000, 128: 270, 224: 80}  # images/s, to choose how many

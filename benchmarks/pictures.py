@@ -27,8 +27,8 @@ from benchmarks.fake_photographs import write_photographs
 from benchmarks.frozen import elsewhere
 from benchmarks.machine import Figure, as_markdown, load_now, machine
 from benchmarks.processes import peak_bytes
-from tlearn.app import TransferCLI
-from tlearn.types import Batch
+from tlearn.base.types import Batch
+from tlearn.cli.transfer_cli import TransferCLI
 
 _BATCH = 32
 _REPEATS = 5
@@ -57,7 +57,8 @@ def serving(root: Path) -> list[Figure]:
 
 
 def _serving(root: Path, workers: int) -> list[Figure]:
-    from tlearn.data import Augment, ImageFolderDataModule
+    from tlearn.data.images.augment import Augment
+    from tlearn.data.sources.folder import ImageFolderDataModule
 
     crop = Augment(flip=True, resized_crop_area=0.08)
     plain, cropped = (
@@ -100,7 +101,8 @@ def _serving(root: Path, workers: int) -> list[Figure]:
 
 def bare(data: object, workers: int) -> None:
     """Decode all training images in the same number of processes, or of threads where there are none."""
-    from tlearn.data import in_threads, read_image
+    from tlearn.data.files.reading import read_image
+    from tlearn.data.images.on_disk import in_threads
 
     paths = [data._pictures("train").path(row) for row in data.dataset("train").indices.tolist()]  # type: ignore[attr-defined]
     framing = data.framing  # type: ignore[attr-defined]
@@ -123,14 +125,14 @@ class _Chunks(torch.utils.data.Dataset[torch.Tensor]):
         return len(self.chunks)
 
     def __getitem__(self, number: int) -> torch.Tensor:
-        from tlearn.data import read_image
+        from tlearn.data.files.reading import read_image
 
         return torch.stack([read_image(path, self.framing) for path in self.chunks[number]])  # type: ignore[arg-type]
 
 
 def doctor(root: Path) -> list[Figure]:
     """Seconds for 10,000 images that were never looked at, from the rate on those there are."""
-    from tlearn.data.inspection import inspect_files
+    from tlearn.data.files.inspection import inspect_files
 
     paths = sorted((root / "train").rglob("*.jpg"))
     runs = []
@@ -143,8 +145,8 @@ def doctor(root: Path) -> list[Figure]:
 
 def prediction(root: Path) -> list[Figure]:
     """Prediction of a folder against decoding it and the network's forward pass, each by itself."""
-    from tlearn.app import run
-    from tlearn.arguments import split_arguments
+    from tlearn.cli.arguments import split_arguments
+    from tlearn.cli.transfer_cli import run
 
     with elsewhere():
         words = ["fit", "--config", "folder.yaml", "--data.init_args.root", str(root), "--model.weights", "null"]

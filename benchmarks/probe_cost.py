@@ -14,13 +14,13 @@ from statistics import median
 
 from lightning.pytorch import LightningModule, Trainer
 
-from tlearn.app import run_as
-from tlearn.arguments import split_arguments
-from tlearn.models import TransferModule
-from tlearn.probing import ProbeCLI, take_words, with_sizes
-from tlearn.strategies.features import iterate_over_split
-from tlearn.strategies.probe import ProbeCallback, probe
-from tlearn.strategies.stage_features import network_like
+from tlearn.analysis.probe import ProbeCallback, probe
+from tlearn.analysis.stage_features import network_like
+from tlearn.cli.arguments import split_arguments
+from tlearn.cli.transfer_cli import run_as
+from tlearn.commands.probe import ProbeCLI, take_words, with_sizes
+from tlearn.training.module import TransferModule
+from tlearn.training.strategies.features import iterate_over_split
 
 _TIMES = 3
 

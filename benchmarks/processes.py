@@ -45,7 +45,7 @@ def first_step() -> list[Figure]:
     """Seconds from the command to the first training step, on the digits."""
     code = (
         "import time; began_s = time.perf_counter(); import json, torch; torch_s = time.perf_counter() - began_s; "
-        "import tlearn.app; imports_s = time.perf_counter() - began_s; "
+        "import tlearn.cli.transfer_cli; imports_s = time.perf_counter() - began_s; "
         "from tlearn.cli import main; from benchmarks.epoch_clock import FitClock; "
         "assert main(['fit', '--config', 'quickstart.yaml', '--trainer.max_epochs', '1', "
         "'--trainer.callbacks+=benchmarks.epoch_clock.FitClock']) == 0; "

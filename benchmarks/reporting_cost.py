@@ -15,8 +15,8 @@ from typing import Any
 
 from lightning.pytorch import Trainer
 
-from tlearn.app import TransferCLI, run
-from tlearn.arguments import split_arguments
+from tlearn.cli.arguments import split_arguments
+from tlearn.cli.transfer_cli import TransferCLI, run
 
 _HOOKS = ("on_train", "on_validation", "on_before", "on_fit", "on_save")
 

@@ -18,9 +18,9 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from tlearn.app import run
-from tlearn.arguments import split_arguments
-from tlearn.models import BestCheckpoint
+from tlearn.cli.arguments import split_arguments
+from tlearn.cli.transfer_cli import run
+from tlearn.training.checkpoints import BestCheckpoint
 
 SOURCE = ["airplane", "bird", "deer", "frog", "ship"]
 TARGET = ["automobile", "cat", "dog", "horse", "truck"]

@@ -75,7 +75,7 @@ def fit_and_test(folder: Path) -> None:
     (folder / "small.yaml").write_text(SMALL)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        patch.setattr("tlearn.reporting.pages._TIME_SHARE", 1e9)
+        patch.setattr("tlearn.reporting.evaluation_figures._TIME_SHARE", 1e9)
         for words in (FIT, TEST):
             assert main(words) == 0
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree
 
-from tlearn.outputs import write_whole
+from tlearn.base.files import write_whole
 
 BEGIN, END = "<!-- faults: written by `make test-faults INTO=README.md` -->\n", "<!-- /faults -->\n"
 HEAD = "| What was done | What held | Cases | Test |\n|---|---|---|---|\n"

@@ -17,17 +17,17 @@ from typing import Any
 
 import torch
 
-import tlearn.app
-import tlearn.outputs
-import tlearn.reporting.run_callbacks  # so that no fork has to
+import tlearn.base.files
+import tlearn.cli.callbacks  # so that no fork has to
+import tlearn.cli.transfer_cli
 from tlearn import main
-from tlearn.models import TransferModule
+from tlearn.training.module import TransferModule
 
 # A file is met under its temporary name, and left half-written: features, checkpoints, config, card.
 PLACES: dict[str, tuple[Any, str]] = {
     "step": (TransferModule, "training_step"),
     "validation": (TransferModule, "validation_step"),
-    "file": (tlearn.outputs, "on_disk"),
+    "file": (tlearn.base.files, "on_disk"),
 }
 
 

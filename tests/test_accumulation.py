@@ -18,9 +18,9 @@ from tests.test_distributed import CONFIG, TWO, assert_same_weights, done
 from tests.test_mid_epoch import EVERY_STEP, assert_same
 from tests.test_training import last
 from tlearn import TransferModule
-from tlearn.models.accumulation import window_factor
+from tlearn.base.types import Batch
 from tlearn.models.losses import compute_loss
-from tlearn.types import Batch
+from tlearn.training.accumulation import window_factor
 
 LR = 0.05
 WORDS = ["--model.optimizer.lr", str(LR), "--model.optimizer.momentum", "0", "--trainer.log_every_n_steps", "1"]

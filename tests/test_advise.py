@@ -15,17 +15,17 @@ import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tests.conftest import Tlearn
-from tlearn.models import TransferModule
-from tlearn.strategies.advice import Effect, decide, expected_time_s, logit, sigmoid
-from tlearn.strategies.candidates import candidates
-from tlearn.strategies.effects import EFFECTS
-from tlearn.strategies.facts import Facts, choose_size, choose_tap
-from tlearn.strategies.head_solver import turn
-from tlearn.strategies.learning_curve import CurvePoint, forecast, measure_curve
-from tlearn.strategies.pilots import PilotResult
-from tlearn.strategies.probe import Probe
-from tlearn.strategies.similarity import logme
-from tlearn.strategies.stage_probe import Labelled, StageProbe
+from tlearn.analysis.candidates import candidates
+from tlearn.analysis.decision import Effect, decide, expected_time_s, logit, sigmoid
+from tlearn.analysis.effects import EFFECTS
+from tlearn.analysis.learning_curve import CurvePoint, forecast, measure_curve
+from tlearn.analysis.measurements import Facts, choose_size, choose_tap
+from tlearn.analysis.pilots import PilotResult
+from tlearn.analysis.probe import Probe
+from tlearn.analysis.similarity import logme
+from tlearn.analysis.stage_probe import Labelled, StageProbe
+from tlearn.training.module import TransferModule
+from tlearn.training.strategies.head_solver import turn
 
 NOTHING = Effect(0.0, 0.0, 0.0, 0.1)
 
@@ -99,8 +99,8 @@ def test_options_that_the_advice_does_not_decide_are_kept(
     """Typed, in the config, or a default typed on purpose; trials are run with them too."""
     small_network(monkeypatch)
     tried: list[TransferModule] = []
-    monkeypatch.setattr("tlearn.strategies.pilots.Pilot.go_on", lambda pilot, steps: tried.append(pilot._module))
-    monkeypatch.setattr("tlearn.strategies.facts.run_pilots", run_without_result)
+    monkeypatch.setattr("tlearn.analysis.pilots.Pilot.go_on", lambda pilot, steps: tried.append(pilot._module))
+    monkeypatch.setattr("tlearn.analysis.measurements.run_pilots", run_without_result)
     assert tlearn("fit", "-c", small, "--model.tap", "null", "--trainer.max_epochs", "1").code == 0
     Path("more.yaml").write_text(
         "model: {label_smoothing: 0.2, unfreeze_warmup_steps: 3}\ntrainer: {log_every_n_steps: 2}"

@@ -11,8 +11,8 @@ from torchvision.models import get_model
 
 from tests.conftest import Tlearn
 from tlearn import TransferModule
-from tlearn.models.backbone import TorchvisionBackbone, torchvision_backbones
-from tlearn.models.families import family_of
+from tlearn.models.backbones.backbone import TorchvisionBackbone, torchvision_backbones
+from tlearn.models.backbones.families import family_of
 
 ONE_PER_FAMILY = {
     "resnet18": ("stem", "layer1", "layer4"),

@@ -14,9 +14,9 @@ from tests.conftest import Tlearn
 from tests.test_feature_cache import FROZEN, entries, state
 from tests.test_training import events
 from tlearn import DigitsDataModule
-from tlearn.data import BatchKey
-from tlearn.data.augment import Augment
-from tlearn.data.memory import CachedFeatures, InMemoryImages
+from tlearn.data.images.augment import Augment
+from tlearn.data.images.image_set import BatchKey
+from tlearn.data.images.in_memory import CachedFeatures, InMemoryImages
 
 VIEWS = (*FROZEN, "--data.augment", "{flip: true, crop_padding_px: 2}", "--model.cache_views", "3")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.made_run import HOSTILE, made_card
-from tlearn.reporting.card_text import card_markdown, markdown_text
+from tlearn.reporting.card.markdown import card_markdown, markdown_text
 
 
 def test_hostile_names_do_nothing_in_the_card() -> None:

@@ -15,10 +15,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from tests.conftest import SMALL, Tlearn
-from tlearn.models import TransferModule
-from tlearn.reporting import About, Cost, print_comparison
-from tlearn.strategies import Scores, rank, sample_f1
-from tlearn.strategies.comparison import holm, interval_of, p_value_of
+from tlearn.analysis.ranking import Scores, holm, interval_of, p_value_of, rank, sample_f1
+from tlearn.commands.compare_table import About, Cost, print_comparison
+from tlearn.training.module import TransferModule
 
 RUNS = Path("runs/compare")
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.conftest import Tlearn
 from tests.fake_pictures import write_splits, write_table
-from tlearn.config_files import configs_folder, shipped_configs
+from tlearn.cli.config_files import configs_folder, shipped_configs
 
 
 @pytest.mark.pictures

@@ -20,11 +20,11 @@ from torch import Tensor
 
 from tests.conftest import Tlearn
 from tests.fake_pictures import write_flat
-from tlearn.data.sampling import EpochBatchSampler
-from tlearn.errors import TlearnError
-from tlearn.models.distributed import weight_among_processes
-from tlearn.processes import Share
-from tlearn.strategies.features import positions_of
+from tlearn.base.errors import TlearnError
+from tlearn.base.processes import Share
+from tlearn.data.images.sampling import EpochBatchSampler
+from tlearn.training.ddp import weight_among_processes
+from tlearn.training.strategies.features import positions_of
 
 TWO = ("--trainer.devices", "2", "--trainer.strategy", "ddp")
 # 39 images in batches of 8: the last, of 7, is 4 and 3. Stages open later, and BatchNorm's statistics do not depend on

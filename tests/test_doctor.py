@@ -13,9 +13,9 @@ from PIL import Image
 
 from tests.conftest import Answer, Tlearn
 from tests.fake_pictures import CONFIG, picture, write_broken, write_folder, write_splits
-from tlearn.data.duplicates import near_alike, same_content
-from tlearn.data.inspection import FileFacts, inspect_file, inspect_files
-from tlearn.data.reading import UnreadableImageError
+from tlearn.data.files.duplicates import near_alike, same_content
+from tlearn.data.files.inspection import FileFacts, inspect_file, inspect_files
+from tlearn.data.files.reading import UnreadableImageError
 
 
 @pytest.fixture
@@ -273,7 +273,7 @@ def test_files_are_looked_at_once(root: Path, monkeypatch: pytest.MonkeyPatch) -
         looked.append(path)
         return inspect_file(path)
 
-    monkeypatch.setattr("tlearn.data.inspection.inspect_file", look)
+    monkeypatch.setattr("tlearn.data.files.inspection.inspect_file", look)
     assert inspect_files(paths) == first
     assert looked == []
     picture("cat", 77).save(paths[3])
@@ -317,7 +317,7 @@ def test_a_fault_that_passes_is_not_remembered(root: Path, monkeypatch: pytest.M
         raise UnreadableImageError("Too many open files")
 
     with monkeypatch.context() as patch:
-        patch.setattr("tlearn.data.inspection.read_bytes", fail)
+        patch.setattr("tlearn.data.files.inspection.read_bytes", fail)
         assert {each.error for each in inspect_files(paths)} == {"Too many open files"}
     assert {each.error for each in inspect_files(paths)} == {""}
 
@@ -333,5 +333,6 @@ def test_a_store_that_cannot_be_used_costs_only_time(
     assert inspect_files(paths) == first
     assert "cannot be used" in caplog.text
     assert inspect_files(paths) == first
-    monkeypatch.setattr("tlearn.data.facts_store.FOLDER", root / "train/cat/cat000.png")  # no folder can be made there
+    no_folder = root / "train/cat/cat000.png"
+    monkeypatch.setattr("tlearn.data.files.inspection_store.FOLDER", no_folder)
     assert inspect_files(paths) == first

@@ -17,8 +17,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from tests.conftest import Tlearn
 from tlearn import main
-from tlearn.errors import TlearnError
-from tlearn.models import AtomicCheckpointIO
+from tlearn.base.errors import TlearnError
+from tlearn.training.checkpoints import AtomicCheckpointIO
 
 EARLY = ["--trainer.callbacks+=EarlyStopping", "--trainer.callbacks.monitor=val/loss"]
 PATIENCE = [*EARLY, "--trainer.callbacks.patience=1", "--trainer.callbacks.verbose=true"]

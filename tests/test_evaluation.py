@@ -7,6 +7,7 @@ import pytest
 import torch
 from torchmetrics.functional.classification import binary_calibration_error, multiclass_calibration_error
 
+from tlearn.base.types import Task
 from tlearn.reporting.evaluation import (
     BINS,
     Answers,
@@ -27,8 +28,7 @@ from tlearn.reporting.figures import (
     scatter_figure,
     shortened,
 )
-from tlearn.strategies import Outputs
-from tlearn.types import Task
+from tlearn.training.evaluation import Outputs
 
 NAMES = ["ant", "bee", "cat"]
 

@@ -19,10 +19,10 @@ from torch.utils.data import DataLoader
 from tests.conftest import Tlearn
 from tests.fake_cifar import patch_checksums
 from tests.test_training import events, last, newest
-from tlearn import feature_store
-from tlearn.data.memory import CachedFeatures, InMemoryImages, PhasedLoader
-from tlearn.data.sampling import EpochBatchSampler
-from tlearn.feature_store import Features, fill, key_of, load
+from tlearn.base import feature_store
+from tlearn.base.feature_store import Features, fill, key_of, load
+from tlearn.data.images.in_memory import CachedFeatures, InMemoryImages, PhasedLoader
+from tlearn.data.images.sampling import EpochBatchSampler
 
 FROZEN = ("--model.freeze_backbone", "true")
 
@@ -149,7 +149,7 @@ def test_a_writer_that_dies_leaves_nothing_under_the_final_name(
     monkeypatch.setattr(feature_store, "FOLDER", tmp_path)
     about = {"what": "a test"}
     code = (
-        "import os, pathlib, numpy as np; from tlearn import feature_store as s\n"
+        "import os, pathlib, numpy as np; from tlearn.base import feature_store as s\n"
         f"s.FOLDER = pathlib.Path({str(tmp_path)!r})\n"
         "def chunks():\n    yield np.zeros((1, 2), np.float32)\n    os._exit(9)\n"
         f"s.fill({about!r}, (2, 2), chunks(), False)"
@@ -164,7 +164,7 @@ def test_a_writer_that_dies_leaves_nothing_under_the_final_name(
 
 def test_two_processes_compute_an_entry_once(tmp_path: Path) -> None:
     code = (
-        "import pathlib, time, numpy as np; from tlearn import feature_store as s\n"
+        "import pathlib, time, numpy as np; from tlearn.base import feature_store as s\n"
         f"s.FOLDER = pathlib.Path({str(tmp_path)!r})\n"
         "def chunks():\n    print('computed'); time.sleep(0.5); yield np.ones((2, 2), np.float32)\n"
         "print(s.fill({}, (2, 2), chunks(), False).sum())"

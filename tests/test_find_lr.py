@@ -12,7 +12,7 @@ import torch
 
 from tests.conftest import Tlearn
 from tests.test_training import events, last
-from tlearn.strategies.lr_finder import still_falls
+from tlearn.training.strategies.lr_finder import still_falls
 
 
 def card(root: Path, version: int) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from torchvision.models import resnet18
 
 from tests.conftest import Tlearn
 from tlearn import TlearnError, TransferModule
-from tlearn.deploy import load
+from tlearn.deploy.predictor import load
 
 State = dict[str, Tensor]
 

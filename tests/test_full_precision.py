@@ -17,10 +17,10 @@ from torch.nn.functional import cross_entropy
 import tlearn as package
 from tests.conftest import Tlearn
 from tests.test_not_finite import spoil, spoilt
-from tlearn.errors import TlearnError
-from tlearn.models import TransferModule
+from tlearn.base.errors import TlearnError
 from tlearn.models.metrics import EpochMetrics
-from tlearn.strategies import EvaluationOutputsCallback
+from tlearn.training.evaluation import EvaluationOutputsCallback
+from tlearn.training.module import TransferModule
 
 
 def toy(**options: Any) -> package.DigitsDataModule:

@@ -15,10 +15,9 @@ from torchvision.models.vision_transformer import VisionTransformer
 
 from tests.test_live_taps import fit
 from tlearn import DigitsDataModule, TransferModule
-from tlearn.errors import TlearnError
-from tlearn.models import grad_cam
-from tlearn.models.grad_cam import pixel_shares
-from tlearn.models.live_taps import LiveTapsConv2d, leave_out_padding
+from tlearn.base.errors import TlearnError
+from tlearn.models.backbones.live_taps import LiveTapsConv2d, leave_out_padding
+from tlearn.reporting.grad_cam import grad_cam, pixel_shares
 
 
 def network_of(name: str, weights: None = None) -> nn.Module:
@@ -35,7 +34,7 @@ def network_of(name: str, weights: None = None) -> nn.Module:
 
 @pytest.fixture(autouse=True)
 def _small_vit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tlearn.models.backbone.get_model", network_of)
+    monkeypatch.setattr("tlearn.models.backbones.backbone.get_model", network_of)
 
 
 def build(backbone: str, tap: str | list[str] | None = None, **options: Any) -> TransferModule:

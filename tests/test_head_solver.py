@@ -16,9 +16,9 @@ from torch import Tensor
 
 from tests.conftest import Tlearn
 from tests.test_training import events, last, newest
-from tlearn.models import TransferModule
-from tlearn.strategies import solve_head
-from tlearn.strategies.alike_features import are_alike, rounding_of
+from tlearn.training.module import TransferModule
+from tlearn.training.strategies.alike_features import are_alike, rounding_of
+from tlearn.training.strategies.head_solver import solve_head
 
 FROZEN = ("--model.freeze_backbone", "true")
 

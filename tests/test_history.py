@@ -17,8 +17,8 @@ from tensorboard.backend.event_processing.event_file_loader import LegacyEventFi
 
 from tests.conftest import Tlearn
 from tlearn import main
-from tlearn.models import TransferModule
-from tlearn.types import Batch
+from tlearn.base.types import Batch
+from tlearn.training.module import TransferModule
 
 # Three steps an epoch, each with points of its own.
 OFTEN = ["--trainer.log_every_n_steps", "1", "--trainer.num_sanity_val_steps", "0"]

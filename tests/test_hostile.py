@@ -28,10 +28,11 @@ from tests.conftest import Answer, Tlearn
 from tests.fake_pictures import CONFIG, write_flat, write_splits
 from tests.hostile_files import Toucher, bombs, encoded, harmless_bombs, mutated, pickles, torch_zip
 from tlearn import TlearnError, load
-from tlearn.config_files import read_config
-from tlearn.data import Framing, UnreadableImageError, read_image, reading
-from tlearn.deploy import rebuild
-from tlearn.outputs import safe_cell
+from tlearn.base.files import safe_cell
+from tlearn.cli.config_files import read_config
+from tlearn.data.files import reading
+from tlearn.data.files.reading import Framing, UnreadableImageError, read_image
+from tlearn.deploy.state_file import rebuild
 
 WAYS = tuple(pickles(Path()))
 

@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from tests.conftest import SMALL
-from tlearn.runs import version_of
+from tlearn.base.places import version_of
 
 Run = Callable[..., tuple[int, float]]
 

@@ -14,8 +14,9 @@ from torch import nn
 from tests.conftest import Tlearn
 from tests.test_training import last
 from tlearn import DigitsDataModule, TransferModule
-from tlearn.models import live_taps, module
-from tlearn.models.live_taps import LiveTapsConv2d, leave_out_padding, live_range, put_back
+from tlearn.models.backbones import live_taps
+from tlearn.models.backbones.live_taps import LiveTapsConv2d, leave_out_padding, live_range, put_back
+from tlearn.training import module
 
 # Digits as they are, 8 px: layer2's maps are a single pixel.
 TINY = ("--data.size_px", "8", "--model.tap", "layer2")

@@ -13,8 +13,8 @@ from lightning.pytorch.cli import ReduceLROnPlateau
 
 from tests.conftest import Tlearn
 from tlearn import DigitsDataModule, TransferModule
-from tlearn.errors import TlearnError
-from tlearn.models.monitor_modes import better_mode
+from tlearn.base.errors import TlearnError
+from tlearn.training.monitor_modes import better_mode
 
 PLATEAU = ["--model.lr_scheduler", "lightning.pytorch.cli.ReduceLROnPlateau"]
 
@@ -101,7 +101,7 @@ def test_finders_name_what_works_here(name: str, tlearn: Tlearn, small: str) -> 
 
 
 def test_every_metric_that_is_logged_has_a_direction() -> None:
-    from tlearn.models import metric_names
+    from tlearn.models.metrics import metric_names
 
     names = [*metric_names("classification", 9, "val"), *metric_names("multilabel", 9, "val")]
     for name in [*names, *metric_names("regression", 1, "val"), "val/ece", "val/ece_scaled", "train/loss_step"]:

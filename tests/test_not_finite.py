@@ -17,9 +17,11 @@ from torch import Tensor
 import tlearn as package
 from tests.conftest import Tlearn
 from tests.test_training import last
-from tlearn.errors import TlearnError
-from tlearn.models import AtomicCheckpointIO, TransferModule, check_answers, not_finite
-from tlearn.strategies import FiniteLossCallback
+from tlearn.base.errors import TlearnError
+from tlearn.models.finite import check_answers, not_finite
+from tlearn.training.checkpoints import AtomicCheckpointIO
+from tlearn.training.finite_loss import FiniteLossCallback
+from tlearn.training.module import TransferModule
 
 FAST = ["--model.freeze_backbone", "true"]  # cached features
 

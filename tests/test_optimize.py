@@ -15,8 +15,8 @@ from litdata.streaming.writer import BinaryWriter
 from tests.conftest import Tlearn
 from tests.fake_pictures import write_broken, write_splits
 from tlearn import StreamingDataModule
-from tlearn.data.shard_pictures import ShardedImages
-from tlearn.data.shards import ShardIndex
+from tlearn.data.shards.index import ShardIndex
+from tlearn.data.shards.pictures import ShardedImages
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def test_faults_are_said(words: list[str], said: str, tlearn: Tlearn, pictures: 
 def test_without_litdata_it_says_what_to_install(
     tlearn: Tlearn, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tlearn.optimizing.find_spec", lambda name: None)
+    monkeypatch.setattr("tlearn.commands.optimize.find_spec", lambda name: None)
     answer = tlearn("optimize", "pictures", "packed")
     assert answer.err.splitlines()[-1] == "error: optimize needs: pip install 'tlearn[stream]'"
 
@@ -136,9 +136,9 @@ def test_of_two_that_pack_into_one_folder_one_is_refused(
     answers = []
 
     def meet_another(*given: Any) -> Any:
-        monkeypatch.setattr("tlearn.data.shards.ShardIndex.as_text", as_text)
+        monkeypatch.setattr("tlearn.data.shards.index.ShardIndex.as_text", as_text)
         if meets == "at its end":
-            monkeypatch.setattr("tlearn.data.shard_writer._hold", lambda *_: os.open("/", os.O_RDONLY))
+            monkeypatch.setattr("tlearn.data.shards.writer._hold", lambda *_: os.open("/", os.O_RDONLY))
             Path("packed").mkdir()
             Path("packed/theirs").touch()
         else:
@@ -146,7 +146,7 @@ def test_of_two_that_pack_into_one_folder_one_is_refused(
         return as_text(*given)
 
     as_text: Any = ShardIndex.as_text
-    monkeypatch.setattr("tlearn.data.shards.ShardIndex.as_text", meet_another)
+    monkeypatch.setattr("tlearn.data.shards.index.ShardIndex.as_text", meet_another)
     answers.append(tlearn("optimize", "pictures", "packed"))
     refused = answers[0]
     assert refused.code == 2

@@ -10,8 +10,8 @@ import torch
 from lightning.pytorch import LightningDataModule, Trainer
 from torch.utils.data import DataLoader, Dataset
 
-from tlearn.models import TransferModule
-from tlearn.types import Batch, Task
+from tlearn.base.types import Batch, Task
+from tlearn.training.module import TransferModule
 
 NETWORK: dict[str, Any] = {"backbone": "timm/test_resnet", "weights": None}
 

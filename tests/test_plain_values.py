@@ -19,8 +19,9 @@ from lightning.pytorch import Callback, Trainer
 from tests.conftest import Tlearn
 from tests.fake_pictures import write_splits
 from tlearn import DigitsDataModule, ImageFolderDataModule, TlearnError, TransferModule, load
-from tlearn.deploy import Predictor
-from tlearn.models import AtomicCheckpointIO, read_checkpoint
+from tlearn.deploy.predictor import Predictor
+from tlearn.models.weights.safe_load import read_checkpoint
+from tlearn.training.checkpoints import AtomicCheckpointIO
 
 NAMES = ["a", "b", "c"]
 

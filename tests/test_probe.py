@@ -21,11 +21,9 @@ from torchvision.models import resnet18
 from tests.conftest import Tlearn
 from tests.fake_pictures import CONFIG, picture, write_splits, write_table
 from tlearn import DigitsDataModule, TlearnError, TransferModule
-from tlearn.data import Split
-from tlearn.strategies import probe as probing
-from tlearn.strategies.head_solver import STRENGTHS, ridge_path, turn
-from tlearn.strategies.stage_features import StageFeatures, stage_features
-from tlearn.strategies.stage_probe import (
+from tlearn.analysis import probe as probing
+from tlearn.analysis.stage_features import StageFeatures, stage_features
+from tlearn.analysis.stage_probe import (
     Labelled,
     StageProbe,
     best_of,
@@ -35,6 +33,8 @@ from tlearn.strategies.stage_probe import (
     score,
     stages_of,
 )
+from tlearn.data.datamodule import Split
+from tlearn.training.strategies.head_solver import STRENGTHS, ridge_path, turn
 
 STAGES = ["stem", "layer1", "layer2", "layer3", "layer4", "all"]
 RUN = Path("runs/probe/small/version_0")

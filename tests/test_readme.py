@@ -148,7 +148,7 @@ def test_table_of_the_policies_is_what_score_prints() -> None:
 
 
 def test_table_names_every_config() -> None:
-    from tlearn.config_files import shipped_configs
+    from tlearn.cli.config_files import shipped_configs
 
     assert [name for name in shipped_configs() if f"`{name}`" not in README] == []
 

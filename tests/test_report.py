@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.made_run import CONFUSION, HOSTILE, NAMES, Page, csv_of, full_run, made_card, made_evaluation, write_run
-from tlearn.errors import TlearnError
-from tlearn.reporting.card_text import card_markdown
-from tlearn.reporting.curves import read_curves
-from tlearn.reporting.report import report_html
+from tlearn.base.errors import TlearnError
+from tlearn.reporting.card.curves import read_curves
+from tlearn.reporting.card.html import report_html
+from tlearn.reporting.card.markdown import card_markdown
 
 
 def page_of(folder: Path) -> Page:

@@ -12,8 +12,8 @@ import torch
 
 from tests.conftest import Tlearn
 from tests.test_training import events, last
-from tlearn.models import TransferModule
-from tlearn.types import Batch
+from tlearn.base.types import Batch
+from tlearn.training.module import TransferModule
 
 SCHEDULERS = {
     "none": [],
@@ -232,7 +232,7 @@ def test_resume_auto(tlearn: Tlearn, small: str, tmp_path: Path, monkeypatch: py
     assert all(torch.equal(resumed["state_dict"][key], value) for key, value in whole["state_dict"].items())
 
     (runs / "version_1/card.json").unlink()
-    monkeypatch.setattr("tlearn.resume._REPORTS", False)  # where nothing reports, the epochs tell
+    monkeypatch.setattr("tlearn.cli.resume._REPORTS", False)  # where nothing reports, the epochs tell
     answer = tlearn(*words)
     assert f"resume auto: {runs}/version_1 is finished, a new run begins" in answer.err
     assert "epoch 1/3" in answer.out

@@ -22,9 +22,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from tests.conftest import SMALL, Tlearn
 from tests.fake_pictures import write_splits, write_table
-from tlearn.models import TransferModule
-from tlearn.reporting import EvaluationPagesCallback
-from tlearn.strategies import EvaluationOutputsCallback
+from tlearn.reporting.evaluation_figures import EvaluationPagesCallback
+from tlearn.training.evaluation import EvaluationOutputsCallback
+from tlearn.training.module import TransferModule
 
 RUN = Path("runs/small/version_0")
 FOLDER = """
@@ -54,7 +54,7 @@ def rows_of(run: Path = RUN) -> list[dict[str, str]]:
 
 @pytest.fixture
 def _every_picture(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tlearn.reporting.pages._TIME_SHARE", 1e9)
+    monkeypatch.setattr("tlearn.reporting.evaluation_figures._TIME_SHARE", 1e9)
 
 
 @pytest.fixture
@@ -158,7 +158,7 @@ def test_ctrl_c_leaves_a_card(tlearn: Tlearn, small: str) -> None:
 
 
 def test_a_fault_is_on_the_card(tlearn: Tlearn, small: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tlearn.models.module.compute_loss", lambda *_: 1 / 0)
+    monkeypatch.setattr("tlearn.training.module.compute_loss", lambda *_: 1 / 0)
     assert tlearn("fit", "-c", small, "--trainer.num_sanity_val_steps", "0").code == 1
     assert card()["status"] == "failed: division by zero"
     assert card()["best"] is None
@@ -229,7 +229,7 @@ def test_other_tasks(tlearn: Tlearn, tmp_path: Path, task: str, pictures: set[st
 def test_pictures_between_first_and_last_wait_for_time(
     tlearn: Tlearn, small: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tlearn.reporting.pages._TIME_SHARE", 0.0)
+    monkeypatch.setattr("tlearn.reporting.evaluation_figures._TIME_SHARE", 0.0)
     assert tlearn("fit", "-c", small, "--trainer.max_epochs", "4").code == 0
     log = EventAccumulator(str(RUN)).Reload()
     for name in ("confusion_matrix", "per_class", "worst_mistakes", "reliability", "grad_cam"):
@@ -301,7 +301,7 @@ def test_several_validations_an_epoch_end_with_pictures_of_the_last(tlearn: Tlea
 
 @pytest.mark.pictures
 def test_a_page_that_fails_takes_nothing_along(tlearn: Tlearn, small: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tlearn.reporting.pages.confusion_figure", lambda _: 1 / 0)
+    monkeypatch.setattr("tlearn.reporting.evaluation_figures.confusion_figure", lambda _: 1 / 0)
     answer = tlearn("fit", "-c", small, "--trainer.max_epochs", "1")
     assert answer.code == 0
     assert "the page val/confusion_matrix is missing: ZeroDivisionError: division by zero" in answer.err
@@ -350,9 +350,9 @@ def test_pictures_take_one_percent_of_the_time(
         drawn.append(name)
 
     pages = [(name, partial(draw, name)) for name in took_s]
-    monkeypatch.setattr("tlearn.reporting.pages._pages", lambda *_: pages)
-    monkeypatch.setattr("tlearn.reporting.pages.takes_pictures", lambda _: True)
-    monkeypatch.setattr("tlearn.reporting.pages.time.perf_counter", lambda: now_s[0])
+    monkeypatch.setattr("tlearn.reporting.evaluation_figures._pages", lambda *_: pages)
+    monkeypatch.setattr("tlearn.reporting.evaluation_figures.takes_pictures", lambda _: True)
+    monkeypatch.setattr("tlearn.reporting.evaluation_figures.time.perf_counter", lambda: now_s[0])
     callback = EvaluationPagesCallback(EvaluationOutputsCallback())
     answers = SimpleNamespace(outputs=SimpleNamespace(epoch=1, split="val"))
     monkeypatch.setattr(callback, "_answers", lambda _: answers)

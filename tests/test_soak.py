@@ -21,7 +21,7 @@ EPOCHS, WARM = 200, 20
 # Every epoch draws: by default pictures take a hundredth of the time.
 _PROCESS = """
 import sys, tlearn
-import tlearn.reporting.pages as pages
+import tlearn.reporting.evaluation_figures as pages
 pages._TIME_SHARE = 1e9
 sys.exit(tlearn.main(sys.argv[1:]))
 """

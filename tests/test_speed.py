@@ -14,14 +14,15 @@ from torch import Tensor, nn
 
 from tests.conftest import Tlearn
 from tests.test_training import events, last, newest
-from tlearn import DigitsDataModule, TransferModule, threads
-from tlearn.data import BatchKey
-from tlearn.data.augment import Augment, BatchAugment
-from tlearn.data.memory import CachedFeatures
-from tlearn.models.folding import folded
-from tlearn.strategies.features import BatchSizeTuner
-from tlearn.threads import FreeThreads, Neighbours, cores_allowed, free_threads
-from tlearn.types import Batch
+from tlearn import DigitsDataModule, TransferModule
+from tlearn.base import machine as threads
+from tlearn.base.machine import FreeThreads, Neighbours, cores_allowed, free_threads
+from tlearn.base.types import Batch
+from tlearn.data.images.augment import Augment, BatchAugment
+from tlearn.data.images.image_set import BatchKey
+from tlearn.data.images.in_memory import CachedFeatures
+from tlearn.models.backbones.folding import folded
+from tlearn.training.strategies.features import BatchSizeTuner
 
 
 def lively(network: nn.Module) -> nn.Module:
@@ -137,7 +138,7 @@ def test_batch_sizes_are_tried_and_the_fastest_is_kept() -> None:
 
 
 def test_threads_follow_what_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tlearn.threads.os.cpu_count", lambda: 4)
+    monkeypatch.setattr("tlearn.base.machine.os.cpu_count", lambda: 4)
     assert [free_threads(4, busy) for busy in (0.0, 0.4, 1.0, 2.6, 9.0)] == [4, 4, 3, 1, 1]
     assert free_threads(2, 1.0) == 2
     before = torch.get_num_threads()
@@ -175,7 +176,7 @@ def test_a_busy_neighbour_is_seen_and_own_work_is_not() -> None:
 def test_a_quota_counts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     quota = tmp_path / "cpu.max"
     monkeypatch.setattr(threads, "_QUOTA", quota)
-    monkeypatch.setattr("tlearn.threads.os.sched_getaffinity", lambda _: set(range(64)), raising=False)
+    monkeypatch.setattr("tlearn.base.machine.os.sched_getaffinity", lambda _: set(range(64)), raising=False)
     assert cores_allowed() == 64
     for text, cores in (("max 100000", 64), ("150000 100000", 2), ("400000 100000", 4)):
         quota.write_text(text)
@@ -184,7 +185,7 @@ def test_a_quota_counts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
 
 def test_a_warning_names_the_remedy(tlearn: Tlearn, small: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Neighbours, "busy_cores", lambda _: 1.0)
-    monkeypatch.setattr("tlearn.threads.os.cpu_count", lambda: 2)
+    monkeypatch.setattr("tlearn.base.machine.os.cpu_count", lambda: 2)
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:

@@ -16,12 +16,13 @@ from torch import Tensor
 from tests.conftest import Tlearn
 from tests.test_training import events, last, newest
 from tlearn import DigitsDataModule, TransferModule
-from tlearn.app import run
-from tlearn.arguments import split_arguments
-from tlearn.errors import TlearnError
+from tlearn.base.errors import TlearnError
+from tlearn.cli.arguments import split_arguments
+from tlearn.cli.transfer_cli import run
 from tlearn.models.losses import balanced_class_weights, compute_loss, pull_towards
-from tlearn.strategies import interpolate, solve_head
-from tlearn.strategies.lr_finder import suggest_rate
+from tlearn.training.strategies.head_solver import solve_head
+from tlearn.training.strategies.lr_finder import suggest_rate
+from tlearn.training.strategies.wise_ft import interpolate
 
 
 @pytest.fixture

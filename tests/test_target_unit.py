@@ -19,12 +19,13 @@ from torch import Tensor, nn
 from tests.conftest import Tlearn
 from tests.fake_pictures import CONFIG
 from tlearn import load
+from tlearn.base.errors import TlearnError
 from tlearn.deploy.examples import examples_from_folders
 from tlearn.deploy.export import export_network
 from tlearn.deploy.loading import load_module
 from tlearn.deploy.state_file import rebuild
-from tlearn.errors import TlearnError
-from tlearn.models import AS_IT_IS, TargetUnit, TransferModule, change_unit, unit_of
+from tlearn.models.target_unit import AS_IT_IS, TargetUnit, change_unit, unit_of
+from tlearn.training.module import TransferModule
 
 COUNT = 30  # a third validates
 UNITS: dict[str, Callable[[float], float]] = {

@@ -10,8 +10,7 @@ import torch
 
 from tests.conftest import Tlearn
 from tlearn import DigitsDataModule, load
-from tlearn.models import fit_temperature
-from tlearn.models.calibration import HIGHEST
+from tlearn.models.calibration import HIGHEST, fit_temperature
 
 
 def sampled(count: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:

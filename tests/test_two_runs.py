@@ -26,14 +26,14 @@ FIT = ["fit", "-c", "small.yaml", "--model.freeze_backbone", "true"]
 RUNS = Path("runs/small")
 pytestmark = pytest.mark.slow
 VERSION = "lightning.pytorch.loggers.tensorboard.TensorBoardLogger._get_next_version"
-RECORD = "tlearn.run_record._claim"
-FILL = "tlearn.strategies.feature_cache.fill"
+RECORD = "tlearn.training.run_folder._claim"
+FILL = "tlearn.training.strategies.feature_cache.fill"
 RENAME = "pathlib.Path.replace"
 PATIENCE_S = 600
 _PROCESS = """
 import importlib, json, os, sys, time
 from pathlib import Path
-import tlearn, tlearn.app
+import tlearn, tlearn.cli.transfer_cli
 
 places, checksums, commands, patience_s = json.loads(sys.argv[1])
 
@@ -171,7 +171,7 @@ def test_of_two_that_go_on_with_one_run_the_second_is_refused(tlearn: Tlearn, sm
 
 
 def test_two_runs_without_a_logger_get_two_folders(tlearn: Tlearn, small: str) -> None:
-    done = together(*[[*FIT, "--trainer.logger", "false"]] * 2, at=["tlearn.app.make_run_folder"])
+    done = together(*[[*FIT, "--trainer.logger", "false"]] * 2, at=["tlearn.cli.transfer_cli.make_run_folder"])
     assert [each.code for each in done] == [0, 0], done
     assert all(torch.equal(state_of(0)[key], value) for key, value in state_of(1).items())
 

@@ -18,16 +18,16 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from tests.conftest import Tlearn
 from tests.fake_pictures import CONFIG, picture
 from tlearn import ImageTableDataModule, TlearnError, load
+from tlearn.analysis.learning_curve import measure_curve
+from tlearn.analysis.stage_probe import Labelled, probe_stage
+from tlearn.commands.measured_fit import image_scores
 from tlearn.deploy.int8_report import score as int8_score
-from tlearn.measured_run import image_scores
-from tlearn.models import compute_loss, fit_temperature
-from tlearn.models.distributed import weight_among_processes
-from tlearn.models.losses import known_share
+from tlearn.models.calibration import fit_temperature
+from tlearn.models.losses import compute_loss, known_share
 from tlearn.models.metrics import EpochMetrics
 from tlearn.reporting.evaluation import answers_from, class_scores, is_wrong, reliability, verdict, worst_mistakes
-from tlearn.strategies import Outputs
-from tlearn.strategies.learning_curve import measure_curve
-from tlearn.strategies.stage_probe import Labelled, probe_stage
+from tlearn.training.ddp import weight_among_processes
+from tlearn.training.evaluation import Outputs
 
 NAMES = ["furry", "fun", "tame"]
 HAS = {"cat": (1, 0, 1), "dog": (1, 1, 1), "eel": (0, 1, 0)}

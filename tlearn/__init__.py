@@ -11,20 +11,18 @@ from typing import TYPE_CHECKING, Any
 from tlearn.version import __version__
 
 if TYPE_CHECKING:
+    from tlearn.base.errors import TlearnError
     from tlearn.cli import main
-    from tlearn.data import (
-        CIFAR10DataModule,
-        DigitsDataModule,
-        HuggingFaceDataModule,
-        ImageDataModule,
-        ImageFolderDataModule,
-        ImageTableDataModule,
-        StreamingDataModule,
-        TorchvisionDataModule,
-    )
-    from tlearn.deploy import Prediction, Predictor, load
-    from tlearn.errors import TlearnError
-    from tlearn.models import TransferModule
+    from tlearn.data.datamodule import ImageDataModule
+    from tlearn.data.shards.datamodule import StreamingDataModule
+    from tlearn.data.sources.cifar10 import CIFAR10DataModule
+    from tlearn.data.sources.digits import DigitsDataModule
+    from tlearn.data.sources.folder import ImageFolderDataModule
+    from tlearn.data.sources.huggingface import HuggingFaceDataModule
+    from tlearn.data.sources.table import ImageTableDataModule
+    from tlearn.data.sources.torchvision import TorchvisionDataModule
+    from tlearn.deploy.predictor import Prediction, Predictor, load
+    from tlearn.training.module import TransferModule
 
 __all__ = [
     "CIFAR10DataModule",
@@ -54,7 +52,7 @@ _HOMES = {
     "Prediction": "tlearn.deploy",
     "Predictor": "tlearn.deploy",
     "StreamingDataModule": "tlearn.data",
-    "TlearnError": "tlearn.errors",
+    "TlearnError": "tlearn.base.errors",
     "TorchvisionDataModule": "tlearn.data",
     "TransferModule": "tlearn.models",
     "load": "tlearn.deploy",

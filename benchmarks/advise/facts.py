@@ -16,10 +16,10 @@ from typing import Any
 
 from benchmarks.advise.runs import images_of, words_of
 from benchmarks.advise.scenarios import SCENARIOS, Scenario
-from tlearn.advising import AdviseCLI
-from tlearn.app import run_as
-from tlearn.arguments import split_arguments
-from tlearn.strategies.advise import AdviseCallback
+from tlearn.analysis.advise import AdviseCallback
+from tlearn.cli.arguments import split_arguments
+from tlearn.cli.transfer_cli import run_as
+from tlearn.commands.advise import AdviseCLI
 
 FACTS = Path(__file__).parent / "facts.jsonl"
 

@@ -17,11 +17,10 @@ from sklearn.datasets import load_digits
 from torch import Tensor
 from torchvision.transforms.v2 import functional as F
 
-from tlearn.data import ImageDataModule
-from tlearn.data.augment import NO_AUGMENT, Augment
-from tlearn.data.datamodule import Split
-from tlearn.data.image_set import ImageSet
-from tlearn.data.memory import InMemoryImages
+from tlearn.data.datamodule import ImageDataModule, Split
+from tlearn.data.images.augment import NO_AUGMENT, Augment
+from tlearn.data.images.image_set import ImageSet
+from tlearn.data.images.in_memory import InMemoryImages
 
 CIFAR = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 PHOTO_PX = 128

@@ -27,10 +27,12 @@ import torch
 
 from benchmarks.advise.images import DrawnDataModule, draw
 from benchmarks.advise.scenarios import SCENARIOS, Scenario
-from tlearn.app import TransferCLI, run
-from tlearn.arguments import split_arguments
-from tlearn.models import BestCheckpoint, TransferModule, evaluating
-from tlearn.strategies.candidates import Candidate, candidates
+from tlearn.analysis.candidates import Candidate, candidates
+from tlearn.cli.arguments import split_arguments
+from tlearn.cli.transfer_cli import TransferCLI, run
+from tlearn.models.modes import evaluating
+from tlearn.training.checkpoints import BestCheckpoint
+from tlearn.training.module import TransferModule
 
 RESULTS = Path(__file__).parent / "results.csv"
 FILES = {"imagenet": "imagenet.safetensors", "cifar5": "cifar5.ckpt", "digits5": "digits5.ckpt", "random": "random.pth"}

@@ -1,7 +1,7 @@
 """Score the advice against what every candidate really reached, and fit the effects that it rests on.
 
     python -m benchmarks.advise.score          # the table, from results.csv and facts.jsonl
-    python -m benchmarks.advise.score --fit    # the numbers of tlearn/strategies/effects.py
+    python -m benchmarks.advise.score --fit    # the numbers of tlearn/analysis/effects.py
 
 Each scenario's advice uses effects fitted without its data set: CIFAR-10 with all its parts, ants and bees, or the
 digits, each with all sizes and sources in one fold. A strategy's accuracy is that of its last epoch on test images,
@@ -26,13 +26,13 @@ import numpy as np
 from benchmarks.advise.facts import FACTS
 from benchmarks.advise.runs import RESULTS, Result, read_results
 from benchmarks.advise.scenarios import SCENARIOS
-from tlearn.strategies.advice import Advice, Effect, base_score, decide, inputs, logit, noise_of
-from tlearn.strategies.candidates import Candidate
-from tlearn.strategies.facts import Facts
-from tlearn.strategies.learning_curve import CurvePoint, Forecast
-from tlearn.strategies.pilots import PilotResult
-from tlearn.strategies.probe import Probe
-from tlearn.strategies.stage_probe import StageProbe
+from tlearn.analysis.candidates import Candidate
+from tlearn.analysis.decision import Advice, Effect, base_score, decide, inputs, logit, noise_of
+from tlearn.analysis.learning_curve import CurvePoint, Forecast
+from tlearn.analysis.measurements import Facts
+from tlearn.analysis.pilots import PilotResult
+from tlearn.analysis.probe import Probe
+from tlearn.analysis.stage_probe import StageProbe
 
 NAMES = ("frozen", "tap", "partial", "lp_ft", "full", "scratch")
 FOLDS = {scenario.data: scenario.dataset for scenario in SCENARIOS}

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from tlearn.data import Augment, BatchAugment, uniform
+from tlearn.data.images.augment import Augment, BatchAugment
+from tlearn.data.images.keyed_random import uniform
 
 
 def some_images(n_images: int = 64, size_px: int = 8) -> Tensor:

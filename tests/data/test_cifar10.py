@@ -16,8 +16,8 @@ from torchvision.datasets import CIFAR10
 from torchvision.datasets.utils import calculate_md5
 
 from tests.fake_cifar import patch_checksums
-from tlearn.data import CIFAR10_CLASSES, CIFAR10DataModule
-from tlearn.errors import TlearnError
+from tlearn.base.errors import TlearnError
+from tlearn.data.sources.cifar10 import CIFAR10_CLASSES, CIFAR10DataModule
 
 FILES = [name for name, _ in CIFAR10.train_list + CIFAR10.test_list] + [CIFAR10.meta["filename"]]
 FOLDER = CIFAR10.base_folder

@@ -7,9 +7,12 @@ import torch
 from lightning.pytorch import LightningModule, Trainer, seed_everything
 from torch import Tensor
 
-from tlearn.data import Augment, InMemoryDataModule, InMemoryImages, key
-from tlearn.errors import TlearnError
-from tlearn.types import Batch, Task
+from tlearn.base.errors import TlearnError
+from tlearn.base.types import Batch, Task
+from tlearn.data.datamodule import InMemoryDataModule
+from tlearn.data.images.augment import Augment
+from tlearn.data.images.in_memory import InMemoryImages
+from tlearn.data.images.keyed_random import key
 
 
 class Toy(InMemoryDataModule):

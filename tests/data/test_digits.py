@@ -4,8 +4,8 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from tlearn.data import DigitsDataModule
-from tlearn.errors import TlearnError
+from tlearn.base.errors import TlearnError
+from tlearn.data.sources.digits import DigitsDataModule
 
 
 def test_all_digits_a_fixed_fifth_is_the_test_set() -> None:

@@ -20,7 +20,7 @@ from PIL import Image
 
 from tests.conftest import Tlearn
 from tlearn import HuggingFaceDataModule, TlearnError
-from tlearn.types import Batch
+from tlearn.base.types import Batch
 
 STEP = 60  # levels from one class to the next
 

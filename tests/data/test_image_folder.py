@@ -17,7 +17,9 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from tests.conftest import Answer, Tlearn
 from tests.fake_pictures import CONFIG, picture, write_broken, write_folder, write_splits
 from tlearn import ImageFolderDataModule, TlearnError
-from tlearn.data import Augment, BatchKey, ImageSet, StreamedImages
+from tlearn.data.images.augment import Augment
+from tlearn.data.images.image_set import BatchKey, ImageSet
+from tlearn.data.images.on_disk import StreamedImages
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from tlearn.data import key, uniform
+from tlearn.data.images.keyed_random import key, uniform
 
 
 def test_the_hash_is_the_published_one() -> None:

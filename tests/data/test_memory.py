@@ -4,8 +4,11 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from tlearn.data import Augment, BatchAugment, BatchKey, EpochBatchSampler, InMemoryImages, fingerprint
-from tlearn.errors import TlearnError
+from tlearn.base.errors import TlearnError
+from tlearn.data.images.augment import Augment, BatchAugment
+from tlearn.data.images.image_set import BatchKey
+from tlearn.data.images.in_memory import InMemoryImages, fingerprint
+from tlearn.data.images.sampling import EpochBatchSampler
 
 
 def images_where_pixel_is_index(n_images: int) -> torch.Tensor:

@@ -15,8 +15,8 @@ from lightning.pytorch import Trainer
 from tests.conftest import Tlearn
 from tests.fake_pictures import CONFIG, picture, write_folder
 from tlearn import ImageFolderDataModule, ImageTableDataModule, StreamingDataModule, TlearnError, TransferModule
-from tlearn.data.class_spelling import Spelling
-from tlearn.name_forms import canonical, looks
+from tlearn.base.name_forms import canonical, looks
+from tlearn.data.classes.spelling import Spelling
 
 NFC, NFD = (unicodedata.normalize(form, "hérisson") for form in ("NFC", "NFD"))
 NAMES = ("cat", "dog", "eel")

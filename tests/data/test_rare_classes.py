@@ -14,7 +14,7 @@ from lightning.pytorch import Trainer
 from tests.conftest import Tlearn
 from tests.fake_pictures import CONFIG, write_folder
 from tlearn import ImageFolderDataModule, ImageTableDataModule, TlearnError, TransferModule
-from tlearn.data import ImageDataModule
+from tlearn.data.datamodule import ImageDataModule
 
 COUNTS = {"cat": 6, "dog": 1, "eel": 6, "fox": 1}
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tlearn.data import stratified_split, take_per_class
-from tlearn.errors import TlearnError
+from tlearn.base.errors import TlearnError
+from tlearn.data.images.split import stratified_split, take_per_class
 
 NAMES = ["cat", "dog", "eel"]
 

@@ -23,10 +23,10 @@ from tests.test_distributed import TWO, done
 from tests.test_mid_epoch import EVERY_STEP, assert_same
 from tests.test_training import last
 from tlearn import ImageFolderDataModule, StreamingDataModule, TlearnError, main
-from tlearn.data import Augment
-from tlearn.data.shard_order import WINDOW, shard_order
-from tlearn.data.shard_pictures import ShardedImages
-from tlearn.data.shards import digest_of
+from tlearn.data.images.augment import Augment
+from tlearn.data.shards.index import digest_of
+from tlearn.data.shards.order import WINDOW, shard_order
+from tlearn.data.shards.pictures import ShardedImages
 
 OPTIONS: dict[str, Any] = {"size_px": 16, "batch_size": 4}
 
@@ -298,7 +298,7 @@ def test_faults_of_the_far(packed: Path, tmp_path: Path, monkeypatch: pytest.Mon
     shard.unlink()
     with pytest.raises(TlearnError, match=r"^cannot fetch local:.*train/chunk-0-0.bin: .* doesn't exist"):
         train_set(data).serve(torch.arange(24), 0)
-    monkeypatch.setattr("tlearn.data.shard_fetching.find_spec", lambda name: None)
+    monkeypatch.setattr("tlearn.data.shards.fetching.find_spec", lambda name: None)
     with pytest.raises(TlearnError, match=r"^local:.* needs: pip install 'tlearn\[stream\]'"):
         opened(far)
 

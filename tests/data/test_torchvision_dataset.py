@@ -26,9 +26,9 @@ from tests.fake_torchvision import (
     write_svhn,
 )
 from tlearn import TlearnError, TorchvisionDataModule
-from tlearn.data import StreamedImages
-from tlearn.data.torchvision_catalogue import WORKING
-from tlearn.types import Batch
+from tlearn.base.types import Batch
+from tlearn.data.images.on_disk import StreamedImages
+from tlearn.data.sources.torchvision_catalogue import WORKING
 
 
 def opened(name: str, root: Path, stage: str = "fit", **options: Any) -> TorchvisionDataModule:

@@ -24,17 +24,22 @@ from torchvision.transforms.v2 import functional as F
 from tests.conftest import SMALL, Tlearn
 from tests.fake_pictures import write_folder
 from tlearn import main
-from tlearn.app import run
-from tlearn.arguments import split_arguments
-from tlearn.data import Framing, InMemoryImages, read_image
-from tlearn.deploy import Examples, export, export_network, load_module, rebuild
+from tlearn.base.errors import TlearnError
+from tlearn.base.types import Task
+from tlearn.cli.arguments import split_arguments
+from tlearn.cli.transfer_cli import run
+from tlearn.data.files.reading import Framing, read_image
+from tlearn.data.images.in_memory import InMemoryImages
+from tlearn.deploy import export
 from tlearn.deploy.agreement import compare
+from tlearn.deploy.examples import Examples
+from tlearn.deploy.export import export_network
 from tlearn.deploy.exported_network import ExportedNetwork
 from tlearn.deploy.fixed_point import FixedPointResize
-from tlearn.errors import TlearnError
-from tlearn.models import TransferModule
-from tlearn.run_record import CONFIG_KEY
-from tlearn.types import Task
+from tlearn.deploy.loading import load_module
+from tlearn.deploy.state_file import rebuild
+from tlearn.training.module import TransferModule
+from tlearn.training.run_folder import CONFIG_KEY
 
 CHECKED = r"checked on 21 validation images with {}: top-1 agrees on 100\.00 %, largest difference \d\.\de-\d\d\n"
 

@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-from tlearn.data.augment import Augment, BatchAugment
-from tlearn.data.cifar10 import CIFAR10_CLASSES, CIFAR10DataModule
 from tlearn.data.datamodule import ImageDataModule, InMemoryDataModule, Split
-from tlearn.data.digits import DigitsDataModule
-from tlearn.data.doctor import diagnose, summary_of
-from tlearn.data.doctor_labels import diagnose_labels
-from tlearn.data.doctor_lists import names_and_places, rare_classes, skipped_files
-from tlearn.data.exclusions import EXCLUSIONS, read_exclusions, write_exclusions
-from tlearn.data.findings import Finding, Picture
-from tlearn.data.huggingface import HuggingFaceDataModule
-from tlearn.data.image_files import ImageFilesDataModule
-from tlearn.data.image_folder import ImageFolderDataModule
-from tlearn.data.image_set import BatchKey, ImageSet
-from tlearn.data.image_table import ImageTableDataModule
-from tlearn.data.keyed_random import key, uniform
-from tlearn.data.listing import find_pictures, listed, number_of
-from tlearn.data.memory import InMemoryImages, fingerprint
-from tlearn.data.predict_files import UNREADABLE, PredictFilesDataModule
-from tlearn.data.reading import Framing, UnreadableImageError, framed, pixels_of, read_image, reason_of
-from tlearn.data.sampling import EpochBatchSampler
-from tlearn.data.shard_writer import write_shards
-from tlearn.data.split import stratified_split, take_per_class
-from tlearn.data.streamed import StreamedImages, in_threads
-from tlearn.data.streaming import StreamingDataModule
-from tlearn.data.torchvision_dataset import TorchvisionDataModule
+from tlearn.data.doctor.diagnosis import diagnose, summary_of
+from tlearn.data.doctor.labels import diagnose_labels
+from tlearn.data.doctor.lists import names_and_places, rare_classes, skipped_files
+from tlearn.data.files.exclusions import EXCLUSIONS, read_exclusions, write_exclusions
+from tlearn.data.files.findings import Finding, Picture
+from tlearn.data.files.listing import find_pictures, listed, number_of
+from tlearn.data.files.reading import Framing, UnreadableImageError, framed, pixels_of, read_image, reason_of
+from tlearn.data.images.augment import Augment, BatchAugment
+from tlearn.data.images.image_set import BatchKey, ImageSet
+from tlearn.data.images.in_memory import InMemoryImages, fingerprint
+from tlearn.data.images.keyed_random import key, uniform
+from tlearn.data.images.on_disk import StreamedImages, in_threads
+from tlearn.data.images.sampling import EpochBatchSampler
+from tlearn.data.images.split import stratified_split, take_per_class
+from tlearn.data.shards.datamodule import StreamingDataModule
+from tlearn.data.shards.writer import write_shards
+from tlearn.data.sources.cifar10 import CIFAR10_CLASSES, CIFAR10DataModule
+from tlearn.data.sources.digits import DigitsDataModule
+from tlearn.data.sources.folder import ImageFolderDataModule
+from tlearn.data.sources.huggingface import HuggingFaceDataModule
+from tlearn.data.sources.labelled_files import ImageFilesDataModule
+from tlearn.data.sources.table import ImageTableDataModule
+from tlearn.data.sources.to_predict import UNREADABLE, PredictFilesDataModule
+from tlearn.data.sources.torchvision import TorchvisionDataModule
 
 __all__ = [
     "CIFAR10_CLASSES",

@@ -16,19 +16,19 @@ from lightning.pytorch import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from tlearn.data.augment import NO_AUGMENT, Augment, BatchAugment
-from tlearn.data.class_spelling import ClassRemark
-from tlearn.data.image_set import BatchKey, ImageSet
-from tlearn.data.memory import CachedFeatures, InMemoryImages, PhasedLoader, ResumableLoader
-from tlearn.data.reading import Framing
-from tlearn.data.sampling import EpochBatchSampler
+from tlearn.base.errors import TlearnError
+from tlearn.base.machine import cores_allowed
+from tlearn.base.plain_values import plain_values, texts, whole_number
+from tlearn.base.processes import ALONE, Share
+from tlearn.base.types import Batch, Task
+from tlearn.data.classes.spelling import ClassRemark
+from tlearn.data.files.reading import Framing
+from tlearn.data.images.augment import NO_AUGMENT, Augment, BatchAugment
+from tlearn.data.images.image_set import BatchKey, ImageSet
+from tlearn.data.images.in_memory import CachedFeatures, InMemoryImages, PhasedLoader, ResumableLoader
+from tlearn.data.images.sampling import EpochBatchSampler
+from tlearn.data.images.split import stratified_split, take_per_class
 from tlearn.data.serving import serve_through_a_stop
-from tlearn.data.split import stratified_split, take_per_class
-from tlearn.errors import TlearnError
-from tlearn.plain_values import plain_values, texts, whole_number
-from tlearn.processes import ALONE, Share
-from tlearn.threads import cores_allowed
-from tlearn.types import Batch, Task
 
 log = logging.getLogger(__name__)
 

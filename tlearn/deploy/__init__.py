@@ -4,7 +4,7 @@ from tlearn.deploy.examples import Examples, examples_from_folders
 from tlearn.deploy.export import export_network
 from tlearn.deploy.loading import framing_of, load_module
 from tlearn.deploy.prediction_table import check_output
-from tlearn.deploy.predictions import TOP_K, PredictionWriterCallback
+from tlearn.deploy.prediction_writer import TOP_K, PredictionWriterCallback
 from tlearn.deploy.predictor import Prediction, Predictor, load
 from tlearn.deploy.state_file import rebuild
 

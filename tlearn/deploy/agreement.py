@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from tlearn.base.types import LABEL_THRESHOLD, Task
 from tlearn.deploy.examples import Examples
-from tlearn.models import TransferModule, evaluating
-from tlearn.types import LABEL_THRESHOLD, Task
+from tlearn.models.modes import evaluating
+from tlearn.training.module import TransferModule
 
 Answer = Callable[[Tensor], Tensor]
 

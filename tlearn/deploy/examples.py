@@ -9,9 +9,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from tlearn.data import BatchKey, Framing, ImageSet, InMemoryImages, UnreadableImageError, find_pictures, read_image
-from tlearn.errors import TlearnError
-from tlearn.types import Batch
+from tlearn.base.errors import TlearnError
+from tlearn.base.types import Batch
+from tlearn.data.files.listing import find_pictures
+from tlearn.data.files.reading import Framing, UnreadableImageError, read_image
+from tlearn.data.images.image_set import BatchKey, ImageSet
+from tlearn.data.images.in_memory import InMemoryImages
 
 _MOST_PICTURES = 256
 

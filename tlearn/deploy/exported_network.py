@@ -9,7 +9,9 @@ from torch import Tensor, nn
 
 from tlearn.deploy.fixed_point import FixedPointResize
 from tlearn.deploy.loading import framing_of
-from tlearn.models import AS_IT_IS, TransferModule, answers_of, change_unit
+from tlearn.models.losses import answers_of
+from tlearn.models.target_unit import AS_IT_IS, change_unit
+from tlearn.training.module import TransferModule
 
 
 class ExportedNetwork(nn.Module):

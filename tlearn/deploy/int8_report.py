@@ -7,11 +7,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from tlearn.base.types import LABEL_THRESHOLD, Task
 from tlearn.deploy.agreement import Answer, compare
 from tlearn.deploy.examples import Examples
+from tlearn.deploy.int8 import CALIBRATION_BATCH, MOST_CALIBRATING, quantise
 from tlearn.deploy.onnx_file import open_onnx
-from tlearn.deploy.quantising import CALIBRATION_BATCH, MOST_CALIBRATING, quantise
-from tlearn.types import LABEL_THRESHOLD, Task
 
 _MOST_MEASURED = 1024
 _BATCH = 32

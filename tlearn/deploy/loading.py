@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tlearn.data import Framing
-from tlearn.errors import TlearnError, one_line
-from tlearn.models import TransferModule, read_checkpoint
+from tlearn.base.errors import TlearnError, one_line
+from tlearn.data.files.reading import Framing
+from tlearn.models.weights.safe_load import read_checkpoint
+from tlearn.training.module import TransferModule
 
 
 def load_module(path: str | Path) -> TransferModule:

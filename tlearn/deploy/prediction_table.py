@@ -13,9 +13,9 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from tlearn.errors import TlearnError
-from tlearn.outputs import check_folder_of, safe_cell
-from tlearn.types import LABEL_THRESHOLD, Task
+from tlearn.base.errors import TlearnError
+from tlearn.base.files import check_folder_of, safe_cell
+from tlearn.base.types import LABEL_THRESHOLD, Task
 
 KINDS = (".csv", ".parquet")
 

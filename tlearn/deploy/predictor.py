@@ -11,12 +11,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from tlearn.data import Framing, framed, in_threads, pixels_of, read_image, reason_of
+from tlearn.base.errors import TlearnError
+from tlearn.base.places import DEFAULT_ROOT, find_checkpoint
+from tlearn.base.types import LABEL_THRESHOLD
+from tlearn.data.files.reading import Framing, framed, pixels_of, read_image, reason_of
+from tlearn.data.images.on_disk import in_threads
 from tlearn.deploy.loading import framing_of, load_module
-from tlearn.errors import TlearnError
-from tlearn.models import TransferModule, check_answers
-from tlearn.runs import DEFAULT_ROOT, find_checkpoint
-from tlearn.types import LABEL_THRESHOLD
+from tlearn.models.finite import check_answers
+from tlearn.training.module import TransferModule
 
 _BATCH = 32
 

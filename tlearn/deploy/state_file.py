@@ -11,9 +11,9 @@ import safetensors
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from tlearn.base.errors import TlearnError, one_line
 from tlearn.deploy.exported_network import ExportedNetwork
-from tlearn.errors import TlearnError, one_line
-from tlearn.models import TransferModule
+from tlearn.training.module import TransferModule
 
 _PARTS = ("preprocess", "backbone", "head")
 

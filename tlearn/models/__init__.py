@@ -1,73 +1,65 @@
-"""The network: preprocess, backbone and head, what of it is frozen, and where its weights come from."""
+"""The network in plain torch: preprocessing, backbone, head, freezing rules and weights."""
 
-from tlearn.models.backbone import Backbone
+from __future__ import annotations
+
+from tlearn.base.old_names import old_names
+from tlearn.models.backbones.backbone import Backbone
 from tlearn.models.calibration import fit_temperature
-from tlearn.models.checkpoint_file import read_checkpoint
-from tlearn.models.checkpoints import (
-    AtomicCheckpointIO,
-    BestCheckpoint,
-    LastCheckpoint,
-    WrittenCheckpointsCallback,
-    best_checkpoint,
-    checkpoint_lost,
-    flush_checkpoints,
-    last_checkpoint,
-    run_folder,
-    saved_epochs,
-)
 from tlearn.models.fingerprint import fingerprint
 from tlearn.models.finite import check_answers, how_to_lower, not_finite, rates_text
 from tlearn.models.freezing import Rule, assign_rules, frozen_modules, group_by_rule, rules_from_options
-from tlearn.models.grad_cam import grad_cam
 from tlearn.models.losses import answers_of, compute_loss
 from tlearn.models.metrics import metric_names
-from tlearn.models.mid_epoch import finished_epochs, steps_done
 from tlearn.models.modes import evaluating, keeping_modes
-from tlearn.models.module import TransferModule
 from tlearn.models.preprocess import Preprocess
-from tlearn.models.rates import peak_rates, scale_rates
 from tlearn.models.target_unit import AS_IT_IS, TargetUnit, change_unit, unit_of
-from tlearn.models.warm_up import rising_share
+from tlearn.models.weights.safe_load import read_checkpoint
 
 __all__ = [
     "AS_IT_IS",
-    "AtomicCheckpointIO",
     "Backbone",
-    "BestCheckpoint",
-    "LastCheckpoint",
     "Preprocess",
     "Rule",
     "TargetUnit",
-    "TransferModule",
-    "WrittenCheckpointsCallback",
     "answers_of",
     "assign_rules",
-    "best_checkpoint",
     "change_unit",
     "check_answers",
-    "checkpoint_lost",
     "compute_loss",
     "evaluating",
     "fingerprint",
-    "finished_epochs",
     "fit_temperature",
-    "flush_checkpoints",
     "frozen_modules",
-    "grad_cam",
     "group_by_rule",
     "how_to_lower",
     "keeping_modes",
-    "last_checkpoint",
     "metric_names",
     "not_finite",
-    "peak_rates",
     "rates_text",
     "read_checkpoint",
-    "rising_share",
     "rules_from_options",
-    "run_folder",
-    "saved_epochs",
-    "scale_rates",
-    "steps_done",
     "unit_of",
 ]
+
+__getattr__ = old_names(
+    __name__,
+    {
+        "AtomicCheckpointIO": "tlearn.training.checkpoints",
+        "BestCheckpoint": "tlearn.training.checkpoints",
+        "LastCheckpoint": "tlearn.training.checkpoints",
+        "TransferModule": "tlearn.training.module",
+        "WrittenCheckpointsCallback": "tlearn.training.checkpoints",
+        "best_checkpoint": "tlearn.training.checkpoints",
+        "checkpoint_lost": "tlearn.training.checkpoints",
+        "finished_epochs": "tlearn.training.mid_epoch",
+        "flush_checkpoints": "tlearn.training.checkpoints",
+        "grad_cam": "tlearn.reporting.grad_cam",
+        "last_checkpoint": "tlearn.training.checkpoints",
+        "peak_rates": "tlearn.training.rates",
+        "rising_share": "tlearn.training.warm_up",
+        "run_folder": "tlearn.training.checkpoints",
+        "saved_epochs": "tlearn.training.checkpoints",
+        "scale_rates": "tlearn.training.rates",
+        "steps_done": "tlearn.training.mid_epoch",
+    },
+)

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from scipy.optimize import brentq
 from torch import Tensor
 
-from tlearn.types import Task
+from tlearn.base.types import Task
 
 # Wider than any network's need; a fit that ends here has found no use for its logits, or no fault in them.
 LOWEST, HIGHEST = 0.01, 100.0

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tlearn.errors import TlearnError
+from tlearn.base.errors import TlearnError
 
 
 def rates_text(rates: Mapping[str, float]) -> str:

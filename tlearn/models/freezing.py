@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 
 from torch import nn
 
-from tlearn.errors import TlearnError, unknown
+from tlearn.base.errors import TlearnError, unknown
 
 
 @dataclass(frozen=True)

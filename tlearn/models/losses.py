@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tlearn.types import Task
+from tlearn.base.types import Task
 
 
 def compute_loss(

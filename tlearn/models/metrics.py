@@ -17,10 +17,10 @@ from torchmetrics.classification import (
 from torchmetrics.functional.classification import multilabel_average_precision
 from torchmetrics.utilities import dim_zero_cat
 
+from tlearn.base.processes import ALONE, own_share
+from tlearn.base.types import Task
 from tlearn.models.losses import as_classes, as_values, known_share
 from tlearn.models.target_unit import AS_IT_IS
-from tlearn.processes import ALONE, own_share
-from tlearn.types import Task
 
 _BLOCK_ROWS = 8192
 UNKNOWN = -1  # a label that nobody has looked for, among 0 and 1

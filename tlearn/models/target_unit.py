@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from tlearn.errors import TlearnError
+from tlearn.base.errors import TlearnError
 
 _LEAST_STEPS = 1000  # of float32, in a deviation: below, rounding is seen
 

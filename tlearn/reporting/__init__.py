@@ -1,47 +1,37 @@
-"""Callbacks: what a run says, shows and leaves behind. Training works without any of them."""
+"""Callbacks that show a run: terminal, TensorBoard, run card. Training works without any of them."""
 
-from tlearn.reporting.busy_cores import BusyCoresCallback
-from tlearn.reporting.compare_table import About, Cost, print_comparison
-from tlearn.reporting.doctor_table import print_findings
-from tlearn.reporting.ending import EndingCallback
-from tlearn.reporting.epoch_lines import EpochLinesCallback, OutcomeCallback
-from tlearn.reporting.freeze_audit import FreezeAuditCallback
-from tlearn.reporting.gradient_norm import GradientNormCallback
-from tlearn.reporting.hparams import HyperParametersCallback, hyper_parameters
-from tlearn.reporting.input_pictures import InputPicturesCallback
-from tlearn.reporting.monitors import MonitorCheckCallback
-from tlearn.reporting.pages import EvaluationPagesCallback
-from tlearn.reporting.parameter_summary import ParameterSummaryCallback, StageSummary, summarise
-from tlearn.reporting.plan_table import print_plan
-from tlearn.reporting.progress_bar import LeanProgressBar
-from tlearn.reporting.projector import ProjectorCallback
-from tlearn.reporting.step_loss import StepLossCallback
-from tlearn.reporting.throughput import ThroughputCallback
-from tlearn.reporting.weight_histograms import WeightHistogramsCallback
+from __future__ import annotations
 
-__all__ = [
-    "About",
-    "BusyCoresCallback",
-    "Cost",
-    "EndingCallback",
-    "EpochLinesCallback",
-    "EvaluationPagesCallback",
-    "FreezeAuditCallback",
-    "GradientNormCallback",
-    "HyperParametersCallback",
-    "InputPicturesCallback",
-    "LeanProgressBar",
-    "MonitorCheckCallback",
-    "OutcomeCallback",
-    "ParameterSummaryCallback",
-    "ProjectorCallback",
-    "StageSummary",
-    "StepLossCallback",
-    "ThroughputCallback",
-    "WeightHistogramsCallback",
-    "hyper_parameters",
-    "print_comparison",
-    "print_findings",
-    "print_plan",
-    "summarise",
-]
+from tlearn.base.old_names import old_names
+
+__all__ = []
+
+__getattr__ = old_names(
+    __name__,
+    {
+        "About": "tlearn.commands.compare_table",
+        "BusyCoresCallback": "tlearn.reporting.busy_cores",
+        "Cost": "tlearn.commands.compare_table",
+        "EndingCallback": "tlearn.reporting.ending",
+        "EpochLinesCallback": "tlearn.reporting.epoch_lines",
+        "EvaluationPagesCallback": "tlearn.reporting.evaluation_figures",
+        "FreezeAuditCallback": "tlearn.training.freeze_audit",
+        "GradientNormCallback": "tlearn.reporting.gradient_norm",
+        "HyperParametersCallback": "tlearn.reporting.hparams",
+        "InputPicturesCallback": "tlearn.reporting.input_pictures",
+        "LeanProgressBar": "tlearn.reporting.progress_bar",
+        "MonitorCheckCallback": "tlearn.training.monitors",
+        "OutcomeCallback": "tlearn.reporting.epoch_lines",
+        "ParameterSummaryCallback": "tlearn.reporting.parameters",
+        "ProjectorCallback": "tlearn.reporting.projector",
+        "StageSummary": "tlearn.reporting.parameters",
+        "StepLossCallback": "tlearn.reporting.step_loss",
+        "ThroughputCallback": "tlearn.reporting.throughput",
+        "WeightHistogramsCallback": "tlearn.reporting.weight_histograms",
+        "hyper_parameters": "tlearn.reporting.hparams",
+        "print_comparison": "tlearn.commands.compare_table",
+        "print_findings": "tlearn.commands.doctor_table",
+        "print_plan": "tlearn.commands.plan_table",
+        "summarise": "tlearn.reporting.parameters",
+    },
+)

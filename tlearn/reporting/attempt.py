@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from tlearn.errors import one_line
+from tlearn.base.errors import one_line
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ import os
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from tlearn.threads import Neighbours, free_threads
+from tlearn.base.machine import Neighbours, free_threads
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from lightning.pytorch.callbacks import EarlyStopping, Timer
 from lightning.pytorch.callbacks.early_stopping import EarlyStoppingReason
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from tlearn.errors import one_line
+from tlearn.base.errors import one_line
 
 _ORDER = {"min": "below", "max": "above"}
 

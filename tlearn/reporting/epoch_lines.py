@@ -8,8 +8,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor
 
-from tlearn.models import best_checkpoint, checkpoint_lost, last_checkpoint, run_folder
 from tlearn.reporting.ending import EndingCallback
+from tlearn.training.checkpoints import best_checkpoint, checkpoint_lost, last_checkpoint, run_folder
 
 _SHOWN = (
     *("train/loss", "train/acc", "train/f1", "train/mae"),

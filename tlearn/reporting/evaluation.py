@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 from torchmetrics.functional.classification import multiclass_confusion_matrix
 
-from tlearn.models import answers_of
-from tlearn.strategies import Outputs
-from tlearn.types import LABEL_THRESHOLD, Task
+from tlearn.base.types import LABEL_THRESHOLD, Task
+from tlearn.models.losses import answers_of
+from tlearn.training.evaluation import Outputs
 
 BINS = 15  # as in Guo et al., 2017
 _SCATTERED = 500

@@ -12,9 +12,10 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms.v2.functional import resize
 
-from tlearn.models import TransferModule, grad_cam
 from tlearn.reporting.evaluation import Answers, Verdict, is_wrong, least_sure, verdict, worst_mistakes
 from tlearn.reporting.figures import Pixels, gallery_figure, overlay, shortened, title_of
+from tlearn.reporting.grad_cam import grad_cam
+from tlearn.training.module import TransferModule
 
 SHOWN = 16
 _EXPLAINED = 8  # of the images with Grad-CAM half are right and half are wrong, where there are as many

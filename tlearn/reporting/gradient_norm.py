@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 
-from tlearn.models import TransferModule
+from tlearn.training.module import TransferModule
 
 NAME = "train/grad_norm"
 

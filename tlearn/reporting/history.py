@@ -10,7 +10,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.loggers.csv_logs import ExperimentWriter
 
-from tlearn.outputs import whole_file
+from tlearn.base.files import whole_file
 
 # Written at step 0, by the start or the end of every run.
 _WRITTEN_ANEW = ("run/", "final/", "best/", "_hparams_/")

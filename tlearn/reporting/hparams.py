@@ -7,8 +7,9 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from tlearn.models import TransferModule, best_checkpoint
-from tlearn.strategies import LearningRateFinderCallback
+from tlearn.training.checkpoints import best_checkpoint
+from tlearn.training.module import TransferModule
+from tlearn.training.strategies.lr_finder import LearningRateFinderCallback
 
 # Shown for every run; of the other options only those that are not left at their default.
 _ALWAYS = ("backbone", "weights", "image_size", "tap", "freeze_backbone", "freeze_until")

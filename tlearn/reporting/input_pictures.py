@@ -8,12 +8,12 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from tlearn.models import TransferModule
 from tlearn.reporting.attempt import attempt
-from tlearn.reporting.boards import show, takes_pictures
 from tlearn.reporting.evaluation import in_words
 from tlearn.reporting.evaluation_pictures import tiles
 from tlearn.reporting.figures import gallery_figure, shortened
+from tlearn.reporting.loggers import show, takes_pictures
+from tlearn.training.module import TransferModule
 
 _SHOWN = 16
 

@@ -8,8 +8,8 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import LearningRateMonitor
 
-from tlearn.models import TransferModule
-from tlearn.types import Batch
+from tlearn.base.types import Batch
+from tlearn.training.module import TransferModule
 
 log = logging.getLogger(__name__)
 

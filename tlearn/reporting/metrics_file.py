@@ -12,8 +12,8 @@ from lightning.pytorch.loggers import CSVLogger, Logger
 from lightning.pytorch.loggers.csv_logs import ExperimentWriter
 from lightning.pytorch.loggers.logger import DummyLogger
 
-from tlearn.errors import TlearnError
-from tlearn.outputs import known_disk_fault, whole_file
+from tlearn.base.errors import TlearnError
+from tlearn.base.files import known_disk_fault, whole_file
 
 
 class MetricsFileLogger(CSVLogger):

@@ -12,11 +12,11 @@ from torch import Tensor
 from torch.utils.hooks import RemovableHandle
 from torchvision.transforms.v2.functional import resize
 
-from tlearn.models import TransferModule
+from tlearn.base.types import Batch
 from tlearn.reporting.attempt import attempt
-from tlearn.reporting.boards import tensorboard_writers
 from tlearn.reporting.evaluation import in_words
-from tlearn.types import Batch
+from tlearn.reporting.loggers import tensorboard_writers
+from tlearn.training.module import TransferModule
 
 TAG = "val_features"
 _FOLDER = "projector"  # in place of a step, after which the writer names it

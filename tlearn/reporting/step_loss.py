@@ -8,9 +8,9 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from tlearn.models import TransferModule
-from tlearn.processes import summed
-from tlearn.types import Batch
+from tlearn.base.processes import summed
+from tlearn.base.types import Batch
+from tlearn.training.module import TransferModule
 
 NAME = "train/loss_step"
 

@@ -7,8 +7,8 @@ import time
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from tlearn.processes import summed
-from tlearn.types import Batch
+from tlearn.base.processes import summed
+from tlearn.base.types import Batch
 
 
 class ThroughputCallback(Callback):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from tlearn.models import TransferModule
-from tlearn.reporting.boards import step_of, tensorboard_writers
+from tlearn.reporting.loggers import step_of, tensorboard_writers
+from tlearn.training.module import TransferModule
 
 
 class WeightHistogramsCallback(Callback):

@@ -1,39 +1,35 @@
-"""What to do with a pretrained network beyond plain training: solve the head, average, find rates, plan."""
+"""Old names of callbacks and functions that configs and scripts hold; they live in `training` and `analysis`."""
 
-from tlearn.strategies.comparison import Scores, Standing, is_mcnemar, rank, sample_f1
-from tlearn.strategies.evaluation_outputs import EvaluationOutputsCallback, Outputs
-from tlearn.strategies.feature_cache import FeatureCacheCallback, obstacle_to_storing
-from tlearn.strategies.features import run_over_split
-from tlearn.strategies.finite_loss import FiniteLossCallback
-from tlearn.strategies.head_probe import HeadProbeCallback
-from tlearn.strategies.head_solver import SolvedHead, solve_head
-from tlearn.strategies.lr_finder import LearningRateFinderCallback
-from tlearn.strategies.peak_memory import PeakMemory
-from tlearn.strategies.plan import GroupPlan, Plan, PlanCallback
-from tlearn.strategies.temperature import TemperatureCallback
-from tlearn.strategies.wise_ft import WiseFTCallback, interpolate
+from __future__ import annotations
 
-__all__ = [
-    "EvaluationOutputsCallback",
-    "FeatureCacheCallback",
-    "FiniteLossCallback",
-    "GroupPlan",
-    "HeadProbeCallback",
-    "LearningRateFinderCallback",
-    "Outputs",
-    "PeakMemory",
-    "Plan",
-    "PlanCallback",
-    "Scores",
-    "SolvedHead",
-    "Standing",
-    "TemperatureCallback",
-    "WiseFTCallback",
-    "interpolate",
-    "is_mcnemar",
-    "obstacle_to_storing",
-    "rank",
-    "run_over_split",
-    "sample_f1",
-    "solve_head",
-]
+from tlearn.base.old_names import old_names
+
+__all__ = []
+
+__getattr__ = old_names(
+    __name__,
+    {
+        "EvaluationOutputsCallback": "tlearn.training.evaluation",
+        "FeatureCacheCallback": "tlearn.training.strategies.feature_cache",
+        "FiniteLossCallback": "tlearn.training.finite_loss",
+        "GroupPlan": "tlearn.analysis.plan",
+        "HeadProbeCallback": "tlearn.training.strategies.solved_head",
+        "LearningRateFinderCallback": "tlearn.training.strategies.lr_finder",
+        "Outputs": "tlearn.training.evaluation",
+        "PeakMemory": "tlearn.base.peak_memory",
+        "Plan": "tlearn.analysis.plan",
+        "PlanCallback": "tlearn.analysis.plan",
+        "Scores": "tlearn.analysis.ranking",
+        "SolvedHead": "tlearn.training.strategies.head_solver",
+        "Standing": "tlearn.analysis.ranking",
+        "TemperatureCallback": "tlearn.training.temperature",
+        "WiseFTCallback": "tlearn.training.strategies.wise_ft",
+        "interpolate": "tlearn.training.strategies.wise_ft",
+        "is_mcnemar": "tlearn.analysis.ranking",
+        "obstacle_to_storing": "tlearn.training.strategies.feature_cache",
+        "rank": "tlearn.analysis.ranking",
+        "run_over_split": "tlearn.training.strategies.features",
+        "sample_f1": "tlearn.analysis.ranking",
+        "solve_head": "tlearn.training.strategies.head_solver",
+    },
+)

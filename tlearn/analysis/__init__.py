@@ -1,0 +1,1 @@
+"""Measurements and decisions before training: plan, probe, advise, ranking."""

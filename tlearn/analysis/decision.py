@@ -1,0 +1,179 @@
+"""Decide on a strategy from what was measured. Pure: the same facts give the same advice.
+
+What heads reach on fixed features is measured. What training adds to that is expected from the labels a class and from
+the strategy's own pilot, by an effect fitted to real runs (`tlearn.analysis.effects`), on the scale of logits.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tlearn.analysis.candidates import Candidate
+from tlearn.analysis.measurements import Facts, pooled
+from tlearn.analysis.pilots import PilotResult
+
+_EDGE = 0.01  # a score is kept at least this far from 0 and 1 before its logit is taken
+_TOLERATED = 0.3  # loss on validation that a trial may add: it has seen a tenth of the steps at the full rate
+_Z90 = 1.645
+_EARLIER = (
+    "A head on {stage} beats one on all stages side by side beyond the noise: what comes after was learned for other "
+    "pictures, and training seldom mends that."
+)
+_WORSE = (
+    f"A short trial of training raised the loss on validation by more than {_TOLERATED}, so the head is left as it is."
+)
+_TRAIN = (
+    f"A short trial of training did not raise the loss on validation by more than {_TOLERATED}; from there a whole run "
+    "was most often the best, or within the noise of it."
+)
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What a strategy adds to what was measured, on the scale of logits.
+
+    Attributes:
+        constant: At 50 labels a class, with a pilot that gained nothing.
+        doubling: For each doubling of the labels.
+        pilot: For each unit that the pilot's loss on validation is below the solved head's.
+        deviation: Standard deviation of what remains, beside the noise of the measurement.
+    """
+
+    constant: float
+    doubling: float
+    pilot: float
+    deviation: float
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What one strategy promises and costs.
+
+    Attributes:
+        candidate: The strategy.
+        score: Expected.
+        low: One in twenty such runs is expected below.
+        high: One in twenty above.
+        time_s: Expected duration of ``fit``, imports left out.
+        peak_memory_bytes: Most in its pilot, or in the passes over the fixed network.
+    """
+
+    candidate: Candidate
+    score: float
+    low: float
+    high: float
+    time_s: float
+    peak_memory_bytes: int | None
+
+
+@dataclass(frozen=True)
+class Advice:
+    """The choice.
+
+    Attributes:
+        choice: See `decide`.
+        reason: Why, in a sentence.
+        outlooks: Of all strategies, from the cheapest kind to the dearest.
+    """
+
+    choice: Outlook
+    reason: str
+    outlooks: list[Outlook]
+
+
+def decide(facts: Facts, effects: Mapping[str, Effect]) -> Advice:
+    """Choose by what was measured.
+
+    A head on an earlier stage, where it beats all stages side by side beyond the noise: what follows that stage was
+    learned for something else, and training did not mend it. Else to train from a solved head, which was the best of
+    the fixed policies, unless its trial made validation worse: then the head as it is. See `benchmarks.advise`.
+
+    Args:
+        facts: What was measured.
+        effects: Of each strategy, by its name.
+    """
+    outlooks = [_outlook(facts, candidate, effects[candidate.name]) for candidate in facts.candidates]
+    head = [each for each in outlooks if not each.candidate.trains_backbone][-1]  # of all stages, see `choose_tap`
+    trained = next((each for each in outlooks if each.candidate.name == "lp_ft"), None)
+    if trained is None:  # no head can be solved, or there is nothing to transfer
+        return Advice(
+            max(outlooks, key=lambda each: each.score), "It is the one with the highest expectation.", outlooks
+        )
+    if isinstance(head.candidate.options.get("tap"), str):
+        return Advice(head, _EARLIER.format(stage=facts.best.stage), outlooks)
+    made_worse = inputs(facts, "lp_ft")[2] < -_TOLERATED
+    return Advice(head, _WORSE, outlooks) if made_worse else Advice(trained, _TRAIN, outlooks)
+
+
+def base_score(facts: Facts, candidate: str) -> float:
+    """Return the measured score that a strategy is expected to change."""
+    if candidate == "scratch" and facts.random_score is not None:
+        return facts.random_score
+    each = {"frozen": facts.last, "tap": facts.best}.get(candidate, facts.start)
+    return pooled(each, facts.probe)
+
+
+def inputs(facts: Facts, candidate: str) -> tuple[float, float, float]:
+    """Return what an effect is multiplied by: 1, doublings of 50 labels a class, and what the pilot gained."""
+    pilot = pilot_of(facts, candidate)
+    gain = facts.frozen_val_loss - pilot.val_loss if pilot and facts.frozen_val_loss is not None else 0.0
+    return 1.0, math.log2(facts.labels_per_class / 50), max(-1.0, min(gain, 1.0))
+
+
+def pilot_of(facts: Facts, candidate: str) -> PilotResult | None:
+    """Return the pilot of a strategy; from scratch a step costs what it costs to train everything."""
+    names = ("scratch", "full") if candidate == "scratch" else (candidate,)
+    return next((pilot for pilot in facts.pilots if pilot.candidate in names), None)
+
+
+def logit(score: float) -> float:
+    """Return the logit of a score that is kept away from 0 and 1."""
+    kept = _kept_off(score)
+    return math.log(kept / (1 - kept))
+
+
+def _kept_off(score: float) -> float:
+    return min(max(score, _EDGE), 1 - _EDGE)
+
+
+def sigmoid(value: float) -> float:
+    """Return the score of a logit."""
+    return 1 / (1 + math.exp(-value))
+
+
+def noise_of(facts: Facts, candidate: str) -> float:
+    """Return the standard deviation of a measured score's logit, from the images that it was measured on."""
+    kept = _kept_off(base_score(facts, candidate))
+    return float((kept * (1 - kept) * (facts.probe.train_images + facts.probe.val_images)) ** -0.5)
+
+
+def _outlook(facts: Facts, candidate: Candidate, effect: Effect) -> Outlook:
+    one, doublings, gain = inputs(facts, candidate.name)
+    if candidate.name == "scratch":
+        gain = 0.0  # its pilot is another's
+    middle = logit(base_score(facts, candidate.name))
+    middle += effect.constant * one + effect.doubling * doublings + effect.pilot * gain
+    spread = _Z90 * math.hypot(effect.deviation, noise_of(facts, candidate.name))
+    pilot = pilot_of(facts, candidate.name)
+    return Outlook(
+        candidate=candidate,
+        score=sigmoid(middle),
+        low=sigmoid(middle - spread),
+        high=sigmoid(middle + spread),
+        time_s=expected_time_s(facts, candidate),
+        peak_memory_bytes=pilot.peak_memory_bytes if pilot else facts.pass_peak_bytes,
+    )
+
+
+def expected_time_s(facts: Facts, candidate: Candidate) -> float:
+    """Return the expected seconds of a whole ``fit``, imports left out, from steps and passes that were timed."""
+    pass_s = facts.probe.pass_time_s[facts.size_px]
+    images = facts.probe.train_images + facts.probe.val_images
+    needs_head = candidate.options.get("head_init") == "probe" or not candidate.trains_backbone
+    time_s = facts.start_s + (pass_s + facts.solve_time_s if needs_head else 0.0)
+    pilot = pilot_of(facts, candidate.name)
+    if pilot is None:
+        return time_s
+    return time_s + facts.steps * pilot.step_time_s + facts.epochs * pass_s * facts.probe.val_images / images

@@ -1,0 +1,15 @@
+"""What training adds to a measured head: numbers fitted by ``python -m benchmarks.advise.score --fit``, see there."""
+
+from __future__ import annotations
+
+from tlearn.analysis.decision import Effect
+
+# Fitted to 31 scenarios; heads are measured, so that only the deviation is theirs.
+EFFECTS = {
+    "frozen": Effect(0.0, 0.0, 0.0, 0.238),
+    "tap": Effect(0.0, 0.0, 0.0, 0.353),
+    "partial": Effect(-0.053, 0.064, 0.354, 0.406),
+    "lp_ft": Effect(-0.015, 0.06, 0.486, 0.414),
+    "full": Effect(0.011, 0.183, 0.404, 0.732),
+    "scratch": Effect(-0.405, 0.253, 0.0, 0.798),
+}

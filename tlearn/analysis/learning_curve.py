@@ -1,0 +1,147 @@
+"""What more labels would be worth: probes on nested subsets, and a power law through them. n labels, N images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tlearn.analysis.stage_probe import Labelled, score, wanted_outputs
+from tlearn.base.types import Task
+from tlearn.training.strategies.known_labels import ridge_outputs
+
+_SHARES, _DRAWS, _FEWEST = (1 / 8, 1 / 4, 1 / 2), 5, 2
+_USUAL_EXPONENT = 0.3  # that error falls with; a few points cannot tell it well, so it is pulled there
+_EXPONENT_SPREAD, _EXPONENTS = 0.2, np.linspace(0.05, 1.2, 24)
+_RESAMPLES = 100
+_ERROR_FLOOR = 1e-3  # an error of 0 has no logarithm
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """One size of the training set.
+
+    Attributes:
+        images: N.
+        error: 1 minus the score: mean over the draws.
+        deviation: Standard deviation of that mean.
+    """
+
+    images: int
+    error: float
+    deviation: float
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What twice the labels would be worth.
+
+    Attributes:
+        points: What was measured.
+        gain: Of the score, from N to 2 N images.
+        low: 5th percentile of that.
+        high: 95th percentile.
+        is_flat: The last doubling changed less than its own noise.
+    """
+
+    points: list[CurvePoint]
+    gain: float
+    low: float
+    high: float
+    is_flat: bool
+
+
+def measure_curve(task: Task, train: Labelled, val: Labelled, num_classes: int, strength: float) -> list[CurvePoint]:
+    """Measure ridge regression on an eighth, a quarter and a half of the training images, and on all of them.
+
+    The first three are means over five draws, stratified and nested; each is scored on validation and on the training
+    images that it did not see, all of them on validation alone.
+
+    Args:
+        task: Kind of targets.
+        train: Features (N, D) and targets.
+        val: Likewise.
+        num_classes: K.
+        strength: Of the penalty.
+    """
+    draws: dict[int, list[tuple[float, int]]] = {}
+    for draw in range(_DRAWS):
+        order = _stratified_order(task, train.targets, draw)
+        for share in _SHARES:
+            count = round(share * len(order))
+            if count >= _FEWEST * num_classes:
+                draws.setdefault(count, []).append(_error(task, train, val, order, count, num_classes, strength))
+    everything = _error(task, train, val, torch.arange(len(train.targets)), len(train.targets), num_classes, strength)
+    draws[len(train.targets)] = [everything]
+    return [_point(count, results) for count, results in sorted(draws.items())]
+
+
+def forecast(points: Sequence[CurvePoint]) -> Forecast | None:
+    """Fit ``error = a n^-b + c`` to the points and tell what twice the images would bring; ``None`` below three points.
+
+    The form is that of learning-curve reviews (Viering and Loog, 2022, arXiv 2103.10948); ``b`` is drawn towards 0.3.
+    The interval is that of 100 fits to points redrawn within their deviations. Never asked beyond twice the images.
+    """
+    if len(points) < 3:
+        return None
+    sizes = np.array([point.images for point in points], dtype=float) / points[-1].images
+    errors = np.array([point.error for point in points])
+    deviations = np.array([max(point.deviation, 2e-3) for point in points])
+    random = np.random.default_rng(0)
+    gains = [_gain(sizes, errors + deviations * random.normal(size=len(errors)), deviations) for _ in range(_RESAMPLES)]
+    low, high = np.percentile(gains, [5, 95])
+    last, before = points[-1], points[-2]
+    noise = (last.deviation**2 + before.deviation**2) ** 0.5
+    is_flat = before.error - last.error < noise
+    return Forecast(list(points), float(_gain(sizes, errors, deviations)), float(low), float(high), is_flat)
+
+
+def _gain(sizes: NDArray[np.float64], errors: NDArray[np.float64], deviations: NDArray[np.float64]) -> float:
+    """Fit by least squares: for each exponent of a grid the other two are linear, within 0 <= c <= the least error."""
+    least = max(float(errors.min()), _ERROR_FLOOR)
+    best, gain = np.inf, 0.0
+    for b in _EXPONENTS:
+        columns = np.stack([sizes**-b, np.ones_like(sizes)], axis=1) / deviations[:, None]
+        wanted = errors / deviations
+        c = min(max(float(np.linalg.lstsq(columns, wanted, rcond=None)[0][1]), 0.0), least)
+        rest = wanted - c * columns[:, 1]
+        a = max(float(columns[:, 0] @ rest / (columns[:, 0] @ columns[:, 0])), 0.0)
+        misfit = float(np.square(rest - a * columns[:, 0]).sum()) + ((b - _USUAL_EXPONENT) / _EXPONENT_SPREAD) ** 2
+        if misfit < best:
+            best, gain = misfit, a * (1 - 2**-b)
+    return gain
+
+
+def _stratified_order(task: Task, targets: Tensor, draw: int) -> Tensor:
+    """Return the images in an order of which every beginning has the classes in the same proportion."""
+    random = torch.Generator().manual_seed(draw)
+    order = torch.randperm(len(targets), generator=random)
+    if task != "classification":
+        return order
+    place = torch.empty(len(targets), dtype=torch.float64)
+    for number in targets.unique():
+        members = order[targets[order] == number]
+        place[members] = (torch.arange(len(members), dtype=torch.float64) + 0.5) / len(members)
+    return place.argsort(stable=True)
+
+
+def _error(
+    task: Task, train: Labelled, val: Labelled, order: Tensor, count: int, num_classes: int, strength: float
+) -> tuple[float, int]:
+    chosen, rest = order[:count], order[count:]
+    asked = torch.cat([val.features, train.features[rest]])
+    targets = torch.cat([val.targets, train.targets[rest]])
+    wanted = wanted_outputs(task, train.targets[chosen], num_classes)
+    return 1 - score(task, ridge_outputs(train.features[chosen], wanted, asked, strength), targets), len(targets)
+
+
+def _point(count: int, results: Sequence[tuple[float, int]]) -> CurvePoint:
+    errors = [error for error, _ in results]
+    mean, asked = float(np.mean(errors)), results[0][1]
+    counting = (max(mean * (1 - mean), 0.0) / asked) ** 0.5  # of the images asked; the same ones for all draws
+    drawing = float(np.std(errors, ddof=1)) / len(errors) ** 0.5 if len(errors) > 1 else 0.0
+    return CurvePoint(count, mean, (counting**2 + drawing**2) ** 0.5)

@@ -1,0 +1,245 @@
+"""Everything that `advise` measures before it decides. N images, V of validation, K classes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from lightning.pytorch import Trainer
+from torch import Tensor
+
+from tlearn.analysis.candidates import Candidate, candidates
+from tlearn.analysis.learning_curve import Forecast, forecast, measure_curve
+from tlearn.analysis.pilots import Pilot, PilotResult, run_pilots
+from tlearn.analysis.probe import Probe, probe, taps_of
+from tlearn.analysis.similarity import batch_norm_shift, logme
+from tlearn.analysis.stage_features import StageFeatures, stage_features
+from tlearn.analysis.stage_probe import TOGETHER, StageProbe, best_of, probe_stage, wanted_outputs
+from tlearn.base.peak_memory import PeakMemory
+from tlearn.base.types import Task
+from tlearn.training.module import TransferModule
+from tlearn.training.strategies.alike_features import rounding_of
+from tlearn.training.strategies.head_solver import SolvedHead, solve_head
+from tlearn.training.strategies.known_labels import known_groups
+
+# Of the steps of a whole run: a pilot's round, at the least and at the most, and rounds.
+_PILOT_SHARE, _FEWEST_STEPS, _MOST_STEPS, _ROUNDS = 0.06, 4, 100, 2
+_PILOTED = ("partial", "lp_ft", "full")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What was measured.
+
+    Attributes:
+        task: Kind of targets.
+        num_outputs: K.
+        labels_per_class: Mean number of training images of a class; all of them for other tasks.
+        epochs: Of the strategies that take steps.
+        steps: Of a whole run of theirs.
+        start_s: Seconds from the command to the first measurement, imports left out; a `fit` needs the same.
+        probe: Of all stages at all sizes.
+        size_px: The image size that was chosen from it.
+        last: The probe of the last stage at that size.
+        best: The probe of where a head on the fixed network should sit, see `choose_tap`.
+        taps: Its stages.
+        start: The probe of the head that training begins with: on all stages side by side, or the last where those
+            are too wide.
+        neighbours_gap: By how much ridge regression beats nearest neighbours there.
+        random_score: Score of the best stage of the same network with random weights; ``None`` where it has these, and
+            there is nothing to transfer.
+        logme: Of the last stage.
+        batch_norm_shift: Stage to how far its inputs are from the statistics that the weights bring.
+        forecast: What twice the labels would be worth; ``None`` where too few are there to tell.
+        solve_time_s: Of the head that training begins with.
+        frozen_val_loss: Of that head on validation; ``None`` where it cannot be solved.
+        pilots: The trained strategies, the best on validation first.
+        candidates: All strategies.
+        time_s: Of all measurements.
+        pass_peak_bytes: Most memory in the passes over the fixed network.
+    """
+
+    task: Task
+    num_outputs: int
+    labels_per_class: float
+    epochs: int
+    steps: int
+    start_s: float
+    probe: Probe
+    size_px: int
+    last: StageProbe
+    best: StageProbe
+    taps: list[str]
+    start: StageProbe
+    neighbours_gap: float
+    random_score: float | None
+    logme: float
+    batch_norm_shift: dict[str, float]
+    forecast: Forecast | None
+    solve_time_s: float
+    frozen_val_loss: float | None
+    pilots: list[PilotResult]
+    candidates: list[Candidate]
+    time_s: float
+    pass_peak_bytes: int | None = None
+
+
+def gather(
+    trainer: Trainer,
+    module: TransferModule,
+    sizes_px: Sequence[int],
+    epochs: int,
+    start_s: float,
+    kept: Mapping[str, Any] | None = None,
+) -> Facts:
+    """Measure.
+
+    Args:
+        trainer: Gives data, precision and device.
+        module: Gives the pretrained network; left as it is.
+        sizes_px: Image sizes to probe; empty for its own.
+        epochs: Of the strategies that take steps.
+        start_s: See `Facts`.
+        kept: Options of the model that are the user's in every strategy.
+
+    Raises:
+        TlearnError: The data or the network are such that nothing can be told.
+    """
+    begin_s, peak = time.perf_counter(), PeakMemory(module.device)
+    found, seen = probe(trainer, module, sizes_px)
+    pass_peak_bytes = peak.bytes()
+    size = choose_size(found)
+    features = next(each for each in seen if each.image_size_px == size)
+    at_size = [each for each in found.stages if each.image_size_px == size]
+    last = next(each for each in at_size if each.stage == module.backbone.stages[-1])
+    best = choose_tap(at_size, found)
+    taps = taps_of(module, best)
+    start = next((each for each in at_size if each.stage == TOGETHER), last)
+    train, val = features.train[best.stage], features.val[best.stage]
+    named = candidates(module.task, module.backbone.tappable, taps, taps_of(module, start), epochs)
+    named = [replace(each, options=each.options | dict(kept or {})) for each in named]
+    if module.starts_at_random:  # all others would train what is left of it
+        named = [each for each in named if each.name in ("frozen", "scratch")]
+    head, solve_time_s = _solved(module, features, start.stage)
+    points = measure_curve(module.task, train, val, module.num_classes, best.strength)
+    planned = epochs * trainer.num_training_batches
+    rows = features.train[last.stage]
+    return Facts(
+        task=module.task,
+        num_outputs=module.num_classes,
+        labels_per_class=found.train_images / (module.num_classes if module.task == "classification" else 1),
+        epochs=epochs,
+        steps=int(planned),
+        start_s=start_s,
+        probe=found,
+        size_px=size,
+        last=last,
+        best=best,
+        taps=taps,
+        start=start,
+        neighbours_gap=best.ridge - best.neighbours,
+        random_score=_random_score(trainer, module, size),
+        logme=_logme(rows.features, wanted_outputs(module.task, rows.targets, module.num_classes)),
+        batch_norm_shift=batch_norm_shift(trainer, module),
+        forecast=forecast(points),
+        solve_time_s=solve_time_s,
+        frozen_val_loss=head.val_loss if head else None,
+        pilots=_piloted(trainer, module, named, size, head, int(planned)),
+        candidates=named,
+        time_s=time.perf_counter() - begin_s,
+        pass_peak_bytes=pass_peak_bytes,
+    )
+
+
+def pooled(each: StageProbe, found: Probe) -> float:
+    """Return the mean of left-out and validation scores, weighted by images: each image was predicted unseen."""
+    images = found.train_images + found.val_images
+    return (each.left_out * found.train_images + each.ridge * found.val_images) / images
+
+
+def choose_size(found: Probe) -> int:
+    """Return the smallest image size whose best probe is within the noise of the best: larger ones cost more."""
+    scores = best_by_size(found)
+    most = max(scores.values())
+    return min(size for size, score in scores.items() if score >= most - max(0.005, _noise(most, found)))
+
+
+def best_by_size(found: Probe) -> dict[int, float]:
+    """Return the score of the best head at each image size, by all images."""
+    sizes = found.pass_time_s
+    return {size: max(pooled(p, found) for p in found.stages if p.image_size_px == size) for size in sizes}
+
+
+def _noise(score: float, found: Probe) -> float:
+    """Return the standard deviation of a share, from the images that it was measured on."""
+    return float((max(score * (1 - score), 0.0) / (found.train_images + found.val_images)) ** 0.5)
+
+
+def choose_tap(at_size: Sequence[StageProbe], found: Probe) -> StageProbe:
+    """Return where a head should sit: on all stages side by side, unless a single one is better beyond the noise.
+
+    Side by side they were at least as good as the last in most of the scenarios of `benchmarks.advise`, as in Head2Toe
+    (Evci et al., 2022, arXiv 2201.03529); which single stage is best is hard to tell from few images.
+    """
+    single = best_of([each for each in at_size if each.stage != TOGETHER])
+    together = next((each for each in at_size if each.stage == TOGETHER), None)
+    if together is None:
+        return single
+    score = pooled(single, found)
+    return single if score - pooled(together, found) > _noise(score, found) else together
+
+
+def _logme(features: Tensor, wanted: Tensor) -> float:
+    """Return that of each group of columns that are known of the same images, in its share."""
+    groups = known_groups(features, wanted)
+    return sum(logme(group.turned, group.wanted) * len(group.columns) for group in groups) / max(
+        sum(len(group.columns) for group in groups), 1
+    )
+
+
+def _solved(module: TransferModule, features: StageFeatures, stage: str) -> tuple[SolvedHead | None, float]:
+    if module.task == "multilabel":
+        return None, 0.0
+    start_s = time.perf_counter()
+    head = solve_head(
+        module.task,
+        features.train[stage],
+        features.val[stage],
+        module.num_classes,
+        class_weights=module.class_weights_tensor,
+        label_smoothing=module.label_smoothing,
+    )
+    return head, time.perf_counter() - start_s
+
+
+def _random_score(trainer: Trainer, module: TransferModule, size_px: int) -> float | None:
+    """Probe the same network with random weights: what pretraining is worth is the difference."""
+    if module.starts_at_random:
+        return None
+    options = {name: module.hparams.get(name) for name in ("backbone", "backbone_args", "pixel_mean", "pixel_std")}
+    fresh = TransferModule(module.num_classes, module.class_names, module.task, weights=None, **options)  # type: ignore[arg-type]
+    fresh.answer_in(module.unit)
+    seen = stage_features(trainer, fresh.to(module.device), size_px)
+    rounding = rounding_of(str(trainer.precision))
+    stages = [
+        probe_stage(stage, size_px, module.task, part, seen.val[stage], module.num_classes, rounding)
+        for stage, part in seen.train.items()
+    ]
+    best = best_of(stages)
+    return (best.left_out + best.ridge) / 2
+
+
+def _piloted(
+    trainer: Trainer,
+    module: TransferModule,
+    named: Sequence[Candidate],
+    size_px: int,
+    head: SolvedHead | None,
+    planned: int,
+) -> list[PilotResult]:
+    steps = max(_FEWEST_STEPS, min(round(_PILOT_SHARE * planned), _MOST_STEPS))
+    chosen = [each for each in named if each.name in _PILOTED] or [each for each in named if each.trains_backbone]
+    pilots = [Pilot(trainer, module, each, size_px, head, planned_steps=steps * _ROUNDS) for each in chosen]
+    return run_pilots(pilots, steps, _ROUNDS)

@@ -1,0 +1,154 @@
+"""Real steps of the strategies that could win, on these images: what a step costs, and where it leads.
+
+The half that leads on validation goes on, round after round (successive halving; Jamieson and Talwalkar, 2016, arXiv
+1502.07943).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from lightning.pytorch import Trainer
+from torch import Tensor
+
+from tlearn.analysis.candidates import Candidate
+from tlearn.analysis.stage_features import network_like
+from tlearn.analysis.stage_probe import score
+from tlearn.base.peak_memory import PeakMemory
+from tlearn.base.types import Batch
+from tlearn.models.losses import compute_loss
+from tlearn.training.module import TransferModule
+from tlearn.training.strategies.features import run_over_split
+from tlearn.training.strategies.head_solver import SolvedHead
+from tlearn.training.strategies.plain_steps import training_batches, training_step
+from tlearn.training.strategies.solved_head import put_head
+
+_NOT_FOR_PILOTS = ("optimizer", "lr_scheduler", "head_solver", "weights")  # they step themselves; weights are at hand
+_UNTIMED = 1  # steps: the first of a network allocates
+
+
+@dataclass(frozen=True)
+class PilotResult:
+    """Where a pilot got to.
+
+    Attributes:
+        candidate: Its name.
+        steps: Taken so far.
+        step_time_s: Mean duration of one.
+        val_score: On validation.
+        val_loss: Likewise.
+        peak_memory_bytes: Most of this process, or of the GPU, meanwhile.
+    """
+
+    candidate: str
+    steps: int
+    step_time_s: float
+    val_score: float
+    val_loss: float
+    peak_memory_bytes: int
+
+
+class Pilot:
+    """One strategy's network under way.
+
+    Args:
+        trainer: Gives data, precision and device.
+        module: Gives the pretrained network; left as it is.
+        candidate: The strategy.
+        size_px: Side of what the network sees.
+        head: Solved on the features that training begins with, for strategies that begin with one.
+        planned_steps: After so many the learning rate would be 0, as in the run itself.
+    """
+
+    def __init__(
+        self,
+        trainer: Trainer,
+        module: TransferModule,
+        candidate: Candidate,
+        size_px: int,
+        head: SolvedHead | None,
+        planned_steps: int,
+    ) -> None:
+        self.candidate, self._trainer, self._planned = candidate, trainer, planned_steps
+        self._module = network_for(module, candidate, size_px)
+        if head is not None and candidate.options.get("head_init") == "probe":
+            put_head(self._module, head)
+        self._module.trainer = trainer
+        self._module.to(module.device).setup("fit")
+        self._module.train()
+        self._optimizer = optimizer_of(self._module, candidate)
+        self._rates = [group["lr"] for group in self._optimizer.param_groups]
+        self._batches: Iterator[Batch] = training_batches(trainer, self._module)
+        self._times_s: list[float] = []
+        self._peak_bytes = 0
+
+    def go_on(self, steps: int) -> None:
+        """Take so many more steps, at rates that fall to 0 along a cosine."""
+        peak = PeakMemory(self._module.device)
+        for _ in range(steps):
+            done = len(self._times_s)
+            factor = 0.5 * (1 + float(torch.cos(torch.tensor(torch.pi * done / self._planned))))
+            for group, rate in zip(self._optimizer.param_groups, self._rates, strict=True):
+                group["lr"] = rate * factor
+            start_s = time.perf_counter()
+            training_step(self._trainer, self._module, self._optimizer, next(self._batches))
+            if self._module.device.type == "cuda":
+                torch.cuda.synchronize()
+            self._times_s.append(time.perf_counter() - start_s)
+        self._peak_bytes = max(self._peak_bytes, peak.bytes())
+
+    def result(self) -> PilotResult:
+        """Look at validation."""
+        outputs, targets = run_over_split(self._trainer, self._module, "val", self._module.forward)
+        wanted = self._module.learned(targets)
+        timed = self._times_s[_UNTIMED:] or self._times_s
+        return PilotResult(
+            candidate=self.candidate.name,
+            steps=len(self._times_s),
+            step_time_s=sum(timed) / len(timed),
+            val_score=score(self._module.task, outputs, wanted),
+            val_loss=float(compute_loss(self._module.task, outputs, wanted)),
+            peak_memory_bytes=self._peak_bytes,
+        )
+
+
+def run_pilots(pilots: Sequence[Pilot], steps: int, rounds: int) -> list[PilotResult]:
+    """Let all take so many steps, then the better half again as many, and so on; the last result of each, best first.
+
+    Args:
+        pilots: At least one.
+        steps: In each round.
+        rounds: At most; one that is alone does not go on.
+    """
+    running, ended = list(pilots), list[PilotResult]()
+    for number in range(1, rounds + 1):
+        for pilot in running:
+            pilot.go_on(steps)
+        order = sorted(((pilot.result(), pilot) for pilot in running), key=lambda pair: pair[0].val_loss)
+        kept = 0 if number == rounds or len(order) == 1 else (len(order) + 1) // 2
+        ended = [result for result, _ in order[kept:]] + ended
+        running = [pilot for _, pilot in order[:kept]]
+        if not running:
+            break
+    return ended
+
+
+def network_for(module: TransferModule, candidate: Candidate, size_px: int) -> TransferModule:
+    """Make the network that a strategy trains, from the pretrained one or, from scratch, from random weights."""
+    options = {name: value for name, value in candidate.options.items() if name not in _NOT_FOR_PILOTS}
+    made = network_like(module, size_px, candidate.options.get("weights", "same") is not None, **options)
+    if made.class_weights_tensor is not None and module.class_weights_tensor is not None:
+        made.class_weights_tensor.copy_(module.class_weights_tensor)  # of `balanced` they are known once a fit begins
+    return made
+
+
+def optimizer_of(module: TransferModule, candidate: Candidate) -> torch.optim.Optimizer:
+    """Make the optimizer that a strategy names, over all that trains."""
+    given: dict[str, Any] = candidate.options["optimizer"]
+    trained: list[Tensor] = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    made: torch.optim.Optimizer = getattr(torch.optim, given["class_path"])(trained, **given["init_args"])
+    return made

@@ -1,0 +1,250 @@
+"""What a run will do, epoch by epoch, and what it will cost on this machine: worked out without running it."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from dataclasses import dataclass
+from statistics import mean
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import nn
+
+from tlearn.base.errors import TlearnError
+from tlearn.base.peak_memory import resident_since_start
+from tlearn.models.freezing import group_by_rule
+from tlearn.models.modes import evaluating
+from tlearn.training.module import TransferModule
+from tlearn.training.rates import scale_rates
+from tlearn.training.strategies.feature_cache import check_views, frozen_epochs, obstacle, obstacle_to_storing
+from tlearn.training.strategies.plain_steps import training_batches, training_step
+from tlearn.training.warm_up import rising_share
+
+_WARM_STEPS, _TIMED_STEPS, _TIMED_S = 3, 40, 8.0
+
+
+@dataclass(frozen=True)
+class GroupPlan:
+    """One group of parameters that share a rule.
+
+    Attributes:
+        name: As in TensorBoard; ``frozen`` for all that never train.
+        stages: The stages it lies in, shallow to deep.
+        parameters: How many numbers.
+        from_epoch: The epoch, counted from 0, that starts to train it; ``None`` for never.
+        learning_rates: Of every epoch, at its start; 0 while frozen.
+        batch_norm: ``follows`` the batches once the group trains, ``fixed`` for good, or empty without BatchNorm.
+    """
+
+    name: str
+    stages: list[str]
+    parameters: int
+    from_epoch: int | None
+    learning_rates: list[float]
+    batch_norm: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The timeline of a run.
+
+    Attributes:
+        groups: In the model's order, frozen ones last.
+        trainable: Parameters that train, now or later.
+        frozen: Parameters that never do.
+        left_out: Weights beside these that meet nothing but padding in pictures of this size, and get no gradient.
+        epochs: Their number.
+        epoch_time_s: Expected duration of every epoch with its validation.
+        probe_time_s: Of the pass over all images that a solved head needs, where its features are not kept; solving is
+            not in it.
+        features_time_s: Of the passes over training and validation images that fill the feature cache; 0 without it.
+        run_time_s: The sum of all three; start-up and checkpoints are not in it.
+        peak_memory_bytes: Of this process after a few real steps; of the GPU where one is used.
+        adaptive: The scheduler follows a metric: its later rates cannot be told in advance.
+        warmup_steps: In which all rates rise to those of the scheduler; 0 without a warm-up.
+    """
+
+    groups: list[GroupPlan]
+    trainable: int
+    frozen: int
+    left_out: int
+    epochs: int
+    epoch_time_s: list[float]
+    probe_time_s: float
+    features_time_s: float
+    run_time_s: float
+    peak_memory_bytes: int
+    adaptive: bool
+    warmup_steps: int
+
+
+def make_plan(trainer: Trainer, module: TransferModule) -> Plan:
+    """Work out the plan of a trainer that is about to take its first step.
+
+    The module is trained for a few steps in each phase of its schedule, to time them: it is of no use afterwards.
+
+    Raises:
+        TlearnError: The number of epochs is open.
+    """
+    epochs = trainer.max_epochs or -1
+    if epochs < 0:
+        raise TlearnError("plan needs trainer.max_epochs, a run without end has no plan")
+    if module.cache_views > 1:
+        check_views(trainer, module)
+    rates = _learning_rates(trainer, module, epochs)
+    groups = [
+        _group(module, name, members, rule.from_epoch, rates[name])
+        for name, (rule, members) in group_by_rule(module.rules).items()
+    ]
+    never = [name for name, rule in module.rules.items() if rule.lr_scale is None]
+    if never:
+        groups.append(_group(module, "frozen", never, None, [0.0] * epochs))
+    forward_s = _forward_time(trainer, module)
+    training_pass_s = forward_s * trainer.num_training_batches
+    validation_s = forward_s * sum(int(count) for count in trainer.num_val_batches)
+    cached = 0 if obstacle(trainer, module) else int(min(epochs, frozen_epochs(module)))
+    passes_s = training_pass_s * module.cache_views + validation_s
+    keeps = not obstacle_to_storing(trainer, module)
+    features_time_s = passes_s if cached or (module.solves_head and keeps) else 0.0
+    probe_time_s = passes_s if module.solves_head and not keeps else 0.0
+    times = _epoch_times(trainer, module, epochs, validation_s, cached)
+    return Plan(
+        groups=groups,
+        trainable=sum(group.parameters for group in groups if group.from_epoch is not None),
+        frozen=sum(group.parameters for group in groups if group.from_epoch is None),
+        left_out=sum(module.left_out(name) for name in module.rules if name not in never),
+        epochs=epochs,
+        epoch_time_s=times,
+        probe_time_s=probe_time_s,
+        features_time_s=features_time_s,
+        run_time_s=sum(times) + probe_time_s + features_time_s,
+        peak_memory_bytes=_peak_memory(module.device),
+        adaptive=any(config.reduce_on_plateau for config in trainer.lr_scheduler_configs),
+        warmup_steps=module.warmup_length,
+    )
+
+
+def _group(
+    module: TransferModule, name: str, members: list[str], from_epoch: int | None, rates: list[float]
+) -> GroupPlan:
+    owners = {module.get_submodule(member.rpartition(".")[0]) for member in members}
+    norms = any(isinstance(owner, nn.modules.batchnorm._BatchNorm) for owner in owners)
+    trains = from_epoch is not None
+    start = len(rates) if from_epoch is None else from_epoch
+    return GroupPlan(
+        name=name,
+        stages=list(dict.fromkeys(module.stages[member] for member in members)),
+        parameters=sum(
+            module.get_parameter(member).numel() + (module.left_out(member) if from_epoch is None else 0)
+            for member in members
+        ),
+        from_epoch=from_epoch,
+        learning_rates=[0.0 if epoch < start else rate for epoch, rate in enumerate(rates)],
+        batch_norm="" if not norms else "follows" if module.backbone.batch_norm_follows and trains else "fixed",
+    )
+
+
+def _learning_rates(trainer: Trainer, module: TransferModule, epochs: int) -> dict[str, list[float]]:
+    """Let a fresh optimizer and scheduler run through the epochs without training."""
+    configured: Any = module.build_optimizer()
+    optimizer = configured["optimizer"] if isinstance(configured, dict) else configured
+    config: dict[str, Any] | None = configured["lr_scheduler"] if isinstance(configured, dict) else None
+    # The trainer's own optimizer has been through `find_lr`, if that was asked for.
+    found = [
+        mine["lr"] / fresh["lr"]
+        for mine, fresh in zip(trainer.optimizers[0].param_groups, optimizer.param_groups, strict=True)
+    ]
+    scale_rates(optimizer.param_groups, [config["scheduler"]] if config else [], found)
+    rates: dict[str, list[float]] = {group["name"]: [] for group in optimizer.param_groups}
+    by_step = config is not None and config["interval"] == "step"
+    for epoch in range(epochs):
+        share = rising_share(module.steps_before(epoch), module.warmup_length)
+        for group in optimizer.param_groups:
+            rates[group["name"]].append(float(group["lr"]) * share)
+        if config and "monitor" not in config:
+            steps = module.steps_before(epoch + 1) - module.steps_before(epoch)
+            _step_without_training(config["scheduler"], steps if by_step else 1)
+    return rates
+
+
+def _step_without_training(scheduler: Any, steps: int) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that no optimizer stepped is the point
+        for _ in range(steps):
+            scheduler.step()
+
+
+def _epoch_times(
+    trainer: Trainer, module: TransferModule, epochs: int, validation_s: float, cached: int
+) -> list[float]:
+    """Time a step of every phase; in the first ``cached`` epochs the head alone runs, on features."""
+    batches, optimizer = training_batches(trainer, module), trainer.optimizers[0]
+
+    def step() -> None:
+        """Take a training step on images, or on features of zeros: their values do not matter for its time."""
+        batch = next(batches)
+        if module.takes_features:
+            batch = batch._replace(
+                images=torch.zeros(len(batch.images), module.backbone.num_features).to(module.device)
+            )
+        training_step(trainer, module, optimizer, batch)
+
+    phases = {rule.from_epoch for rule in module.rules.values() if rule.lr_scale is not None}
+    times: list[float] = []
+    for epoch in range(epochs):
+        if epoch == 0 or epoch in phases:
+            (module.take_features if epoch < cached else module.take_images)()
+            module.open_stages(epoch)
+            step_s = _mean_time(step)
+        validates = (
+            epoch >= cached and trainer.enable_validation and (epoch + 1) % (trainer.check_val_every_n_epoch or 1) == 0
+        )
+        times.append(step_s * trainer.num_training_batches + validation_s * validates)
+    return times
+
+
+def _forward_time(trainer: Trainer, module: TransferModule) -> float:
+    """Return the seconds of a batch without gradients."""
+    data: Any = trainer.datamodule  # type: ignore[attr-defined]  # an ImageDataModule
+    batch = next(iter(data.val_dataloader() if data.validates else data.train_dataloader()))
+    images = batch.images.to(module.device)
+    with evaluating(module), trainer.precision_plugin.forward_context():
+        return _mean_time(lambda: module(images))
+
+
+def _mean_time(work: Any) -> float:
+    for _ in range(_WARM_STEPS):
+        work()
+    times: list[float] = []
+    while len(times) < _TIMED_STEPS and sum(times) < _TIMED_S:
+        start = time.perf_counter()
+        work()
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        times.append(time.perf_counter() - start)
+    return mean(times)  # not the median: what is slow now and then counts in an epoch too
+
+
+def _peak_memory(device: torch.device) -> int:
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    return resident_since_start()
+
+
+class PlanCallback(Callback):
+    """Make the plan where the first step would be, after everything that ``fit`` would have refused; then stop.
+
+    Attributes:
+        plan: ``None`` until then.
+    """
+
+    def __init__(self) -> None:
+        self.plan: Plan | None = None
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Make it, and take no step."""
+        assert isinstance(pl_module, TransferModule)
+        self.plan = make_plan(trainer, pl_module)
+        trainer.should_stop = True

@@ -1,0 +1,159 @@
+"""Probe every stage of a network at several image sizes, in one pass over the images for each size."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
+
+from tlearn.analysis.stage_features import StageFeatures, own_size_px, stage_features
+from tlearn.analysis.stage_probe import SCORES, TOGETHER, StageProbe, best_of, probe_stage, score
+from tlearn.base.errors import TlearnError
+from tlearn.data.files.listing import listed
+from tlearn.training.module import TransferModule
+from tlearn.training.strategies.alike_features import rounding_of
+from tlearn.training.strategies.head_solver import solve_head
+
+_FEWEST = 2  # images of a class: one to learn from when the other is left out
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What the stages of a network are worth for these images.
+
+    Attributes:
+        score: What scores mean: ``accuracy``, ``mean average precision`` or ``R2``.
+        train_images: N.
+        val_images: V.
+        stages: One probe for each size and stage, small to large, shallow to deep.
+        best: The best of them.
+        taps: The stages to name in ``model.tap`` for it.
+        copies: Training images that are the same to the network as another one.
+        shared: Validation images that are the same to it as a training image: scores look better than they are.
+        pass_time_s: Image size in pixels to seconds of its pass over the network.
+        time_s: Of everything.
+    """
+
+    score: str
+    train_images: int
+    val_images: int
+    stages: list[StageProbe]
+    best: StageProbe
+    taps: list[str]
+    copies: int
+    shared: int
+    pass_time_s: dict[int, float]
+    time_s: float
+
+
+def probe(trainer: Trainer, module: TransferModule, sizes_px: Sequence[int]) -> tuple[Probe, list[StageFeatures]]:
+    """Probe all stages at these image sizes, and confirm the best by logistic regression.
+
+    Args:
+        trainer: Gives data, precision and device.
+        module: Gives the network; left as it is.
+        sizes_px: Sides of what the network is to see; empty for its own.
+
+    Returns:
+        The probe, and the features that it was made from.
+
+    Raises:
+        TlearnError: A class has fewer than two training images, or the features are of no use.
+    """
+    start_s = time.perf_counter()
+    train = trainer.datamodule.dataset("train")  # type: ignore[attr-defined]  # an ImageDataModule, set by fit
+    _check_classes(module, train.targets[train.indices])
+    seen = [stage_features(trainer, module, size) for size in sorted(sizes_px or [own_size_px(trainer, module)])]
+    rounding = rounding_of(str(trainer.precision))
+    probes = [
+        probe_stage(stage, features.image_size_px, module.task, part, features.val[stage], module.num_classes, rounding)
+        for features in seen
+        for stage, part in features.train.items()
+    ]
+    best = best_of(probes)
+    copies, shared = count_copies(seen[-1])
+    if module.task == "classification":
+        solved = _with_logistic(best, next(f for f in seen if f.image_size_px == best.image_size_px), module)
+        probes[probes.index(best)] = best = solved
+    return (
+        Probe(
+            score=SCORES[module.task],
+            train_images=len(train),
+            val_images=len(trainer.datamodule.dataset("val")),  # type: ignore[attr-defined]
+            stages=probes,
+            best=best,
+            taps=taps_of(module, best),
+            copies=copies,
+            shared=shared,
+            pass_time_s={features.image_size_px: features.time_s for features in seen},
+            time_s=time.perf_counter() - start_s,
+        ),
+        seen,
+    )
+
+
+def taps_of(module: TransferModule, each: StageProbe) -> list[str]:
+    """Return the stages to name in ``model.tap`` for a probe."""
+    return list(module.backbone.tappable) if each.stage == TOGETHER else [each.stage]
+
+
+def count_copies(seen: StageFeatures) -> tuple[int, int]:
+    """Count training images like an earlier one, and validation images like a training image, to the last bit."""
+    first = next(iter(seen.train))
+    train, val = ([row.tobytes() for row in part[first].features.numpy()] for part in (seen.train, seen.val))
+    known = set(train)
+    return len(train) - len(known), sum(row in known for row in val)
+
+
+def _with_logistic(best: StageProbe, features: StageFeatures, module: TransferModule) -> StageProbe:
+    train, val = features.train[best.stage], features.val[best.stage]
+    head = solve_head(module.task, train, val, module.num_classes)
+    outputs = val.features @ head.weight.T + head.bias
+    return replace(best, logistic=score(module.task, outputs, val.targets))
+
+
+def _check_classes(module: TransferModule, targets: Tensor) -> None:
+    if module.task != "classification":
+        return
+    counts = torch.bincount(targets, minlength=module.num_classes).tolist()
+    few = [f"{name} {count}" for name, count in zip(module.class_names, counts, strict=True) if count < _FEWEST]
+    if few:
+        raise TlearnError(
+            f"classes with fewer than {_FEWEST} images left to train on, of which nothing can be told: {listed(few)}; "
+            "add images, or leave such classes out: data.init_args.min_per_class"
+        )
+
+
+class ProbeCallback(Callback):
+    """Probe where the first step would be, log a curve per stage over the image sizes, and take no step.
+
+    Args:
+        sizes_px: Sides of what the network is to see; empty for its own.
+
+    Attributes:
+        probe: ``None`` until then.
+    """
+
+    def __init__(self, sizes_px: Sequence[int]) -> None:
+        self.sizes_px = sizes_px
+        self.probe: Probe | None = None
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Probe."""
+        assert isinstance(pl_module, TransferModule)
+        self.probe, _ = probe(trainer, pl_module, self.sizes_px)
+        log_curves(trainer, self.probe)
+        trainer.should_stop = True
+
+
+def log_curves(trainer: Trainer, found: Probe) -> None:
+    """Log the scores of each stage over the image sizes in pixels, which stand where steps would."""
+    for each in found.stages:
+        values = {f"probe/{each.stage}": each.ridge, f"probe_left_out/{each.stage}": each.left_out}
+        values[f"probe_neighbours/{each.stage}"] = each.neighbours
+        for logger in trainer.loggers:
+            logger.log_metrics(values, step=each.image_size_px)

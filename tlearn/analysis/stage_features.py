@@ -1,0 +1,86 @@
+"""One pass over the images: pooled features of every stage at one image size. N images, D features of all stages."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from lightning.pytorch import Trainer
+from torch import Tensor
+
+from tlearn.analysis.stage_probe import Labelled, stages_of
+from tlearn.training.module import TransferModule
+from tlearn.training.strategies.features import iterate_over_split
+
+
+@dataclass(frozen=True)
+class StageFeatures:
+    """What every stage makes of the images.
+
+    Attributes:
+        image_size_px: Side of what the network saw.
+        train: Stage to its features of the training images, ``all`` for all stages side by side.
+        val: Likewise for validation.
+        time_s: Of the pass.
+    """
+
+    image_size_px: int
+    train: dict[str, Labelled]
+    val: dict[str, Labelled]
+    time_s: float
+
+
+def own_size_px(trainer: Trainer, module: TransferModule) -> int:
+    """Return the side of what the network sees as the options stand."""
+    data = trainer.datamodule  # type: ignore[attr-defined]  # an ImageDataModule, set by fit
+    return int(module.preprocess.image_size or min(data.image_shape_px))
+
+
+def stage_features(trainer: Trainer, module: TransferModule, size_px: int) -> StageFeatures:
+    """Compute the features of training and validation images, never augmented, with the folded network.
+
+    Args:
+        trainer: Gives data, precision and device.
+        module: Gives the network; left as it is.
+        size_px: Side of what the network sees.
+    """
+    start_s = time.perf_counter()
+    tapped = network_like(module, size_px, tap=list(module.backbone.tappable), freeze_backbone=True)
+    tapped.trainer = trainer
+    tapped.to(module.device).setup("fit")
+    splits = {}
+    for split in ("train", "val"):
+        images = trainer.datamodule.dataset(split)  # type: ignore[attr-defined]
+        rows = torch.cat(list(iterate_over_split(trainer, tapped, split, tapped.features)))
+        parts = stages_of(rows, tapped.backbone.taps, tapped.backbone.widths)
+        targets: Tensor = module.learned(images.targets[images.indices])
+        splits[split] = {stage: Labelled(part, targets) for stage, part in parts.items()}
+    return StageFeatures(size_px, splits["train"], splits["val"], time.perf_counter() - start_s)
+
+
+def network_like(module: TransferModule, size_px: int, pretrained: bool = True, **options: Any) -> TransferModule:
+    """Make a network for the same classes, with other options of the model.
+
+    Args:
+        module: Gives the network and the statistics of its pixels; left as it is.
+        size_px: Side of what the network sees.
+        pretrained: Take over the weights of the stages that the options leave; else they are random.
+        options: See `TransferModule`.
+    """
+    made = TransferModule(
+        module.num_classes,
+        module.class_names,
+        module.task,
+        str(module.hparams["backbone"]),
+        weights=None,
+        image_size=size_px,
+        backbone_args=module.hparams.get("backbone_args"),
+        **options,
+    )
+    made.preprocess.load_state_dict(module.preprocess.state_dict())
+    made.answer_in(module.unit)
+    if pretrained:
+        made.backbone.take_over(module.backbone)
+    return made

@@ -1,0 +1,55 @@
+"""Where runs lie on disk: ``ROOT/NAME/version_N/checkpoints/{best,last}.ckpt``. Imports nothing heavy."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from tlearn.base.errors import TlearnError
+
+DEFAULT_ROOT = "runs"
+log = logging.getLogger(__name__)
+
+_KEYWORDS = ("best", "last", "wise_ft")
+
+
+def run_folder_of(checkpoint: Path) -> Path | None:
+    """Return the run folder that a checkpoint lies in, or ``None`` when it was moved elsewhere."""
+    inside = checkpoint.parent.name == "checkpoints" and checkpoint.parent.parent.name.startswith("version_")
+    return checkpoint.parent.parent if inside else None
+
+
+def version_of(run: Path) -> int:
+    """Return N of ``version_N``, or -1 for a folder of another name."""
+    number = run.name.removeprefix("version_")
+    return int(number) if number.isdigit() else -1
+
+
+def find_checkpoint(given: str, runs: Path, keyword: str) -> Path:
+    """Return the file that ``--ckpt_path`` means.
+
+    Args:
+        given: ``best``, ``last`` or ``wise_ft`` (looked up in the newest run that has it), a run folder, or a file.
+        runs: The folder that holds the ``version_N`` of this config.
+        keyword: Which of a run folder's checkpoints to take: ``best`` or ``last``.
+
+    Raises:
+        TlearnError: There is none; the absolute path that was looked at is named.
+    """
+    if given in _KEYWORDS:
+        folders = sorted(runs.glob("version_*"), key=version_of, reverse=True)
+        found = [folder / "checkpoints" / f"{given}.ckpt" for folder in folders]
+        found = [path for path in found if path.is_file()]
+        if not found:
+            raise TlearnError(f"no {given}.ckpt under {runs.absolute()}; run fit first, or give --ckpt_path a path")
+        return found[0].absolute()
+    path = Path(given).absolute()
+    if path.is_dir():
+        path = path / ("" if path.name == "checkpoints" else "checkpoints") / f"{keyword}.ckpt"
+        last = path.with_name("last.ckpt")
+        if not path.is_file() and last.is_file():  # where nothing validates, no epoch is the best
+            log.warning("%s has no %s.ckpt; last.ckpt is taken", path.parent, keyword)
+            path = last
+    if not path.is_file():
+        raise TlearnError(f"no checkpoint at {path}; give --ckpt_path best, last, wise_ft, a run folder or a file")
+    return path

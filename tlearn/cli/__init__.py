@@ -1,0 +1,5 @@
+"""The command line: from the words that were typed to a trainer, a model and data."""
+
+from tlearn.cli.entry_point import main
+
+__all__ = ["main"]

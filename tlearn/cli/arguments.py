@@ -1,0 +1,173 @@
+"""The command line before any parser: split it, find its configs. Imports nothing heavy."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from itertools import zip_longest
+from pathlib import Path
+
+from tlearn.base.errors import TlearnError
+from tlearn.cli.config_files import check_typed, find_config
+
+_CONFIG_OPTIONS = ("-c", "--config")
+# Options of fit that take no value: what follows one of them is a word of its own.
+_FLAGS = ("--find_lr", "--no_find_lr", "-h", "--help")
+
+
+@dataclass
+class Arguments:
+    """A command line in parts.
+
+    Attributes:
+        verb: The first word, or ``None``.
+        configs: The configs in the order given, as paths that exist.
+        options: All other words, in the order given.
+        words: All of them as they were typed; none where a command is made up.
+        own: Options that the verb knows beside those of ``fit``, such as ``--out``; for messages.
+    """
+
+    verb: str | None = None
+    configs: list[Path] = field(default_factory=list)
+    options: list[str] = field(default_factory=list)
+    words: list[str] = field(default_factory=list)
+    own: tuple[str, ...] = ()
+
+    @property
+    def run_name(self) -> str:
+        """Name the run after its first config."""
+        return self.configs[0].stem if self.configs else "default"
+
+    @property
+    def as_typed(self) -> str:
+        """Return the command, ready to be typed again."""
+        configs = [f"--config={path}" for path in self.configs]
+        words = self.words or [self.verb or "fit", *configs, *self.options]
+        return shlex.join(["python", "-m", "tlearn", *words])
+
+    def value_of(self, option: str) -> str | None:
+        """Return the last value given for ``--option value`` or ``--option=value``."""
+        found = None
+        for word, following in zip_longest(self.options, self.options[1:]):
+            if word == option:
+                found = following
+            elif word.startswith(option + "="):
+                found = word.partition("=")[2]
+        return found
+
+    def take(self, option: str, what: str) -> tuple[str | None, Arguments]:
+        """Take an option out.
+
+        Args:
+            option: Such as ``--out``.
+            what: What its value is, for the message.
+
+        Returns:
+            The value, ``None`` where the option is not given, and the command line without it.
+
+        Raises:
+            TlearnError: It has no value.
+        """
+        value = self.value_of(option)
+        if not value and any(word.partition("=")[0] == option for word in self.options):
+            raise TlearnError(f"{option} needs {what}")
+        return value, replace(self, options=self.without(option), own=(*self.own, option))
+
+    def take_several(self, option: str) -> tuple[list[str], Arguments]:
+        """Take out an option with all the words that follow it, as a shell makes several of ``*.png``.
+
+        Returns:
+            The words, none where the option is not given, and the command line without them.
+        """
+        found, kept, taking = list[str](), list[str](), False
+        for word in self.options:
+            if word == option:
+                taking = True
+            elif word.startswith(option + "="):
+                found.append(word.partition("=")[2])
+                taking = False
+            elif taking and (word == "-" or not word.startswith("-")):
+                found.append(word)
+            else:
+                kept.append(word)
+                taking = False
+        return found, replace(self, options=kept)
+
+    def take_flag(self, flag: str) -> tuple[bool, Arguments]:
+        """Take out an option that has no value, such as ``--fix``.
+
+        Returns:
+            Whether it is given, and the command line without it.
+
+        Raises:
+            TlearnError: It has a value.
+        """
+        if any(word.startswith(flag + "=") for word in self.options):
+            raise TlearnError(f"{flag} takes no value: type it, or leave it out")
+        kept = [word for word in self.options if word != flag]
+        return len(kept) < len(self.options), replace(self, options=kept, own=(*self.own, flag))
+
+    def pairs(self) -> list[tuple[str, str | None]]:
+        """Return each option with its value, ``None`` where it has none; a word by itself is a pair with ``""``."""
+        found: list[tuple[str, str | None]] = []
+        for word in self.options:
+            option, given, value = word.partition("=")
+            if word.startswith("-") and not _is_number(word):
+                found.append((option, value if given else None))
+            elif found and found[-1][1] is None and found[-1][0] not in _FLAGS:
+                found[-1] = (found[-1][0], word)
+            else:
+                found.append(("", word))
+        return found
+
+    def without(self, option: str) -> list[str]:
+        """Return the options without ``--option value``."""
+        kept, skip = [], False
+        for word in self.options:
+            if not skip and word != option and not word.startswith(option + "="):
+                kept.append(word)
+            skip = not skip and word == option
+        return kept
+
+
+def split_arguments(words: Sequence[str]) -> Arguments:
+    """Split a command line: configs may stand before or behind the verb, typed options beat them wherever they stand.
+
+    Raises:
+        TlearnError: ``--config`` without a name, a config that does not exist, ``--``, or a value that names a key
+            twice.
+    """
+    parts = Arguments(words=list(words))
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
+        option, given, value = _parted(word)
+        if word == "--":
+            raise TlearnError("-- ends no options here, and what stands behind it would not count; drop it")
+        if option in _CONFIG_OPTIONS:
+            if not given and not rest:
+                raise TlearnError(f"{word} needs the name or the path of a config")
+            parts.configs.append(find_config(value if given else rest.pop(0)))
+        elif parts.verb is None and not word.startswith("-"):
+            parts.verb = word
+        else:
+            parts.options.append(word)
+    for option, typed in parts.pairs():
+        check_typed(option, typed or "")
+    return parts
+
+
+def _parted(word: str) -> tuple[str, str, str]:
+    """Part an option from its value; ``-cNAME`` is ``-c=NAME``."""
+    if word.startswith("-c") and word not in _CONFIG_OPTIONS and not word.startswith("-c="):
+        return "-c", "=", word[2:]
+    return word.partition("=")
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,163 @@
+"""The front door: help, version and wrong words answer at once; torch and Lightning load only behind it."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from tlearn.base.errors import TlearnError, unknown
+from tlearn.cli.arguments import Arguments, split_arguments
+from tlearn.cli.config_files import read_config, shipped_configs
+from tlearn.version import __version__
+
+VERBS = {
+    "fit": "train on the training images, validate after every epoch, keep best.ckpt and last.ckpt (--sweep O=A,B)",
+    "plan": "what fit would do and cost: rates, what trains when, seconds, memory (--out plan.json)",
+    "probe": "what each stage of the network is worth for these images, at several sizes (--image_sizes 32,64,128)",
+    "advise": "which strategy, image size and rates for these images, why, and at what cost (--out advised.yaml)",
+    "compare": "fit configs on the same images with the same seeds; scores with intervals, and costs (--seeds 3)",
+    "doctor": "look at every picture file: unreadable, doubled, mislabelled, uneven; --fix leaves them out",
+    "optimize": "pack a folder of pictures into shards that fit streams, from disk or object storage (FOLDER OUT)",
+    "validate": "loss and accuracy of a checkpoint on the validation images",
+    "test": "loss and accuracy of a checkpoint on the test images",
+    "predict": "predictions of a checkpoint for the validation images, as CSV",
+    "export": "the network of a checkpoint as .onnx, .pt2 or .safetensors, checked against the library (--out FILE)",
+    "cache": "the features kept in this folder: 'cache ls' lists them, 'cache rm NAME ...' or 'cache rm all' removes",
+    "quickstart": "no network, a minute or two: learn the digits 0-4, transfer to 5-9, compare with from scratch",
+}
+# Verbs that have a function of their name in a file of their own; `fit` with `--sweep` is one of them. They are named
+# as text because a verb is imported only when it is typed.
+_OWN_FILE = {
+    "plan": "tlearn.commands.plan",
+    "probe": "tlearn.commands.probe",
+    "advise": "tlearn.commands.advise",
+    "compare": "tlearn.commands.compare",
+    "sweep": "tlearn.commands.sweep",
+    "doctor": "tlearn.commands.doctor",
+    "optimize": "tlearn.commands.optimize",
+    "export": "tlearn.commands.export",
+    "cache": "tlearn.commands.cache",
+}
+_QUICKSTART = "tlearn.commands.quickstart"
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code: 0 done, 2 a fault the user can mend, 1 any other.
+
+    One that a signal ended, as Ctrl-C does, has 128 and the signal's number, as in a shell: 130, 143.
+
+    Args:
+        args: The words after ``tlearn``; those of this process by default.
+    """
+    _print_whatever_comes()
+    try:
+        _dispatch(split_arguments(sys.argv[1:] if args is None else args))
+    except Exception as error:
+        if os.environ.get("TLEARN_DEBUG") == "1":
+            raise
+        known = _known(error)
+        said = known or f"{type(error).__name__}: {error}; TLEARN_DEBUG=1 shows where it came from"
+        print(f"error: {said}", file=sys.stderr)
+        return 2 if known else 1
+    except SystemExit as end:  # jsonargparse ends --help and --print_config so, Lightning an interrupted run
+        if isinstance(end.__context__, KeyboardInterrupt):
+            return _interrupted()
+        return end.code if isinstance(end.code, int) else 0
+    except KeyboardInterrupt:
+        return _interrupted()
+    return 0
+
+
+def _print_whatever_comes() -> None:
+    """Let a console, pipe or file that cannot encode a name show it with escapes: no output may end the work.
+
+    Windows gives a pipe the code page of the country, which has no characters but its own.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors in ("strict", "surrogateescape"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _known(error: Exception) -> str | None:
+    """Return what a user can mend, in a line; ``None`` for any other fault."""
+    if isinstance(error, ModuleNotFoundError) and not (error.name or "").startswith("tlearn"):
+        where = f"is not installed for {sys.executable}; activate the environment that tlearn was installed into"
+        return f"{error.name} {where} (source .venv/bin/activate), or: pip install ."
+    return str(error) if isinstance(error, TlearnError) else None
+
+
+def _interrupted() -> int:
+    print("interrupted", file=sys.stderr)
+    return 130
+
+
+def _dispatch(arguments: Arguments) -> None:
+    if arguments.verb is None:
+        _front_page(arguments.options)
+        return
+    if arguments.verb not in VERBS:
+        raise unknown("verb", arguments.verb, VERBS)
+    for path in arguments.configs:
+        read_config(path, VERBS)  # faults are said before torch is imported
+    name = _function_of(arguments)
+    if name == "quickstart":
+        _quickstart(arguments)
+        return
+    if name in _OWN_FILE:
+        getattr(import_module(_OWN_FILE[name]), name)(arguments)
+        return
+    from tlearn.cli.transfer_cli import run
+
+    run(arguments)
+
+
+def _function_of(arguments: Arguments) -> str:
+    verb = arguments.verb or "fit"
+    if not any(word.partition("=")[0] == "--sweep" for word in arguments.options):
+        return verb
+    if verb != "fit":
+        raise TlearnError(f"--sweep is an option of fit, which {verb} does not know; drop it, or type fit")
+    return "sweep"
+
+
+def _quickstart(arguments: Arguments) -> None:
+    place = "--trainer.default_root_dir"
+    if arguments.options in (["-h"], ["--help"]):
+        print(f"usage: python -m tlearn quickstart [{place} FOLDER]\n\n{VERBS['quickstart']}")
+        return
+    folder, rest = arguments.take(place, "a folder")
+    if rest.configs or rest.options:
+        raise TlearnError(f"quickstart takes no config and no option but {place}; to change anything use fit")
+    import_module(_QUICKSTART).quickstart(folder)
+
+
+def _front_page(options: Sequence[str]) -> None:
+    if options and options[0] == "--version":
+        print(f"tlearn {__version__}")
+    elif not options or options[0] in ("-h", "--help"):
+        print(_help())
+    else:
+        raise TlearnError(f"expected a verb first ({', '.join(VERBS)}), got '{options[0]}'")
+
+
+def _help() -> str:
+    verbs = "\n".join(f"  {verb:<12}{what}" for verb, what in VERBS.items())
+    return f"""tlearn {__version__}: take a network that has learned to see, and make it work on your pictures.
+
+usage: python -m tlearn VERB --config CONFIG [--any.option value ...]
+
+verbs:
+{verbs}
+
+configs that ship with it (a path of your own works too):
+  {", ".join(shipped_configs())}
+
+start:
+  python -m tlearn quickstart
+  python -m tlearn fit --config finetune.yaml
+  python -m tlearn test --config finetune.yaml --ckpt_path best
+
+'python -m tlearn fit --help' lists every option; '--print_config' prints the config that would be used."""

@@ -1,0 +1,82 @@
+"""What libraries warn of and the user can do nothing about. Each entry says why; anything else is shown."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import warnings
+from typing import Any
+
+from lightning.pytorch.utilities import rank_zero_only
+
+from tlearn.base.files import known_disk_fault
+
+_EXPECTED = (
+    # Frozen modules are in eval mode at the start of fit on purpose: frozen means frozen (models/freezing.py).
+    r"Found \d+ module\(s\) in eval mode at the start of training",
+    # A small data set has its curve all the same: train/loss and train/acc are logged once an epoch.
+    r"The number of training batches \(\d+\) is smaller than the logging interval",
+    # The images are in memory: on 2 cores worker processes only cost time.
+    r"The '\w+_dataloader' does not have many workers",
+    # Our own line says so once, for all loaders.
+    r"This DataLoader will create \d+ worker processes in total",
+    # test and predict need none of the callbacks that wrote the checkpoint.
+    r"Be aware that when using `ckpt_path`, callbacks used to create the checkpoint",
+    # Values that are logged are of all processes already.
+    r"It is recommended to use `self\.log\('.+', \.\.\., sync_dist=True\)`",
+    # A batch brings the positions of its images itself.
+    r"Couldn't infer the batch indices fetched from your dataloader",
+    # Resuming last.ckpt goes on in its run folder, which is not empty then.
+    r"Checkpoint directory .* exists and is not empty",
+    # All groups exist from the first step: BackboneFinetuning finds there what it wants to add.
+    r"The provided params to be frozen already exist within another group",
+    # The CLI links the data's class names into the model; Lightning asks for a second run folder for no reason.
+    r"Experiment logs directory .* exists and is not empty",
+)
+_PICTURES = (
+    # Pillow refuses what is twice as large as it warns of; the doctor names those.
+    r"Image size \(\d+ pixels\) exceeds limit",
+    # A camera's damaged notes beside a good picture.
+    r"Corrupt EXIF data",
+    r"Truncated File Read",
+)
+_UPSTREAM = (
+    # lightning 2.6.6 with torch 2.14: its own helper uses a name that torch has deprecated.
+    r"`isinstance\(treespec, LeafSpec\)` is deprecated",
+    # lightning 2.6.6 with jsonargparse 4.53: LightningCLI still calls names that go away in jsonargparse 5.
+    r"\s*By default only one JsonargparseDeprecationWarning",
+    r"[\s\S]*was deprecated in v4\.\d+\.0 and will be removed in v5\.0\.0",
+)
+
+
+_before: list[Any] = []  # what Python calls when a thread ends by an exception
+
+
+def quieten() -> None:
+    """Leave out the warnings above and Lightning's notes about devices; say our own notes plainly on stderr."""
+    for message in (*_EXPECTED, *_PICTURES, *_UPSTREAM):
+        warnings.filterwarnings("ignore", message=message)
+    if threading.excepthook is not _thread_ended:
+        _before.append(threading.excepthook)
+        threading.excepthook = _thread_ended
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("lightning.pytorch.callbacks.early_stopping").setLevel(logging.INFO)  # speaks if it is verbose
+    ours = logging.getLogger("tlearn")
+    is_first = getattr(rank_zero_only, "rank", 0) == 0
+    ours.setLevel(logging.INFO if is_first else logging.ERROR)  # of several processes one speaks
+    ours.propagate = False
+    ours.handlers = [logging.StreamHandler()]
+
+
+def _thread_ended(args: Any) -> None:
+    """Name TensorBoard's file where a disk ends the thread that writes it.
+
+    The next event that is to be written raises the same exception, which then is said in one line.
+    """
+    writer: Any = getattr(getattr(args.thread, "_record_writer", None), "_writer", None)
+    if writer is not None and isinstance(args.exc_value, OSError):
+        args.exc_value.filename = args.exc_value.filename or writer.filename
+        if known_disk_fault(args.exc_value):
+            return
+    _before[-1](args)

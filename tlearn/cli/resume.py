@@ -1,0 +1,274 @@
+"""What a checkpoint says about the options: it answers for those that were not typed, and refuses those that differ."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from tlearn.base.errors import TlearnError, one_line
+from tlearn.base.places import DEFAULT_ROOT, find_checkpoint, run_folder_of, version_of
+from tlearn.cli.arguments import Arguments
+from tlearn.cli.config_files import check_size, leaves, read_config
+from tlearn.cli.older_options import with_older_options
+from tlearn.models.weights.safe_load import read_checkpoint
+from tlearn.training.mid_epoch import finished_epochs
+from tlearn.training.run_folder import CONFIG_KEY
+
+log = logging.getLogger(__name__)
+
+# What makes a network another network; a checkpoint cannot be read into any other.
+_ARCHITECTURE = ("model.backbone", "model.tap", "model.image_size", "model.head_hidden", "model.head_dropout")
+# What decides the next step's bits.
+_FIXED_ON_RESUME = (
+    "seed_everything",
+    "model",
+    "data",
+    "find_lr",
+    "trainer.precision",
+    "trainer.limit_train_batches",
+    "trainer.accumulate_grad_batches",
+    "trainer.gradient_clip_val",
+    "trainer.gradient_clip_algorithm",
+)
+_NOTHING = ("null", "None")
+_STEPS, _ENDING = ": steps are left", ": all is trained, what a run writes at its end is missing"
+_REPORTS = find_spec("tlearn.reporting") is not None
+# Where the data lie and who reads them may change, their content is checked by itself.
+_FREE_ON_RESUME = ("data.init_args.root", "data.init_args.download", "data.init_args.num_workers")
+
+
+@dataclass
+class Checkpoint:
+    """A checkpoint named on the command line.
+
+    Attributes:
+        path: The file.
+        config: The config of the run that wrote it; empty when it was written from Python.
+        epoch: The number of finished epochs.
+        steps: The number of finished steps.
+        about: What the model says of itself: ``task``, ``class_names``, ``pictures``, ``temperature``.
+    """
+
+    path: Path
+    config: dict[str, Any]
+    epoch: int
+    steps: int
+    about: dict[str, Any]
+
+    @property
+    def class_names(self) -> list[str]:
+        """The classes that the network knows."""
+        return list(self.about["class_names"])
+
+    @property
+    def run_folder(self) -> Path | None:
+        """The run folder that the file lies in, if it still does."""
+        return run_folder_of(self.path)
+
+
+def going_on(arguments: Arguments) -> Arguments:
+    """Let ``fit`` with ``resume: auto`` go on from its newest unfinished run, if there is one, and say what it does.
+
+    A run that was killed before its first checkpoint is passed over; one that is finished begins no other.
+
+    Raises:
+        TlearnError: A run's checkpoint cannot be read.
+    """
+    typed = [read_config(path) for path in arguments.configs]
+    given = arguments.value_of("--ckpt_path") or _last_value(typed, "ckpt_path")
+    auto = (arguments.value_of("--resume") or _last_value(typed, "resume")) == "auto"
+    if arguments.verb != "fit" or not auto or given not in (None, *_NOTHING):
+        return arguments
+    runs = _runs_folder(arguments, typed)
+    folders = sorted(runs.glob("version_*"), key=version_of, reverse=True)
+    kept = [folder for folder in folders if (folder / "checkpoints" / "last.ckpt").is_file()]
+    if not folders:
+        log.info("resume auto: no run under %s yet, a new one begins", runs)
+    elif not kept:
+        log.info("resume auto: %s was stopped before its first checkpoint, a new run begins", folders[0])
+    elif (left := _left_of(kept[0])) == "":
+        log.info("resume auto: %s is finished, a new run begins", kept[0])
+    else:
+        path = kept[0] / "checkpoints" / "last.ckpt"
+        log.info("resume auto: going on from %s%s", path, left)
+        return replace(arguments, options=[*arguments.options, f"--ckpt_path={path}"])
+    return arguments
+
+
+def _left_of(run: Path) -> str:
+    """Say what is left of a run, behind the words that it goes on; nothing of one that is finished.
+
+    A run that ``max_time``, a signal or a fault ended is not finished; one that early stopping ended is.
+    """
+    checkpoint = read_checkpoint(run / "checkpoints" / "last.ckpt")
+    try:
+        done, steps, config = finished_epochs(checkpoint), int(checkpoint["global_step"]), checkpoint[CONFIG_KEY]
+        is_trained, solver = _limit_reached(config, done, steps), config["model"].get("head_solver", "sgd")
+    except (KeyError, TypeError, ValueError):
+        return _STEPS  # not ours: whoever opens it says so
+    if _says_finished(run, done, config) or solver != "sgd":
+        return ""
+    if is_trained:
+        return _ENDING if _REPORTS else ""
+    return "" if _has_stopped_early(checkpoint) else _STEPS
+
+
+def only_ends(checkpoint: Checkpoint, config: Mapping[str, Any]) -> bool:
+    """Tell whether a run has all of its steps behind it, and was ended before it wrote its card.
+
+    Args:
+        checkpoint: That with which it goes on.
+        config: The options with which it does.
+    """
+    run, reached = checkpoint.run_folder, (checkpoint.epoch, checkpoint.steps)
+    if run is None or checkpoint.path.name != "last.ckpt" or not _REPORTS or not checkpoint.config:
+        return False
+    is_trained = _limit_reached(config, *reached) and _limit_reached(checkpoint.config, *reached)
+    return bool(is_trained) and not _says_finished(run, checkpoint.epoch, checkpoint.config)
+
+
+def _limit_reached(config: Mapping[str, Any], epochs: int, steps: int) -> str:
+    """Say in words which limit of a run leaves nothing to train; empty where none does."""
+    trainer = config["trainer"]
+    for limit, unit, done in (("max_epochs", "epochs", epochs), ("max_steps", "steps", steps)):
+        planned = trainer.get(limit)
+        if planned is not None and 0 <= planned <= done:
+            return f"{done} {unit} behind it, none is left: raise trainer.{limit}"
+    return ""
+
+
+def _says_finished(run: Path, done: int, config: Mapping[str, Any]) -> bool:
+    """Tell whether the card speaks of this end, not of an earlier one, and all else is there."""
+    if config["model"].get("wise_ft") and not (run / "checkpoints" / "wise_ft.ckpt").is_file():
+        return False
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        card = json.loads((run / "card.json").read_text(encoding="utf-8"))
+        return bool(card["status"] == "finished" and card["epochs"]["done"] >= done)
+    return False
+
+
+def _has_stopped_early(checkpoint: Mapping[str, Any]) -> bool:
+    callbacks = checkpoint.get("callbacks", {})
+    return any(name.startswith("EarlyStopping") and state.get("stopping_reason") for name, state in callbacks.items())
+
+
+def open_checkpoint(arguments: Arguments) -> Checkpoint | None:
+    """Find and read the checkpoint that the command line or a config names.
+
+    Raises:
+        TlearnError: ``validate``, ``test`` or ``predict`` without one; a missing or unreadable file; not ours.
+    """
+    typed = [read_config(path) for path in arguments.configs]
+    given = arguments.value_of("--ckpt_path")
+    if given == "":
+        raise TlearnError("--ckpt_path is empty; name a checkpoint, or drop the option")
+    given = given or _last_value(typed, "ckpt_path")
+    if given in (None, *_NOTHING):
+        if arguments.verb == "fit":
+            return None
+        raise TlearnError(
+            f"{arguments.verb} needs --ckpt_path, without it the head is untrained: best, last, wise_ft, a run folder "
+            "or a file"
+        )
+    keyword = "last" if arguments.verb == "fit" else "best"
+    path = find_checkpoint(str(given), _runs_folder(arguments, typed), keyword)
+    if arguments.verb == "fit" and path.name == "wise_ft.ckpt":
+        raise TlearnError(f"a mixture has no training to go on with; to start from it: --model.weights {path}")
+    content = read_checkpoint(path)
+    if "tlearn" not in content:
+        raise TlearnError(f"{path} is no checkpoint of tlearn; to start from its weights: fit --model.weights {path}")
+    try:
+        epoch, steps = finished_epochs(content), int(content["global_step"])
+        config, about = with_older_options(dict(content.get(CONFIG_KEY, {}))), dict(content["tlearn"])
+        check_size(config)
+    except (KeyError, TypeError, ValueError, TlearnError) as error:
+        raise TlearnError(f"{path} does not hold what a checkpoint of tlearn holds: {one_line(error, 200)}") from error
+    return Checkpoint(path, config, epoch, steps, about)
+
+
+def _runs_folder(arguments: Arguments, typed: list[dict[str, Any]]) -> Path:
+    def option(name: str) -> str | None:
+        """Return what was typed for an option of the logger, long or short."""
+        short, long = (f"trainer.logger.{name}", f"trainer.logger.init_args.{name}")
+        return arguments.value_of(f"--{long}") or arguments.value_of(f"--{short}") or _last_value(typed, long)
+
+    top = arguments.value_of("--trainer.default_root_dir") or _last_value(typed, "trainer.default_root_dir")
+    return Path(option("save_dir") or top or DEFAULT_ROOT, option("name") or arguments.run_name)
+
+
+def _last_value(configs: list[dict[str, Any]], dotted: str) -> Any:
+    values = [dict(leaves(config)).get(dotted) for config in configs]
+    return next((value for value in reversed(values) if value is not None), None)
+
+
+def defaults_from(checkpoint: Checkpoint, verb: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the options that a checkpoint answers for: those that typed configs may override, and those they may not.
+
+    ``fit`` resumes, so everything comes from the checkpoint first; what is typed differently is checked afterwards.
+    The other verbs take the model as it is in the file, even where a config says otherwise.
+    """
+    config = {key: value for key, value in checkpoint.config.items() if key != "ckpt_path"}
+    if verb == "fit":
+        return config, {}
+    precision = config.get("trainer", {}).get("precision")
+    before: dict[str, Any] = {key: config[key] for key in ("seed_everything", "data") if key in config}
+    before["trainer"] = {"precision": precision}
+    return before, {"model": config["model"]} if "model" in config else {}
+
+
+def overridden_model_options(checkpoint: Checkpoint, configs: Iterable[Path]) -> list[str]:
+    """List, as lines to print, what configs say of the network and the checkpoint knows better."""
+    stored, lines = dict(leaves(checkpoint.config)), []
+    for path in configs:
+        for key, value in leaves(read_config(path)):
+            if key in _ARCHITECTURE and key in stored and stored[key] != value:
+                lines.append(f"{key}: {stored[key]!r} as in the checkpoint, not {value!r} as in {path.name}")
+    return lines
+
+
+def check_evaluation(checkpoint: Checkpoint, config: Mapping[str, Any]) -> None:
+    """Refuse an architecture typed differently from the checkpoint's.
+
+    Raises:
+        TlearnError: The option, with both values.
+    """
+    _refuse(checkpoint, config, _ARCHITECTURE, (), "the network is the checkpoint's: drop the option")
+
+
+def check_resume(checkpoint: Checkpoint, config: Mapping[str, Any]) -> None:
+    """Refuse to resume with other options than those that wrote the checkpoint, or when nothing is left to do.
+
+    Raises:
+        TlearnError: Every option that differs, with both values and the way that allows the change.
+    """
+    remedy = f"a resume goes on exactly as before; to start anew from its weights: --model.weights {checkpoint.path}"
+    _refuse(checkpoint, config, _FIXED_ON_RESUME, _FREE_ON_RESUME, f"{remedy} (without --ckpt_path)")
+    reached = _limit_reached(config, checkpoint.epoch, checkpoint.steps)
+    if reached and not only_ends(checkpoint, config):
+        raise TlearnError(f"{checkpoint.path} has {reached}")
+
+
+def _refuse(
+    checkpoint: Checkpoint, config: Mapping[str, Any], fixed: tuple[str, ...], free: tuple[str, ...], remedy: str
+) -> None:
+    stored = dict(leaves(checkpoint.config))
+    if not stored:
+        return
+    given = dict(leaves(config))
+    differing = [
+        f"{key} is {stored.get(key)!r} in the checkpoint, {given.get(key)!r} was given"
+        for key in [*stored, *(key for key in given if key not in stored)]
+        if stored.get(key) != given.get(key) and _covers(fixed, key) and not _covers(free, key)
+    ]
+    if differing:
+        raise TlearnError(f"{'; '.join(differing)}; {remedy}")
+
+
+def _covers(prefixes: tuple[str, ...], key: str) -> bool:
+    return any(key == prefix or key.startswith(prefix + ".") for prefix in prefixes)

@@ -1,0 +1,81 @@
+"""Which Python names a config may give. A config may come from anyone, and to import a name is to run its module."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+import yaml
+from jsonargparse import get_loader, set_loader, set_parsing_settings
+
+from tlearn.base.errors import TlearnError
+from tlearn.cli.config_files import check_text
+
+VARIABLE = "TLEARN_TRUST"
+# What options take from these is a class of the option's type; functions such as torch.hub.load are elsewhere.
+TRUSTED = (
+    "tlearn",
+    "torch.optim",
+    *(f"lightning.pytorch.{part}" for part in ("accelerators", "callbacks", "loggers", "plugins", "profilers")),
+    *(f"lightning.{part}" for part in ("Callback", "pytorch.Callback", "pytorch.cli", "pytorch.strategies")),
+    "lightning.fabric.plugins",
+    "lightning.fabric.strategies",
+    "datetime.timedelta",  # ModelCheckpoint's train_time_interval
+)
+_DOTTED = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)+")
+
+
+_load = get_loader("yaml")
+
+
+def _load_checked(text: str) -> Any:
+    """Read a config that a config names, which nobody has looked at yet."""
+    check_text(text)
+    return _load(text)
+
+
+def confine_names(words: Iterable[str]) -> None:
+    """Let values name only what tlearn, torch.optim and Lightning offer, what the user typed, and what they trust.
+
+    It holds for every value that jsonargparse parses from now on: of configs, of checkpoints, of the command line.
+
+    Args:
+        words: The command line. A name that stands there in full, as in ``--trainer.callbacks+=my_module.MyCallback``,
+            is the user's own word.
+
+    Raises:
+        TlearnError: The variable holds what cannot be a package.
+    """
+    packages = [name.strip() for name in os.environ.get(VARIABLE, "").split(",") if name.strip()]
+    for name in packages:
+        if not all(part.isidentifier() for part in name.split(".")) or _is_the_parser(name):
+            raise TlearnError(f"{VARIABLE}: '{name}' cannot be trusted; expected packages, with commas between them")
+    values = (word.rpartition("=")[2] for word in words)
+    typed = [value for value in values if _DOTTED.fullmatch(value) and not _is_the_parser(value)]
+    set_loader("yaml", _load_checked, (yaml.YAMLError,))
+    set_parsing_settings(
+        import_path_denylist=["*"],
+        import_path_allowlist=[*TRUSTED, *packages, *typed],
+        instantiate_subclass_spec_in_any=False,  # else any class at all could be made where an option takes anything
+    )
+
+
+def refused_name(message: str) -> str | None:
+    """Put jsonargparse's refusal of a name into a line; ``None`` if that is not what it says."""
+    denied = re.search(r"Importing '([\w.]+)' is not allowed", message)
+    if denied is None:
+        return None
+    package = denied[1].partition(".")[0]
+    own = package not in sys.stdlib_module_names and package not in ("torch", "lightning")
+    remedy = f"; if you trust that code: {VARIABLE}={package}" if own else ""
+    return (
+        f"'{denied[1]}' is not taken from a config, which may come from anyone: it is neither tlearn's, torch.optim's "
+        f"nor Lightning's{remedy}"
+    )
+
+
+def _is_the_parser(name: str) -> bool:
+    return name.partition(".")[0] == "jsonargparse"

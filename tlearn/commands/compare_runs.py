@@ -1,0 +1,274 @@
+"""Fit variants on the same images, and keep each finished run so that none is done twice.
+
+Letters: N validation images, K classes, S seeds.
+"""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tlearn.analysis.ranking import Scores
+from tlearn.base.errors import TlearnError
+from tlearn.base.feature_store import key_of
+from tlearn.base.files import write_whole
+from tlearn.base.places import DEFAULT_ROOT
+from tlearn.base.types import Task
+from tlearn.cli.arguments import Arguments
+from tlearn.cli.transfer_cli import run_as
+from tlearn.commands.doctor import DataCLI
+from tlearn.commands.measured_fit import SCORE, MeasuredCLI, PlacedArguments
+from tlearn.data.datamodule import ImageDataModule
+from tlearn.models.fingerprint import fingerprint
+
+RESULT = "result.json"
+_SEED = "--seed_everything"
+# Neither these nor the seed make a run another one; what lies under the data's root is checked by itself.
+_PLACES = {"trainer": ("default_root_dir", "logger"), "data.init_args": ("root", "download")}
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What to fit.
+
+    Attributes:
+        name: In the table.
+        folder: Its runs lie in ``<folder>-seed<k>``, under the root of runs.
+        arguments: The command line of ``fit`` without a seed.
+    """
+
+    name: str
+    folder: str
+    arguments: Arguments
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What must be alike, of the data of one variant.
+
+    Attributes:
+        task: One class an image, any number, or a value.
+        class_names: K names.
+        images: N.
+        train: Fingerprint of the training source.
+        val: Fingerprint of the validation images, their targets and their order.
+    """
+
+    task: Task
+    class_names: list[str]
+    images: int
+    train: str
+    val: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A variant whose options have been checked and whose data have been looked at.
+
+    Attributes:
+        variant: What to fit.
+        plain: Its whole config.
+        config_hash: Of all in it that decides the result, but the seed.
+        data: What is known of its data.
+    """
+
+    variant: Variant
+    plain: dict[str, Any]
+    config_hash: str
+    data: Facts
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished run, as `RESULT` holds it.
+
+    Attributes:
+        config_hash: See `Entry`.
+        train: See `Facts`.
+        val: See `Facts`.
+        seed: ``seed_everything``.
+        metric: Name of what chose the best epoch.
+        value: Its value there.
+        score: What an image's score is.
+        scores: Of the best epoch, one for each validation image (N).
+        seconds: Of the fit, without imports and reading the data.
+        keeps_features: Features of a frozen backbone were kept, or found: they are in ``seconds`` of one run at most.
+        peak_memory_bytes: See `PeakMemory`.
+        peak_memory_since: ``now`` for the fit, ``start`` for the whole process.
+        trainable_parameters: Those that trained at any time.
+        checkpoint: Path of the best epoch.
+        device: ``cpu``, or the GPU's name.
+        versions: Of what decides bits and speed.
+    """
+
+    config_hash: str
+    train: str
+    val: str
+    seed: int
+    metric: str
+    value: float
+    score: str
+    scores: list[float]
+    seconds: float
+    keeps_features: bool
+    peak_memory_bytes: int
+    peak_memory_since: str
+    trainable_parameters: int
+    checkpoint: str
+    device: str
+    versions: dict[str, str]
+
+
+class Field:
+    """The variants that meet on the same images.
+
+    Args:
+        seeds: S; each variant is fitted with the seeds 0 to S - 1.
+    """
+
+    def __init__(self, seeds: int) -> None:
+        self.seeds = seeds
+        self.entries: list[Entry] = []
+        self._facts: dict[str, Facts] = {}
+
+    def enter(self, variant: Variant) -> Entry:
+        """Check a variant before anything is trained.
+
+        Raises:
+            TlearnError: Whatever the parser refuses, an option that leaves nothing to compare, or other validation
+                images, task or classes than the first variant's.
+        """
+        cli = run_as(DataCLI, replace(variant.arguments, options=[*variant.arguments.options, f"{_SEED}=0"]))
+        _refuse_what_leaves_nothing(variant.name, cli.plain, resumes=cli.checkpoint is not None)
+        entry = Entry(variant, cli.plain, _hash_of(cli.plain), self._facts_of(cli))
+        if self.entries:
+            _refuse_other_images(self.entries[0], entry)
+        self.entries.append(entry)
+        return entry
+
+    def fit(self, entry: Entry) -> list[Result]:
+        """Fit a variant with every seed, but for runs that are finished already."""
+        return [_finished_or_run(entry, seed) for seed in range(self.seeds)]
+
+    def _facts_of(self, cli: DataCLI) -> Facts:
+        # Of variants with the same options of the data these are read once, and never kept: runs read their own.
+        key = key_of({"data": cli.plain["data"], "image_size": cli.plain["model"]["image_size"]})
+        if key not in self._facts:
+            cli.data.setup("fit")
+            self._facts[key] = _look(cli.data)
+        return self._facts[key]
+
+
+def scores_of(results: list[Result]) -> Scores:
+    """Return the scores of a variant's runs, (S, N)."""
+    return np.array([result.scores for result in results], dtype=np.float64)
+
+
+def _refuse_what_leaves_nothing(name: str, plain: Mapping[str, Any], resumes: bool) -> None:
+    trainer = plain["trainer"]
+    faults = {
+        "ckpt_path resumes one run": resumes,
+        "trainer.fast_dev_run keeps no run": trainer["fast_dev_run"],
+        "trainer.logger puts runs elsewhere, or nowhere": trainer["logger"] not in (None, True),
+        "trainer.enable_checkpointing is false": trainer["enable_checkpointing"] is False,
+        "trainer.limit_val_batches is 0": trainer["limit_val_batches"] == 0,
+    }
+    for fault, is_so in faults.items():
+        if is_so:
+            raise TlearnError(f"{name}: {fault}, which leaves nothing to compare; drop the option")
+
+
+def _refuse_other_images(first: Entry, entry: Entry) -> None:
+    both, one, other = f"{first.variant.name} and {entry.variant.name}", first.data, entry.data
+    if one.task != other.task:
+        raise TlearnError(f"{both} have different tasks, {one.task} and {other.task}; compare like with like")
+    if one.class_names != other.class_names:
+        names = " and ".join(", ".join(each.class_names) for each in (one, other))
+        raise TlearnError(f"{both} have different classes, {names}; compare like with like")
+    if one.val != other.val:
+        raise TlearnError(
+            f"{both} validate on different images ({one.images} and {other.images}); give both the same data, "
+            "val_fraction and split_seed"
+        )
+
+
+def _hash_of(plain: Mapping[str, Any]) -> str:
+    kept = deepcopy({key: value for key, value in plain.items() if key != "seed_everything"})
+    for parent, names in _PLACES.items():
+        options = kept
+        for key in parent.split("."):
+            options = options.get(key) or {}
+        for name in names:
+            options.pop(name, None)
+    weights = Path(str(kept["model"]["weights"]))
+    if weights.is_file():  # the name stays when the content changes
+        with weights.open("rb") as file:
+            kept["weights"] = hashlib.file_digest(file, "sha256").hexdigest()
+    return key_of(kept)
+
+
+def _look(data: ImageDataModule) -> Facts:
+    images = data.dataset("val")
+    # How large files are decoded may differ between variants, the pictures may not.
+    pictures = getattr(images, "pictures", None)
+    source = data.fingerprint_of("val") if pictures is None else pictures.fingerprint()
+    val = {"source": source, "rows": fingerprint(images.indices), "targets": fingerprint(images.targets)}
+    return Facts(data.task, data.class_names, len(images), data.data_fingerprint, key_of(val))
+
+
+def _place(entry: Entry, seed: int) -> str:
+    return f"{entry.variant.folder}-seed{seed}"
+
+
+def _folder(entry: Entry, seed: int) -> Path:
+    return Path(entry.plain["trainer"]["default_root_dir"] or DEFAULT_ROOT, _place(entry, seed))
+
+
+def _finished_or_run(entry: Entry, seed: int) -> Result:
+    """Take a finished run; another one in its place, or half a one, is replaced."""
+    folder, who, data = _folder(entry, seed), f"{entry.variant.name}, seed {seed}", entry.data
+    found = _read(folder / RESULT)
+    if found and (found.config_hash, found.train, found.val) == (entry.config_hash, data.train, data.val):
+        print(f"{who}: finished before, taken from {folder / RESULT}", flush=True)
+        return found
+    if list(folder.glob("version_*")):
+        why = "its config or data changed" if found else "it was not finished"
+        print(f"{who}: {why}; the run in {folder} is replaced", flush=True)
+    (folder / RESULT).unlink(missing_ok=True)  # first: it must never speak of another run
+    for run in folder.glob("version_*"):
+        shutil.rmtree(run)
+    return _run(entry, seed)
+
+
+def _read(path: Path) -> Result | None:
+    try:
+        return Result(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):  # none, half a one, or another version's
+        return None
+
+
+def _run(entry: Entry, seed: int) -> Result:
+    print(f"\n{entry.variant.name}, seed {seed}", flush=True)
+    gc.collect()  # the run before is in circles; its memory is not this one's
+    arguments, place = entry.variant.arguments, _place(entry, seed)
+    options = [*arguments.options, f"{_SEED}={seed}"]
+    measured = run_as(MeasuredCLI, PlacedArguments("fit", arguments.configs, options, place=place)).measured
+    data = entry.data
+    about: dict[str, Any] = {
+        "config_hash": entry.config_hash,
+        "train": data.train,
+        "val": data.val,
+        "score": SCORE[data.task],
+    }
+    result = Result(**about, seed=seed, **measured)
+    write_whole(_folder(entry, seed) / RESULT, json.dumps(asdict(result)))
+    return result

@@ -1,0 +1,124 @@
+"""Print a comparison: a row per contender, the best first, and under it what the figures are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from tlearn.analysis.ranking import Standing
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a contender took.
+
+    Attributes:
+        seconds: Mean of its runs.
+        peak_memory_bytes: The most of its runs.
+        trainable_parameters: Those that trained at any time.
+    """
+
+    seconds: float
+    peak_memory_bytes: int
+    trainable_parameters: int
+
+
+@dataclass(frozen=True)
+class About:
+    """What a comparison is of.
+
+    Attributes:
+        score: What an image's score is called: ``accuracy``, ``F1`` or ``absolute error``.
+        images: How many validate.
+        seeds: How many runs each contender had.
+        exact: The test was McNemar's, else one by permutation.
+    """
+
+    score: str
+    images: int
+    seeds: int
+    exact: bool
+
+    @property
+    def factor(self) -> float:
+        """Return what scores are multiplied with to be shown: shares are shown in per cent."""
+        return 1.0 if self.score == "absolute error" else 100.0
+
+
+def print_comparison(standings: Sequence[Standing], costs: Mapping[str, Cost], about: About) -> None:
+    """Print the table, what interval and test are, and who cannot be told from the best.
+
+    Args:
+        standings: The best first.
+        costs: Name to what it took.
+        about: What is compared.
+    """
+    unit = " %" if about.factor != 1 else ""
+    table = Table(box=SIMPLE_HEAD, padding=0)
+    table.add_column("", overflow="fold")
+    over_seeds = ["lowest to\nhighest"] if about.seeds > 1 else []
+    for column in (f"{about.score}{unit}\n[95 % interval]", *over_seeds, "to the best"):
+        table.add_column(Text(column), justify="right", no_wrap=True)
+    for column in ("seconds", "peak\nMB", "trainable\nparameters"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for standing in standings:
+        table.add_row(*(Text(cell) for cell in _row(standing, costs[standing.name], about)))
+    Console().print(table)
+    print(_caption(len(standings), about))
+    for told in (_alike(standings), _overlapping(standings) if about.seeds > 1 else ""):
+        if told:
+            print(told)
+
+
+def _row(standing: Standing, cost: Cost, about: About) -> list[str]:
+    def shown(value: float, sign: str = "") -> str:
+        return f"{value * about.factor:{sign}.{1 if about.factor != 1 else 3}f}"
+
+    interval = " [-]" if standing.interval is None else " [{}, {}]".format(*map(shown, standing.interval))
+    low, high = map(shown, standing.seeds)
+    chance = "" if standing.corrected is None else f"{shown(standing.difference, '+')}, p {_chance(standing.corrected)}"
+    return [
+        standing.name,
+        shown(standing.mean) + interval,
+        *([f"{low} to {high}"] if about.seeds > 1 else []),
+        chance or "best",
+        f"{cost.seconds:.1f}",
+        f"{cost.peak_memory_bytes / 1e6:.0f}",
+        f"{cost.trainable_parameters:,}",
+    ]
+
+
+def _chance(p_value: float) -> str:
+    return "< 0.001" if p_value < 0.001 else f"{p_value:.3f}"
+
+
+def _caption(contenders: int, about: About) -> str:
+    test = "exact McNemar test" if about.exact else "paired permutation test over images"
+    holm = ", corrected by Holm" if contenders > 2 else ""
+    seeds, of = ("1 seed", "") if about.seeds == 1 else (f"{about.seeds} seeds", ", whose scores are means over seeds")
+    return (
+        f"interval: bootstrap over images{of}; p: {test}{holm}; n = {about.images} validation images, {seeds}; "
+        "the same images, so differences are paired; neither speaks of other seeds"
+    )
+
+
+def _alike(standings: Sequence[Standing]) -> str:
+    names = [standing.name for standing in standings[1:] if not standing.is_told_apart]
+    return f"not distinguishable from {standings[0].name} at 0.05: {', '.join(names)}" if names else ""
+
+
+def _overlapping(standings: Sequence[Standing]) -> str:
+    """Name those that the images tell apart, but that a lucky seed may have put where they are."""
+    best = standings[0]
+    names = [
+        each.name
+        for each in standings[1:]
+        if each.is_told_apart and each.seeds[0] <= best.seeds[1] and best.seeds[0] <= each.seeds[1]
+    ]
+    told = f"over seeds these overlap with {best.name}, more may change the order: {', '.join(names)}"
+    return told if names else ""

@@ -1,0 +1,123 @@
+"""The verb ``export``: its options, and what can be refused before any work. Until then it loads no torch."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NoReturn
+
+from tlearn.base.errors import TlearnError, unknown
+from tlearn.base.files import check_folder_of
+from tlearn.cli.arguments import Arguments
+
+# What each kind of file needs beyond what tlearn itself does.
+_NEEDS = {".onnx": ("onnx", "onnxscript", "onnxruntime"), ".pt2": (), ".safetensors": ()}
+_QUANTIZE = ("int8",)
+_OPTIONS = ("--ckpt_path", "--out", "--quantize", "--data")
+# What says where runs lie, for best, last and wise_ft.
+_PLACES = ("--trainer.default_root_dir", *(f"--trainer.logger.{n}" for n in ("save_dir", "name")))
+_PLACES += tuple(f"--trainer.logger.init_args.{n}" for n in ("save_dir", "name"))
+_USAGE = """usage: python -m tlearn export --ckpt_path RUN_OR_FILE --out FILE [--quantize int8] [--data FOLDER ...]
+
+writes a trained network as one file, and checks it on the run's validation images before it gets its name
+
+  --ckpt_path RUN_OR_FILE  a run folder, a checkpoint, or best, last, wise_ft (--config NAME says of which config)
+  --out FILE               NAME.onnx         for ONNX Runtime, without torch; preprocessing and probabilities inside
+                           NAME.pt2          for torch.export.load; likewise
+                           NAME.safetensors  the weights, and NAME.json to rebuild the network from
+  --quantize int8          .onnx alone: 8-bit weights and activations, calibrated on training images
+  --data FOLDER ...        pictures to check (and calibrate) with, where the run's own data cannot be had"""
+
+
+@dataclass(frozen=True)
+class _Options:
+    """What was asked for.
+
+    Attributes:
+        out: The file to write.
+        quantize: ``int8``, or ``None`` for float32.
+        data: Folders of pictures in place of the run's own data.
+    """
+
+    out: Path
+    quantize: str | None
+    data: tuple[Path, ...]
+
+
+def export(arguments: Arguments) -> None:
+    """Write the network of a checkpoint as a file that works without its run.
+
+    Raises:
+        TlearnError: A wrong option, a missing package or folder, said before the checkpoint is read; a network that
+            cannot be exported; an export that answers differently, of which nothing is left.
+    """
+    if any(word in ("-h", "--help") for word in arguments.options):
+        print(_USAGE)
+        return
+    options = _parsed(arguments.options)
+    _refuse_early(options)
+    from tlearn.commands.checked_export import export_checkpoint
+
+    export_checkpoint(arguments, options.out, options.data, options.quantize == "int8")
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Raise what is wrong, in one line, in place of a page of usage."""
+        raise TlearnError(f"export: {message}")
+
+
+def _parsed(words: list[str]) -> _Options:
+    parser = _Parser(add_help=False, allow_abbrev=False)
+    for option in ("--ckpt_path", *_PLACES):  # read by resume.open_checkpoint
+        parser.add_argument(option)
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--quantize")
+    parser.add_argument("--data", type=Path, nargs="+", default=[], action="extend")
+    found, others = parser.parse_known_args(words)
+    if others:
+        name = others[0].partition("=")[0]
+        if name.startswith("-"):
+            raise unknown("option of export", name, _OPTIONS)
+        raise TlearnError(f"export: unexpected word '{others[0]}'; a file is named with --ckpt_path or --out")
+    if found.out is None:
+        raise TlearnError(f"export needs --out, a file that ends in {_listed(_NEEDS)}")
+    return _Options(found.out, found.quantize, tuple(found.data))
+
+
+def _refuse_early(options: _Options) -> None:
+    out = options.out
+    _refuse_place(out)
+    if options.quantize is not None and options.quantize not in _QUANTIZE:
+        raise unknown("value of --quantize", options.quantize, _QUANTIZE)
+    if options.quantize is not None and out.suffix != ".onnx":
+        raise TlearnError(f"--quantize {options.quantize} makes an .onnx file; --out is {out}")
+    for place in options.data:
+        if not place.is_dir():
+            raise TlearnError(f"--data {place}: no folder at {place.absolute()}")
+    missing = [name for name in _NEEDS[out.suffix] if not _is_installed(name)]
+    if missing:
+        raise TlearnError(f"export to {out.suffix} needs: pip install 'tlearn[export]' (missing: {', '.join(missing)})")
+
+
+def _refuse_place(out: Path) -> None:
+    if out.suffix not in _NEEDS:
+        raise TlearnError(f"--out {out}: expected a file that ends in {_listed(_NEEDS)}")
+    check_folder_of(out)
+    if out.is_dir():
+        raise TlearnError(f"--out {out} is a folder, expected the name of a file")
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except ValueError:  # imported, by something that is no file
+        return True
+
+
+def _listed(kinds: Iterable[str]) -> str:
+    *first, last = kinds
+    return f"{', '.join(first)} or {last}"

@@ -1,0 +1,155 @@
+"""One fit, measured: what it took, and what its best epoch answers. Letters: N validation images, K classes."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import TensorBoardLogger
+from torch import Tensor
+
+from tlearn.analysis.ranking import Scores, sample_f1
+from tlearn.base.errors import TlearnError
+from tlearn.base.peak_memory import PeakMemory
+from tlearn.base.types import LABEL_THRESHOLD, Task
+from tlearn.cli.arguments import Arguments
+from tlearn.cli.transfer_cli import TransferCLI
+from tlearn.reporting.hparams import HyperParametersCallback, hyper_parameters
+from tlearn.training.checkpoints import best_checkpoint
+from tlearn.training.module import TransferModule
+from tlearn.training.strategies.feature_cache import obstacle_to_storing
+from tlearn.training.strategies.features import run_over_split
+from tlearn.version import __version__
+
+SCORE = {"classification": "accuracy", "multilabel": "F1", "regression": "absolute error"}
+
+
+@dataclass
+class PlacedArguments(Arguments):
+    """A command line whose run has a place of its own under the root of runs.
+
+    Attributes:
+        place: Such as ``compare/a_vs_b/a-seed0``.
+    """
+
+    place: str = "default"
+
+    @property
+    def run_name(self) -> str:
+        """Name the run after its place."""
+        return self.place
+
+
+class MeasuredCLI(TransferCLI):
+    """The command line of ``fit``, whose run is measured."""
+
+    chooses = True
+
+    @property
+    def measured(self) -> dict[str, Any]:
+        """Return what was measured: the part of a result that is known after the run alone.
+
+        Raises:
+            TlearnError: No epoch was validated.
+        """
+        callbacks: list[Callback] = self.trainer.callbacks  # type: ignore[attr-defined]
+        found = next(c for c in callbacks if isinstance(c, _MeasuringCallback)).measured
+        if found is None:
+            raise TlearnError("no epoch was validated: nothing to compare; see max_epochs, check_val_every_n_epoch")
+        return found
+
+    def own_callbacks(self, config: dict[str, Any]) -> list[Callback]:
+        """Measure where the run is recorded."""
+        own = super().own_callbacks(config)
+        return [_MeasuringCallback(self.plain) if isinstance(c, HyperParametersCallback) else c for c in own]
+
+
+class _MeasuringCallback(Callback):
+    """Put the costs of a run into the hparams tab, and ask its best epoch about each validation image.
+
+    Args:
+        config: The whole config as plain values.
+
+    Attributes:
+        measured: ``None`` until the end, and for good where no epoch was validated.
+    """
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        self.config = config
+        self.measured: dict[str, Any] | None = None
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Start the clock: the data are read by now, no feature is computed yet."""
+        self._peak = PeakMemory(trainer.strategy.root_device)
+        self._start_s = time.perf_counter()
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Note whether features are kept: the next run that needs them will be quicker."""
+        assert isinstance(pl_module, TransferModule)
+        self._keeps_features = not obstacle_to_storing(trainer, pl_module) and (
+            pl_module.takes_features or pl_module.solves_head
+        )
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Measure, log, and let the best epoch answer; before, checkpoints may not be written yet."""
+        assert isinstance(pl_module, TransferModule)
+        seconds, peak = time.perf_counter() - self._start_s, self._peak.bytes()
+        best = best_checkpoint(trainer)
+        assert best is not None  # a comparison without validation was refused
+        if best.best_model_score is None:
+            return
+        value, trainable = float(best.best_model_score), _trained(trainer, pl_module)
+        metrics = {f"best/{best.monitor}": value, "seconds": seconds, "peak_memory_mb": peak / 1e6}
+        metrics["trainable_parameters"] = trainable
+        assert isinstance(trainer.logger, TensorBoardLogger)  # others are refused
+        trainer.logger.log_hyperparams(hyper_parameters(self.config), metrics)
+        self.measured = {
+            "metric": best.monitor,
+            "value": value,
+            "scores": _best_scores(trainer, pl_module, best.best_model_path).tolist(),
+            "seconds": seconds,
+            "keeps_features": self._keeps_features,
+            "peak_memory_bytes": peak,
+            "peak_memory_since": self._peak.since,
+            "trainable_parameters": trainable,
+            "checkpoint": best.best_model_path,
+            "device": _name_of(trainer.strategy.root_device),
+            "versions": {"tlearn": __version__, **{name: version(name) for name in ("torch", "lightning")}},
+        }
+
+
+def _trained(trainer: Trainer, module: TransferModule) -> int:
+    """Count as the parameter summary does: without weights that meet only padding in pictures of this size."""
+    last = max(trainer.current_epoch - 1, 0)  # at the end of fit Lightning has counted on
+    return sum(module.get_parameter(name).numel() for name, rule in module.rules.items() if rule.trains_in(last))
+
+
+def _name_of(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+def _best_scores(trainer: Trainer, module: TransferModule, best: str) -> Scores:
+    checkpoint = trainer.strategy.checkpoint_io.load_checkpoint(best)
+    module.load_state_dict(checkpoint["state_dict"])
+    answers, targets = run_over_split(trainer, module, "val", module.answer)
+    return image_scores(module.task, answers, targets)
+
+
+def image_scores(task: Task, answers: Tensor, targets: Tensor) -> Scores:
+    """Score every image: 1 for right and 0 for wrong, the F1 of its labels, or the absolute error.
+
+    Args:
+        task: Which of the three.
+        answers: Probabilities (N, K), or values (N, K).
+        targets: Class numbers (N,), 0, 1 and NaN for what is unknown (N, K), or values (N, K).
+    """
+    if task == "regression":
+        return (answers - targets.view_as(answers)).abs().double().mean(dim=1).numpy()
+    if task == "multilabel":
+        chosen = (answers >= LABEL_THRESHOLD) & ~targets.isnan()
+        return sample_f1(chosen.numpy(), (targets > 0).numpy())
+    return (answers.argmax(dim=1) == targets).double().numpy()

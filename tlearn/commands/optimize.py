@@ -1,0 +1,126 @@
+"""The verb ``optimize``: pack a folder of pictures into shards, for sets that no disk holds."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from types import FrameType
+from typing import Any, get_args
+
+from tlearn.base.errors import TlearnError, unknown
+from tlearn.cli.arguments import Arguments
+
+_SHARD_MB, _ON_ERROR, _UNKNOWN = "--shard_mb", "--data.init_args.on_error", "--data.init_args.unknown_classes"
+_DEFAULT_MB, _MOST_MB = 64.0, 4000.0  # LitData's own size; places in a shard are numbers of 32 bits
+_USAGE = f"""usage: python -m tlearn optimize FOLDER OUT [{_SHARD_MB} 64]
+
+packs the pictures of FOLDER (train/<class>/..., and val and test if they are there) into shards in OUT, bit by bit as
+they are; fit streams them from there, or from object storage that OUT was copied to (pip install 'tlearn[stream]')
+
+  {_SHARD_MB} MB                                 how large a shard may become
+  {_ON_ERROR} skip             leave out what cannot be read, instead of stopping
+  {_UNKNOWN} ignore    leave out classes that train lacks, instead of stopping"""
+
+
+def optimize(arguments: Arguments) -> None:
+    """Look at all pictures as ``fit`` does, pack them, and say how to go on.
+
+    Raises:
+        TlearnError: The folder is not one that ``fit`` would take, OUT exists, or it cannot be written.
+    """
+    if any(word in ("-h", "--help") for word in arguments.options):
+        print(_USAGE)
+        return
+    size, arguments = arguments.take(_SHARD_MB, "a number of megabytes")
+    given, arguments = arguments.take(_ON_ERROR, "error or skip")
+    on_error = _chosen(_ON_ERROR, given, ("error", "skip"))
+    given, arguments = arguments.take(_UNKNOWN, "error or ignore")
+    unknown_classes = _chosen(_UNKNOWN, given, ("error", "ignore"))
+    words = arguments.options
+    if typed := next((word.partition("=")[0] for word in words if word.startswith("-")), None):
+        raise unknown("option of optimize", typed, (_SHARD_MB, _ON_ERROR, _UNKNOWN))
+    if arguments.configs or len(words) != 2:
+        raise TlearnError(f"expected optimize FOLDER OUT [{_SHARD_MB} 64], got '{' '.join(['optimize', *words])}'")
+    root, out = Path(words[0]).expanduser(), Path(words[1]).expanduser()
+    _check(root, out)
+    _pack(root, out, _bytes_of(size), on_error, unknown_classes)
+
+
+def _pack(root: Path, out: Path, shard_bytes: int, on_error: Any, unknown_classes: Any) -> None:
+    from tlearn.base.machine import limit_threads
+    from tlearn.cli.quiet import quieten
+    from tlearn.data.datamodule import Split
+    from tlearn.data.files.listing import number_of
+    from tlearn.data.images.on_disk import StreamedImages
+    from tlearn.data.shards.writer import write_shards
+    from tlearn.data.sources.folder import ImageFolderDataModule
+
+    quieten()
+    limit_threads()
+    data = ImageFolderDataModule(str(root), on_error=on_error, unknown_classes=unknown_classes)
+    splits: dict[Split, StreamedImages] = {}
+    for split in get_args(Split):
+        if data.list_split(split) is not None:
+            images = data.open_split(split)
+            assert isinstance(images, StreamedImages)
+            splits[split] = images
+    with _ending_as_ctrl_c():
+        index = write_shards(splits, data.class_names, out, shard_bytes)
+    shards = [shard for sharded in index.splits.values() for shard in sharded.shards]
+    count, megabytes = sum(shard.images for shard in shards), sum(shard.size_bytes for shard in shards) / 1e6
+    print(
+        f"{count} images in {number_of(len(shards), 'shard')}, {megabytes:.1f} MB: {out}; next: "
+        + shlex.join(["python", "-m", "tlearn", "fit", "--config", "stream.yaml", "--data.init_args.root", str(out)])
+    )
+
+
+@contextmanager
+def _ending_as_ctrl_c() -> Iterator[None]:
+    """Let SIGTERM and a closed terminal end with an exception, which leaves nothing half-written behind."""
+    numbers = (signal.SIGTERM, signal.SIGHUP) if threading.current_thread() is threading.main_thread() else ()
+    before = {number: signal.signal(number, _exit) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _exit(number: int, frame: FrameType | None) -> None:
+    sys.exit(128 + number)
+
+
+def _check(root: Path, out: Path) -> None:
+    if find_spec("litdata") is None:
+        raise TlearnError("optimize needs: pip install 'tlearn[stream]'")
+    if not root.is_dir():
+        raise TlearnError(f"optimize FOLDER OUT: no folder at {root.absolute()}; expected one with train/<class>/*.jpg")
+    if os.path.lexists(out):
+        raise TlearnError(f"{out.absolute()} exists already; remove it, or name another folder")
+    if not out.absolute().parent.is_dir():
+        raise TlearnError(f"the folder {out.absolute().parent} does not exist; make it first")
+    if root.resolve() in out.resolve().parents:
+        raise TlearnError(f"{out.absolute()} lies in the folder to pack; name one outside of it")
+
+
+def _bytes_of(size: str | None) -> int:
+    try:
+        megabytes = float(size) if size is not None else _DEFAULT_MB
+    except ValueError:
+        megabytes = 0.0
+    if not 0 < megabytes <= _MOST_MB:
+        raise TlearnError(f"{_SHARD_MB}: expected megabytes, more than 0 and at most {_MOST_MB:g}, got {size}")
+    return max(1, int(megabytes * 1e6))
+
+
+def _chosen(option: str, given: str | None, choices: tuple[str, str]) -> str:
+    if given is not None and given not in choices:
+        raise unknown(option, given, choices)
+    return given or choices[0]

@@ -1,0 +1,1 @@
+"""The doctor: findings about picture files, copies, labels and names."""

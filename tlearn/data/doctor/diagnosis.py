@@ -1,0 +1,166 @@
+"""What is wrong with a set of pictures, and which to leave out: pure functions over what an inspection found."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from statistics import median
+from typing import Literal
+
+import numpy as np
+
+from tlearn.base.types import Task
+from tlearn.data.doctor.copies import near_copies
+from tlearn.data.doctor.encoding import encoding_tells
+from tlearn.data.files.duplicates import same_content
+from tlearn.data.files.findings import Finding, Picture, names_of
+from tlearn.data.files.inspection import FileFacts
+from tlearn.data.files.listing import number_of
+
+_KEPT_FIRST = {"test": 0, "val": 1, "train": 2}  # of equal pictures the one that is held back stays
+_FEW = 10  # images of a class to train on
+_UNEVEN = 10.0  # largest class over smallest
+_RARE = 0.02  # share of a format that hardly any other file has
+_ENOUGH = 50  # files, before a rare format means anything
+_FLAT_LEVELS = 1.0  # standard deviation of a thumbnail
+
+
+def diagnose(
+    pictures: Sequence[Picture], class_names: Sequence[str], size_px: int, is_pretrained: bool, task: Task
+) -> list[Finding]:
+    """Look for all that spoils training or measuring.
+
+    Args:
+        pictures: Those of all splits.
+        class_names: The classes; empty where an image has no single class.
+        size_px: What the network sees.
+        is_pretrained: The network has learned from photographs, at about 224 px.
+        task: Two values of one picture are two measurements, two classes a contradiction.
+    """
+    good = [picture for picture in pictures if not picture.facts.error]
+    return [
+        *_unreadable(pictures),
+        *_same(good, task),
+        *near_copies(good),
+        *_classes(good, class_names),
+        *_small(good, size_px, is_pretrained),
+        *_odd(good),
+        *(encoding_tells(good) if class_names else []),
+    ]
+
+
+def summary_of(pictures: Sequence[Picture]) -> dict[str, dict[str, object]]:
+    """Count each split's images by class, format and mode, and measure short sides in pixels."""
+    splits: dict[str, list[Picture]] = defaultdict(list)
+    for picture in pictures:
+        splits[picture.split].append(picture)
+    summary: dict[str, dict[str, object]] = {}
+    for split, members in splits.items():
+        sides = [min(p.facts.width, p.facts.height) for p in members if not p.facts.error]
+        summary[split] = {
+            "images": len(members),
+            "classes": dict(Counter(name for p in members for name in ([p.label] if p.labels is None else p.labels))),
+            "short_side_px": {"min": min(sides), "median": median(sides), "max": max(sides)} if sides else None,
+            "formats": dict(Counter(p.facts.format for p in members if not p.facts.error)),
+            "modes": dict(Counter(p.facts.mode for p in members if not p.facts.error)),
+        }
+    return summary
+
+
+def _unreadable(pictures: Sequence[Picture]) -> Iterator[Finding]:
+    bad = {p.name: p.facts.error for p in pictures if p.facts.error}
+    if bad:
+        reasons = ", ".join(f"{reason} {count}" for reason, count in Counter(bad.values()).most_common())
+        what = f"{number_of(len(bad), 'file')} without a picture: {reasons}"
+        yield Finding("unreadable", "error", what, [[name] for name in bad], bad)
+
+
+def _same(pictures: Sequence[Picture], task: Task) -> Iterator[Finding]:
+    groups = [[pictures[n] for n in group] for group in same_content([p.facts.digest for p in pictures])]
+    contrary = [group for group in groups if _is_contrary(group)]
+    rest = [group for group in groups if not _is_contrary(group)]
+    across = [group for group in rest if len({p.split for p in group}) > 1]
+    within = [group for group in rest if len({p.split for p in group}) == 1]
+    if contrary and task == "regression":
+        what = f"{number_of(len(contrary), 'picture')} with different values: repeated measurements, or a slip"
+        yield Finding("different_values", "note", what, names_of(contrary))
+    elif contrary:
+        reasons = {p.name: f"the same picture is labelled {_labels(group)}" for group in contrary for p in group}
+        what = f"{number_of(len(contrary), 'picture')} under two labels: nobody can learn both"
+        yield Finding("contrary_labels", "warning", what, names_of(contrary), reasons)
+    if across:
+        what = f"{number_of(len(across), 'picture')} in more than one split: what is measured on them flatters"
+        yield Finding("duplicates_across_splits", "warning", what, names_of(across), _copies(across))
+    if within:
+        what = f"{number_of(len(within), 'picture')} more than once in a split: they count double"
+        yield Finding("duplicates", "note", what, names_of(within), _copies(within))
+
+
+def _is_contrary(group: Sequence[Picture]) -> bool:
+    """Tell whether labels contradict; what is unknown of a picture contradicts nothing."""
+    if not any(p.labels for p in group):
+        return len({p.label for p in group}) > 1
+    held = {name for p in group for name in p.labels or ()}
+    return any(held - set(p.labels or ()) - set(p.unknown) for p in group)
+
+
+def _classes(pictures: Sequence[Picture], class_names: Sequence[str]) -> Iterator[Finding]:
+    if not class_names:
+        return
+    for split in dict.fromkeys(p.split for p in pictures):
+        counts = Counter(p.label for p in pictures if p.split == split)
+        absent = [name for name in class_names if not counts[name]]
+        if absent:
+            severity: Literal["error", "warning"] = "error" if split == "train" else "warning"
+            yield Finding("absent_classes", severity, f"{split} has no pictures of: {', '.join(absent)}")
+        if split != "train":
+            continue
+        few = [f"{name} {counts[name]}" for name in class_names if 0 < counts[name] < _FEW]
+        if few:
+            yield Finding("tiny_classes", "warning", f"fewer than {_FEW} pictures to train on: {', '.join(few)}")
+        (most, high), (least, low) = counts.most_common(1)[0], counts.most_common()[-1]
+        if high >= _UNEVEN * low:
+            what = f"{most} has {high} pictures, {least} {low}: accuracy says little of {least}; look at acc_macro, "
+            yield Finding("imbalance", "warning", f"{what}model.class_weights: balanced evens them out")
+
+
+def _small(pictures: Sequence[Picture], size_px: int, is_pretrained: bool) -> Iterator[Finding]:
+    small = [p for p in pictures if min(p.facts.width, p.facts.height) < size_px / 2]
+    if small:
+        side = median(min(p.facts.width, p.facts.height) for p in small)
+        what = f"{len(small)} of {len(pictures)} pictures have less than half of the {size_px} px that the network sees"
+        advice = "; enlarged, 128 is often enough (model.image_size)" if is_pretrained and size_px > 128 else ""
+        yield Finding("small", "note", f"{what} (median short side {side:g} px){advice}", [[p.name] for p in small])
+    if is_pretrained and size_px < 64:
+        what = f"{size_px} px into a network pretrained on photographs costs much accuracy; try model.image_size 128"
+        yield Finding("small_input", "warning", what)
+
+
+def _odd(pictures: Sequence[Picture]) -> Iterator[Finding]:
+    formats = Counter(p.facts.format for p in pictures)
+    rare = {name for name, count in formats.items() if len(pictures) >= _ENOUGH and count < _RARE * len(pictures)}
+    odd = [p for p in pictures if p.facts.format in rare]
+    if odd:
+        what = f"{len(odd)} of {len(pictures)} files have a format that hardly any other has: {', '.join(sorted(rare))}"
+        yield Finding("odd_format", "note", f"{what}; look at them", [[p.name] for p in odd])
+    flat = [p for p in pictures if _spread(p.facts) < _FLAT_LEVELS]
+    if flat:
+        yield Finding("flat", "note", f"{number_of(len(flat), 'picture')} of a single colour", [[p.name] for p in flat])
+
+
+def _spread(facts: FileFacts) -> float:
+    return float(np.frombuffer(facts.thumb, dtype=np.uint8).reshape(-1, 3).std(axis=0).max())
+
+
+def _copies(groups: Sequence[Sequence[Picture]]) -> dict[str, str]:
+    """Say of each group which to leave out: all but one, and that one from the split that is held back."""
+    excluded: dict[str, str] = {}
+    for group in groups:
+        kept, *others = sorted(group, key=lambda picture: _KEPT_FIRST[picture.split])
+        # A table may list a file twice; leaving it out would lose it.
+        excluded |= {p.name: f"the same picture as {kept.name}" for p in others if p.name != kept.name}
+    return excluded
+
+
+def _labels(group: Sequence[Picture]) -> str:
+    return " and ".join(dict.fromkeys(picture.label for picture in group))

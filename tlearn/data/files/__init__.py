@@ -1,0 +1,1 @@
+"""Picture files on disk: find, inspect, decode and exclude them."""

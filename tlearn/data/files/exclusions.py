@@ -1,0 +1,53 @@
+"""The exclusion list of a data folder: which pictures to leave out, and why. Nobody's file is ever deleted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from tlearn.base.errors import TlearnError
+from tlearn.base.files import write_whole
+from tlearn.base.name_forms import composed
+
+EXCLUSIONS = "tlearn-exclude.json"
+
+
+def read_exclusions(root: Path) -> dict[str, str]:
+    """Return path relative to the root -> reason; empty where there is no list.
+
+    Raises:
+        TlearnError: The list is not what `write_exclusions` writes.
+    """
+    path = root / EXCLUSIONS
+    if not path.is_file():
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise TlearnError(f"{path.absolute()} is not readable as JSON ({error}); mend or remove it") from error
+    if not isinstance(content, dict):
+        raise TlearnError(f"{path.absolute()}: expected a mapping of path to reason, got a {type(content).__name__}")
+    return {str(name): str(reason) for name, reason in content.items()}
+
+
+def kept_positions(names: Sequence[str], excluded: Iterable[str]) -> list[int]:
+    """Return the positions of names that are not excluded; the list may have come from Windows or a Mac."""
+    forms = {_form(name) for name in excluded}
+    return [number for number, name in enumerate(names) if not forms or _form(name) not in forms]
+
+
+def _form(name: str) -> str:
+    return composed(name).replace("\\", "/")
+
+
+def write_exclusions(root: Path, excluded: Mapping[str, str]) -> Path:
+    """Write the list whole and return where it lies.
+
+    Raises:
+        TlearnError: The folder cannot be written to.
+    """
+    path = root / EXCLUSIONS
+    # With escapes: a name need not be text in any encoding.
+    write_whole(path, json.dumps(dict(sorted(excluded.items())), indent=1))
+    return path

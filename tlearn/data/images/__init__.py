@@ -1,0 +1,1 @@
+"""Sets of images: in memory or on disk, split, sampled and augmented."""

@@ -1,0 +1,113 @@
+"""What a split is, wherever its images lie. Letters: N images, B images in a batch, H and W pixels."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Self
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from tlearn.base.errors import TlearnError
+from tlearn.base.types import Batch
+from tlearn.data.images.augment import BatchAugment
+
+
+class BatchKey(NamedTuple):
+    """What is asked of an `ImageSet`: a whole batch.
+
+    Attributes:
+        epoch: Counted from 0; random transforms are keyed by it.
+        positions: int64 (B,), positions in the dataset (not in the source).
+    """
+
+    epoch: int
+    positions: Tensor
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Send positions to worker processes by value, as `Batch` sends its small parts back."""
+        return _received, (self.epoch, self.positions.numpy())
+
+
+def _received(epoch: int, positions: NDArray[Any]) -> BatchKey:
+    return BatchKey(epoch, torch.from_numpy(positions))
+
+
+class ImageSet(Dataset[Batch], ABC):
+    """Some images of a source, which stays whole: training and validation share it.
+
+    Attributes:
+        targets: The whole source's, as in `Batch`.
+        indices: int64, the positions in the source that are this dataset.
+        transform: Random changes to a batch; none unless `on` was given one.
+        nbytes: What the source would take on a device; 0 where it is never kept there.
+    """
+
+    device = torch.device("cpu")
+    nbytes = 0
+
+    def __init__(self, targets: Tensor, indices: Tensor, transform: BatchAugment | None = None) -> None:
+        """Hold references; nothing is copied."""
+        self.targets, self.indices, self.transform = targets, indices, transform
+
+    def __len__(self) -> int:
+        """Count images, not batches."""
+        return len(self.indices)
+
+    @property
+    @abstractmethod
+    def shape_px(self) -> tuple[int, int]:
+        """Return H and W, the same for all images."""
+
+    @abstractmethod
+    def part(self, indices: Tensor) -> Self:
+        """Return other images of the same source."""
+
+    @abstractmethod
+    def serve(self, rows: Tensor, epoch: int) -> tuple[Tensor, Tensor]:
+        """Return images, uint8 (B, 3, H, W), and targets for positions in the source (B,), transformed."""
+
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """Hash the whole source, pixels, targets and order."""
+
+    def epoch_order(self, seed: int, sizes: Sequence[int], lanes: int) -> Tensor:
+        """Draw the order of an epoch.
+
+        Args:
+            seed: Of this run and epoch.
+            sizes: Of the batches that the order is cut into.
+            lanes: Processes that share each batch, each taking its part as ``torch.tensor_split`` cuts it.
+
+        Returns:
+            int64, the positions in this dataset, all of them or those that the batches hold.
+        """
+        return torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))
+
+    def draw_keys(self) -> Tensor:
+        """Return int64 (N,): what decides, with a seed, whether an image validates."""
+        return torch.arange(len(self))
+
+    def on(self, device: torch.device, transform: BatchAugment | None = None) -> Self:
+        """Return the same images, to be served from a device, if they can lie there, and transformed."""
+        there = self.part(self.indices)
+        there.device, there.transform = device, transform
+        return there
+
+    def __getitem__(self, batch_key: BatchKey) -> Batch:
+        """Serve a batch.
+
+        Raises:
+            TlearnError: The key is a plain number, which comes from another sampler than ours.
+        """
+        if not isinstance(batch_key, BatchKey):
+            raise TlearnError(
+                "expected whole-batch keys, got another sampler's (trainer.overfit_batches puts one in); "
+                "use trainer.limit_train_batches or data.init_args.train_per_class"
+            )
+        rows = self.indices[batch_key.positions]
+        images, targets = self.serve(rows, batch_key.epoch)
+        return Batch(images, targets, rows)

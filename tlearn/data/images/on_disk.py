@@ -1,0 +1,201 @@
+"""Pictures that stay on disk and are decoded batch by batch, in worker processes. Letters: N images, B in a batch."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import get_worker_info
+
+from tlearn.base.errors import TlearnError
+from tlearn.base.machine import cores_allowed
+from tlearn.data.files.reading import Framing, UnreadableImageError, framed, pixels_of, read_image, reason_of
+from tlearn.data.images.augment import BatchAugment
+from tlearn.data.images.image_set import ImageSet
+from tlearn.data.images.in_memory import fingerprint
+
+_Read = TypeVar("_Read")
+
+
+class Pictures(Protocol):
+    """A source of N pictures, each read when it is asked for."""
+
+    def __len__(self) -> int:
+        """Count them."""
+
+    def read(self, position: int, framing: Framing, draws: Tensor | None = None) -> Tensor:
+        """Return uint8 (3, S, S)."""
+
+    def fingerprint(self) -> str:
+        """Tell whether they are still the same."""
+
+    def draw_keys(self) -> Tensor:
+        """Return int64 (N,): what decides, with a seed, whether a picture validates."""
+
+
+class FilePictures:
+    """Picture files under a folder.
+
+    Args:
+        root: The folder.
+        names: N paths relative to it. They are kept as one block of bytes: a list of a million strings would be copied
+            into every worker, bit by bit, as their reference counts change.
+        contents: N hashes of the files' bytes, for the fingerprint; names stand in for them where none are known.
+    """
+
+    def __init__(self, root: Path, names: Sequence[str], contents: Sequence[bytes] = ()) -> None:
+        self.root, self.contents = root, contents
+        self._names = np.array([os.fsencode(name) for name in names], dtype=np.bytes_)
+
+    def __len__(self) -> int:
+        """Count files."""
+        return len(self._names)
+
+    def path(self, position: int) -> Path:
+        """Return where a picture lies."""
+        return self.root / self.name(position)
+
+    def paths(self, positions: Tensor) -> list[str]:
+        """Return where some pictures lie, by their positions (B,), as texts."""
+        return [str(self.path(position)) for position in positions.tolist()]
+
+    def name(self, position: int) -> str:
+        """Return its path relative to the root."""
+        return os.fsdecode(bytes(self._names[position]))
+
+    def read(self, position: int, framing: Framing, draws: Tensor | None = None) -> Tensor:
+        """Decode a file.
+
+        Raises:
+            TlearnError: It gives no picture; it is named.
+        """
+        try:
+            return read_image(self.path(position), framing, draws)
+        except UnreadableImageError as error:
+            raise TlearnError(
+                f"{self.path(position).absolute()}: {error}; mend it, or leave it out: python -m tlearn doctor --fix"
+            ) from error
+
+    def fingerprint(self) -> str:
+        """Hash contents in their order."""
+        digest = hashlib.blake2b(digest_size=16)
+        for content in self.contents or self._names:
+            digest.update(bytes(content) + b"\0")
+        return digest.hexdigest()
+
+    def draw_keys(self) -> Tensor:
+        """Hash names: a picture stays in training or in validation when others come and go."""
+        hashes = [hashlib.blake2b(bytes(name), digest_size=8).digest() for name in self._names]
+        return torch.from_numpy(np.frombuffer(b"".join(hashes), dtype="<i8").copy())
+
+
+class ItemDataset(Protocol):
+    """A map-style dataset of (picture, label)."""
+
+    def __len__(self) -> int:
+        """Count items."""
+
+    def __getitem__(self, position: int) -> tuple[Image.Image, object]:
+        """Return one."""
+
+
+class ItemPictures:
+    """Pictures that a dataset of another library decodes.
+
+    Args:
+        items: The dataset.
+        identity: What tells it from others: its name, version, number of items.
+    """
+
+    def __init__(self, items: ItemDataset, identity: str) -> None:
+        self.items, self.identity = items, identity
+
+    def __len__(self) -> int:
+        """Count items."""
+        return len(self.items)
+
+    def read(self, position: int, framing: Framing, draws: Tensor | None = None) -> Tensor:
+        """Ask for an item and frame it.
+
+        Raises:
+            TlearnError: It gives no picture; its number is named.
+        """
+        try:
+            return framed(pixels_of(self.items[position][0]), framing, draws)
+        except Exception as error:  # another library's code reads another's files
+            raise TlearnError(f"item {position} of {self.identity}: {reason_of(error)}; mend or replace it") from error
+
+    def fingerprint(self) -> str:
+        """Hash the identity: the items themselves would all have to be decoded."""
+        return hashlib.blake2b(self.identity.encode(), digest_size=16).hexdigest()
+
+    def draw_keys(self) -> Tensor:
+        """Take positions: items have no names."""
+        return torch.arange(len(self))
+
+
+class StreamedImages(ImageSet):
+    """Images that are decoded when a batch is asked for.
+
+    Args:
+        pictures: The whole source.
+        framing: How they become squares.
+        targets: (N, ...), the whole source's.
+        indices: int64, the positions in the source that are this dataset.
+        transform: Random changes to a batch; boxes are cut from the pictures at their full resolution.
+    """
+
+    def __init__(
+        self,
+        pictures: Pictures,
+        framing: Framing,
+        targets: Tensor,
+        indices: Tensor,
+        transform: BatchAugment | None = None,
+    ) -> None:
+        super().__init__(targets, indices, transform)
+        self.pictures, self.framing = pictures, framing
+
+    @property
+    def shape_px(self) -> tuple[int, int]:
+        """Return S and S."""
+        return self.framing.size_px, self.framing.size_px
+
+    def part(self, indices: Tensor) -> StreamedImages:
+        """Return other images of the same source."""
+        return StreamedImages(self.pictures, self.framing, self.targets, indices)
+
+    def serve(self, rows: Tensor, epoch: int) -> tuple[Tensor, Tensor]:
+        """Decode a batch and transform it."""
+        draws = self.transform.crop_draws(rows, epoch) if self.transform else None
+        each = draws if draws is not None else [None] * len(rows)
+        images = torch.stack(
+            in_threads(lambda row, draw: self.pictures.read(row, self.framing, draw), rows.tolist(), each)
+        )
+        targets = self.targets[rows]
+        return self.transform(images, targets, rows, epoch, is_cut=True) if self.transform else (images, targets)
+
+    def draw_keys(self) -> Tensor:
+        """Ask the pictures."""
+        return self.pictures.draw_keys()[self.indices]
+
+    def fingerprint(self) -> str:
+        """Hash the pictures' own, how they are framed, and the targets."""
+        return fingerprint(self.targets, about=f"{self.pictures.fingerprint()} {self.framing}")
+
+
+def in_threads(read: Callable[..., _Read], *arguments: Iterable[object]) -> list[_Read]:
+    """Map, in as many threads as there are cores; in a worker process, which has one of its own, in one."""
+    threads = cores_allowed()
+    if threads == 1 or get_worker_info() is not None:
+        return list(map(read, *arguments))
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(read, *arguments))

@@ -1,0 +1,127 @@
+"""Who is trained on and who validates: pure functions over labels. Letters: N images, K classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tlearn.base.errors import TlearnError, unknown
+from tlearn.base.name_forms import same_name
+from tlearn.base.plain_values import texts
+from tlearn.data.classes.rare import too_few_to_divide
+from tlearn.data.files.listing import listed, number_of
+from tlearn.data.images.keyed_random import uniform
+
+Positions = NDArray[np.int64]
+
+_TAKE_STREAM, _SPLIT_STREAM = 16, 17  # the augmentation draws from the streams below them
+
+
+def stratified_split(
+    labels: NDArray[Any],
+    val_fraction: float,
+    seed: int,
+    class_names: Sequence[str] | None,
+    keys: Tensor | None = None,
+) -> tuple[Positions, Positions]:
+    """Divide images into training and validation, each class in the same proportion on both sides.
+
+    Not scikit-learn's: importing it takes 0.4 s at every start, and it may leave a rare class out of one side.
+
+    Args:
+        labels: (N,) class numbers; read for their length alone when ``class_names`` is None.
+        val_fraction: Share of each class to validate on; every class has at least one image on both sides.
+        seed: The draw's own seed, not the run's: runs with different seeds are judged on the same images.
+        class_names: Names of the classes 0 to K - 1; None for a plain split, since values to regress have no classes.
+        keys: int64 (N,), what an image's draw depends on besides the seed: with keys made from its name it stays where
+            it is when other images come and go. Its position by default.
+
+    Returns:
+        Sorted positions of the training and of the validation images; together they are all N.
+
+    Raises:
+        TlearnError: Classes have fewer than 2 images; all are named.
+    """
+    strata = np.zeros(len(labels), dtype=np.int64) if class_names is None else labels
+    names = ["images"] if class_names is None else list(class_names)
+    counts = np.bincount(strata, minlength=len(names))
+    told = too_few_to_divide(dict(zip(names, counts.tolist(), strict=True)))
+    if told:
+        raise TlearnError(told if class_names is not None else f"{len(labels)} images cannot be divided; add some")
+    draws = uniform(seed, 0, torch.arange(len(labels)) if keys is None else keys, _SPLIT_STREAM)
+    queue = np.argsort(draws.numpy(), kind="stable")
+    val = []
+    for number in range(len(names)):
+        members = queue[strata[queue] == number]
+        val.append(members[: min(max(round(val_fraction * len(members)), 1), len(members) - 1)])
+    chosen = np.sort(np.concatenate(val))
+    return np.setdiff1d(np.arange(len(labels)), chosen), chosen
+
+
+def take_per_class(
+    labels: NDArray[Any], indices: Positions, per_class: int, seed: int, class_names: Sequence[str]
+) -> Positions:
+    """Keep a few images of each class, to study how much data a task needs.
+
+    Args:
+        labels: (N,) class numbers.
+        indices: The positions in ``labels`` to choose from.
+        per_class: How many to keep of each class.
+        seed: Decides which. The choice is nested: asking for 20 keeps those that asking for 10 keeps.
+        class_names: Names of the classes 0 to K - 1.
+
+    Returns:
+        Sorted positions.
+
+    Raises:
+        TlearnError: Classes have fewer images than that; all are named.
+    """
+    draws = uniform(seed, 0, torch.from_numpy(indices), _TAKE_STREAM).numpy()
+    queue = indices[np.argsort(draws, kind="stable")]
+    kept = [queue[labels[queue] == number][:per_class] for number in range(len(class_names))]
+    few = [
+        f"{name} {len(positions)}"
+        for name, positions in zip(class_names, kept, strict=True)
+        if len(positions) < per_class
+    ]
+    if few:
+        raise TlearnError(
+            f"{number_of(len(few), 'class', 'classes')} with fewer training images than train_per_class {per_class}: "
+            f"{listed(few)}; lower data.init_args.train_per_class, add images, or leave such classes out: "
+            "data.init_args.min_per_class"
+        )
+    return np.sort(np.concatenate(kept))
+
+
+def class_numbers(selection: Sequence[str] | None, class_names: Sequence[str], least: int = 2) -> list[int]:
+    """Look up a selection of classes, in the order given; all of them if there is none.
+
+    Args:
+        selection: Names; ``None`` for all.
+        class_names: The names there are.
+        least: How many it takes; several labels an image may be a single one.
+
+    Raises:
+        TlearnError: A name is unknown or given twice, is no text, or too few are given.
+    """
+    names = list(class_names) if selection is None else texts("classes", selection)
+    for number, name in enumerate(names):
+        found = name if name in class_names else next((each for each in class_names if same_name(each, name)), None)
+        if found is None:
+            raise unknown("class", name, class_names)
+        names[number] = found
+    if len(set(names)) < max(least, len(names)):
+        raise TlearnError(f"expected {least} or more different classes, got {names}; change data.init_args.classes")
+    return [class_names.index(name) for name in names]
+
+
+def renumbered(labels: Tensor, numbers: Sequence[int]) -> Tensor:
+    """Replace each class number (N,) by its place in ``numbers``, or by -1 if it is not there."""
+    places = torch.full((max(int(labels.max()), *numbers) + 1,), -1)
+    places[list(numbers)] = torch.arange(len(numbers))
+    return places[labels]

@@ -1,0 +1,108 @@
+"""Pictures in shards that `tlearn optimize` wrote, on this disk or in object storage. Letters: N pictures."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import torch
+from jsonargparse.typing import PositiveFloat, PositiveInt
+from torch import Tensor
+
+from tlearn.base.errors import TlearnError
+from tlearn.data.classes.rare import frequent_classes
+from tlearn.data.classes.spelling import ClassRemark
+from tlearn.data.datamodule import Split
+from tlearn.data.files.listing import counts_of, listed, number_of
+from tlearn.data.images.image_set import ImageSet
+from tlearn.data.images.split import class_numbers
+from tlearn.data.shards.index import INDEX, ITEMS, Items, ShardedSplit, parse_index, parse_items
+from tlearn.data.shards.pictures import ShardedImages, ShardPictures
+from tlearn.data.shards.place import place_of
+from tlearn.data.sources.picture_base import StreamedDataModule
+
+log = logging.getLogger(__name__)
+
+
+class StreamingDataModule(StreamedDataModule):
+    """A folder of pictures that `tlearn optimize` packed into shards.
+
+    Attributes:
+        root: The folder or URL; names of pictures are relative to the folder that was optimized.
+    """
+
+    def __init__(
+        self,
+        root: str,
+        classes: list[str] | None = None,
+        min_per_class: PositiveInt | None = None,
+        cache_dir: str = ".cache/tlearn/shards",
+        max_cache_gb: PositiveFloat = 20.0,
+        **options: Any,
+    ) -> None:
+        """Read the index; no shard is opened.
+
+        Args:
+            root: What ``tlearn optimize`` wrote: a folder, or an URL that LitData fetches from, such as
+                ``s3://bucket/folder``, ``gs://bucket/folder`` or ``hf://datasets/user/name/folder``; access
+                keys are found where their own tools find them.
+            classes: Names of the classes to use, numbered in the order given; by default all, in their order.
+            min_per_class: Leave out classes with fewer training images, and say which; none by default.
+            cache_dir: Where shards that were fetched are kept; processes of one machine share it.
+            max_cache_gb: How much may lie there: those go first that were not read for longest.
+            **options: Those of `StreamedDataModule` and `ImageDataModule`.
+
+        Raises:
+            TlearnError: There is no optimized folder of this version, or it cannot be fetched.
+        """
+        self._place = place_of(root, cache_dir, float(max_cache_gb))
+        self.root = self._place.about
+        self._index = parse_index(self._place.index(), f"{self.root}/{INDEX}")
+        numbers = class_numbers(classes, self._index.class_names)
+        names = [self._index.class_names[number] for number in numbers]
+        rare = list[ClassRemark]()
+        if min_per_class is not None and "train" in self._index.splits:
+            names, rare = frequent_classes(names, self._train_counts(), min_per_class)
+            numbers = class_numbers(names, self._index.class_names)
+        self._new_labels = torch.full((len(self._index.class_names),), -1)
+        self._new_labels[torch.tensor(numbers)] = torch.arange(len(numbers))
+        super().__init__(class_names=names, task="classification", **options)
+        self.class_remarks = rare
+
+    def open_split(self, split: Split) -> ImageSet | None:
+        """Read the rows of a split; of shards no more than their sizes are looked at.
+
+        Raises:
+            TlearnError: There is no such split, or it is not whole.
+        """
+        sharded = self._index.splits.get(split)
+        if sharded is None and split == "val":
+            return None
+        if sharded is None:
+            raise TlearnError(f"no {split} images in {self.root}, which has {listed(self._index.splits)}")
+        items = self._items(split, sharded)
+        self._place.check(split, sharded.shards)
+        targets = self._new_labels[items.labels]
+        rows = torch.nonzero(targets >= 0).flatten()
+        if not len(rows):
+            raise TlearnError(f"no {split} images of {', '.join(self.class_names)} in {self.root}")
+        counts = counts_of(targets[rows].tolist(), self.class_names)
+        shards = number_of(len(sharded.shards), "shard")
+        log.info("%s: %d images (%s) in %s of %s", split, len(rows), counts, shards, self.root)
+        return ShardedImages(ShardPictures(self._place, split, sharded, items), self.framing, targets, rows)
+
+    def _items(self, split: Split, sharded: ShardedSplit) -> Items:
+        name = f"{split}/{ITEMS}"
+        content = self._place.items(name, sharded.items)
+        return parse_items(content, sharded, len(self._index.class_names), f"{self.root}/{name}")
+
+    def _train_counts(self) -> dict[str, int]:
+        names = self._index.class_names
+        labels = self._items("train", self._index.splits["train"]).labels
+        return dict(zip(names, torch.bincount(labels, minlength=len(names)).tolist(), strict=True))
+
+    def picture_names(self, rows: Tensor, split: Split = "val") -> list[str]:
+        """Return the paths of pictures of a split (B,), by their positions in their source."""
+        images = self._sets[split]
+        assert isinstance(images, ShardedImages)
+        return [images.pictures.name(row) for row in rows.tolist()]

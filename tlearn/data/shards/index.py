@@ -1,0 +1,204 @@
+"""What `tlearn optimize` writes beside LitData's shards, and all that is known of them before one is opened.
+
+``tlearn.json`` names classes, splits and shards; ``SPLIT/items.safetensors`` has a row for each picture. Both are plain
+data: nothing in them can be executed, and every number is checked before it is used. LitData's own ``index.json`` lies
+there for other programs and is never read. Letters: N pictures of a split.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load, save
+from torch import Tensor
+
+from tlearn.base.errors import TlearnError, one_line
+from tlearn.data.datamodule import Split
+
+INDEX, ITEMS, VERSION = "tlearn.json", "items.safetensors", 1
+_SHARD_NAME = re.compile(r"[\w-]+\.bin")  # no path, and not hidden
+_COLUMNS = {"labels": torch.int64, "begins": torch.int64, "sizes": torch.int64, "digests": torch.uint8}
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A file of pictures.
+
+    Attributes:
+        name: Of the file, in the folder of its split.
+        images: How many it holds.
+        size_bytes: Of the file.
+        digest: Its `digest_of`, in hexadecimal digits.
+    """
+
+    name: str
+    images: int
+    size_bytes: int
+    digest: str
+
+
+@dataclass(frozen=True)
+class ShardedSplit:
+    """The shards of a split, in the order of its pictures.
+
+    Attributes:
+        shards: Each of them.
+        items: `digest_of` the file that has a row for each picture.
+    """
+
+    shards: tuple[Shard, ...]
+    items: str
+
+    @property
+    def images(self) -> int:
+        """Return N."""
+        return sum(shard.images for shard in self.shards)
+
+
+@dataclass(frozen=True)
+class ShardIndex:
+    """What ``tlearn.json`` says.
+
+    Attributes:
+        class_names: Names of the classes that labels number.
+        splits: Those that there are.
+    """
+
+    class_names: list[str]
+    splits: dict[Split, ShardedSplit]
+
+    def as_text(self) -> str:
+        """Write it as JSON."""
+        return json.dumps({"version": VERSION, **asdict(self)}, indent=1)
+
+
+@dataclass(frozen=True)
+class Items:
+    """A row for each picture of a split.
+
+    Attributes:
+        labels: int64 (N,).
+        begins: int64 (N,), where in its shard the picture's bytes begin.
+        sizes: int64 (N,), how many they are.
+        digests: uint8 (N, 16), BLAKE2b of them.
+        names: uint8, the paths of the files that they were, each behind the other with a zero behind it.
+    """
+
+    labels: Tensor
+    begins: Tensor
+    sizes: Tensor
+    digests: Tensor
+    names: NDArray[np.uint8]
+
+    def as_bytes(self) -> bytes:
+        """Write them in safetensors' form."""
+        columns = {name: getattr(self, name) for name in _COLUMNS}
+        return save({**columns, "names": torch.from_numpy(self.names)})
+
+
+def digest_of(content: bytes | memoryview) -> str:
+    """Hash the content of a file (BLAKE2b, 1 GB/s)."""
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
+def parse_index(content: bytes, place: str) -> ShardIndex:
+    """Read what ``tlearn.json`` holds.
+
+    Args:
+        content: Of the file.
+        place: Where it lies, for the message.
+
+    Raises:
+        TlearnError: It is of another version, or not what `ShardIndex.as_text` writes.
+    """
+    try:
+        about = json.loads(content)
+        version = about["version"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise TlearnError(
+            f"{place} is not what tlearn optimize writes ({one_line(error, 80)}); write it anew"
+        ) from error
+    if version != VERSION:
+        raise TlearnError(f"{place} is of version {str(version)[:20]}, expected {VERSION}: run tlearn optimize anew")
+    try:
+        splits: dict[Split, ShardedSplit] = {}
+        for split in ("train", "val", "test"):
+            if split in about["splits"]:
+                splits[split] = _split_of(about["splits"][split])
+        names = about["class_names"]
+        if not (isinstance(names, list) and len(names) > 1 and all(isinstance(name, str) for name in names)):
+            raise ValueError("class_names are no list of names")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise TlearnError(f"{place} is damaged ({one_line(error, 80)}): run tlearn optimize anew") from error
+    return ShardIndex(names, splits)
+
+
+def parse_items(content: bytes, split: ShardedSplit, n_classes: int, place: str) -> Items:
+    """Read the rows of a split.
+
+    Raises:
+        TlearnError: They are not those that the index speaks of, or point out of their shards.
+    """
+    fault = TlearnError(f"{place} is not the file that {INDEX} speaks of: copy the folder anew, or optimize again")
+    if digest_of(content) != split.items:
+        raise fault
+    try:
+        columns = load(content)
+        ordered = [columns[name] for name in (*_COLUMNS, "names")]
+    except Exception as error:  # safetensors' own, on a file that was made to harm
+        raise fault from error
+    kinds_fit = all(
+        column.dtype == kind for column, kind in zip(ordered, (*_COLUMNS.values(), torch.uint8), strict=True)
+    )
+    shapes_fit = [tuple(column.shape) for column in ordered[:4]] == [*[(split.images,)] * 3, (split.images, 16)]
+    labels, begins, sizes, digests, names = ordered
+    items = Items(labels, begins, sizes, digests, names.flatten().numpy())
+    if not (kinds_fit and shapes_fit and _is_inside(items, split, n_classes)):
+        raise fault
+    return items
+
+
+def shards_of(split: ShardedSplit) -> Tensor:
+    """Return int64 (N,): in which shard each picture lies."""
+    counts = torch.tensor([shard.images for shard in split.shards])
+    return torch.repeat_interleave(torch.arange(len(counts)), counts)
+
+
+def read_file(path: Path) -> bytes:
+    """Read a file of an optimized folder.
+
+    Raises:
+        TlearnError: It cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise TlearnError(f"cannot read {path.absolute()} ({error.strerror}); copy the folder anew") from error
+
+
+def _split_of(about: Mapping[str, Any]) -> ShardedSplit:
+    shards = tuple(Shard(**each) for each in about["shards"])
+    for shard in shards:
+        if not (_SHARD_NAME.fullmatch(str(shard.name))):
+            raise ValueError(f"no name of a shard: {shard.name}")
+        if not all(type(number) is int and 0 < number < 2**62 for number in (shard.images, shard.size_bytes)):
+            raise ValueError(f"{shard.name} has no size")
+    if not shards or len({shard.name for shard in shards}) < len(shards):
+        raise ValueError("no shards, or two of one name")
+    return ShardedSplit(shards, str(about["items"]))
+
+
+def _is_inside(items: Items, split: ShardedSplit, n_classes: int) -> bool:
+    ends = torch.tensor([shard.size_bytes for shard in split.shards])[shards_of(split)]
+    inside = (items.begins >= 0) & (items.sizes > 0) & (items.sizes <= ends) & (items.begins <= ends - items.sizes)
+    known = (items.labels >= 0) & (items.labels < n_classes)
+    return bool((inside & known).all()) and int((items.names == 0).sum()) == split.images

@@ -1,0 +1,166 @@
+"""Pack picture files into LitData's shards, bit by bit as they are, whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tlearn.base.errors import TlearnError
+from tlearn.base.files import on_disk, writing_fault
+from tlearn.data.datamodule import Split
+from tlearn.data.files.progress import tracked
+from tlearn.data.files.reading import UnreadableImageError, read_bytes
+from tlearn.data.images.on_disk import FilePictures, StreamedImages
+from tlearn.data.shards.index import INDEX, ITEMS, Items, Shard, ShardedSplit, ShardIndex, digest_of
+
+_EXISTS = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR)
+_LEAF_BYTES = 4  # LitData writes an item's length before it
+
+
+def write_shards(
+    splits: Mapping[Split, StreamedImages], class_names: list[str], out: Path, shard_bytes: int
+) -> ShardIndex:
+    """Write the pictures of all splits.
+
+    Training pictures are mixed, for a run draws from few shards at a time; others keep their order.
+
+    Args:
+        splits: Pictures in files, whose contents are known.
+        class_names: What their labels number.
+        out: The folder to write; it must not be there.
+        shard_bytes: How large a shard may become; a larger picture gets one of its own.
+
+    Raises:
+        TlearnError: A file has changed meanwhile, or nothing can be written.
+    """
+    with _whole_folder(out) as partial:
+        written: dict[Split, ShardedSplit] = {}
+        for split, images in splits.items():
+            rows = images.indices
+            if split == "train":
+                rows = rows[torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))]
+            written[split] = _write_split(split, images, rows, partial / split, shard_bytes)
+        index = ShardIndex(class_names, written)
+        (partial / INDEX).write_text(index.as_text(), encoding="utf-8")
+        for path in partial.rglob("*"):
+            if path.is_file():
+                on_disk(path)
+    return index
+
+
+def _write_split(split: str, images: StreamedImages, rows: Tensor, folder: Path, shard_bytes: int) -> ShardedSplit:
+    from litdata.streaming.writer import BinaryWriter
+
+    pictures = images.pictures
+    assert isinstance(pictures, FilePictures)
+    writer = BinaryWriter(str(folder), chunk_bytes=shard_bytes)
+    sizes = []
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "An item was larger than the target chunk size")
+        for number, row in enumerate(tracked(rows.tolist(), f"writing {split}", len(rows))):
+            data = _content(pictures, row)
+            sizes.append(len(data))
+            writer.add_item(number, data)
+        writer.done()
+    writer.merge(1)
+    chunks = json.loads((folder / "index.json").read_text(encoding="utf-8"))["chunks"]
+    shards = tuple(_shard(folder / chunk["filename"], chunk) for chunk in chunks)
+    items = Items(
+        labels=images.targets[rows].long(),
+        begins=torch.cat([_begins(folder / shard.name) for shard in shards]),
+        sizes=torch.tensor(sizes),
+        digests=torch.from_numpy(
+            np.frombuffer(b"".join(pictures.contents[row] for row in rows.tolist()), np.uint8).copy()
+        ).view(-1, 16),
+        names=np.frombuffer(
+            b"".join(os.fsencode(pictures.name(row)) + b"\0" for row in rows.tolist()), np.uint8
+        ).copy(),
+    )
+    content = items.as_bytes()
+    (folder / ITEMS).write_bytes(content)
+    return ShardedSplit(shards, digest_of(content))
+
+
+def _content(pictures: FilePictures, row: int) -> bytes:
+    path = pictures.path(row).absolute()
+    try:
+        data = read_bytes(path)
+    except UnreadableImageError as error:
+        raise TlearnError(f"{path}: {error}; it could be read before: run tlearn optimize again") from error
+    if hashlib.blake2b(data, digest_size=16).digest() != pictures.contents[row]:
+        raise TlearnError(f"{path} has changed while it was packed: run tlearn optimize again")
+    return data
+
+
+def _shard(path: Path, chunk: Mapping[str, Any]) -> Shard:
+    content = path.read_bytes()
+    return Shard(path.name, int(chunk["chunk_size"]), len(content), digest_of(content))
+
+
+def _begins(path: Path) -> Tensor:
+    """Read where items begin from the head of a shard: their number n, then n + 1 places (uint32)."""
+    with path.open("rb") as file:
+        count = int(np.frombuffer(file.read(4), np.uint32)[0])
+        places = np.frombuffer(file.read(4 * count), np.uint32)
+    return torch.from_numpy(places.astype(np.int64)) + _LEAF_BYTES
+
+
+@contextmanager
+def _whole_folder(out: Path) -> Iterator[Path]:
+    """Give a temporary folder that takes the name ``out`` when all is written; nothing is left after a fault.
+
+    It is held meanwhile: of two processes that write the same folder the second is refused. What a killed one left is
+    written over.
+    """
+    partial, held, is_written = out.with_name(f".{out.name}.partial"), -1, False
+    try:
+        partial.mkdir(exist_ok=True)
+        held = _hold(partial, out)
+        for left in partial.iterdir():
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
+        yield partial
+        partial.rename(out)
+        is_written = True  # from here on another process may take that name
+    except OSError as error:
+        error.filename = None  # whichever of the files: the folder is what the user knows
+        fault = _taken(out) if error.errno in _EXISTS else writing_fault(out, partial, error)
+        if fault is None:
+            raise
+        raise fault from error
+    finally:
+        if held >= 0 and not is_written:
+            shutil.rmtree(partial, ignore_errors=True)
+        if held >= 0:
+            os.close(held)
+
+
+def _hold(partial: Path, out: Path) -> int:
+    """Keep other processes from writing the same folder; the system lets go when this one ends, however it does."""
+    held = os.open(partial, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(held)
+        raise TlearnError(
+            f"another process is writing {out.absolute()}; wait for it, or name another folder"
+        ) from error
+    except OSError:
+        pass  # a file system that locks no folders
+    return held
+
+
+def _taken(out: Path) -> TlearnError:
+    return TlearnError(f"{out.absolute()} was written by another process meanwhile; use it, or name another folder")

@@ -1,0 +1,1 @@
+"""Data modules, one for each place that pictures come from."""

@@ -1,0 +1,121 @@
+"""CIFAR-10: 50,000 training and 10,000 test images of 32 x 32 pixels in ten classes (Krizhevsky 2009)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import torch
+from jsonargparse.typing import NonNegativeInt, PositiveInt
+from torch import Tensor
+from torchvision.datasets import CIFAR10
+
+from tlearn.base.errors import TlearnError
+from tlearn.data.datamodule import InMemoryDataModule
+from tlearn.data.images.augment import NO_AUGMENT, Augment
+from tlearn.data.images.split import class_numbers, renumbered
+from tlearn.data.sources import cifar10_files
+
+# Known before anything is read, since a network is built for them; the files' own list must agree.
+CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+
+
+class CIFAR10DataModule(InMemoryDataModule):
+    """CIFAR-10, or some of its classes."""
+
+    def __init__(
+        self,
+        root: str = "data",
+        download: bool = True,
+        classes: list[str] | None = None,
+        batch_size: PositiveInt = 64,
+        val_fraction: float = 0.1,
+        split_seed: int = 0,
+        train_per_class: PositiveInt | None = None,
+        augment: Augment = NO_AUGMENT,
+        drop_last: bool = False,
+        num_workers: NonNegativeInt = 0,
+    ) -> None:
+        """Take the options; no data are read.
+
+        Args:
+            root: Folder that holds ``cifar-10-batches-py`` or ``cifar-10-python.tar.gz``, or will.
+            download: Fetch the files (170 MB) where they are missing or damaged.
+            classes: Names of the classes to use, numbered in the order given; all ten by default.
+            batch_size: Images in a batch; 64 is the tutorial's.
+            val_fraction: Share of the training set to validate on.
+            split_seed: Decides that share, apart from ``seed_everything``: the same images whatever the run's seed.
+            train_per_class: Train on so many images of each class; all by default. Validation stays the same.
+            augment: Random changes to training images; none by default.
+            drop_last: Leave out a last training batch that is not full.
+            num_workers: Processes that prepare batches; 0 is fastest, since the images are in memory.
+
+        Raises:
+            TlearnError: A class is unknown, or fewer than 2 are given.
+        """
+        self._numbers = class_numbers(classes, CIFAR10_CLASSES)
+        super().__init__(
+            class_names=[CIFAR10_CLASSES[number] for number in self._numbers],
+            batch_size=batch_size,
+            val_fraction=val_fraction,
+            split_seed=split_seed,
+            train_per_class=train_per_class,
+            augment=augment,
+            drop_last=drop_last,
+            num_workers=num_workers,
+        )
+        self.root, self.download = Path(root).expanduser().absolute(), download
+        self._checked = False
+
+    def prepare_data(self) -> None:
+        """Check the files; unpack or download them where they are missing or damaged.
+
+        Raises:
+            TlearnError: They cannot be had; names the folder, the file, its checksum and the remedy.
+        """
+        cifar10_files.install(self.root, self.download)
+        self._checked = True
+
+    def load_split(self, split: Literal["train", "test"]) -> tuple[Tensor, Tensor]:
+        """Read a split through torchvision.
+
+        Returns:
+            Images, uint8 (N, 3, 32, 32), and class numbers, int64 (N,), -1 for a class that is not used.
+
+        Raises:
+            TlearnError: A file is missing or damaged, or the files name other classes than CIFAR-10's.
+        """
+        if not self._checked:  # another process prepared the data, or none did
+            cifar10_files.check(self.root)
+            self._checked = True
+        files = [name for name, _ in (CIFAR10.train_list if split == "train" else CIFAR10.test_list)]
+        paths = [self.root / CIFAR10.base_folder / name for name in files]
+        # One file at a time into its place: all at once would take 150 MB more.
+        most = sum(path.stat().st_size for path in paths) // (3 * 32 * 32)
+        images, targets = torch.empty(most, 3, 32, 32, dtype=torch.uint8), list[int]()
+        for name in files:
+            source = _CIFAR10File(self.root, name, reads_classes=name == files[-1])
+            part = torch.from_numpy(source.data.transpose(0, 3, 1, 2))  # back to (N, 3, H, W) as on disk
+            images[len(targets) : len(targets) + len(part)] = part
+            targets += source.targets
+        if tuple(source.classes) != CIFAR10_CLASSES:
+            raise TlearnError(
+                f"{self.root / CIFAR10.base_folder / CIFAR10.meta['filename']} names the classes {source.classes}, "
+                f"expected {list(CIFAR10_CLASSES)}; replace it by the original"
+            )
+        return images[: len(targets)], renumbered(torch.tensor(targets), self._numbers)
+
+
+class _CIFAR10File(CIFAR10):  # type: ignore[misc]  # torchvision ships no types
+    """torchvision's reader for one file, without its pass over all checksums, 0.3 s, which we have just made."""
+
+    def __init__(self, root: Path, name: str, reads_classes: bool) -> None:
+        self.train_list, self.reads_classes = [[name, ""]], reads_classes
+        super().__init__(root)
+
+    def _check_integrity(self) -> bool:
+        return True
+
+    def _load_meta(self) -> None:
+        if self.reads_classes:
+            super()._load_meta()

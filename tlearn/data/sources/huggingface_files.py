@@ -1,0 +1,138 @@
+"""Datasets in Hugging Face's form, on the hub or in a folder; `datasets` is imported when one is opened."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from tlearn.base.errors import TlearnError, one_line
+from tlearn.data.sources.huggingface_folder import folder_remark
+
+log = logging.getLogger(__name__)
+
+_NEEDS = "HuggingFaceDataModule needs: pip install 'tlearn[hf]'"
+
+
+class HuggingFaceSource:
+    """A dataset whose splits are opened one by one.
+
+    Attributes:
+        about: Its path and name, for what is told.
+        splits: Their names, as they are called there; a dataset that was saved alone is ``train``.
+    """
+
+    def __init__(self, path: str, name: str | None, data_dir: str | None) -> None:
+        """Find the dataset; what is on the hub is fetched, what is in a folder is read without the network.
+
+        Raises:
+            TlearnError: `datasets` is not installed, or there is no such dataset.
+        """
+        spec = find_spec("datasets")
+        if spec is None or spec.origin is None:  # a folder of this name has no origin
+            raise TlearnError(_NEEDS)
+        place = Path(path).expanduser()
+        self.about = ", ".join([str(place.absolute()) if place.exists() else path, *filter(None, (name, data_dir))])
+        with _told(self.about):
+            self.splits, self._open = _saved(place) or _built(path, place, name, data_dir)
+
+    def open(self, split: str) -> Any:
+        """Open a split.
+
+        Raises:
+            TlearnError: It cannot be read.
+        """
+        with _told(self.about):
+            return self._open(split)
+
+
+def _saved(place: Path) -> tuple[list[str], Callable[[str], Any]] | None:
+    """Read what ``save_to_disk`` wrote: one dataset, or a folder for each split."""
+    if (place / "state.json").is_file():
+        return ["train"], partial(_whole, place)
+    if (place / "dataset_dict.json").is_file():
+        splits = json.loads((place / "dataset_dict.json").read_text(encoding="utf-8"))["splits"]
+        return list(splits), partial(_part, place)
+    return None
+
+
+def _built(path: str, place: Path, name: str | None, data_dir: str | None) -> tuple[list[str], Callable[[str], Any]]:
+    from datasets import load_dataset_builder
+
+    if not place.is_dir() and (place.exists() or path.startswith((".", "/", "~"))):
+        what = "a file" if place.exists() else "nothing"
+        raise TlearnError(f"data.init_args.path: expected a folder or a name on the hub, found {what} at {place}")
+    if not place.exists() and data_dir is None:
+        log.info("looking for %s on the Hugging Face hub", path)
+    builder = load_dataset_builder(str(place) if place.is_dir() else path, name=name, data_dir=data_dir)
+    builder.download_and_prepare()
+    folder = Path(place if place.is_dir() else "", data_dir or "")
+    if folder != Path() and folder.is_dir():
+        told = folder_remark(builder, folder)
+        if told:
+            log.warning("%s: %s", folder.absolute(), told)
+    return list(builder.info.splits), partial(_prepared, builder)
+
+
+# Functions with names, and not where they are used: a data module is sent to other processes.
+def _whole(place: Path, _: str) -> Any:
+    from datasets import load_from_disk
+
+    return load_from_disk(str(place))
+
+
+def _part(place: Path, split: str) -> Any:
+    from datasets import load_from_disk
+
+    return load_from_disk(str(place / split))
+
+
+def _prepared(builder: Any, split: str) -> Any:
+    return builder.as_dataset(split=split)
+
+
+@contextmanager
+def _told(about: str) -> Iterator[None]:
+    """Put a fault into one line, report nothing to the hub, and be quiet where nobody watches."""
+    import datasets
+
+    counts, datasets.config.HF_UPDATE_DOWNLOAD_COUNTS = datasets.config.HF_UPDATE_DOWNLOAD_COUNTS, False
+    try:
+        with _quiet():
+            yield
+    except TlearnError:
+        raise
+    except Exception as fault:  # the network, another library's code, and files of any kind
+        raise TlearnError(f"{about} cannot be opened as a Hugging Face dataset: {one_line(fault, 250)}") from fault
+    finally:
+        datasets.config.HF_UPDATE_DOWNLOAD_COUNTS = counts
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    import datasets
+    import huggingface_hub.utils as hub
+
+    if sys.stderr.isatty():
+        yield
+        return
+    libraries = (datasets.utils, hub)
+    bars = [library for library in libraries if not library.are_progress_bars_disabled()]
+    levels = [(library.logging, library.logging.get_verbosity()) for library in libraries]
+    for library in bars:
+        library.disable_progress_bars()
+    for logger, _ in levels:
+        logger.set_verbosity(logging.CRITICAL)  # what fails is told in one line, by `_told`
+    try:
+        yield
+    finally:
+        for library in bars:
+            library.enable_progress_bars()
+        for logger, level in levels:
+            logger.set_verbosity(level)

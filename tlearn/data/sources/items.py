@@ -1,0 +1,102 @@
+"""Pictures that another library reads, with the name of one class each. Letters: N items, K classes."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from tlearn.base.errors import TlearnError
+from tlearn.data.classes.spelling import alike_hint
+from tlearn.data.files.listing import counts_of, listed
+from tlearn.data.files.reading import Framing
+from tlearn.data.images.on_disk import ItemDataset, ItemPictures, StreamedImages
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LabelledItems:
+    """A split of another library's dataset.
+
+    Attributes:
+        items: Gives (picture, anything) for each position.
+        identity: What tells it from others, as a user would name it.
+        labels: N names of classes; ``None`` for an item without a label.
+    """
+
+    items: ItemDataset
+    identity: str
+    labels: Sequence[str | None]
+
+    @property
+    def counts(self) -> Counter[str]:
+        """Count the items of each class."""
+        return Counter(label for label in self.labels if label is not None)
+
+
+def trained_classes(train: LabelledItems, declared: Sequence[str]) -> list[str]:
+    """Return the declared classes that training items have, in the order declared; absent ones are told.
+
+    Raises:
+        TlearnError: There are fewer than 2.
+    """
+    seen = set(train.labels)
+    names = [name for name in declared if name in seen]
+    if len(names) < len(declared):
+        absent = [name for name in declared if name not in seen]
+        log.info("classes without training images, left out: %s (%s)", listed(absent), train.identity)
+    if len(names) < 2:
+        raise TlearnError(
+            f"{train.identity}: found {len(names)} class{'es' * (not names)} ({listed(names)}) among the training "
+            "images; need at least 2"
+        )
+    return names
+
+
+def streamed(
+    source: LabelledItems, split: str, class_names: list[str], known: Sequence[str], framing: Framing
+) -> StreamedImages:
+    """Serve the items of the chosen classes; how many there are, and what is left out, is told.
+
+    Args:
+        source: The split.
+        split: Its name, for what is told.
+        class_names: The K classes that are learned, in the order of their numbers.
+        known: All classes that training items have.
+        framing: How pictures become squares.
+
+    Raises:
+        TlearnError: No item is left.
+    """
+    places = {name: number for number, name in enumerate(class_names)}
+    targets = torch.tensor(
+        [-1 if label is None else places.get(label, -1) for label in source.labels], dtype=torch.int64
+    )
+    kept = torch.nonzero(targets >= 0).flatten()
+    left_out = Counter(label for label in source.labels if label not in places)
+    if not len(kept):
+        what = "have no label" if set(left_out) == {None} else f"are of classes not trained on ({listed(left_out)})"
+        way = "use validate instead" if split == "test" else "take another dataset"
+        raise TlearnError(f"{source.identity}: its {len(targets)} {split} images {what}; {way}")
+    strangers = {str(name): count for name, count in left_out.items() if name is not None and name not in known}
+    if strangers:
+        hint = alike_hint(strangers, known)
+        log.warning(
+            "left out %d %s images: never trained on %s%s", sum(strangers.values()), split, listed(strangers), hint
+        )
+    labels = targets[kept].tolist()
+    about = f"{split}: {len(kept)} images of {len(set(labels))} classes ({counts_of(labels, class_names)})"
+    log.info("%s", "; ".join([f"{about} in {source.identity}", *_remarks(left_out, known)]))
+    return StreamedImages(ItemPictures(source.items, source.identity), framing, targets, kept)
+
+
+def _remarks(left_out: Counter[str | None], known: Sequence[str]) -> Iterator[str]:
+    unchosen = sum(left_out[name] for name in known)
+    if unchosen:
+        yield f"left out {unchosen} of classes not chosen"
+    if left_out[None]:
+        yield f"left out {left_out[None]} without a label"

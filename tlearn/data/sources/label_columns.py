@@ -1,0 +1,140 @@
+"""Labels of pictures that may have several: which cells of a table are known, and how many there are of each.
+
+Letters: N images, K classes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from tlearn.base.errors import TlearnError
+from tlearn.data.files.listing import listed
+from tlearn.data.sources.table_labels import holds, is_missing
+
+EmptyLabels = Literal["unknown", "no"]
+UncertainLabels = Literal["error", "unknown", "no", "yes"]
+_UNCERTAIN = ("-1", "-1.0")  # CheXpert's: a radiologist could not tell
+_SEPARATORS = ";,|"
+_MOST = 12  # classes in a line
+
+
+@dataclass(frozen=True)
+class LabelCells:
+    """What columns of 0 and 1 say.
+
+    Attributes:
+        holds: For each row the columns that say yes.
+        unknown: For each row the columns that say nothing.
+        remarks: How many cells said neither 0 nor 1, and what became of them, by column.
+    """
+
+    holds: list[list[str]]
+    unknown: list[list[str]]
+    remarks: list[str]
+
+
+def read_label_columns(
+    columns: Mapping[str, Sequence[Any]], where: Callable[[int], str], empty: EmptyLabels, uncertain: UncertainLabels
+) -> LabelCells:
+    """Read a column of 0 and 1 for each class.
+
+    Args:
+        columns: Name to cells, as CSV or Parquet gives them.
+        where: Names a row, for the message.
+        empty: What an empty cell says.
+        uncertain: What -1 says.
+
+    Raises:
+        TlearnError: A cell says something else, or -1 where ``uncertain`` is ``error``.
+    """
+    count = len(next(iter(columns.values())))
+    cells, gaps = LabelCells([[] for _ in range(count)], [[] for _ in range(count)], []), 0
+    for name, values in columns.items():
+        odd = Counter[str]()
+        for row, value in enumerate(values):
+            kind = _kind_of(value)
+            says = {"empty": empty, "-1": uncertain}.get(kind) or _said(value)
+            if says == "error":
+                raise TlearnError(f"{where(row)}: {name} is '{value}', expected 0 or 1{_way_out(kind)}")
+            odd.update([kind] if kind else [])
+            if says != "no":
+                (cells.holds if says == "yes" else cells.unknown)[row].append(name)
+        remarks = (_remark(odd[kind], count, kind, each) for kind, each in (("empty", empty), ("-1", uncertain)))
+        cells.remarks.extend(f"{name}: {remark}" for remark in remarks if remark)
+        gaps += odd["empty"]
+    if gaps and empty == "unknown":
+        cells.remarks.append("data.init_args.empty_labels no counts empty cells as no")
+    return cells
+
+
+def _kind_of(value: Any) -> str:
+    if is_missing(value):
+        return "empty"
+    return "-1" if str(value).strip() in _UNCERTAIN else ""
+
+
+def _said(value: Any) -> str:
+    said = holds(value)
+    return "error" if said is None else "yes" if said else "no"
+
+
+def _way_out(kind: str) -> str:
+    return "; for -1 (uncertain) set data.init_args.uncertain_labels to unknown, no or yes" if kind else ""
+
+
+def _remark(found: int, count: int, kind: str, says: str) -> str:
+    if not found:
+        return ""
+    return f"{found} of {count} cells are {kind}: {'unknown, left out' if says == 'unknown' else f'counted as {says}'}"
+
+
+def are_contrary(targets: Sequence[Tensor]) -> bool:
+    """Tell whether two of the targets, 0, 1 and NaN (K,) each, say yes and no of one class."""
+    every = torch.stack(list(targets))
+    return bool(((every == 1).any(dim=0) & (every == 0).any(dim=0)).any())
+
+
+def label_counts(targets: Tensor, class_names: Sequence[str]) -> str:
+    """Say how many images have each label, and of how many it is known where that is not all: ``a 3, b 2 of 5``.
+
+    Args:
+        targets: 0, 1 and NaN (N, K).
+        class_names: K names.
+    """
+    yes, known = (targets == 1).sum(dim=0).tolist(), (~targets.isnan()).sum(dim=0).tolist()
+    each = [
+        f"{name} {count}" + (f" of {among} known" if among < len(targets) else "")
+        for name, count, among in zip(class_names, yes, known, strict=True)
+    ]
+    return ", ".join(each[:_MOST]) + (f", and {len(each) - _MOST} more" if len(each) > _MOST else "")
+
+
+def one_sided(targets: Tensor, class_names: Sequence[str]) -> dict[str, list[str]]:
+    """Name the classes of which nothing is known, no image says yes, or none says no.
+
+    Args:
+        targets: 0, 1 and NaN (N, K).
+        class_names: K names.
+    """
+    known, yes, no = (found.any(dim=0) for found in (~targets.isnan(), targets == 1, targets == 0))
+    found = {"nothing": ~known, "no": known & ~yes, "yes": known & ~no}
+    return {what: [class_names[n] for n in mask.nonzero().flatten().tolist()] for what, mask in found.items()}
+
+
+def seeming_separators(names: Iterable[str], separator: str) -> str:
+    """Say which names of classes seem to be several, with another separator between; empty where none does."""
+    others = [mark for mark in _SEPARATORS if mark != separator]
+    odd = [name for name in names if any(mark in name for mark in others)]
+    if not odd:
+        return ""
+    mark = next(mark for mark in others if mark in odd[0])
+    return (
+        f"{listed(odd, most=3)}: one class each, for the separator is '{separator}'; if they are several, set "
+        f"data.init_args.label_separator to '{mark}'"
+    )

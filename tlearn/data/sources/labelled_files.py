@@ -1,0 +1,230 @@
+"""Picture files with labels: what folders and tables have in common. Letters: N files, K classes."""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from tlearn.base.errors import TlearnError
+from tlearn.data.datamodule import Split
+from tlearn.data.files.duplicates import same_content
+from tlearn.data.files.exclusions import EXCLUSIONS, kept_positions, read_exclusions
+from tlearn.data.files.findings import Picture
+from tlearn.data.files.inspection import FileFacts, inspect_files
+from tlearn.data.files.listing import counts_of, number_of
+from tlearn.data.images.image_set import ImageSet
+from tlearn.data.images.on_disk import FilePictures, StreamedImages
+from tlearn.data.sources.label_columns import are_contrary, label_counts, one_sided
+from tlearn.data.sources.missing_files import misplaced
+from tlearn.data.sources.picture_base import StreamedDataModule
+
+log = logging.getLogger(__name__)
+
+_SHOWN = 10
+
+
+@dataclass
+class FileList:
+    """The files of a split.
+
+    Attributes:
+        names: N paths relative to the root.
+        targets: As in `Batch`, (N,), (N, K) or (N, 1).
+        remarks: What was left out while listing, to be told in one line.
+        skipped: Paths of files that are no pictures by their names.
+    """
+
+    names: list[str]
+    targets: Tensor
+    remarks: str = ""
+    skipped: list[str] = field(default_factory=list)
+
+
+class ImageFilesDataModule(StreamedDataModule, ABC):
+    """Picture files, every one of them looked at before the first is trained on.
+
+    Attributes:
+        root: The folder that the files' names are relative to, and where an exclusion list may lie.
+        skipped: Of each split that `pictures_of` has listed, the files that are no pictures by their names.
+    """
+
+    def __init__(self, *, root: Path, on_error: Literal["error", "skip"] = "error", **options: Any) -> None:
+        """Take the options.
+
+        Args:
+            root: The folder that names are relative to.
+            on_error: What to do about pictures that cannot be read: name them all and stop before training starts, or
+                leave them out and say how many.
+            **options: Those of `StreamedDataModule` and `ImageDataModule`.
+        """
+        super().__init__(**options)
+        self.root, self.on_error = root, on_error
+        self.skipped: dict[Split, list[str]] = {}
+
+    @abstractmethod
+    def list_split(self, split: Split) -> FileList | None:
+        """List a split's files; ``None`` where there is no such split.
+
+        Raises:
+            TlearnError: Labels are not as expected.
+        """
+
+    def open_split(self, split: Split) -> ImageSet | None:
+        """List the files of a split, leave out those that are excluded, and look at all others.
+
+        Raises:
+            TlearnError: Some cannot be read, and ``on_error`` is ``error``; all are named.
+        """
+        files = self.list_split(split)
+        if files is None and split == "val":
+            return None
+        if files is None:
+            raise TlearnError(f"no {split} images in {self.root.absolute()}: neither a folder nor a row is called so")
+        facts = self._inspected(split, files)
+        bad = {number: each.error for number, each in facts.items() if each.error}
+        if bad and self.on_error == "error":
+            told = misplaced({files.names[number]: why for number, why in bad.items()}, len(facts), self.root)
+            if told:
+                raise TlearnError(f"{split}: {told}")
+            raise TlearnError(_all_of(bad, len(files.names), self.root, files.names, split))
+        good, excluded = [number for number in facts if number not in bad], len(files.names) - len(facts)
+        if not good:
+            raise TlearnError(
+                f"no {split} images left in {self.root.absolute()}: {len(files.names)} files, "
+                f"{excluded} of them on the list {EXCLUSIONS}, {len(bad)} unreadable"
+            )
+        remarks = [f"left out {excluded} of {EXCLUSIONS}"] if excluded else []
+        remarks += [f"skipped {len(bad)} that cannot be read"] if bad else []
+        self._say(split, files, good, [*remarks, *([files.remarks] if files.remarks else [])])
+        contents = [facts[number].digest if number in facts else b"" for number in range(len(files.names))]
+        pictures = FilePictures(self.root, files.names, contents)
+        return StreamedImages(pictures, self.framing, files.targets, torch.tensor(good, dtype=torch.int64))
+
+    def setup(self, stage: str) -> None:
+        """Open what a stage needs; before training, warn of pictures that also validate or contradict."""
+        is_new = "train" not in self._sets
+        super().setup(stage)
+        if "train" in self._sets and is_new:
+            self._warn_of_copies()
+
+    def pictures_of(self, split: Split) -> list[Picture]:
+        """List a split's files with what an inspection finds in each; those of the exclusion list are left out."""
+        files = self.list_split(split)
+        if files is None:
+            return []
+        self.skipped[split] = files.skipped
+        return [
+            Picture(split, files.names[number], self._label(files.targets[number]), each, *self._known(files, number))
+            for number, each in self._inspected(split, files).items()
+        ]
+
+    def picture_names(self, rows: Tensor, split: Split = "val") -> list[str]:
+        """Return the paths of pictures of a split (B,), by their positions in their source."""
+        return self._pictures(split).paths(rows)
+
+    def split_record(self) -> dict[str, Any]:
+        """Describe the split, with the files' names: positions mean little to a person."""
+        names = {}
+        for split in ("train", "val"):
+            pictures = self._pictures(split)
+            names[f"{split}_files"] = [pictures.name(row) for row in self._sets[split].indices.tolist()]
+        return super().split_record() | names
+
+    def _inspected(self, split: Split, files: FileList) -> dict[int, FileFacts]:
+        """Look at the files that no exclusion list names: position to what was found."""
+        kept = kept_positions(files.names, read_exclusions(self.root))
+        facts = inspect_files([self.root / files.names[number] for number in kept], f"checking {split}")
+        return dict(zip(kept, facts, strict=True))
+
+    def _pictures(self, split: str) -> FilePictures:
+        images = self._sets[split]
+        assert isinstance(images, StreamedImages)
+        assert isinstance(images.pictures, FilePictures)
+        return images.pictures
+
+    def _say(self, split: str, files: FileList, good: Sequence[int], remarks: list[str]) -> None:
+        about = f"{split}: {len(good)} images"
+        if self.task == "classification":
+            labels = files.targets[good].tolist()
+            about += f" of {len(set(labels))} classes ({counts_of(labels, self.class_names)})"
+            absent = [name for number, name in enumerate(self.class_names) if number not in set(labels)]
+            if absent and split == "train":
+                where = f"{self.root.absolute()}{f' ({files.remarks})' if files.remarks else ''}"
+                raise TlearnError(f"no training images for: {', '.join(absent)} in {where}; add some")
+            if absent:
+                log.warning("no %s images for: %s", {"val": "validation"}.get(split, split), ", ".join(absent))
+        if self.task == "multilabel":
+            about += f" of {self.num_classes} classes ({label_counts(files.targets[good], self.class_names)})"
+            self._warn_of_one_sided(split, files.targets[good])
+        log.info("%s", "; ".join([f"{about} in {self.root.absolute()}", *remarks]))
+
+    def _warn_of_one_sided(self, split: str, targets: Tensor) -> None:
+        found = one_sided(targets, self.class_names)
+        if found["nothing"] and split == "train":
+            raise TlearnError(
+                f"no training image says anything of: {', '.join(found['nothing'])} (all cells are empty); leave it "
+                "out of data.init_args.label_column, or set data.init_args.empty_labels to no"
+            )
+        if len(found["nothing"]) == self.num_classes:
+            raise TlearnError(
+                f"no {split} image says anything of any label: nothing could be measured; leave the split out"
+            )
+        called = {"val": "validation", "train": "training"}.get(split, split)
+        told = {"nothing": "says anything of", "no": "has", "yes": "lacks"}
+        for what, verb in told.items():
+            if found[what]:
+                log.warning("no %s image %s: %s", called, verb, ", ".join(found[what]))
+
+    def _label(self, target: Tensor) -> str:
+        if self.task == "regression":
+            return ", ".join(f"{value:g}" for value in target.reshape(-1).tolist())
+        numbers = (target > 0).nonzero().flatten().tolist() if target.ndim else [int(target)]
+        return ", ".join(self.class_names[number] for number in numbers)
+
+    def _known(self, files: FileList, number: int) -> tuple[tuple[str, ...] | None, tuple[str, ...]]:
+        """Return the labels that a picture has, and those of which nobody knows; ``None`` where it has one class."""
+        if self.task != "multilabel":
+            return None if self.task == "classification" else (), ()
+        target = files.targets[number].tolist()
+        named = list(zip(self.class_names, target, strict=True))
+        return tuple(name for name, value in named if value == 1), tuple(name for name, v in named if v != v)
+
+    def _warn_of_copies(self) -> None:
+        place: list[tuple[bytes, str, Tensor]] = []
+        for split in ("train", "val"):
+            images = self._sets[split]
+            contents = self._pictures(split).contents
+            place += [(contents[row], split, images.targets[row]) for row in images.indices.tolist()]
+        groups = [[place[number] for number in group] for group in same_content([digest for digest, _, _ in place])]
+        told = {
+            "in train and, bit by bit the same, in val: the accuracy will flatter": sum(
+                len({split for _, split, _ in group}) > 1 for group in groups
+            ),
+            "under two labels: nobody can learn both": sum(
+                self._are_contrary([target for _, _, target in group]) for group in groups
+            ),
+        }
+        for what, count in told.items():
+            if count:
+                log.warning("%s %s; python -m tlearn doctor lists them", number_of(count, "picture"), what)
+
+    def _are_contrary(self, targets: Sequence[Tensor]) -> bool:
+        if self.task == "multilabel":
+            return are_contrary(targets)
+        return len({self._label(target) for target in targets}) > 1
+
+
+def _all_of(bad: dict[int, str], count: int, root: Path, names: Sequence[str], split: str) -> str:
+    shown = [f"{(root / names[number]).absolute()} ({reason})" for number, reason in list(bad.items())[:_SHOWN]]
+    more = f" and {len(bad) - _SHOWN} more" if len(bad) > _SHOWN else ""
+    return (
+        f"{len(bad)} of {count} {split} pictures cannot be read: {', '.join(shown)}{more}; 'doctor --fix' puts them on "
+        "a list to leave out, data.init_args.on_error skip leaves them out of this run"
+    )

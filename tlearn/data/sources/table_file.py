@@ -1,0 +1,121 @@
+"""Read a table, CSV or Parquet, as columns of cells. What Excel, pandas and Windows add to a table is left out."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from importlib.util import find_spec
+from itertools import dropwhile
+from pathlib import Path
+from typing import Any
+
+from tlearn.base.errors import TlearnError, one_line, unknown
+from tlearn.base.name_forms import same_name
+from tlearn.data.sources.table_labels import is_missing
+
+Columns = dict[str, list[Any]]
+
+
+def read_table(table: Path, path_column: str) -> tuple[Columns, Sequence[int]]:
+    """Read a table as columns, and the number that an editor shows for each row; rows without content are left out.
+
+    Raises:
+        TlearnError: It is missing, damaged, empty, of another kind, or a row has more or fewer fields than the header.
+    """
+    if not table.is_file():
+        raise TlearnError(f"data.init_args.table: no file at {table.absolute()}")
+    if table.suffix.lower() == ".parquet":
+        columns = _read_parquet(table)
+        lines: Sequence[int] = range(1, 1 + len(next(iter(columns.values()), [])))
+    elif table.suffix.lower() in (".csv", ".tsv", ".txt"):
+        columns, lines = _read_csv(table, path_column)
+    else:
+        raise TlearnError(f"{table.absolute()}: expected a table named .csv or .parquet")
+    columns, lines = _without_empty_rows(columns, lines)
+    if not lines:
+        raise TlearnError(f"{table.absolute()} has no rows")
+    return columns, lines
+
+
+def column_of(columns: Columns, name: str, table: Path) -> list[Any]:
+    """Return a column by its name, in whatever form of Unicode the header has it; texts that are bytes are decoded.
+
+    Raises:
+        TlearnError: There is none, there are two, or its bytes are no UTF-8.
+    """
+    found = [name] if name in columns else [each for each in columns if same_name(each, name)]
+    if len(found) != 1:
+        raise unknown(f"column of {table.absolute()}", name, columns)
+    values = columns[found[0]]
+    try:  # Parquet of older writers does not say which bytes are text
+        return [value.decode() if isinstance(value, bytes) else value for value in values]
+    except UnicodeDecodeError as error:
+        raise TlearnError(f"{table.absolute()}: the column {name} holds bytes that are no text in UTF-8") from error
+
+
+def _read_parquet(table: Path) -> Columns:
+    if find_spec("pyarrow") is None:
+        raise TlearnError("reading .parquet needs: pip install 'tlearn[parquet]'")
+    from pyarrow import ArrowException, parquet
+
+    try:
+        columns: Columns = parquet.read_table(table).to_pydict()
+    except (ArrowException, OSError) as error:
+        raise TlearnError(
+            f"{table.absolute()} is not readable as Parquet ({one_line(error, 120)}); write it again"
+        ) from error
+    return columns
+
+
+def _read_csv(table: Path, path_column: str) -> tuple[Columns, list[int]]:
+    try:
+        with table.open(newline="", encoding="utf-8-sig") as file:  # Excel begins UTF-8 files with a mark
+            delimiter, skipped = _beginning(file.readline(), path_column)
+            if not skipped:
+                file.seek(0)
+            reader = csv.reader(file, delimiter=delimiter, strict=True)
+            rows = [(reader.line_num + skipped, row) for row in reader if row]
+    except (UnicodeDecodeError, csv.Error, OSError) as error:
+        raise TlearnError(f"{table.absolute()} is not readable as CSV in UTF-8 ({error}); save it so") from error
+    names = [name.strip() for name in rows[0][1]] if rows else []
+    named = [name for name in names if name]
+    if len(set(named)) < len(named):
+        raise TlearnError(f"{table.absolute()}: two columns of one name in {', '.join(named)}; rename one")
+    body = [(line, _fitted(row, len(names))) for line, row in rows[1:]]
+    for line, row in body:
+        if len(row) != len(names):
+            raise TlearnError(f"{table.absolute()}, row {line}: {len(row)} fields, the header has {len(names)}")
+    # A column without a name is pandas' index, or what a separator at the line's end makes.
+    columns: Columns = {name: [row[place] for _, row in body] for place, name in enumerate(names) if name}
+    return columns, [line for line, _ in body]
+
+
+def _beginning(first: str, path_column: str) -> tuple[str, int]:
+    """Return the delimiter, and how many lines stand before the header: Excel's ``sep=;`` says the first."""
+    said = first.strip().strip('"').lower()
+    if said.startswith("sep=") and len(said.removeprefix("sep=")) <= 1:
+        return said.removeprefix("sep=") or "\t", 1  # a tab is stripped
+    return _delimiter_of(first, path_column), 0
+
+
+def _delimiter_of(header: str, path_column: str) -> str:
+    """Choose the delimiter by which the header has the column of paths, else the most frequent one."""
+    for delimiter in ",;\t":
+        if path_column in [name.strip() for name in next(csv.reader([header], delimiter=delimiter), [])]:
+            return delimiter
+    return max(",;\t", key=header.count)
+
+
+def _fitted(row: list[str], count: int) -> list[str]:
+    """Cut what is empty behind the header's last column."""
+    if len(row) <= count:
+        return row
+    behind = list(dropwhile(lambda cell: not cell.strip(), reversed(row[count:])))
+    return [*row[:count], *reversed(behind)]
+
+
+def _without_empty_rows(columns: Columns, lines: Sequence[int]) -> tuple[Columns, Sequence[int]]:
+    kept = [row for row in range(len(lines)) if not all(is_missing(values[row]) for values in columns.values())]
+    if len(kept) == len(lines):
+        return columns, lines
+    return {name: [values[row] for row in kept] for name, values in columns.items()}, [lines[row] for row in kept]

@@ -1,0 +1,149 @@
+"""Find the files that a table made elsewhere names: on Windows, on a Mac, in another folder, without endings."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+from tlearn.base.name_forms import composed
+from tlearn.data.files.foreign_formats import EXTENSIONS
+from tlearn.data.files.listing import number_of
+
+_DRIVE = re.compile(r"[A-Za-z]:[\\/]|\\\\")
+_Listing = dict[str, dict[str, list[str]]]
+_SAMPLE = 1000  # paths that decide which folders to cut off
+_TELLS = {
+    "\\": "with \\ for /",
+    "blank": "with blanks around them",
+    "elsewhere": "from another place",
+    "case": "in another letter case",
+    "form": "in another form of Unicode",
+    "ending": "without the file's ending",
+}
+
+
+def is_of_windows(path: str) -> bool:
+    """Tell whether a path begins as those of Windows do: with a drive, or a server."""
+    return _DRIVE.match(path) is not None
+
+
+def found_paths(root: Path, paths: Sequence[str]) -> tuple[list[str], str]:
+    """Return the paths relative to the root, as its files are called, and what had to be changed for that, in words.
+
+    A path that leads to a file is never changed, and one that leads to none in any way, or to several, stays as it is.
+    """
+    missing = [number for number, path in enumerate(paths) if not _is_there(root, path)]
+    if not missing:
+        return list(paths), ""
+    found, changes, finder = list(paths), Counter[str](), _Finder(root)
+    tails = _tails([paths[number].strip().replace("\\", "/") for number in missing], finder)
+    for number, tail in zip(missing, tails, strict=True):
+        name, kinds = finder.find(tail)
+        if name is not None:
+            found[number] = name
+            changes.update(kinds | _changes(paths[number], tail))
+    told = [f"{number_of(changes[kind], 'path')} {words}" for kind, words in _TELLS.items() if changes[kind]]
+    return found, f"found {', '.join(told)}" if told else ""
+
+
+def _changes(path: str, tail: str) -> set[str]:
+    kinds = {"blank"} if path != path.strip() else set()
+    if path.strip().replace("\\", "/") != tail:
+        return kinds | {"elsewhere"}
+    return kinds | ({"\\"} if "\\" in path else set())
+
+
+def _tails(paths: Sequence[str], finder: _Finder) -> list[str]:
+    """Cut off the folders of another machine: those that leave most files found, the same for all of a drive.
+
+    Of paths that are not whole a beginning is cut off only if that leaves every one of them found.
+    """
+    tails, drives = list(paths), defaultdict[str, list[int]](list)
+    for number, path in enumerate(paths):
+        if _is_whole(path):
+            drives[path[:2].upper() if is_of_windows(path) else "/"].append(number)
+        elif finder.find(path)[0] is None:
+            drives[""].append(number)
+    for drive, every in drives.items():
+        numbers = every[:: max(1, len(every) // _SAMPLE)]
+        folders = _folders_of(paths[numbers[0]])
+        counts = {
+            folder: sum(
+                paths[number].startswith(folder) and finder.find(paths[number][len(folder) :])[0] is not None
+                for number in numbers
+            )
+            for folder in folders
+        }
+        most = max(counts.values(), default=0)
+        best = [folder for folder in folders if counts[folder] == most]
+        if (most if drive else most == len(numbers)) and len(best) == 1:
+            for number in every:
+                tails[number] = paths[number].removeprefix(best[0])
+    return tails
+
+
+def _folders_of(path: str) -> list[str]:
+    """Return the folders that a whole path begins with, each with its ``/``."""
+    return [path[: match.end()] for match in re.finditer("/+", path)]
+
+
+def _is_whole(path: str) -> bool:
+    return path.startswith("/") or is_of_windows(path)
+
+
+def _is_there(root: Path, path: str) -> bool:
+    return os.path.isfile(os.path.join(root, path))  # noqa: PTH113, PTH118  # a fifth of the time, for a million rows
+
+
+class _Finder:
+    """Look names up in folders that are listed once."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._listings: dict[str, _Listing] = {}
+
+    def find(self, path: str) -> tuple[str | None, set[str]]:
+        """Return the path as the disk has it, and what had to be looked past; ``None`` where there is none, or two."""
+        parts, place, kinds = [part for part in path.split("/") if part not in ("", ".")], "", set[str]()
+        if _is_whole(path) or ".." in parts:
+            return (path if _is_there(self.root, path) else None), kinds
+        for number, part in enumerate(parts):
+            name, kind = self._entry(place, part, is_last=number == len(parts) - 1)
+            if name is None:
+                return None, kinds
+            place = f"{place}/{name}" if place else name
+            kinds |= {kind} if kind else set()
+        return (place if _is_there(self.root, place) else None), kinds
+
+    def _entry(self, folder: str, part: str, is_last: bool) -> tuple[str | None, str]:
+        listing = self._listed(folder)
+        for kind, key in (("", part), ("form", composed(part)), ("case", composed(part).casefold())):
+            names = listing[kind].get(key, [])
+            if names:
+                return (names[0] if len(names) == 1 else None), kind
+        names = listing["ending"].get(composed(part), []) if is_last else []
+        return (names[0] if len(names) == 1 else None), "ending"
+
+    def _listed(self, folder: str) -> _Listing:
+        if folder not in self._listings:
+            self._listings[folder] = _listing_of(self.root / folder)
+        return self._listings[folder]
+
+
+def _listing_of(folder: Path) -> _Listing:
+    """List a folder's entries by what is asked of them: their name, and what is left of it in each way to look."""
+    listing: _Listing = {kind: defaultdict(list) for kind in ("", "form", "case", "ending")}
+    try:
+        entries = list(folder.iterdir())
+    except OSError:
+        return listing
+    for entry in entries:
+        listing[""][entry.name].append(entry.name)
+        listing["form"][composed(entry.name)].append(entry.name)
+        listing["case"][composed(entry.name).casefold()].append(entry.name)
+        if entry.suffix.lower() in EXTENSIONS:
+            listing["ending"][composed(entry.stem)].append(entry.name)
+    return listing

@@ -1,0 +1,191 @@
+"""Pictures to predict for: a folder, a pattern or a single file, without labels."""
+
+from __future__ import annotations
+
+import codecs
+import glob
+import logging
+import os
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from tlearn.base.errors import TlearnError
+from tlearn.base.types import Batch, Task
+from tlearn.data.datamodule import Split
+from tlearn.data.files.listing import endings, find_pictures, number_of, remedies
+from tlearn.data.files.reading import UnreadableImageError, read_image
+from tlearn.data.images.image_set import ImageSet
+from tlearn.data.images.on_disk import FilePictures, StreamedImages, in_threads
+from tlearn.data.sources.picture_base import StreamedDataModule
+
+log = logging.getLogger(__name__)
+
+READABLE, UNREADABLE = 0, -1
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+_LIST = "a list, no picture; for the paths in it: --data - < {}"
+_TABLE = "a table, no picture; for one with labels: --data ImageTableDataModule --data.table {}"
+_LISTS = {**dict.fromkeys((".txt", ".lst", ".list"), _LIST), **dict.fromkeys((".csv", ".tsv", ".parquet"), _TABLE)}
+
+
+class PredictFilesDataModule(StreamedDataModule):
+    """Picture files in the order of their paths; one that gives no picture keeps its place."""
+
+    def __init__(
+        self,
+        files: str | list[str],
+        stored_classes: list[str] | None = None,
+        stored_task: Task = "classification",
+        **options: Any,
+    ) -> None:
+        """List the files; no picture is read.
+
+        Args:
+            files: A folder, with all folders in it, a pattern such as ``photos/*.jpg``, a single file, or several of
+                them, as a list or in lines of one text; ``-`` is a list of paths on standard input, one in a line.
+            stored_classes: The classes that the network knows; the command line takes them from the checkpoint.
+            stored_task: Its task, likewise.
+            **options: Those of `StreamedDataModule` and `ImageDataModule`.
+
+        Raises:
+            TlearnError: There is no picture.
+        """
+        super().__init__(class_names=list(stored_classes or []), task=stored_task, **options)
+        root, names = list_several(_lines_of(files) if isinstance(files, str) else files)
+        self.pictures = FilePictures(root, names)
+
+    def open_split(self, split: Split) -> ImageSet:
+        """Refuse: these pictures have no labels.
+
+        Raises:
+            TlearnError: Always.
+        """
+        raise TlearnError("pictures to predict for have no labels to train or test on; use predict")
+
+    def setup(self, stage: str) -> None:
+        """Do nothing: the files are listed."""
+
+    def predict_dataloader(self) -> DataLoader[Batch]:
+        """Serve the pictures in order; the targets say which are readable."""
+        count = len(self.pictures)
+        targets = torch.zeros(count, dtype=torch.int64)
+        images = TolerantImages(self.pictures, self.framing, targets, torch.arange(count))
+        return self._evaluation_loader(images)
+
+    def picture_names(self, rows: Tensor) -> list[str]:
+        """Return the paths of pictures (B,) as they were found."""
+        return self.pictures.paths(rows)
+
+    def fault_of(self, row: int) -> str:
+        """Say why a file gives no picture."""
+        try:
+            read_image(self.pictures.path(row), self.framing)
+        except UnreadableImageError as error:
+            return str(error)
+        return "not readable at first, then it was"
+
+
+class TolerantImages(StreamedImages):
+    """Files of which some may give no picture: those are black, with the target `UNREADABLE`."""
+
+    pictures: FilePictures
+
+    def serve(self, rows: Tensor, epoch: int) -> tuple[Tensor, Tensor]:
+        """Decode a batch."""
+        images = in_threads(self._read_or_none, rows.tolist())
+        blank = torch.zeros(3, *self.shape_px, dtype=torch.uint8)
+        targets = torch.tensor([READABLE if image is not None else UNREADABLE for image in images])
+        return torch.stack([blank if image is None else image for image in images]), targets
+
+    def _read_or_none(self, row: int) -> Tensor | None:
+        try:
+            return read_image(self.pictures.path(row), self.framing)
+        except UnreadableImageError:
+            return None
+
+
+def _lines_of(text: str) -> list[str]:
+    if "\n" not in text or os.path.lexists(text):
+        return [text]
+    return [line for line in text.split("\n") if line.strip()]
+
+
+def list_several(given: Sequence[str]) -> tuple[Path, list[str]]:
+    """Find what several folders, patterns and paths name, in the order given; ``-`` is a list on standard input.
+
+    Raises:
+        TlearnError: There is nothing, or one of them names nothing. A path of the list that leads nowhere has a row.
+    """
+    if len(given) == 1 and given[0] != "-":
+        return list_files(given[0])
+    names: list[str] = []
+    for each in given:
+        found = _listed_on_input() if each == "-" else [list_files(each)]
+        names += [str(root / name) for root, those in found for name in those]
+    log.info("%s in all", number_of(len(names), "picture"))
+    return Path(), names
+
+
+def _listed_on_input() -> list[tuple[Path, list[str]]]:
+    data = sys.stdin.buffer.read().removeprefix(codecs.BOM_UTF8)
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # as PowerShell writes what `>` sends to a file
+        data = os.fsencode(data.decode("utf-16", errors="replace"))
+    lines = [os.fsdecode(line.rstrip(b"\r")) for line in data.split(b"\n")]
+    found = [list_files(line) if Path(line).is_dir() else (Path(), [line]) for line in lines if line.strip()]
+    if not found:
+        raise TlearnError("--data -: no paths on standard input; expected one in each line")
+    return found
+
+
+def list_files(given: str) -> tuple[Path, list[str]]:
+    """Find what a folder, a pattern or a path names: a folder, and paths relative to it, sorted.
+
+    Files of formats that a user takes for pictures and nobody here reads are listed too.
+
+    Raises:
+        TlearnError: There is nothing.
+    """
+    if not given.strip():  # as an unset variable of the shell's; to Path it is this folder
+        raise TlearnError("--data is empty; give a folder, a pattern or the path of a picture, as in --data photos")
+    if _ADDRESS.match(given):
+        raise TlearnError(f"--data {given}: an address, no file; download the pictures and give their folder")
+    place = Path(given).expanduser()
+    if place.is_dir():
+        return place, _in_folder(place)
+    if place.is_file():
+        if place.suffix.lower() in _LISTS:
+            raise TlearnError(f"--data {given}: {_LISTS[place.suffix.lower()].format(given)}")
+        return place.parent, [place.name]
+    matches = glob.glob(_as_pattern(place), recursive=True)  # noqa: PTH207  # Path.glob takes no absolute pattern
+    names = sorted(name for name in matches if Path(name).is_file())
+    if not names:
+        raise TlearnError(f"--data {given}: no folder, file or match at {place.absolute()}")
+    log.info("%s %s", number_of(len(names), "file matches", "files match"), given)
+    return Path(), names
+
+
+def _in_folder(place: Path) -> list[str]:
+    found = find_pictures(place)
+    names = sorted([*found.names, *found.unread], key=lambda name: name.split("/"))
+    told = found.without_unread().left_out()
+    left_out = f"; {told}" if told else ""
+    if not names:
+        raise TlearnError(f"no picture in {place.absolute()}{left_out}")
+    if found.unread:  # each has a row with the reason
+        left_out = f"; not read: {endings(found.unread)}{remedies(found.unread)}{left_out}"
+    log.info("%s in %s%s", number_of(len(found.names), "picture"), place.absolute(), left_out)
+    return names
+
+
+def _as_pattern(place: Path) -> str:
+    """Take the folders that exist by their names, brackets and all, and only the rest as a pattern."""
+    parents = [parent for parent in place.parents if parent.is_dir()]
+    if not parents or parents[0] == Path():
+        return str(place)
+    return str(Path(glob.escape(str(parents[0])), place.relative_to(parents[0])))

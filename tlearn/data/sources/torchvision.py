@@ -1,0 +1,88 @@
+"""Any of torchvision's datasets of images with one class each, by its name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from jsonargparse.typing import PositiveInt
+
+from tlearn.base.errors import TlearnError
+from tlearn.data.classes.rare import frequent_classes
+from tlearn.data.datamodule import Split
+from tlearn.data.images.image_set import ImageSet
+from tlearn.data.images.split import class_numbers
+from tlearn.data.sources.items import LabelledItems, streamed, trained_classes
+from tlearn.data.sources.picture_base import StreamedDataModule
+from tlearn.data.sources.torchvision_files import TorchvisionSource
+from tlearn.data.sources.torchvision_labels import Labels, labels_of, names_of
+
+
+class TorchvisionDataModule(StreamedDataModule):
+    """FashionMNIST, Flowers102, OxfordIIITPet, EuroSAT and their like."""
+
+    def __init__(
+        self,
+        dataset: str,
+        root: str = "data",
+        download: bool = True,
+        classes: list[str] | None = None,
+        dataset_options: dict[str, Any] | None = None,
+        min_per_class: PositiveInt | None = None,
+        **options: Any,
+    ) -> None:
+        """Open the training images, since they name the classes; what is missing is fetched.
+
+        Args:
+            dataset: Name of the class in ``torchvision.datasets``. Its own validation split is used; where it has
+                none, validation is split off.
+            root: Folder that holds its files, or will.
+            download: Fetch them where they are missing.
+            classes: Names of the classes to use, numbered in the order given; by default all that have training
+                images, in the dataset's order. Where it gives no names they are numbers, ``"0"``.
+            dataset_options: What else its class takes to choose a version: ``{split: letters}`` for EMNIST,
+                ``{partition: 2}`` for DTD, ``{size: 160px}`` for Imagenette.
+            min_per_class: Leave out classes with fewer training images, and say which; none by default.
+            **options: Those of `StreamedDataModule` and `ImageDataModule`.
+
+        Raises:
+            TlearnError: It is unknown, or not of images with one class each, or its files cannot be had.
+        """
+        self.root = Path(root).expanduser().absolute()
+        self._source = TorchvisionSource(dataset, self.root, download, dataset_options or {})
+        items = self._source.open("train")
+        labels = labels_of(items, f"torchvision's {dataset}")
+        self._names = names_of(items, labels)
+        self._train = self._named("train", items, labels)
+        self._seen = trained_classes(self._train, list(self._names.values()))
+        chosen = [self._seen[number] for number in class_numbers(classes, self._seen)]
+        chosen, rare = frequent_classes(chosen, self._train.counts, min_per_class)
+        super().__init__(class_names=chosen, task="classification", **options)
+        self.class_remarks = rare
+
+    def open_split(self, split: Split) -> ImageSet | None:
+        """Serve the training images that are open already, or open another split.
+
+        Raises:
+            TlearnError: There is no test split, or its files cannot be had.
+        """
+        if split == "train":
+            return streamed(self._train, split, self.class_names, self._seen, self.framing)
+        if split not in self._source.splits:
+            if split == "val":
+                return None
+            raise TlearnError(
+                f"torchvision's {self._source.name} has no test images: all train, or validate; use validate instead"
+            )
+        items = self._source.open(split)
+        source = self._named(split, items, labels_of(items, f"torchvision's {self._source.name}"))
+        return streamed(source, split, self.class_names, self._seen, self.framing)
+
+    def _named(self, split: Split, items: Any, labels: Labels) -> LabelledItems:
+        chosen = self._source.options | self._source.splits[split]
+        about = "".join(f", {name} {value}" for name, value in chosen.items())
+        identity = f"torchvision's {self._source.name}{about}, {len(items)} items in {self.root}"
+        return LabelledItems(items, identity, [None if each is None else self._name(each) for each in labels])
+
+    def _name(self, label: int) -> str:
+        return self._names.get(label, str(label))

@@ -1,0 +1,76 @@
+"""What an exported file says of itself, as plain values: enough to read a photograph for it and to name its classes."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+import torchvision
+
+from tlearn.data.files.reading import Framing
+from tlearn.deploy.loading import framing_of
+from tlearn.training.module import TransferModule
+from tlearn.version import __version__
+
+# What builds the same network again; the rest of the options concerns training.
+_ARCHITECTURE = (
+    *("num_classes", "class_names", "task", "backbone", "image_size"),
+    *("tap", "head_hidden", "head_dropout"),
+)
+_FIRST = "Pillow: ImageOps.exif_transpose, transparent pixels over white, convert('RGB')"
+
+
+def metadata_of(module: TransferModule, checkpoint: Path | None) -> dict[str, Any]:
+    """Describe a network.
+
+    Args:
+        module: The network.
+        checkpoint: The file that it came from; its name and hash are told.
+    """
+    framing = framing_of(module)
+    about: dict[str, Any] = {
+        "task": module.task,
+        "class_names": list(module.class_names),
+        "image_size_px": int(framing.size_px),
+        "reading": asdict(framing) | {"how": _how_to_read(framing)},
+        "normalisation": {
+            "mean": module.preprocess.mean.tolist(),
+            "std": module.preprocess.std.tolist(),
+            "of": "pixels scaled to 0 to 1; done inside, the input is uint8",
+        },
+        "network": _network_options(module),
+        "temperature": float(module.temperature),
+        "versions": {"tlearn": __version__, "torch": torch.__version__, "torchvision": torchvision.__version__},
+    }
+    if checkpoint is not None:
+        about["checkpoint"] = {"name": checkpoint.name, "sha256": _sha256(checkpoint)}
+    return about
+
+
+def _network_options(module: TransferModule) -> dict[str, Any]:
+    """Return the options that build the same network again, weights aside."""
+    options = {name: module.hparams[name] for name in _ARCHITECTURE}
+    if module.hparams.get("backbone_args"):
+        options["backbone_args"] = module.hparams["backbone_args"]
+    return options | {"class_names": list(module.class_names)}
+
+
+def _how_to_read(framing: Framing) -> str:
+    side = int(framing.size_px)
+    if framing.crop_mode == "letterbox":
+        return (
+            f"{_FIRST}, resize so that the long side is {side} (bilinear, the short side rounded), and paste it at "
+            f"(({side} - width) // 2, ({side} - height) // 2) on a {side} x {side} square of colour (124, 116, 104)"
+        )
+    return (
+        f"{_FIRST}, cut out the centre square of side c = round({framing.crop_pct:g} * short side) at offsets "
+        f"((width - c) // 2, (height - c) // 2), resize it to {side} x {side} (bilinear)"
+    )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

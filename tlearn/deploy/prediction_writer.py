@@ -1,0 +1,133 @@
+"""``predict`` writes a row for each image as the answers come. B images, K classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import BasePredictionWriter
+from torch import Tensor
+
+from tlearn.base.errors import TlearnError
+from tlearn.base.files import whole_file
+from tlearn.base.processes import collected, gathered
+from tlearn.data.files.listing import number_of
+from tlearn.data.sources.to_predict import UNREADABLE
+from tlearn.deploy.prediction_table import columns_of, open_table, rows_of
+from tlearn.models.finite import check_answers
+from tlearn.training.module import TransferModule
+
+TOP_K = 5
+
+
+class PredictionWriterCallback(BasePredictionWriter):
+    """Stream predictions into a file, in the order of the images; a second run replaces it whole.
+
+    Of several processes the first one writes: the others send it their rows, a batch of each at a time.
+
+    Args:
+        out: A name that ends in ``.csv`` or ``.parquet``; by default ``predictions.csv`` in the run folder.
+        top_k: How many classes a row lists.
+    """
+
+    def __init__(self, out: Path | None = None, top_k: int = TOP_K) -> None:
+        super().__init__(write_interval="batch")
+        self.out, self.top_k = out, top_k
+        self.rows = self.faults = 0
+
+    def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Open the file under a temporary name."""
+        assert isinstance(pl_module, TransferModule)
+        self.rows = self.faults = 0
+        self._first_fault = ""
+        self._data: Any = trainer.datamodule  # type: ignore[attr-defined]  # set by predict
+        self._named = hasattr(self._data, "picture_names")
+        self._target = self.out or Path(trainer.log_dir or trainer.default_root_dir) / "predictions.csv"
+        batches = torch.cat(gathered(torch.tensor([sum(trainer.num_predict_batches)])))
+        self._rounds = int(batches.min())  # in which every process has a batch
+        self._rest: list[Any] = []
+        if not trainer.is_global_zero:
+            return
+        self._target.parent.mkdir(parents=True, exist_ok=True)
+        self._whole = ExitStack()
+        partial = self._whole.enter_context(whole_file(self._target))
+        first = "path" if self._named else "index"
+        self._columns = columns_of(pl_module.task, pl_module.class_names, self.top_k, first)
+        self._table = open_table(partial, self._columns, self._target.suffix)
+
+    def write_on_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        prediction: Any,
+        batch_indices: Sequence[int] | None,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int,
+    ) -> None:
+        """Write the rows of a batch.
+
+        Raises:
+            TlearnError: The network answers what is no number.
+        """
+        assert isinstance(pl_module, TransferModule)
+        answers: Tensor = prediction["values" if pl_module.task == "regression" else "probabilities"].cpu()
+        check_answers(answers, str(trainer.ckpt_path or "the network"))
+        middle = rows_of(pl_module.task, pl_module.class_names, self.top_k, answers)
+        places = batch.indices.cpu()
+        first: list[Any] = self._data.picture_names(places) if self._named else places.tolist()
+        faults = self._faults(batch)
+        rows = [
+            [name, *([None] * len(cells) if fault else cells), fault or None]
+            for name, cells, fault in zip(first, middle, faults, strict=True)
+        ]
+        if batch_idx < self._rounds:
+            self._write(collected(rows))
+        else:
+            self._rest += rows
+
+    def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Give the complete file its name.
+
+        Raises:
+            TlearnError: No file gives a picture.
+        """
+        self._write(collected(self._rest))
+        if not trainer.is_global_zero:
+            return
+        self._table.close()
+        self._whole.close()
+        note = f", {self.faults} of them unreadable (see the column error)" if self.faults else ""
+        print(f"predictions: {self._target}: {self.rows} row{'s' * (self.rows != 1)}{note}")
+        if self.rows and self.faults == self.rows:
+            count = number_of(self.rows, "file")
+            raise TlearnError(f"none of {count} gives a picture: {self._first_fault}; {self._target} says why of each")
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Leave nothing half-written.
+
+        Raises:
+            TlearnError: The disk was at fault.
+        """
+        if hasattr(self, "_table"):
+            self._table.abandon()
+        if hasattr(self, "_whole"):
+            self._whole.__exit__(type(exception), exception, exception.__traceback__)
+
+    def _write(self, rows: list[Any]) -> None:
+        if rows:
+            self._table.write(rows)
+        self.rows += len(rows)
+        faults = [f"{row[0]} ({row[-1]})" for row in rows if row[-1] is not None]
+        self._first_fault = self._first_fault or next(iter(faults), "")
+        self.faults += len(faults)
+
+    def _faults(self, batch: Any) -> list[str]:
+        if not hasattr(self._data, "fault_of"):
+            return [""] * len(batch.indices)
+        marked = zip(batch.indices.tolist(), batch.targets.tolist(), strict=True)
+        return [self._data.fault_of(row) if mark == UNREADABLE else "" for row, mark in marked]

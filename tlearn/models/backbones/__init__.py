@@ -1,0 +1,1 @@
+"""Backbones of torchvision and timm, and faster forms of them for a run."""

@@ -1,0 +1,288 @@
+"""A classifier cut after the last stage that is needed. B images, C channels, D features, H and W pixels."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import OrderedDict
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torchvision.models import get_model, list_models
+from torchvision.models.vision_transformer import interpolate_embeddings
+
+from tlearn.base.errors import TlearnError, unknown
+from tlearn.models.backbones.families import family_of
+from tlearn.models.freezing import hold_frozen_in_eval
+from tlearn.models.preprocess import IMAGENET_MEAN, IMAGENET_STD
+
+TIMM = "timm/"
+_VIT_SIZE_PX = 224
+_POSITIONS = "encoder.pos_embedding"
+Watch = Callable[[str, Tensor], Tensor]
+
+
+def unwatched(tap: str, x: Tensor) -> Tensor:
+    """Return what a tap pools as it is."""
+    return x
+
+
+class Backbone(nn.Module, ABC):
+    """Features of a network, pooled at one stage or at several side by side.
+
+    Several taps give their pooled features side by side, as in Head2Toe (Evci et al., 2022, arXiv 2201.03529).
+
+    Attributes:
+        stages: The stages that were built, shallow to deep.
+        tappable: Those of them whose output can be tapped.
+        taps: Those whose pooled output is the feature.
+        widths: Of each tap's pooled output.
+        num_features: D, as timm calls it: the sum of the widths.
+        batch_norm_follows: Where a stage trains, its BatchNorm follows the batches; else it keeps its statistics.
+        mean: Per channel, of pixels scaled to [0, 1], that the pretrained weights want to see.
+        std: Likewise.
+        native_size: Side in pixels that they were trained at, where the name of the network tells.
+        fixed_size_px: The only side that the network, as it is built, takes, if it has one.
+        built_for: What to say where it is built for another size than that of its weights.
+    """
+
+    stages: tuple[str, ...]
+    tappable: tuple[str, ...]
+    taps: tuple[str, ...]
+    widths: tuple[int, ...]
+    num_features: int
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    std: tuple[float, ...] = IMAGENET_STD
+    native_size: int | None = None
+    fixed_size_px: int | None = None
+    built_for: str = ""
+    batch_norm_follows = True
+
+    @abstractmethod
+    def pooled(self, x: Tensor, watch: Watch = unwatched) -> list[Tensor]:
+        """Turn float (B, 3, H, W) into the pooled output of each tap, (B, width) each.
+
+        Args:
+            x: What the network gets.
+            watch: Gets each tap and its output, laid out as the network has it; what it returns is pooled instead.
+
+        Raises:
+            TlearnError: The network takes pictures of one size alone, and these have another.
+        """
+
+    @abstractmethod
+    def as_map(self, tap: str, x: Tensor, size_px: tuple[int, int]) -> Tensor:
+        """Lay out as (B, C, h, w) what ``watch``, or the attention of this tap, gets for pictures of H and W pixels.
+
+        Raises:
+            TlearnError: It is no map.
+        """
+
+    @abstractmethod
+    def attention(self) -> dict[str, str]:
+        """Of each tap whose pooled output is a class token: the path of what lets it read the patches last."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Turn float (B, 3, H, W) into features (B, D)."""
+        pooled = self.pooled(x)
+        return pooled[0] if len(pooled) == 1 else torch.cat(pooled, dim=1)
+
+    @abstractmethod
+    def stage_of(self, parameter: str) -> str:
+        """Name the stage that a parameter of this module belongs to."""
+
+    def check_size(self, x: Tensor) -> None:
+        """Check that pictures (B, 3, H, W) have the size that the network takes.
+
+        Raises:
+            TlearnError: They have another.
+        """
+        if self.fixed_size_px and x.shape[-2:] != (self.fixed_size_px, self.fixed_size_px):
+            ratio = self.fixed_size_px**2 / (x.shape[-1] * x.shape[-2])
+            raise TlearnError(
+                f"this backbone takes {self.fixed_size_px} px pictures alone, got {x.shape[-1]} px; set "
+                f"model.image_size to {self.fixed_size_px} ({ratio:,.1f} times the pixels and tokens), or to another "
+                "side that its patches divide: its position embeddings are then resampled"
+            )
+
+    @property
+    def network(self) -> nn.Module:
+        """Return the module whose tensors bear the names that its library gave them."""
+        return self
+
+    def adapted(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Bring tensors of the network, in its library's names, to the size of its position embeddings.
+
+        Args:
+            state: May lack tensors, and have others beside them.
+        """
+        return state
+
+    def take_over(self, other: Backbone) -> None:
+        """Take over the weights of the same network, built for another size of pictures, or with a later tap."""
+        theirs, own = other.network.state_dict(), self.network.state_dict()
+        if any(theirs[name].shape != value.shape for name, value in own.items()):
+            theirs = self.adapted({name: theirs[name] for name in own})
+        self.network.load_state_dict({name: theirs[name] for name in own})
+
+    def train(self, mode: bool = True) -> Backbone:
+        """Set the mode, but keep what is frozen in eval mode, whoever asks."""
+        super().train(mode)
+        hold_frozen_in_eval(self)
+        if not self.batch_norm_follows:
+            for part in self.modules():
+                if isinstance(part, nn.modules.batchnorm._BatchNorm):
+                    part.eval()
+        return self
+
+    def measure_widths(self, size_px: int) -> None:
+        """Learn the widths from a black picture; nothing else changes."""
+        self.eval()  # so that no BatchNorm statistic moves
+        with torch.no_grad():
+            self.widths = tuple(part.shape[1] for part in self.pooled(torch.zeros(1, 3, size_px, size_px)))
+        self.num_features = sum(self.widths)
+        self.train()
+
+
+class TorchvisionBackbone(Backbone):
+    """A torchvision classifier; stages after the last tap are neither built into the checkpoint nor computed.
+
+    Args:
+        name: As torchvision lists it.
+        tap: Stage or stages whose pooled output is the feature; ``None`` is the last one, as the tutorial has it.
+        image_size: Side in pixels to build a ViT for, which takes pictures of one size alone; ``None`` is 224.
+
+    Raises:
+        TlearnError: An unknown network or stage, or a size that its patches do not divide.
+    """
+
+    def __init__(
+        self, name: str = "resnet18", tap: str | list[str] | None = None, image_size: int | None = None
+    ) -> None:
+        super().__init__()
+        family = family_of(name) if name in torchvision_backbones() else None
+        if family is None:
+            raise unknown("model.backbone", name, [*torchvision_backbones(), f"{TIMM}NAME"])
+        network = _torchvision_network(name, image_size if family.fixed_size else None)
+        layout = family.stages(network)
+        self.family = family
+        self.taps = check_taps(tap, tuple(layout))
+        self.stages = self.tappable = tuple(layout)[: 1 + tuple(layout).index(self.taps[-1])]
+        self.layout = {stage: layout[stage] for stage in self.stages}
+        self.after_pool = family.after_pool if len(self.stages) == len(layout) else ()
+        for paths in (*self.layout.values(), self.after_pool):
+            for path in paths:
+                _place(self, path, network.get_submodule(path))
+        if family.fixed_size:
+            _place_tokens(self, network)
+        self.fixed_size_px = int(network.image_size) if family.fixed_size else None  # type: ignore[arg-type]
+        if self.fixed_size_px:
+            self.built_for = size_cost(name, self.fixed_size_px, _VIT_SIZE_PX)
+        self.measure_widths(self.fixed_size_px or 64)
+
+    def pooled(self, x: Tensor, watch: Watch = unwatched) -> list[Tensor]:
+        """Turn float (B, 3, H, W) into the pooled output of each tap, (B, width) each.
+
+        Raises:
+            TlearnError: The network takes pictures of one size alone, and these have another.
+        """
+        self.check_size(x)
+        pooled = []
+        for stage, paths in self.layout.items():
+            if stage == "stem" and self.family.stem:
+                x = self.family.stem(self, x)
+            else:
+                for path in paths:
+                    x = self.get_submodule(path)(x)
+            if stage in self.taps:
+                pooled.append(self.family.pool(watch(stage, x)))
+        for path in self.after_pool:
+            pooled[-1] = self.get_submodule(path)(pooled[-1])
+        return [vector.flatten(1) for vector in pooled]
+
+    def adapted(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Resample a ViT's position embeddings as torchvision does."""
+        if not self.fixed_size_px or _POSITIONS not in state:
+            return state
+        patch: int = self.get_submodule("conv_proj").kernel_size[0]  # type: ignore[index,assignment]
+        return dict(interpolate_embeddings(self.fixed_size_px, patch, OrderedDict(state)))
+
+    def as_map(self, tap: str, x: Tensor, size_px: tuple[int, int]) -> Tensor:
+        """Lay out what a tap pools, or its attention gets, as (B, C, h, w)."""
+        return self.family.as_map(x)
+
+    def attention(self) -> dict[str, str]:
+        """Of each tap whose pooled output is a class token: the path of what lets it read the patches last."""
+        path = self.family.attention
+        return {tap: f"{self.layout[tap][0]}.{path}" for tap in self.taps if path and tap != "stem"}
+
+    def stage_of(self, parameter: str) -> str:
+        """Name the stage that a parameter of this module belongs to; what follows the pooling is the last one's."""
+        for stage, paths in self.layout.items():
+            if any(parameter.startswith(f"{path}.") for path in paths):
+                return stage
+        return self.stages[-1] if parameter.startswith(self.after_pool) else self.stages[0]  # else the tokens of a ViT
+
+
+def size_cost(name: str, size_px: int, native_px: int) -> str:
+    """Say what it costs to build a network for another size than that of its weights; empty where it is theirs."""
+    if size_px == native_px:
+        return ""
+    ratio = (size_px / native_px) ** 2
+    return f"{name} is built for {size_px} px in place of {native_px} px: {ratio:.2g} times the pixels and tokens"
+
+
+def not_divided(name: str, size_px: int, patch_px: int) -> TlearnError:
+    """Build the error for a size that would lose its border."""
+    below = size_px - size_px % patch_px
+    choices = [str(side) for side in (below, below + patch_px) if side]
+    return TlearnError(
+        f"{name} sees patches of {patch_px} px, which do not divide model.image_size {size_px}; set it to "
+        f"{' or '.join(choices)}"
+    )
+
+
+def _torchvision_network(name: str, size_px: int | None) -> nn.Module:
+    if size_px is None:
+        return get_model(name, weights=None)  # type: ignore[no-any-return]
+    patch_px = int(name.rpartition("_")[2])  # vit_b_16
+    if size_px % patch_px:
+        raise not_divided(name, size_px, patch_px)
+    return get_model(name, weights=None, image_size=size_px)  # type: ignore[no-any-return]
+
+
+def torchvision_backbones() -> list[str]:
+    """List torchvision's classifiers whose stages can be told."""
+    return [name for name in list_models() if "/" not in name and "quantized" not in name and family_of(name)]
+
+
+def check_taps(tap: str | list[str] | None, stages: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the taps in the order of the stages; ``None`` is the last stage.
+
+    Raises:
+        TlearnError: None is named, or one that does not exist.
+    """
+    taps = [tap] if isinstance(tap, str) else tap
+    if taps is None:
+        return (stages[-1],)
+    if not taps:
+        raise TlearnError(f"model.tap is an empty list; name at least one stage of {', '.join(stages)}")
+    for stage in taps:
+        if stage not in stages:
+            raise unknown("stage in model.tap", stage, stages)
+    return tuple(stage for stage in stages if stage in taps)
+
+
+def _place(root: nn.Module, path: str, module: nn.Module) -> None:
+    """Put a module at the same path as in the network it comes from."""
+    *parents, name = path.split(".")
+    for parent in parents:
+        if parent not in dict(root.named_children()):
+            root.add_module(parent, nn.Module())
+        root = root.get_submodule(parent)
+    root.add_module(name, module)
+
+
+def _place_tokens(root: nn.Module, network: nn.Module) -> None:
+    root.register_parameter("class_token", network.get_parameter("class_token"))
+    root.get_submodule("encoder").register_parameter("pos_embedding", network.get_parameter("encoder.pos_embedding"))

@@ -1,0 +1,1 @@
+"""Weight files of any origin: find, read and load them."""

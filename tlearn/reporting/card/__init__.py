@@ -1,0 +1,1 @@
+"""The run card: `card.json`, `card.md` and `report.html`."""

@@ -1,0 +1,254 @@
+"""``card.json``, ``card.md`` and ``report.html`` in the run folder: what a run was, and what it reached."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.utilities.exceptions import SIGTERMException
+
+from tlearn.base.errors import one_line
+from tlearn.base.files import write_whole
+from tlearn.base.places import version_of
+from tlearn.reporting.attempt import attempt
+from tlearn.reporting.card import facts as card
+from tlearn.reporting.card.evaluation_files import write_evaluation
+from tlearn.reporting.card.html import report_html
+from tlearn.reporting.card.markdown import card_markdown
+from tlearn.reporting.card.text_pages import data_page, freeze_plan_page, parameters_page
+from tlearn.reporting.ending import EndingCallback
+from tlearn.reporting.evaluation import Answers, answers_from
+from tlearn.reporting.hparams import found_factor
+from tlearn.reporting.loggers import step_of, write
+from tlearn.training.checkpoints import best_checkpoint, checkpoint_lost, run_folder, saved_epochs
+from tlearn.training.evaluation import EvaluationOutputsCallback
+from tlearn.training.freeze_audit import FreezeAuditCallback
+from tlearn.training.module import TransferModule
+
+
+class RunCardCallback(Callback):
+    """Write the card and the report when ``fit`` ends, also by Ctrl-C or a fault.
+
+    Args:
+        command: As it was typed.
+        config: The whole config as plain values.
+        outputs: Gathers the answers; it stands before this callback in the trainer's list.
+        audit: Watches what is frozen.
+        ending: Notes which rule ended the run; it stands before this callback, too.
+    """
+
+    def __init__(
+        self,
+        command: str,
+        config: dict[str, Any],
+        outputs: EvaluationOutputsCallback,
+        audit: FreezeAuditCallback,
+        ending: EndingCallback,
+    ) -> None:
+        self.command, self.config, self.outputs, self.audit, self.ending = command, config, outputs, audit, ending
+        self._best_score: float | None = None
+        self._best: Answers | None = None
+        self._best_metrics: dict[str, float] = {}
+        self._facts: dict[str, Any] | None = None
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Gather what is known before the first step, and show it."""
+        assert isinstance(pl_module, TransferModule)
+        self._start_s, self._started = time.perf_counter(), datetime.now(UTC)
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]  # set by fit
+        splits = ("train", "val") if trainer.enable_validation else ("train",)
+        best = best_checkpoint(trainer)
+        self._best_score = None if best is None or best.best_model_score is None else float(best.best_model_score)
+        self._facts = {
+            **card.network_facts(pl_module),
+            "data": card.data_facts(data, self.config, splits),
+            "doctor": card.doctor_facts(data, not pl_module.starts_at_random),
+            "environment": card.environment_facts(trainer, self.config),
+        }
+        if trainer.is_global_zero:
+            write(trainer, "run/parameters", parameters_page(pl_module))
+            write(trainer, "run/freeze_plan", freeze_plan_page(pl_module))
+            write(trainer, "run/data", data_page(self._facts["data"], self._facts["doctor"]))
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Keep the answers of the epoch before, if it is the best one."""
+        self._keep_best(trainer, pl_module)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write all of it."""
+        self._keep_best(trainer, pl_module)
+        status = "interrupted" if self.ending.facts["by"] == "max_time" else "finished"  # it can be gone on with
+        attempt("the card of the run", lambda: self._write(trainer, pl_module, status))
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Write what there is; a fault in that does not hide the one that ended the run."""
+        interrupted = isinstance(exception, (KeyboardInterrupt, SIGTERMException))
+        status = "interrupted" if interrupted else f"failed: {one_line(exception)}"
+        attempt("the card of the run", lambda: self._write(trainer, pl_module, status))
+
+    def _keep_best(self, trainer: Trainer, module: LightningModule) -> None:
+        best, last = best_checkpoint(trainer), self.outputs.last
+        if best is None or best.best_model_score is None or last is None:
+            return
+        if self._best_score != (score := float(best.best_model_score)):
+            self._best_score, self._best = score, _answers(module, last)
+            self._best_metrics = card.numbers_of(trainer.callback_metrics, "train/", "val/")
+
+    def _write(self, trainer: Trainer, module: LightningModule, status: str) -> None:
+        if self._facts is None or not trainer.is_global_zero:
+            return
+        for logger in trainer.loggers:
+            logger.save()  # metrics.csv, whose curves the report shows
+        folder = run_folder(trainer)
+        before = read_card(folder)
+        shown = self._shown(trainer, module, before)
+        if shown is not None:
+            write_evaluation(folder, trainer.datamodule, shown)  # type: ignore[attr-defined]  # set by fit
+        tested = before.get("test")
+        if self._best is not None:  # in a run that went on: what was tested is no longer the best
+            tested = None
+            for path in (folder / "evaluation").glob("test*"):
+                path.unlink()
+        content = {
+            **_place(folder),
+            "status": status,
+            **self._times(before),
+            "ended": self.ending.facts,
+            "epochs": self._epochs(trainer),
+            "best": self._best_facts(trainer, before),
+            "metrics": card.numbers_of(trainer.callback_metrics, *self.outputs.stages(self.ending.epoch)),
+            "test": tested,
+            "audit": self._audit_facts(),
+            "temperature": shown.temperature if shown else before.get("temperature"),
+            **self._facts,
+            "model": card.settings_of(self.config, found_factor(trainer)),
+        }
+        write_card(folder, content)
+        write(trainer, "run/card", card_markdown(content), step_of(trainer))
+
+    def _epochs(self, trainer: Trainer) -> dict[str, int | None]:
+        planned = trainer.max_epochs or -1
+        epochs = {"done": self.ending.epoch, "planned": planned if planned >= 0 else None}
+        return {**epochs, "saved": saved_epochs(trainer)} if checkpoint_lost(trainer) else epochs
+
+    def _shown(self, trainer: Trainer, module: LightningModule, before: Mapping[str, Any]) -> Answers | None:
+        """Return the answers of the best epoch, or of the last where none is known; none that no checkpoint gives."""
+        best = best_checkpoint(trainer)
+        if checkpoint_lost(trainer) and (best is None or best.best_model_score != self._best_score):
+            self._best, self._best_metrics = None, {}
+        elif self._best is None and not before.get("best") and self.outputs.last is not None:
+            return _answers(module, self.outputs.last)
+        return self._best
+
+    def _times(self, before: Mapping[str, Any]) -> dict[str, Any]:
+        """Say what was typed and how long it took; a run that goes on is still the one that was begun."""
+        time_s = round(time.perf_counter() - self._start_s + (before.get("time_s") or 0.0), 1)
+        if before.get("command") and before.get("started"):
+            kept = {key: before[key] for key in ("command", "started")}
+            return {**kept, "continued": [*before.get("continued", []), self.command], "time_s": time_s}
+        return {"command": self.command, "started": self._started.isoformat(timespec="seconds"), "time_s": time_s}
+
+    def _best_facts(self, trainer: Trainer, before: Mapping[str, Any]) -> dict[str, Any] | None:
+        best = best_checkpoint(trainer)
+        if best is None or best.best_model_score is None:
+            return None
+        known = before.get("best") or {}
+        return {
+            "monitor": best.monitor,
+            "value": float(best.best_model_score),
+            "epoch": best.best_epoch or known.get("epoch"),
+            "metrics": self._best_metrics or known.get("metrics", {}),
+            "checkpoint": f"checkpoints/{Path(best.best_model_path).name}",
+        }
+
+    def _audit_facts(self) -> dict[str, Any]:
+        audit = self.audit
+        return {
+            "frozen_tensors": len(audit.fingerprints),
+            "epochs_checked": audit.epochs_checked,
+            "result": "unchanged" if audit.epochs_checked else "not checked",
+        }
+
+
+class TestCardCallback(Callback):
+    """Add a test's results to the card of its run, or begin one where the checkpoint lies in no run.
+
+    Args:
+        command: As it was typed.
+        config: The whole config as plain values.
+        checkpoint: What is tested.
+        outputs: Gathers the answers; it stands before this callback in the trainer's list.
+    """
+
+    __test__ = False  # no test class of pytest
+
+    def __init__(
+        self, command: str, config: dict[str, Any], checkpoint: Path, outputs: EvaluationOutputsCallback
+    ) -> None:
+        self.command, self.config, self.checkpoint, self.outputs = command, config, checkpoint, outputs
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write card, report and tables."""
+        assert isinstance(pl_module, TransferModule)
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]  # set by test
+        if self.outputs.last is None or not trainer.is_global_zero:
+            return
+        folder = self._run_folder() or run_folder(trainer)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_evaluation(folder, data, _answers(pl_module, self.outputs.last))
+        content = read_card(folder) or {
+            **_place(folder),
+            "status": "tested",
+            "command": self.command,
+            "temperature": pl_module.temperature,
+            **card.network_facts(pl_module),
+            "data": card.data_facts(data, self.config, ()),
+            "environment": card.environment_facts(trainer, self.config),
+            "model": card.settings_of(self.config),
+        }
+        content["data"]["splits"] |= card.data_facts(data, self.config, ("test",))["splits"]
+        inside = self.checkpoint.is_relative_to(folder.absolute())
+        content["test"] = {
+            "command": self.command,
+            "checkpoint": str(self.checkpoint.relative_to(folder.absolute()) if inside else self.checkpoint),
+            "metrics": card.numbers_of(trainer.callback_metrics, "test/"),
+        }
+        write_card(folder, content)
+        write(trainer, "run/card", card_markdown(content), step_of(trainer))
+
+    def _run_folder(self) -> Path | None:
+        """Return the folder of the run that wrote the checkpoint, whatever logger named it."""
+        folder = self.checkpoint.parent.parent
+        inside = self.checkpoint.parent.name == "checkpoints" and (folder / "config.yaml").is_file()
+        return folder if inside else None
+
+
+def read_card(folder: Path) -> dict[str, Any]:
+    """Return what ``card.json`` holds, nothing where there is none or a foreign one."""
+    with suppress(OSError, ValueError):
+        content = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+        if isinstance(content, dict) and content.get("format") == 1:
+            return content
+    return {}
+
+
+def write_card(folder: Path, content: Mapping[str, Any]) -> None:
+    """Write the card as JSON and Markdown, and the report over all that lies in the folder."""
+    write_whole(folder / "card.json", json.dumps(content, indent=1))
+    write_whole(folder / "card.md", card_markdown(dict(content)))
+    write_whole(folder / "report.html", report_html(folder))
+
+
+def _place(folder: Path) -> dict[str, Any]:
+    return {"format": 1, "folder": str(folder), "name": folder.parent.name, "version": version_of(folder)}
+
+
+def _answers(module: LightningModule, outputs: Any) -> Answers:
+    assert isinstance(module, TransferModule)
+    return answers_from(module.task, module.class_names, outputs, module.temperature)

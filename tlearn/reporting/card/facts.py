@@ -1,0 +1,116 @@
+"""The facts of a run, as ``card.json`` holds them: gathered from what takes part in it."""
+
+from __future__ import annotations
+
+import os
+import platform
+from dataclasses import asdict
+from importlib.metadata import version
+from typing import Any
+
+import torch
+from lightning.pytorch import Trainer
+
+from tlearn.base.machine import cores_allowed
+from tlearn.data.datamodule import ImageDataModule
+from tlearn.data.doctor.diagnosis import diagnose
+from tlearn.data.sources.labelled_files import ImageFilesDataModule
+from tlearn.reporting.hparams import hyper_parameters
+from tlearn.reporting.parameters import summarise
+from tlearn.training.module import TransferModule
+
+_LIBRARIES = ("tlearn", "torch", "torchvision", "lightning", "torchmetrics")
+_LOOKED_AT = 5000  # picture files; the verb `doctor` takes its time with more
+
+
+def network_facts(module: TransferModule) -> dict[str, Any]:
+    """Describe what trains and what does not."""
+    stages = summarise(module)
+    return {
+        "task": module.task,
+        "class_names": list(module.class_names),
+        "parameters": {
+            "trainable": sum(stage.trainable for stage in stages),
+            "frozen": sum(stage.frozen for stage in stages),
+        },
+        "stages": [asdict(stage) for stage in stages],
+    }
+
+
+def data_facts(data: ImageDataModule, config: dict[str, Any], splits: tuple[str, ...]) -> dict[str, Any]:
+    """Count the images of each split and class, and name the data.
+
+    Args:
+        data: Set up for these splits.
+        config: The run's, as plain values.
+        splits: Of ``train``, ``val`` and ``test``.
+    """
+    return {
+        "module": type(data).__name__,
+        "options": config["data"].get("init_args", {}),
+        "fingerprint": data.data_fingerprint if "train" in splits else None,
+        "splits": {split: _counts(data, split) for split in splits},
+    }
+
+
+def doctor_facts(data: ImageDataModule, is_pretrained: bool) -> dict[str, Any]:
+    """Say what the doctor finds among the pictures of training and validation: test data are opened by ``test`` alone.
+
+    Args:
+        data: Set up for fitting.
+        is_pretrained: The network has learned from photographs.
+    """
+    if not isinstance(data, ImageFilesDataModule):
+        return {"findings": [], "note": f"{type(data).__name__} reads no picture files of your own"}
+    if sum(len(data.dataset(split)) for split in ("train", "val")) > _LOOKED_AT:
+        note = f"more than {_LOOKED_AT} pictures: python -m tlearn doctor looks at all of them"
+        return {"findings": [], "note": note}
+    pictures = [picture for split in ("train", "val") for picture in data.pictures_of(split)]
+    names = data.class_names if data.task == "classification" else []
+    found = diagnose(pictures, names, data.framing.size_px, is_pretrained, data.task)
+    return {
+        "findings": [{"severity": each.severity, "what": each.what, "files": each.files[:20]} for each in found],
+        "note": f"looked at {len(pictures)} picture files of training and validation",
+    }
+
+
+def environment_facts(trainer: Trainer, config: dict[str, Any]) -> dict[str, Any]:
+    """Name versions, device, precision and seed."""
+    device = trainer.strategy.root_device
+    where = f"{device.type}, {cores_allowed()} of {os.cpu_count()} cores"
+    if device.type == "cuda":
+        where = torch.cuda.get_device_name(device)
+    return {
+        **{name: version(name) for name in _LIBRARIES},
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "device": where,
+        "precision": str(trainer.precision),
+        "seed": config.get("seed_everything"),
+    }
+
+
+def settings_of(config: dict[str, Any], found_factor: float | None = None) -> dict[str, Any]:
+    """Return the options of network and training that are not left out, flat.
+
+    Args:
+        config: The whole config as plain values.
+        found_factor: What ``--find_lr`` multiplied its rates with.
+    """
+    settings = hyper_parameters(config, found_factor)
+    return {key: value for key, value in settings.items() if value != "none"}
+
+
+def numbers_of(metrics: dict[str, Any], *prefixes: str) -> dict[str, float]:
+    """Return the metrics of these stages as plain numbers, but those that are no number."""
+    values = {name: float(value) for name, value in metrics.items() if name.startswith(prefixes)}
+    return {name: value for name, value in values.items() if value == value}
+
+
+def _counts(data: ImageDataModule, split: Any) -> dict[str, Any]:
+    images = data.dataset(split)
+    targets = images.targets[images.indices]
+    if data.task == "regression":
+        return {"images": len(images), "classes": {}}
+    counts = (targets == 1).sum(dim=0) if targets.ndim == 2 else torch.bincount(targets, minlength=data.num_classes)
+    return {"images": len(images), "classes": dict(zip(data.class_names, map(int, counts), strict=True))}

@@ -1,0 +1,117 @@
+"""``report.html``: one page for whoever trained a network, that opens offline and can be mailed."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from markupsafe import Markup
+
+from tlearn.base.errors import TlearnError, one_line
+from tlearn.reporting.card import sentences as card_words
+from tlearn.reporting.card.card_view import data_view, doctor_view, head_view, network_view, test_command
+from tlearn.reporting.card.charts import Line, line_chart
+from tlearn.reporting.card.curves import Curves, learning_rates, read_curves
+from tlearn.reporting.card.evaluation_view import evaluation_view
+from tlearn.reporting.card.format import MAIN_METRIC, options, part, visible
+from tlearn.reporting.card.svg import Format
+
+_SHOWN_GROUPS = 6
+_TITLES = {"loss": "Loss", "acc": "Accuracy", "f1": "F1", "mae": "Mean absolute error"}
+
+
+def report_html(folder: Path) -> str:
+    """Build the page from what a run's folder holds.
+
+    Args:
+        folder: With ``card.json``; ``metrics.csv`` and ``evaluation/*.json`` are shown where they are there.
+
+    Raises:
+        TlearnError: No card, or not a readable one.
+    """
+    card = _read_card(folder / "card.json")
+    curves = read_curves(folder / "metrics.csv")
+    card["best"] = _with_epoch(part(card, "best"), curves)
+    files = {split: _read_evaluation(folder / "evaluation" / f"{split}.json") for split in ("test", "val")}
+    evaluations = [evaluation_view(split, folder, card, file, curves) for split, file in files.items()]
+    return _template().render(
+        head=head_view(card),
+        charts=_charts(card, curves),
+        evaluations=[evaluation for evaluation in evaluations if evaluation],
+        network=network_view(card),
+        audit=card_words.audit_words(card),
+        data=data_view(card),
+        doctor=doctor_view(card),
+        environment=options(part(card, "environment")),
+        again={"command": card.get("command"), "predict": card_words.predict_command(card), "test": test_command(card)},
+    )
+
+
+@cache  # compiling it takes a tenth of a second; every evaluation writes the page anew
+def _template() -> Template:
+    environment = Environment(
+        loader=PackageLoader("tlearn.reporting.card", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=lambda value: visible(value) if type(value) is str else value,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report.html.jinja")
+
+
+def _read_card(path: Path) -> dict[str, Any]:
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise TlearnError(f"a report needs the card of a run, {path}: {one_line(error)}") from error
+    if not isinstance(card, dict):
+        raise TlearnError(f"{path} is not the card of a run")
+    return card
+
+
+def _read_evaluation(path: Path) -> dict[str, Any] | None:
+    """Return what is in the file; a report without a file that cannot be read is better than none."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _with_epoch(best: Mapping[str, Any], curves: Curves) -> dict[str, Any]:
+    """Add the epoch where the card of a run that broke off does not know it."""
+    curve = curves.get(str(best.get("monitor")), {})
+    same = [epoch for epoch, value in curve.items() if math.isclose(value, best.get("value") or 0.0, rel_tol=1e-6)]
+    return {**best, "epoch": best.get("epoch") or (same[0] if same else None)}
+
+
+def _charts(card: Mapping[str, Any], curves: Curves) -> list[tuple[str, Markup]]:
+    best = part(card, "best").get("epoch")
+    metric = MAIN_METRIC.get(card.get("task") or "", "acc")
+    charts = []
+    for name in ("loss", metric):
+        found = {split: curves[f"{split}/{name}"] for split in ("val", "train") if f"{split}/{name}" in curves}
+        show: Format = _share_tick if name in ("acc", "f1") else "{:.4g}".format
+        charts += _chart(_TITLES[name], found, show, best)
+    rates = dict(list(learning_rates(curves).items())[:_SHOWN_GROUPS])
+    return charts + _chart("Learning rate", rates, "{:.3g}".format, None)
+
+
+def _chart(title: str, found: Curves, show: Format, best: int | None) -> list[tuple[str, Markup]]:
+    lines = [Line(name, sorted(curve.items())) for name, curve in found.items()]
+    if not lines:
+        return []
+    seen = {epoch for line in lines for epoch, _ in line.points}
+    epochs = f"{title} over {len(seen)} epoch" + ("" if len(seen) == 1 else "s")
+    return [(title, Markup(line_chart(lines, epochs, show, best if best in seen else None)))]
+
+
+def _share_tick(share: float) -> str:
+    """Write a share at an axis, without decimals it does not need."""
+    return f"{100 * share:.4g}\N{NO-BREAK SPACE}%"

@@ -1,0 +1,131 @@
+"""What a run's card says in sentences, the same in ``card.md`` and ``report.html``."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tlearn.reporting.card.format import MAIN_METRIC, NOT_KNOWN, figure, metric_words, part
+
+
+def title(card: Mapping[str, Any]) -> str:
+    """Name the run: ``finetune, version 0``."""
+    version = card.get("version")
+    return str(card.get("name") or "run") + (f", version {version}" if version is not None else "")
+
+
+def status_words(card: Mapping[str, Any]) -> str:
+    """Say how the run ended, by which rule, and after how much of what was planned."""
+    status, epochs = str(card.get("status") or "how it ended is not known"), part(card, "epochs")
+    done, planned = epochs.get("done"), epochs.get("planned")
+    of = "" if done is None else f" after {done} of {planned} epochs" if planned else f" after {_epochs(done)}"
+    if status == "tested":
+        return "tested; no training took place in this folder"
+    if status == "finished" and done and done == planned:
+        return f"finished after {_epochs(done)}"
+    saved = "" if epochs.get("saved") is None else f", of which last.ckpt holds {epochs['saved']}"
+    return status.partition(":")[0] + of + saved + _rule(part(card, "ended"))
+
+
+def _rule(ended: Mapping[str, Any]) -> str:
+    """Name what ended a run before its last epoch; a fault is told elsewhere."""
+    if not ended.get("words") or ended.get("by") == "fault":
+        return ""
+    return f" by {ended['words']} (epoch {ended.get('epoch')}, step {ended.get('step')})"
+
+
+def alert(card: Mapping[str, Any]) -> str:
+    """Say what a reader must know before anything else; empty after a run that came to its end."""
+    status = str(card.get("status") or "")
+    if status == "interrupted":
+        return f"This run was {status_words(card)}. What follows is what there was by then."
+    if status.startswith("failed"):
+        reason = status.partition(":")[2].strip() or NOT_KNOWN
+        return f"This run {status_words(card)}: {reason.rstrip('.')}. What follows is what there was by then."
+    return ""
+
+
+def best_words(card: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Return label, value and epoch, counted from 1, of the best result; empty texts where no validation ran."""
+    best = part(card, "best")
+    if best.get("value") is None:
+        return "", "", ""
+    monitor, epoch = str(best.get("monitor") or "val/loss"), best.get("epoch")
+    return metric_words(monitor), figure(monitor, best["value"]), f"epoch {epoch}" if epoch else ""
+
+
+def test_words(card: Mapping[str, Any]) -> tuple[str, str]:
+    """Return label and value of the test's main metric; empty texts where no test ran."""
+    metrics = part(part(card, "test"), "metrics")
+    names = [f"test/{MAIN_METRIC.get(card.get('task') or '', 'acc')}", "test/loss", *metrics]
+    name = next((name for name in names if metrics.get(name) is not None), None)
+    return (metric_words(name), figure(name, metrics[name])) if name else ("", "")
+
+
+def what_it_did(card: Mapping[str, Any]) -> str:
+    """Say in one sentence which network learned what from how much."""
+    model, splits = part(card, "model"), part(part(card, "data"), "splits")
+    network = str(model.get("backbone") or "A network")
+    if card.get("status") == "tested":
+        return f"{network} was tested on {_images(splits, 'test')}."
+    weights = model.get("weights")
+    start = f", starting from the weights {weights}," if weights else ", starting from random weights,"
+    text = f"{network}{start if 'weights' in model else ''} learned {_aim(card)} from {_images(splits, 'train')}"
+    parameters, solver = part(card, "parameters"), model.get("head_solver")
+    trainable, frozen = parameters.get("trainable"), parameters.get("frozen")
+    if trainable is not None and frozen is not None:
+        text += f"; {trainable:,} of its {trainable + frozen:,} parameters trained"
+    return text + (f", the head solved by {solver}." if solver not in (None, "sgd") else ".")
+
+
+def audit_words(card: Mapping[str, Any]) -> str:
+    """Say what the freeze audit compared, and what came of it."""
+    audit = part(card, "audit")
+    if not audit.get("frozen_tensors"):
+        return "Nothing was frozen, so there was nothing to audit." if audit else "No audit is on record."
+    result = str(audit.get("result") or NOT_KNOWN)
+    exactly = ", to the last bit" if result == "unchanged" else ""
+    epochs = _epochs(audit.get("epochs_checked") or 0)
+    return f"{audit['frozen_tensors']:,} frozen tensors were compared before and after {epochs}: {result}{exactly}."
+
+
+def doctor_words(card: Mapping[str, Any]) -> str:
+    """Say what else there is to say of the doctor's findings, above all why there are none."""
+    doctor = part(card, "doctor")
+    note = str(doctor.get("note") or "").rstrip(".")
+    if doctor.get("findings"):
+        return f"{note[:1].upper()}{note[1:]}." if note else ""
+    return f"No findings: {note}." if note else "No findings." if doctor else "It has not looked."
+
+
+def checkpoint_path(card: Mapping[str, Any]) -> str | None:
+    """Return where the best checkpoint lies, quoted for a shell, seen from the folder that the run was started in."""
+    inside = part(card, "best").get("checkpoint") or part(card, "test").get("checkpoint")
+    if not inside:
+        return None
+    return shlex.quote(str(Path(str(card.get("folder") or ""), str(inside))))
+
+
+def predict_command(card: Mapping[str, Any]) -> str | None:
+    """Return what to type to use the result; ``None`` without a checkpoint."""
+    path = checkpoint_path(card)
+    return path and f"python -m tlearn predict --ckpt_path {path} --data PICTURES --out predictions.csv"
+
+
+def _epochs(number: int) -> str:
+    return f"{number} epoch" + ("" if number == 1 else "s")
+
+
+def _aim(card: Mapping[str, Any]) -> str:
+    if card.get("task") == "regression":
+        columns = len(card.get("class_names") or [])
+        return f"to estimate {columns} values" if columns > 1 else "to estimate a value"
+    kind = "labels, any number to a picture," if card.get("task") == "multilabel" else "classes"
+    return f"{len(card.get('class_names') or []) or 'its'} {kind}"
+
+
+def _images(splits: Mapping[str, Any], split: str) -> str:
+    images = part(splits, split).get("images")
+    return f"{images:,} {'test ' if split == 'test' else ''}images" if images is not None else "images"

@@ -1,0 +1,150 @@
+"""The pictures of an evaluation, in TensorBoard or wherever the logger can take them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from tlearn.reporting.attempt import attempt
+from tlearn.reporting.evaluation import Answers, answers_from, reliability
+from tlearn.reporting.evaluation_pictures import grad_cam_figure, worst_figure
+from tlearn.reporting.figures import (
+    SHOWN_CLASSES,
+    Pixels,
+    confusion_figure,
+    per_class_figure,
+    reliability_figure,
+    scatter_figure,
+)
+from tlearn.reporting.loggers import show, step_of, takes_pictures, tensorboard_writers
+from tlearn.training.evaluation import EvaluationOutputsCallback, Outputs
+from tlearn.training.module import TransferModule
+
+# Between the first validation and the last, pictures take no more of the time since the first.
+_TIME_SHARE = 0.01
+_OF_IMAGES = ("worst_mistakes", "grad_cam")
+
+
+class EvaluationPagesCallback(Callback):
+    """Draw confusion matrix, per-class accuracy, worst mistakes, reliability, precision-recall curves and Grad-CAM.
+
+    Those of validation are drawn at the first epoch and the last, and at those between for which there is time, the
+    confusion matrix first: with epochs of a second, drawing would take longer than training. Those that show images,
+    worst mistakes and Grad-CAM, take most of the space, 1.2 MB with photographs: of epochs between, the second, fourth,
+    eighth and so on may have them. The expected calibration error (ECE) before and after temperature scaling is a
+    number, and is logged every time.
+
+    Args:
+        outputs: Gathers the answers; it stands before this callback in the trainer's list, and so does what fits the
+            temperature.
+    """
+
+    def __init__(self, outputs: EvaluationOutputsCallback) -> None:
+        self.outputs = outputs
+        self._found: Answers | None = None
+        self._drawn: dict[str, Outputs] = {}
+        self._took_s: dict[str, float] = {}
+        self._validations, self._first_s, self._spent_s = 0, 0.0, 0.0
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Log ``val/ece`` and ``val/ece_scaled``."""
+        if not trainer.sanity_checking:
+            self._log_calibration(pl_module)
+
+    def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Log ``test/ece`` and ``test/ece_scaled``."""
+        self._log_calibration(pl_module)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Draw everything the first time, then what there is time for."""
+        if trainer.sanity_checking or trainer.state.fn != "fit" or not takes_pictures(trainer):
+            return
+        self._validations += 1
+        if self._validations == 1:
+            self._draw(trainer, pl_module, lambda _: True)
+            self._first_s, self._spent_s = time.perf_counter(), 0.0
+        else:
+            self._saves_up = False  # for a page, once there is no time for it: cheaper ones must not keep it waiting
+            self._draw(trainer, pl_module, self._is_time_for)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Draw what was not drawn of the last epoch."""
+        last = self.outputs.last
+        if last is not None and takes_pictures(trainer):
+            self._draw(trainer, pl_module, lambda name: self._drawn.get(name) is not last)
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Draw everything."""
+        if takes_pictures(trainer):
+            self._draw(trainer, pl_module, lambda _: True)
+
+    def _log_calibration(self, module: LightningModule) -> None:
+        if (answers := self._answers(module)) is None or answers.task == "regression":
+            return
+        for name, temperature in (("ece", 1.0), ("ece_scaled", answers.temperature)):
+            module.log(f"{answers.outputs.split}/{name}", reliability(answers, temperature).ece)
+
+    def _answers(self, module: LightningModule) -> Answers | None:
+        assert isinstance(module, TransferModule)
+        last = self.outputs.last
+        if last is not None and (self._found is None or self._found.outputs is not last):
+            self._found = answers_from(module.task, module.class_names, last, module.temperature)
+        return self._found
+
+    def _is_time_for(self, name: str) -> bool:
+        if name in _OF_IMAGES and self._validations.bit_count() != 1:
+            return False
+        affordable_s = _TIME_SHARE * (time.perf_counter() - self._first_s)
+        self._saves_up |= self._spent_s + self._took_s.get(name, 0.0) > affordable_s
+        return not self._saves_up
+
+    def _draw(self, trainer: Trainer, module: LightningModule, is_wanted: Callable[[str], bool]) -> None:
+        answers = self._answers(module)
+        if answers is None:
+            return
+        for name, page in _pages(trainer, module, answers):
+            if is_wanted(name):
+                start_s = time.perf_counter()
+                attempt(f"the page {answers.outputs.split}/{name}", page)
+                self._took_s[name] = time.perf_counter() - start_s
+                self._spent_s += self._took_s[name]
+                self._drawn[name] = answers.outputs
+
+
+def _pages(trainer: Trainer, module: LightningModule, answers: Answers) -> Iterator[tuple[str, Callable[[], None]]]:
+    """Yield names and what draws, the most wanted first."""
+    assert isinstance(module, TransferModule)
+    data: Any = trainer.datamodule  # type: ignore[attr-defined]  # set by fit and test
+    figures: dict[str, Callable[[], Pixels]] = {}
+    if answers.task == "classification":
+        figures["confusion_matrix"] = lambda: confusion_figure(answers)
+    if answers.task == "regression":
+        figures["scatter"] = lambda: scatter_figure(answers)
+    else:
+        yield "pr", lambda: _pr_curves(trainer, answers)
+        figures["per_class"] = lambda: per_class_figure(answers)
+        figures["reliability"] = lambda: reliability_figure(answers)
+    figures["worst_mistakes"] = lambda: worst_figure(data, answers)
+    if answers.outputs.split == "val":
+        figures["grad_cam"] = lambda: grad_cam_figure(data, answers, module)
+    for name, draw in figures.items():
+        yield name, partial(_show, trainer, f"{answers.outputs.split}/{name}", draw)
+
+
+def _show(trainer: Trainer, tag: str, draw: Callable[[], Pixels]) -> None:
+    show(trainer, tag, draw(), step_of(trainer))
+
+
+def _pr_curves(trainer: Trainer, answers: Answers) -> None:
+    writers = tensorboard_writers(trainer) if answers.given.isfinite().all() else []
+    for number, name in enumerate(answers.class_names[:SHOWN_CLASSES] if writers else ()):
+        holds, given = answers.targets == number, answers.given[:, number]
+        if answers.task == "multilabel":
+            known = ~answers.targets[:, number].isnan()
+            holds, given = answers.targets[known, number], given[known]
+        for writer in writers if len(given) else ():
+            writer.add_pr_curve(f"{answers.outputs.split}/pr/{name}", holds, given, step_of(trainer))

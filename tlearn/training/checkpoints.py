@@ -1,0 +1,272 @@
+"""``best.ckpt`` and ``last.ckpt``: written whole or not at all, readable without executing anything."""
+
+from __future__ import annotations
+
+import logging
+import time
+from contextlib import suppress
+from copy import copy, deepcopy
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric.plugins import TorchCheckpointIO
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+from torch import Tensor
+
+from tlearn.base.errors import TlearnError
+from tlearn.base.files import whole_file
+from tlearn.models.finite import check_weights
+from tlearn.models.weights.safe_load import read_checkpoint
+from tlearn.training.mid_epoch import finished_epochs
+from tlearn.training.readable import make_readable
+
+log = logging.getLogger(__name__)
+
+# A checkpoint that replaces another waits until writing took no more than this share of the time since.
+_WRITING_SHARE = 1 / 50
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Write beside the final name and rename, so that a killed run never leaves half a checkpoint under it.
+
+    Lightning's own goes through a temporary file in another folder, where a rename need not be atomic.
+
+    Where epochs are short, as those of a head on cached features, a checkpoint that replaces an older file of its name
+    waits in memory, and a newer one takes its place: to write 45 MB takes longer than such an epoch. Whoever reads, and
+    the end of the run, also a bad one, has it written; a killed run loses fifty times what one writing takes,
+    some seconds.
+
+    Attributes:
+        lost: A checkpoint could not be written: the files are those of an earlier epoch.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lost = False
+        self._waiting: dict[Path, dict[str, Any]] = {}
+        self._due_s: dict[Path, float] = {}
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        """Take ``checkpoint`` for ``path``; the file that was there stays until the new one is complete.
+
+        Raises:
+            TlearnError: Its weights are not finite, it holds what could not be read again, or the disk refuses.
+        """
+        path = Path(path)
+        make_readable(checkpoint)
+        check_weights(checkpoint, path)
+        if path.exists() and time.monotonic() < self._due_s.get(path, 0.0):
+            self._waiting.pop(path, None)  # to the end: files are written in the order of their last change
+            self._waiting[path] = _snapshot(checkpoint)
+            return
+        self._waiting.pop(path, None)
+        self.flush()  # best.ckpt before the last.ckpt that speaks of it
+        self._write(checkpoint, path)
+
+    def flush(self) -> None:
+        """Write what waits; after a fault nothing more, or last.ckpt would speak of a best.ckpt that is not there.
+
+        Raises:
+            TlearnError: The disk refuses. The files stay those of an earlier epoch.
+        """
+        try:
+            while self._waiting:
+                path = next(iter(self._waiting))
+                self._write(self._waiting.pop(path), path)
+        finally:
+            self._waiting.clear()
+
+    def remove_checkpoint(self, path: str | Path) -> None:
+        """Remove the file, and what waits to replace it."""
+        self._waiting.pop(Path(path), None)
+        super().remove_checkpoint(path)
+
+    def teardown(self) -> None:
+        """Write what waits: Lightning calls this at the end of a run, also after a fault or Ctrl-C."""
+        self.flush()
+
+    def _write(self, checkpoint: dict[str, Any], path: Path) -> None:
+        start_s = time.monotonic()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.lost = True  # until it is there
+        with whole_file(path, _size_bytes(checkpoint)) as partial:
+            torch.save(checkpoint, partial)
+        self.lost = False
+        end_s = time.monotonic()
+        self._due_s[path] = end_s + (end_s - start_s) / _WRITING_SHARE
+
+    def load_checkpoint(self, path: str | Path, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Read ``path`` with ``weights_only=True``, whatever is asked; faults name the file."""
+        self.flush()
+        return read_checkpoint(path)
+
+
+def _size_bytes(value: Any) -> int:
+    """Add up what tensors take; the rest of a checkpoint is small beside them."""
+    if isinstance(value, Tensor):
+        return value.nbytes
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
+    return sum(map(_size_bytes, parts))
+
+
+def _snapshot(value: Any) -> Any:
+    """Copy what training goes on to change; for tensors that is a third of the time that ``deepcopy`` takes."""
+    if isinstance(value, Tensor):
+        return value.detach().to("cpu", copy=True)  # a GPU may have no room, and may fail
+    if isinstance(value, dict):
+        copied = copy(value)  # its kind too, for a state dict carries the versions of its layers
+        copied.update({key: _snapshot(item) for key, item in value.items()})
+        return copied
+    return [_snapshot(item) for item in value] if type(value) is list else deepcopy(value)
+
+
+class _RunCheckpoint(ModelCheckpoint):
+    """One file of a fixed name, whose history goes along when the run folder is moved or named otherwise."""
+
+    @cached_property
+    def state_key(self) -> str:
+        """Name this callback in checkpoints; Lightning asks at every hook of every step, and would build it anew."""
+        return super().state_key
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over the best result so far where its file lies in this run's folder, else begin anew.
+
+        Lightning compares the folders' spelling and forgets the best result when it differs: the next worse epoch
+        would overwrite ``best.ckpt``.
+        """
+        here = str(Path(self.dirpath or "", Path(state_dict["best_model_path"]).name))
+        if state_dict["best_model_path"] and Path(here).is_file():
+            score = state_dict["best_model_score"]
+            best = {"best_model_path": here, "kth_best_model_path": here, "best_k_models": {here: score}}
+            super().load_state_dict({**state_dict, **best, "dirpath": self.dirpath})
+
+
+class BestCheckpoint(_RunCheckpoint):
+    """Keep the weights of the epoch with the best validation result as ``checkpoints/best.ckpt``.
+
+    Args:
+        monitor: ``val/acc``, or ``val/loss`` for a regression. Never a test metric.
+
+    Attributes:
+        best_epoch: Which epoch ``best.ckpt`` is of, counted from 1; ``None`` where it is not known.
+    """
+
+    def __init__(self, monitor: str) -> None:
+        self.best_epoch: int | None = None
+        mode = "min" if monitor.endswith("loss") else "max"
+        super().__init__(
+            monitor=monitor, mode=mode, filename="best", save_on_train_epoch_end=True, enable_version_counter=False
+        )
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Compare this epoch, unless no validation has run yet."""
+        if self.monitor in trainer.callback_metrics:
+            super().on_train_epoch_end(trainer, pl_module)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Add the epoch of the best result."""
+        return {**super().state_dict(), "best_epoch": self.best_epoch}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take it up again with the best result."""
+        super().load_state_dict(state_dict)
+        if self.best_model_path:
+            self.best_epoch = state_dict.get("best_epoch")
+
+    def take_from_disk(self) -> None:
+        """Say of the best result what ``best.ckpt`` says of itself; nothing where there is none."""
+        path, self.best_model_path, self.best_model_score, self.best_epoch = Path(self.best_model_path), "", None, None
+        if path.is_file():
+            with suppress(TlearnError, KeyError):
+                self.load_state_dict(read_checkpoint(path)["callbacks"][self.state_key])
+
+    def _save_checkpoint(self, trainer: Trainer, filepath: str) -> None:
+        self.best_epoch = trainer.current_epoch + 1
+        super()._save_checkpoint(trainer, filepath)
+
+
+class LastCheckpoint(_RunCheckpoint):
+    """Keep the newest epoch as ``checkpoints/last.ckpt``, with or without validation: what a resume starts from."""
+
+    def __init__(self) -> None:
+        super().__init__(filename="last", save_on_train_epoch_end=True, enable_version_counter=False)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Have the files written that still wait, before loggers and other processes come to fetch them."""
+        super().on_train_end(trainer, pl_module)
+        flush_checkpoints(trainer)
+        trainer.strategy.barrier()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Have them written also after a fault, before anything else is tried."""
+        super().on_exception(trainer, pl_module, exception)
+        flush_checkpoints(trainer)
+
+
+class WrittenCheckpointsCallback(Callback):
+    """Have the checkpoints written at the end of training, before other callbacks speak of them.
+
+    It stands first in the trainer's list; Lightning puts those that keep checkpoints last.
+    """
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write what waits.
+
+        Raises:
+            TlearnError: The disk refuses.
+        """
+        flush_checkpoints(trainer)
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Write what waits; a disk that refuses does not hide the fault that ended the run."""
+        try:
+            flush_checkpoints(trainer)
+        except TlearnError as error:
+            log.warning("%s", error)
+        best = best_checkpoint(trainer)
+        if best is not None and checkpoint_lost(trainer):
+            best.take_from_disk()
+
+
+def checkpoint_lost(trainer: Trainer) -> bool:
+    """Tell whether a checkpoint could not be written, so that the files are those of an earlier epoch."""
+    return getattr(trainer.strategy.checkpoint_io, "lost", False)
+
+
+def saved_epochs(trainer: Trainer) -> int:
+    """Count the epochs that the ``last.ckpt`` on the disk has behind it."""
+    path = last_checkpoint(trainer)
+    if path is None or not path.is_file():
+        return 0
+    return finished_epochs(read_checkpoint(path))
+
+
+def flush_checkpoints(trainer: Trainer) -> None:
+    """Write the checkpoints that wait in memory."""
+    if isinstance(trainer.strategy.checkpoint_io, AtomicCheckpointIO):
+        trainer.strategy.checkpoint_io.flush()
+
+
+def best_checkpoint(trainer: Trainer) -> BestCheckpoint | None:
+    """Return what keeps ``best.ckpt``, if there is validation to choose by."""
+    return next((c for c in trainer.checkpoint_callbacks if isinstance(c, BestCheckpoint)), None)
+
+
+def last_checkpoint(trainer: Trainer) -> Path | None:
+    """Return where ``last.ckpt`` lies, or will lie, if this run writes one."""
+    for callback in trainer.checkpoint_callbacks:
+        if isinstance(callback, LastCheckpoint) and callback.dirpath:
+            return Path(callback.dirpath, "last.ckpt")
+    return None
+
+
+def run_folder(trainer: Trainer) -> Path:
+    """Return the folder that holds everything of a run."""
+    if (last := last_checkpoint(trainer)) is not None:
+        return last.parent.parent
+    # Not `trainer.log_dir`: it asks the other processes, which may not be listening.
+    logger = trainer.logger
+    return Path(getattr(logger, "log_dir", None) or getattr(logger, "save_dir", None) or trainer.default_root_dir)

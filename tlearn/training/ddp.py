@@ -1,0 +1,43 @@
+"""What DistributedDataParallel (DDP) does not do by itself for a network that changes while it trains."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lightning.pytorch import Trainer
+from torch import Tensor
+from torch.nn.parallel import DistributedDataParallel
+
+from tlearn.base.processes import summed
+from tlearn.base.types import Task
+from tlearn.models.losses import known_share
+
+
+def wrap_anew(trainer: Trainer) -> None:
+    """Let DDP see which parameters train now.
+
+    It listens only to those that require a gradient when it wraps a network: a stage that opens later would learn from
+    each process's own images, and the copies would drift apart without a word.
+    """
+    strategy: Any = trainer.strategy
+    if isinstance(strategy.model, DistributedDataParallel):
+        strategy.model = strategy.lightning_module  # the old wrapper goes, and with it what listened
+        strategy.configure_ddp()
+
+
+def weight_among_processes(task: Task, targets: Tensor, class_weights: Tensor | None, processes: int) -> Tensor:
+    """Return what a process's mean loss is multiplied with, so that DDP's mean of gradients is that of all images.
+
+    DDP takes the processes for equals, whereas the last batch of an epoch need not divide evenly, and classes may
+    weigh differently.
+
+    Args:
+        task: Decides what the mean is over.
+        targets: Class numbers (B,), shares (B, K), several labels (B, K) of which unknown ones do not count, or values.
+        class_weights: Weight of each class (K,); then the mean is over weights, where targets are class numbers.
+        processes: How many there are.
+    """
+    weighted = task == "classification" and class_weights is not None and targets.ndim == 1
+    own = class_weights[targets].sum() if weighted and class_weights is not None else known_share(task, targets).sum()
+    everyone = summed(own)
+    return processes * own / everyone.where(everyone > 0, 1.0)  # nobody's batch has a known label

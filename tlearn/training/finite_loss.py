@@ -1,0 +1,75 @@
+"""Stop a run whose loss is no number: nothing it would still do is worth its time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
+
+from tlearn.base.errors import DivergedError
+from tlearn.base.processes import summed
+from tlearn.base.types import Batch
+from tlearn.models.finite import how_to_lower, rates_text
+from tlearn.training.module import TransferModule
+
+
+class FiniteLossCallback(Callback):
+    """End training where its loss is NaN or infinite, before an epoch's end and its checkpoints.
+
+    Losses are kept as they come and looked at together, every ``trainer.log_every_n_steps`` batches and at an epoch's
+    last, before it is validated: a look waits for a GPU. While the head trains on cached features once an epoch does,
+    for a look takes a good part of a step. Only the loss counts: with loss scaling, gradients overflow now and then.
+    """
+
+    def __init__(self) -> None:
+        # Step, counted from 1, loss, and the rates of the step before, which made the weights that gave it.
+        self._waiting: list[tuple[int, Tensor, dict[str, float]]] = []
+        self._done, self._rates = 0, dict[str, float]()
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin anew: what is left may be an interrupted run's."""
+        assert isinstance(pl_module, TransferModule)
+        self._waiting, self._done = [], trainer.global_step
+        self._rates = pl_module.rates_used or pl_module.rates_in_use()
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        """Keep the loss of this batch, and look when it is time.
+
+        Raises:
+            TlearnError: One of the losses is no number; epoch, step and rates are named.
+        """
+        assert isinstance(pl_module, TransferModule)
+        self._waiting.append((self._done + 1, outputs["loss"], self._rates))  # with accumulation several have one step
+        self._done, self._rates = trainer.global_step, pl_module.rates_used or self._rates
+        every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]  # set outside its class
+        is_time = len(self._waiting) >= every > 0 and not pl_module.takes_features
+        if is_time or trainer.is_last_batch:
+            self._look(trainer)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Look at what is left where ``max_steps`` or ``max_time`` ended the epoch."""
+        if self._waiting:
+            self._look(trainer)
+
+    def _look(self, trainer: Trainer) -> None:
+        waiting, self._waiting = self._waiting, []
+        _check(trainer, waiting)
+
+
+def _check(trainer: Trainer, waiting: list[tuple[int, Tensor, dict[str, float]]]) -> None:
+    losses = torch.stack([loss for _, loss, _ in waiting]).detach()
+    if summed((~losses.isfinite()).int()).sum() == 0:
+        return
+    losses = summed(losses)  # of all processes: they end together
+    first = int((~losses.isfinite()).nonzero()[0])
+    step, _, rates = waiting[first]
+    groups = [group for optimizer in trainer.optimizers for group in optimizer.param_groups]
+    scheduler = vars(trainer.lr_scheduler_configs[0].scheduler) if trainer.lr_scheduler_configs else {}
+    raise DivergedError(
+        f"the training loss is {float(losses[first])} in epoch {trainer.current_epoch + 1}, step {step}, learning rate "
+        f"{rates_text(rates)}; {how_to_lower(groups, scheduler)}"
+    )

@@ -1,0 +1,117 @@
+"""Write no checkpoint that could not be read again: `read_checkpoint` takes tensors and plain values alone."""
+
+from __future__ import annotations
+
+import io
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tlearn.base.errors import TlearnError
+from tlearn.base.plain_values import NotPlainError, plain
+
+# Lightning's keys of what constructors were given, of module and data module.
+_OPTIONS = ("hyper_parameters", "datamodule_hyper_parameters")
+_PLAIN = frozenset({type(None), bool, int, float, str, bytes, Tensor, torch.nn.Parameter})
+_NESTED = (dict, OrderedDict, list, tuple)
+
+
+def make_readable(checkpoint: dict[str, Any]) -> None:
+    """Turn numpy's numbers into Python's, in place, and refuse what could not be read from a file again.
+
+    Args:
+        checkpoint: What is about to be written. Values that are as they should be stay the same objects.
+
+    Raises:
+        TlearnError: It holds an object of another type, such as an array in the state of a callback; its key is named.
+    """
+    for name in _OPTIONS:
+        if name in checkpoint:
+            checkpoint[name] = _options(checkpoint[name])
+    for name, value in checkpoint.items():
+        checkpoint[name] = _numbers(value)
+    for place, value in _strange(checkpoint, ()):
+        if not _is_read_back(value):
+            raise TlearnError(
+                f"the checkpoint would hold a {type(value).__module__}.{type(value).__qualname__} in "
+                f"{' / '.join(map(str, place))}, and could not be read again, so it is not written; keep tensors, "
+                "numbers, texts, lists and dictionaries there"
+            )
+
+
+def keep_plain(options: Any, **known: Any) -> None:
+    """Make hyper-parameters plain, in place, those of a subclass of the user's too.
+
+    What cannot be made plain stays as it is, to be named when a checkpoint is written: a run may write none.
+
+    Args:
+        options: Name to value.
+        **known: Values that take the place of those in ``options``.
+    """
+    for name, value in options.items():
+        with suppress(NotPlainError):
+            options[name] = plain(known.get(name, value))
+
+
+def with_python_numbers(state: dict[str, Any]) -> None:
+    """Turn numpy's numbers in a parameter group, or in a scheduler's attributes, into Python's, in place.
+
+    A resumed run has Python's, and a product of float32 and float is another one than of two floats.
+    """
+    for name, value in state.items():
+        if name not in ("params", "optimizer"):
+            state[name] = _numbers(value)
+
+
+def _options(options: Any) -> Any:
+    try:
+        return {name: plain(value) for name, value in options.items()}
+    except NotPlainError:
+        return options  # named below, with its place
+
+
+def _numbers(value: Any) -> Any:
+    """Return the value with numpy's numbers and texts as Python's; a part without any is the same object."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if type(value) not in _NESTED:
+        return value
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    changed = {name: new for name, item in items if (new := _numbers(item)) is not item}
+    return _replaced(value, changed) if changed else value
+
+
+def _replaced(value: Any, changed: dict[Any, Any]) -> Any:
+    if isinstance(value, dict):
+        return type(value)((name, changed.get(name, item)) for name, item in value.items())
+    return type(value)(changed.get(number, item) for number, item in enumerate(value))
+
+
+def _strange(value: Any, place: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    """Yield what is not surely read back, keys of dictionaries too, with where it stands."""
+    if type(value) in _PLAIN:
+        return
+    if type(value) not in _NESTED:
+        yield place, value
+        return
+    for name, item in value.items() if isinstance(value, dict) else enumerate(value):
+        if type(name) not in _PLAIN:
+            yield (*place, repr(name)), name
+        yield from _strange(item, (*place, name))
+
+
+def _is_read_back(value: Any) -> bool:
+    """Try it, on what is small: tensors never come here by themselves."""
+    file = io.BytesIO()
+    try:
+        torch.save(value, file)
+        file.seek(0)
+        torch.load(file, map_location="cpu", weights_only=True)
+    except Exception:  # whatever it is that cannot be written or read
+        return False
+    return True

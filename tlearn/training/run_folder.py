@@ -1,0 +1,151 @@
+"""What makes a run repeatable: its config and split in the run folder, its config in every checkpoint."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import yaml
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+
+from tlearn.base.errors import TlearnError
+from tlearn.base.files import write_whole
+from tlearn.base.places import version_of
+from tlearn.training.checkpoints import run_folder
+
+CONFIG_KEY = "tlearn_config"
+_PATIENCE_S = 15
+
+
+class RunRecordCallback(Callback):
+    """Write the config and the split into the run folder, and the config into every checkpoint.
+
+    Args:
+        config: The whole config as plain values; any verb accepts it back.
+        resumed: The checkpoint with which a run goes on in its folder, which has a config already.
+    """
+
+    def __init__(self, config: dict[str, Any], resumed: Path | None = None) -> None:
+        self.config = config
+        self.resumed = resumed
+        self._written = resumed and resumed.stat().st_mtime_ns
+        self._held: int | None = None
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write both files.
+
+        Raises:
+            TlearnError: The folder holds a run already, or another process is at work in it.
+        """
+        if not trainer.is_global_zero:
+            return
+        folder = run_folder(trainer)
+        target = folder / "config.yaml"
+        folder.mkdir(parents=True, exist_ok=True)
+        if self.resumed is None:
+            _claim(target)
+        self._held = _hold(folder)
+        if self.resumed and self.resumed.stat().st_mtime_ns != self._written:
+            raise TlearnError(f"another process has just written {self.resumed}; start again, to go on from there")
+        for left in folder.rglob(".*.partial"):
+            left.unlink()  # of a process that was killed here
+        write_whole(target, yaml.safe_dump(self.config, sort_keys=False, allow_unicode=True))
+        write_whole(folder / "split.json", json.dumps(trainer.datamodule.split_record()))  # type: ignore[attr-defined]
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Add the config: ``test`` and ``predict`` from a checkpoint repeat no option."""
+        checkpoint[CONFIG_KEY] = self.config
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Let the folder go."""
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Let others into the folder: after a fault once all is written, which no hook knows."""
+        if self._held is not None:
+            with suppress(OSError):
+                fcntl.flock(self._held, fcntl.LOCK_UN)  # for worker processes too, which have a copy
+            os.close(self._held)
+            self._held = None
+
+
+def make_run_folder(trainer: Trainer) -> Path | None:
+    """Make the folder of a new run, under the first number that is free: two that start together get two folders.
+
+    A folder that was named is no matter of this, and ``None`` is returned; `RunRecordCallback` refuses it where it
+    holds a run.
+    """
+    if trainer.fast_dev_run or not trainer.is_global_zero:  # type: ignore[attr-defined]  # set by a connector
+        return None
+    made: Path | None = None
+    logger, folder = trainer.logger, Path(trainer.default_root_dir)
+    if logger is None and version_of(folder) >= 0:
+        while not _is_made(folder):
+            folder = folder.with_name(f"version_{version_of(folder) + 1}")
+        trainer._default_root_dir, made = str(folder), folder  # type: ignore[attr-defined]  # likewise
+    while isinstance(logger, (TensorBoardLogger, CSVLogger)) and logger._version is None:
+        made = Path(logger.log_dir)  # looks for a number
+        if not _is_made(made):
+            logger._version = None
+    return made
+
+
+def drop_refused_run(made: Path | None) -> None:
+    """Take away the folder that was made for a run, where the run was refused before it wrote its config."""
+    if made is not None and not (made / "config.yaml").exists():
+        for begun in made.glob("events.out.tfevents.*"):
+            begun.unlink()
+        with suppress(OSError):
+            made.rmdir()
+
+
+def _is_made(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError:
+        if not folder.is_dir():
+            raise
+        return False
+    return True
+
+
+def _hold(folder: Path) -> int:
+    """Keep other processes from going on with the same run; the system lets go when this one ends, however it does.
+
+    Worker processes of one that was killed hold the folder until they notice, which takes torch 5 s.
+    """
+    held = os.open(folder, os.O_RDONLY)
+    end_s = time.monotonic() + _PATIENCE_S
+    while not _is_locked(held):
+        if time.monotonic() > end_s:
+            os.close(held)
+            raise TlearnError(
+                f"another process trains in {folder.absolute()}; wait for it, or begin a new run without --ckpt_path"
+            )
+        time.sleep(0.2)
+    return held
+
+
+def _is_locked(held: int) -> bool:
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass  # a file system that locks no folders
+    return True
+
+
+def _claim(config: Path) -> None:
+    try:
+        config.touch(exist_ok=False)
+    except FileExistsError as error:
+        raise TlearnError(
+            f"{config.absolute()} exists: the folder holds another run; move it, or unset the logger's version"
+        ) from error

@@ -1,0 +1,202 @@
+"""Ctrl-C, SIGTERM and SLURM's warning end ``fit`` between two steps, with a checkpoint that goes on there."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import Timer, WeightAveraging
+from lightning.pytorch.loops.fit_loop import _FitLoop
+from lightning.pytorch.utilities.exceptions import SIGTERMException
+
+from tlearn.training.checkpoints import flush_checkpoints, last_checkpoint
+from tlearn.training.mid_epoch import steps_done
+
+log = logging.getLogger(__name__)
+
+_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)]
+
+
+class StopCallback(Callback):
+    """Finish the step, write ``last.ckpt``, and end the run as Lightning ends one that got a SIGTERM.
+
+    The exit code is 128 and the signal's number, as in a shell: 130 for Ctrl-C, 143 for SIGTERM, 138 for SIGUSR1,
+    which SLURM sends before a job's time is over (``#SBATCH --signal=USR1@120``). A job of SLURM is also queued anew
+    after SIGUSR1, if it then goes on by itself, that is with ``resume: auto``. Lightning's own handlers would save
+    within a step and go on elsewhere, or stop while gradients are gathered; these stand in for them.
+
+    Validation stops at its next batch. Before the first step there is nothing to save, and a second signal does not
+    wait: both end the run at once. Whatever is being written then is left as it was.
+
+    Args:
+        requeues: The command goes on by itself when it is run again.
+    """
+
+    def __init__(self, requeues: bool = False) -> None:
+        self.requeues = requeues
+        self._asked: int | None = None
+        self._steps = self._saved = self._trains = False
+        self._is_first = True  # of several processes
+        self._before: dict[int, Any] = {}
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Let ``trainer.max_time`` count from here: a run that it ended could not go on otherwise."""
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]  # typed as an optional list
+            if isinstance(callback, Timer):
+                callback._offset = 0
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Know that there is something to train."""
+        self._trains = True
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Say where a limit has left nothing to train, which Lightning does not."""
+        if not self._trains and trainer.is_global_zero:
+            log.warning(
+                "nothing was trained: trainer.max_epochs, max_steps, max_time or limit_train_batches leaves no step"
+            )
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Take the signals for as long as ``fit`` runs; in a thread Python gives none."""
+        if threading.current_thread() is threading.main_thread():
+            # Who ignores a signal, as nohup and shells do for what runs behind them, goes on ignoring it.
+            handlers = {number: signal.getsignal(number) for number in _SIGNALS}
+            self._before = {number: was for number, was in handlers.items() if was not in (None, signal.SIG_IGN)}
+        self._pid = os.getpid()
+        self._take_signals()
+        try:
+            yield
+        finally:
+            for number, handler in self._before.items():
+                signal.signal(number, handler)
+            if self._asked == getattr(signal, "SIGUSR1", 0) and self._saved and self._is_first and self.requeues:
+                _requeue()
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Stop, once the step before is logged; from the first step on wait for a step's end."""
+        self._stop_if_saved()
+        if not self._steps:
+            self._steps, self._is_first = True, trainer.is_global_zero
+            self._take_signals()  # Lightning has put its own before them
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Save, if the run is to stop and no gradient waits for its step."""
+        if steps_done(trainer) and self._is_asked(trainer):
+            self._save(trainer)
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Stop before a validation, which the resumed run does."""
+        self._stop_if_saved()
+
+    def on_validation_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        """Save and stop inside a validation, unless it looks at averaged weights in the place of those that train.
+
+        Nor with several processes: each has batches of its own number, and would wait for the others' answer.
+        """
+        if trainer.world_size > 1:
+            return
+        averages = any(isinstance(each, WeightAveraging) for each in trainer.callbacks)  # type: ignore[attr-defined]
+        if self._steps and not averages and self._is_asked(trainer):
+            self._save(trainer)
+            self._stop_if_saved()
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Stop between two epochs, where there is a checkpoint already."""
+        if self._steps and self._is_asked(trainer):
+            self._saved = True
+        self._stop_if_saved()
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Stop after the last step of an epoch without validation."""
+        self._stop_if_saved()
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Wait for no more steps."""
+        self._steps = False
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Say what happened, and how to go on."""
+        if not isinstance(exception, (KeyboardInterrupt, SIGTERMException)) or not trainer.is_global_zero:
+            return
+        path = last_checkpoint(trainer)
+        if path is None or not path.is_file():
+            print("stopped before there was a checkpoint; the same command starts anew", flush=True)
+            return
+        where = f"after step {trainer.global_step}" if self._saved else "without saving"
+        print(f"stopped {where}; to go on: python -m tlearn fit --ckpt_path {path}", flush=True)
+
+    def _is_asked(self, trainer: Trainer) -> bool:
+        """Tell whether this process, or any of a run with several, has had a signal: all stop at the same step."""
+        return bool(trainer.strategy.reduce_boolean_decision(self._asked is not None, all=False))
+
+    def _save(self, trainer: Trainer) -> None:
+        path = last_checkpoint(trainer)
+        if path is not None and not trainer.fast_dev_run:  # type: ignore[attr-defined]  # set outside its class
+            trainer.save_checkpoint(path)
+            flush_checkpoints(trainer)
+            trainer.strategy.barrier()  # the first process writes
+        self._saved = True
+
+    def _stop_if_saved(self) -> None:
+        """End the run; of several processes the first says why: others' codes would be faults to who started them."""
+        if self._saved:
+            raise SIGTERMException(128 + (self._asked or signal.SIGTERM) if self._is_first else 0)
+
+    def _take_signals(self) -> None:
+        for number in self._before:
+            signal.signal(number, self._on_signal)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if os.getpid() != self._pid or self._saved:
+            return  # a worker process: it serves until this one stops; or it is on its way out, and writes the card
+        waits = self._steps and self._asked is None
+        self._asked = number
+        if waits:
+            # Not print: it may be at work below this.
+            os.write(2, f"{signal.Signals(number).name}: stops after this step; once more: at once\n".encode())
+        elif number == signal.SIGINT:
+            raise KeyboardInterrupt
+        else:
+            raise SIGTERMException(128 + number)
+
+
+class _EndingLoop(_FitLoop):
+    """Begin and end a training that has no step left, where Lightning leaves out both."""
+
+    @property
+    def skip(self) -> bool:
+        return False
+
+
+def end_only(trainer: Trainer) -> None:
+    """Let the next ``fit`` of a run that was ended behind its last step write what a run writes at its end."""
+    before = trainer.fit_loop
+    trainer.fit_loop = _EndingLoop(trainer, before.min_epochs, before.max_epochs)
+    trainer.fit_loop.epoch_loop = before.epoch_loop
+
+
+def _requeue() -> None:
+    """Ask SLURM to run this job again; elsewhere do nothing."""
+    job = os.environ.get("SLURM_JOB_ID")
+    if job is None:
+        return
+    if "SLURM_ARRAY_JOB_ID" in os.environ:
+        job = f"{os.environ['SLURM_ARRAY_JOB_ID']}_{os.environ['SLURM_ARRAY_TASK_ID']}"
+    try:
+        subprocess.run(["scontrol", "requeue", job], check=True)
+        log.info("job %s is queued anew", job)
+    except (OSError, subprocess.CalledProcessError) as error:
+        log.warning("job %s could not be queued anew: %s", job, error)

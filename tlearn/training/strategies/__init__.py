@@ -1,0 +1,1 @@
+"""Training strategies: features computed once, solved heads, WiSE-FT, the learning rate finder."""

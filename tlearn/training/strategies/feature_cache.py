@@ -1,0 +1,254 @@
+"""Compute the features of a frozen backbone once, and train the head on them. N images, D features."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from importlib.metadata import version
+from typing import Any, Literal
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
+
+from tlearn.base.errors import TlearnError
+from tlearn.base.feature_store import FOLDER, Features, fill, key_of, load
+from tlearn.base.processes import ALONE, gathered, own_share, summed
+from tlearn.models.fingerprint import fingerprint
+from tlearn.training.mid_epoch import finished_epochs
+from tlearn.training.module import TransferModule
+from tlearn.training.strategies.features import iterate_over_split
+
+log = logging.getLogger(__name__)
+
+_FORMAT = 3
+_PARTIAL = "the run sees only a part of the images"
+_AUGMENTED = "data.augment changes the images in every epoch (model.cache_views: 8 would keep eight forms of each)"
+
+
+def frozen_epochs(module: TransferModule) -> float:
+    """Count the epochs from the start in which no parameter of the backbone trains; infinity for all."""
+    rules = [rule for name, rule in module.rules.items() if name.startswith("backbone.") and rule.lr_scale is not None]
+    return min((rule.from_epoch for rule in rules), default=float("inf"))
+
+
+def describe(trainer: Trainer, module: TransferModule) -> dict[str, Any]:
+    """Name everything that shapes the features but the choice of images, as plain values."""
+    device = module.device
+    weights = {name: [str(x.dtype), list(x.shape), fingerprint(x)] for name, x in module.backbone.state_dict().items()}
+    chip = torch.cuda.get_device_name(device) if device.type == "cuda" else torch.backends.cpu.get_cpu_capability()
+    arguments = module.hparams.get("backbone_args")
+    return {
+        "format": _FORMAT,
+        "backbone": module.hparams["backbone"],
+        **({"backbone_args": arguments} if arguments else {}),
+        "tap": list(module.backbone.taps),
+        "trains": module.backbone_trains,  # if not, a folded twin computes, with other last bits
+        "weights": key_of(weights),
+        "image_size": module.preprocess.image_size,
+        "normalise": [module.preprocess.mean.tolist(), module.preprocess.std.tolist()],
+        "precision": str(trainer.precision),
+        "device": f"{device.type} {chip}",
+        "classes": list(module.class_names),
+        "versions": {name: version(name) for name in ("torch", "torchvision", "timm") if _matters(name, module)},
+    }
+
+
+def features_of(trainer: Trainer, module: TransferModule, split: str) -> list[Tensor]:
+    """Return the features of a split, float32 (N, D), one tensor for each view: the plain one, and the augmented.
+
+    They come from the cache, or go into it, unless it is off or the run sees only a part of the images.
+
+    Args:
+        trainer: Gives data and precision.
+        module: Gives the network, frozen so far.
+        split: ``train`` or ``val``.
+
+    Raises:
+        TlearnError: The cache cannot be written.
+    """
+    if module.takes_features:
+        return list(trainer.datamodule.features(split))  # type: ignore[attr-defined]  # an ImageDataModule, set by fit
+    views = range(module.cache_views if split == "train" else 1)
+    if obstacle_to_storing(trainer, module):
+        return [_by_shares(trainer, module, split, view) for view in views]
+    origin = describe(trainer, module)
+    return [_cached(trainer, module, split, view, origin) for view in views]
+
+
+def _cached(trainer: Trainer, module: TransferModule, split: str, view: int, origin: dict[str, Any]) -> Tensor:
+    start = time.perf_counter()
+    data: Any = trainer.datamodule  # type: ignore[attr-defined]
+    images = data.dataset(split)
+    about = origin | {"data": data.fingerprint_of(split), "split": split, "rows": fingerprint(images.indices)}
+    if view:
+        about |= {"view": view, "seed": data.seed, "augment": asdict(data.augment)}
+    renew = module.feature_cache == "refresh"
+    found, shape = None if renew else load(about), (len(images), module.backbone.num_features)
+    how = "from the cache"
+    missing = found is None or found.shape != shape  # another shape: somebody made it up
+    if summed(torch.tensor(int(missing))):  # for any process
+        found, how = _computed(trainer, module, split, view, about, shape, renew)
+    assert found is not None
+    log.info(
+        "features of %s: %d images x %d, %.1f MB in %s, %s in %.1f s",
+        *(f"{split}, view {view}" if view else split, *found.shape, found.nbytes / 1e6),
+        *(FOLDER, how, time.perf_counter() - start),
+    )
+    return torch.from_numpy(found)
+
+
+def _computed(
+    trainer: Trainer,
+    module: TransferModule,
+    split: str,
+    view: int,
+    about: dict[str, Any],
+    shape: tuple[int, int],
+    renew: bool,
+) -> tuple[Features, str]:
+    """Compute features and store them: several processes a share each, which the first of each machine writes."""
+    how = "from the cache"
+
+    def chunks() -> Iterator[Features]:
+        nonlocal how
+        how = "computed once"  # not where another run does it meanwhile: nobody asks for them then
+        for rows in iterate_over_split(trainer, module, split, module.features, view):
+            yield rows.numpy()
+
+    if own_share() == ALONE:
+        return fill(about, shape, chunks(), renew), how
+    whole: Features = _by_shares(trainer, module, split, view).numpy()
+    if trainer.local_rank == 0:
+        fill(about, shape, [whole], renew)
+    trainer.strategy.barrier()
+    stored = load(about)
+    # Where machines share no folder, the others keep their own.
+    return whole if stored is None else stored, "computed once"
+
+
+def _by_shares(trainer: Trainer, module: TransferModule, split: str, view: int) -> Tensor:
+    own = iterate_over_split(trainer, module, split, module.features, view, own_share())
+    return torch.cat(gathered(torch.cat([torch.empty(0, module.backbone.num_features), *own])))
+
+
+class FeatureCacheCallback(Callback):
+    """Let the head train on cached features for as long as the backbone is frozen, then on images."""
+
+    def __init__(self) -> None:
+        self._first_epoch = 0
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Note where a resumed run begins: Lightning counts its epochs only after `on_fit_start`."""
+        self._first_epoch = finished_epochs(checkpoint)
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Compute or load the features, unless something speaks against it.
+
+        Raises:
+            TlearnError: ``feature_cache: refresh`` where there is nothing to cache, or ``cache_views`` in vain.
+        """
+        assert isinstance(pl_module, TransferModule)
+        reason = obstacle(trainer, pl_module, self._first_epoch)
+        if reason and pl_module.feature_cache == "refresh":
+            raise TlearnError(f"model.feature_cache refresh: nothing to cache, {reason}; set it to auto")
+        if pl_module.cache_views > 1 and not 0 < frozen_epochs(pl_module) <= self._first_epoch:
+            check_views(trainer, pl_module)
+        if reason is None:
+            data: Any = trainer.datamodule  # type: ignore[attr-defined]
+            there: tuple[Literal["train", "val"], ...] = ("train", "val") if data.validates else ("train",)
+            data.serve_features({split: features_of(trainer, pl_module, split) for split in there})
+            pl_module.take_features()
+        elif reason == _AUGMENTED:
+            log.info("features are not cached: %s", reason)
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Go over to images when the first stage opens; the loaders ask for each epoch anew."""
+        assert isinstance(pl_module, TransferModule)
+        if trainer.current_epoch >= frozen_epochs(pl_module):
+            _take_images(trainer, pl_module)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Take images again."""
+        _take_images(trainer, pl_module)
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Take images again, also after a fault."""
+        _take_images(trainer, pl_module)
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Take images again, also where no epoch was left to train."""
+        _take_images(trainer, pl_module)
+
+
+def _take_images(trainer: Trainer, module: LightningModule) -> None:
+    assert isinstance(module, TransferModule)
+    if module.takes_features:
+        trainer.datamodule.serve_images()  # type: ignore[attr-defined]
+        module.take_images()
+
+
+def obstacle(trainer: Trainer, module: TransferModule, first_epoch: int = 0) -> str | None:
+    """Say why a run that begins with this epoch trains on images from its start; ``None`` where it need not."""
+    if reason := obstacle_to_storing(trainer, module):
+        return reason
+    if frozen_epochs(module) <= first_epoch:
+        return f"the backbone trains in epoch {first_epoch + 1}"
+    if trainer.datamodule.is_augmented and module.cache_views == 1:  # type: ignore[attr-defined]
+        return _AUGMENTED
+    return None
+
+
+def obstacle_to_storing(trainer: Trainer, module: TransferModule) -> str | None:
+    """Say why features are not kept at all; ``None`` where they are."""
+    data: Any = trainer.datamodule  # type: ignore[attr-defined]
+    if module.feature_cache == "off":
+        return "it is off"
+    if not hasattr(data, "serve_features"):
+        return "the data are not tlearn's"
+    if trainer.fast_dev_run or _seen_images(trainer, data) < len(data.dataset("train")):  # type: ignore[attr-defined]
+        return _PARTIAL
+    return None
+
+
+def check_views(trainer: Trainer, module: TransferModule) -> None:
+    """Say what ``model.cache_views`` saves and costs.
+
+    Raises:
+        TlearnError: Nothing would be cached, the views would be alike, or their targets cannot be kept.
+    """
+    data: Any = trainer.datamodule  # type: ignore[attr-defined]
+    views = module.cache_views
+    reason = obstacle(trainer, module)
+    if reason == _PARTIAL:
+        return  # a trial
+    if reason is None and not data.is_augmented:
+        reason = "data.augment is off and all views would be alike"
+    if reason is None and (data.augment.mixup_alpha or data.augment.cutmix_alpha):
+        reason = "mixup and cutmix blend targets too, in pairs that the cache does not know"
+    if reason:
+        raise TlearnError(f"model.cache_views {views} keeps augmented views for a frozen backbone, but {reason}")
+    images, width = len(data.dataset("train")), module.backbone.num_features
+    epochs = min(frozen_epochs(module), _epochs(trainer))
+    log.info(
+        "%d views of each training image: %d passes over the network in place of %s, %.1f MB; an epoch shows each "
+        "image in one of %d forms, the first as it is, and no longer in a new one",
+        *(views, views, "one in every epoch" if epochs == float("inf") else int(epochs)),
+        *(views * images * width * 4 / 1e6, views),
+    )
+
+
+def _epochs(trainer: Trainer) -> float:
+    return trainer.max_epochs if trainer.max_epochs is not None and trainer.max_epochs >= 0 else float("inf")
+
+
+def _seen_images(trainer: Trainer, data: Any) -> float:
+    limit = trainer.limit_train_batches
+    images = limit * data.batch_size if isinstance(limit, int) else limit * len(data.dataset("train"))
+    return float(images * _epochs(trainer)) if images else 0.0
+
+
+def _matters(package: str, module: TransferModule) -> bool:
+    return package != "timm" or str(module.hparams["backbone"]).startswith("timm/")

@@ -1,0 +1,116 @@
+"""Run the network over a split as it stands, without changing anything. N images, D features, K outputs."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from lightning.pytorch import Trainer
+from torch import Tensor
+
+from tlearn.base.machine import FreeThreads
+from tlearn.base.processes import ALONE, Share
+from tlearn.models.modes import evaluating
+from tlearn.training.module import TransferModule
+
+_FEWEST = 8  # in a batch: below, the bits of features may differ
+_PIXELS = 2**18  # in a batch: 256 images of 32 px, the fastest there; few enough at 224 px to keep memory low
+
+
+class BatchSizeTuner:
+    """Try a few batch sizes while they already work, then go on with the fastest.
+
+    On a CPU the features have the same bits in batches of any of these sizes; the rest that fills none of them is one
+    batch whatever was chosen.
+
+    Args:
+        size: Where to begin; half and twice of it are tried too, each after a batch that does not count.
+        images: How many there are.
+        tries: Try at all: on a GPU another size may mean other bits.
+
+    Attributes:
+        next: Images in the next batch.
+    """
+
+    def __init__(self, size: int, images: int, tries: bool) -> None:
+        tried = [each for each in (size, 2 * size, size // 2) if each >= _FEWEST] if tries else [size]
+        self._plan = [each for each in tried for _ in range(2)]
+        self._time_s: dict[int, float] = {}
+        self._whole, self._rest = images - images % max(tried), images % max(tried)
+        self.next = self._choose()
+
+    def note(self, images: int, time_s: float) -> None:
+        """Take the time of a batch."""
+        self._whole -= images
+        self._time_s[images] = time_s / images  # the second replaces the first
+        self.next = self._choose()
+
+    def _choose(self) -> int:
+        if self._whole <= 0:
+            return self._rest
+        wanted = self._plan.pop(0) if self._plan else min(self._time_s, key=self._time_s.__getitem__)
+        return min(wanted, self._whole)
+
+
+def positions_of(share: Share, images: int, largest: int) -> range:
+    """Return a process's share of images in their order; what fills no batch is the last one's.
+
+    So each batch, of whatever size, and its features' bits are those of a single process.
+
+    Args:
+        share: Which process of how many.
+        images: How many there are.
+        largest: Images in the largest batch; a smaller one is a half or a quarter of it.
+    """
+    batches = images // largest
+    first, end = (batches * number // share.processes * largest for number in (share.rank, share.rank + 1))
+    return range(first, images if share.rank == share.processes - 1 else end)
+
+
+def run_over_split(
+    trainer: Trainer, module: TransferModule, split: str, compute: Callable[[Tensor], Tensor]
+) -> tuple[Tensor, Tensor]:
+    """Compute something for every image of a split, never augmented, in the trainer's precision.
+
+    Args:
+        trainer: Gives the data and the precision.
+        module: Gives the device; it is in eval mode meanwhile.
+        split: ``train`` or ``val``.
+        compute: Turns images (B, 3, H, W) into rows (B, ...).
+
+    Returns:
+        The rows as float32 (N, ...), and the targets (N,) or (N, 1), both on the CPU.
+    """
+    images = trainer.datamodule.dataset(split)  # type: ignore[attr-defined]  # an ImageDataModule, set by fit
+    rows = torch.cat(list(iterate_over_split(trainer, module, split, compute)))
+    return rows, images.targets[images.indices]
+
+
+def iterate_over_split(
+    trainer: Trainer,
+    module: TransferModule,
+    split: str,
+    compute: Callable[[Tensor], Tensor],
+    view: int = 0,
+    share: Share = ALONE,
+) -> Iterator[Tensor]:
+    """Yield what `run_over_split` returns part by part: rows as float32 (n, ...), N in all, on the CPU.
+
+    View 0 shows the images as they are, any other in one augmented form. With a share of a process, N is that of its
+    images, which follow those of the processes before it.
+    """
+    data: Any = trainer.datamodule  # type: ignore[attr-defined]  # an ImageDataModule, set by fit
+    size_px = module.preprocess.image_size or max(data.image_shape_px)
+    size = max(_FEWEST, min(256, _PIXELS // size_px**2))
+    positions = positions_of(share, len(data.dataset(split)), 2 * size)
+    sizes = BatchSizeTuner(size, len(positions), module.device.type == "cpu" and data.is_in_memory)
+    asked = iter(lambda: sizes.next, 0) if data.is_in_memory else itertools.repeat(size)
+    with evaluating(module), trainer.precision_plugin.forward_context(), FreeThreads() as threads:
+        for pixels in data.pixels(split, asked, view, positions):
+            start_s = time.perf_counter()
+            yield compute(pixels.to(module.device)).float().cpu()
+            sizes.note(len(pixels), time.perf_counter() - start_s)
+            threads.follow()

@@ -1,0 +1,36 @@
+"""Plain training steps outside Lightning's loop, to measure with.
+
+Loss, precision, optimizer and clipping are those of the run; accumulation and the pull of L2-SP are not in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from lightning.pytorch import Trainer
+
+from tlearn.base.types import Batch
+from tlearn.training.module import TransferModule
+
+
+def training_batches(trainer: Trainer, module: TransferModule) -> Iterator[Batch]:
+    """Yield training batches on the module's device, epoch after epoch, without end."""
+    loader = trainer.datamodule.train_dataloader()  # type: ignore[attr-defined]  # an ImageDataModule, set by fit
+    epoch = 0
+    while True:
+        loader.sampler.set_epoch(epoch)
+        for batch in loader:
+            yield Batch(*(part.to(module.device) for part in batch))
+        epoch += 1
+
+
+def training_step(trainer: Trainer, module: TransferModule, optimizer: torch.optim.Optimizer, batch: Batch) -> float:
+    """Take one step, in whatever modes the module is in, and return its loss."""
+    optimizer.zero_grad(set_to_none=True)
+    with trainer.precision_plugin.forward_context():
+        loss = module.training_loss(module(batch.images), batch.targets)
+    loss.backward()
+    module.configure_gradient_clipping(optimizer, trainer.gradient_clip_val, trainer.gradient_clip_algorithm)
+    optimizer.step()
+    return float(loss.detach())

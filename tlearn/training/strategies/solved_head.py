@@ -1,0 +1,86 @@
+"""Put the solved head into the network before the first step.
+
+For ``model.head_init: probe`` it is the first half of LP-FT (Kumar et al., 2022, arXiv 2202.10054): a fine-tuning that
+starts from a random head first spoils the features it was given. For ``model.head_solver`` it is all of the training.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any, Literal
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor, nn
+
+from tlearn.training.module import TransferModule
+from tlearn.training.strategies.alike_features import are_alike, rounding_of
+from tlearn.training.strategies.feature_cache import features_of
+from tlearn.training.strategies.head_solver import SolvedHead, solve_head
+
+log = logging.getLogger(__name__)
+
+
+class HeadProbeCallback(Callback):
+    """Put the solved head into the network before the first step; a resumed run has it already."""
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Solve it and say what it reaches."""
+        assert isinstance(pl_module, TransferModule)
+        if trainer.global_step > 0:
+            return
+        train, val = (_features_and_targets(trainer, pl_module, split) for split in ("train", "val"))
+        if not trainer.is_global_zero:  # every process has the same features, but sums may differ in their last bits
+            received: Any = trainer.strategy.broadcast(None)
+            put_head(pl_module, received)
+            return
+        start_s = time.perf_counter()
+        train = _without_rounding(*train, str(trainer.precision))
+        solver: Literal["lbfgs", "ridge"] = (
+            "ridge" if pl_module.head_solver == "ridge" or pl_module.task == "regression" else "lbfgs"
+        )
+        solved = solve_head(
+            pl_module.task,
+            train,
+            val,
+            pl_module.num_classes,
+            solver,
+            pl_module.class_weights_tensor,
+            pl_module.label_smoothing,
+        )
+        put_head(pl_module, trainer.strategy.broadcast(solved))
+        reached = f"val/loss {solved.val_loss:.4f}"
+        if pl_module.task == "classification":
+            outputs = val[0] @ solved.weight.T + solved.bias
+            reached += f"  val/acc {(outputs.argmax(dim=1) == val[1]).float().mean():.4f}"
+        log.info(
+            "head solved on frozen features by %s, penalty %g: %s  %.1f s",
+            *(solver, solved.strength, reached, time.perf_counter() - start_s),
+        )
+
+
+def put_head(module: TransferModule, solved: SolvedHead) -> None:
+    """Put a solved head into a network whose head is one linear layer."""
+    layer = next(part for part in module.head.modules() if isinstance(part, nn.Linear))
+    with torch.no_grad():
+        layer.weight.copy_(solved.weight)
+        layer.bias.copy_(solved.bias)
+
+
+def _without_rounding(features: Tensor, targets: Tensor, precision: str) -> tuple[Tensor, Tensor]:
+    """Make features that differ by rounding alone equal, and say so: a head would learn the rounding by heart."""
+    if not are_alike(features, rounding_of(precision)):
+        return features, targets
+    log.warning(
+        "the features of all %d training pictures are alike: the head says the same of every picture, which is chance; "
+        "are these all the same picture? python -m tlearn doctor looks at them",
+        len(features),
+    )
+    return features[:1].expand_as(features), targets
+
+
+def _features_and_targets(trainer: Trainer, module: TransferModule, split: str) -> tuple[Tensor, Tensor]:
+    images = trainer.datamodule.dataset(split)  # type: ignore[attr-defined]  # an ImageDataModule, set by fit
+    views = features_of(trainer, module, split)
+    return torch.cat(views).cpu(), torch.cat([module.learned(images.targets[images.indices])] * len(views))

@@ -1,0 +1,105 @@
+"""Mix the weights before and after fine-tuning (WiSE-FT; Wortsman et al., 2022, arXiv 2109.01903)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+from torch import Tensor
+
+from tlearn.base.errors import TlearnError
+from tlearn.models.calibration import fit_temperature
+from tlearn.models.losses import compute_loss
+from tlearn.training.module import TransferModule
+from tlearn.training.strategies.features import run_over_split
+
+_SHARES = tuple(step / 10 for step in range(11))
+
+
+class Mixture(NamedTuple):
+    """One point on the line between start and fine-tuned.
+
+    Attributes:
+        share: Of the fine-tuned weights.
+        accuracy: On validation; minus the loss for other tasks.
+        loss: On validation.
+        temperature: What the logits of the mixture are divided by, fitted on validation.
+    """
+
+    share: float
+    accuracy: float
+    loss: float
+    temperature: float
+
+
+def interpolate(start: Mapping[str, Tensor], tuned: Mapping[str, Tensor], share: float) -> dict[str, Tensor]:
+    """Return ``(1 - share) * start + share * tuned``, BatchNorm statistics included; counters are the tuned ones.
+
+    Args:
+        start: State dict before the first step.
+        tuned: State dict with the same keys and shapes.
+        share: From 0 (start, exactly) to 1 (tuned, exactly).
+    """
+    mixed = {}
+    for name, value in tuned.items():
+        both = (start[name], value)
+        mixed[name] = torch.lerp(*both, share) if value.is_floating_point() else value.clone()
+    return mixed
+
+
+class WiseFTCallback(Callback):
+    """Write ``checkpoints/wise_ft.ckpt``: the mixture of start and best epoch that validation likes best."""
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Check that there will be something to choose by.
+
+        Raises:
+            TlearnError: No validation, or no checkpoints.
+        """
+        if not trainer.fast_dev_run and not (trainer.enable_validation and _best_callback(trainer)):  # type: ignore[attr-defined]
+            raise TlearnError("model.wise_ft chooses on validation and writes a checkpoint; leave both switched on")
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Try eleven mixtures, keep the best one, and leave the network as training left it."""
+        assert isinstance(pl_module, TransferModule)
+        callback = _best_callback(trainer)
+        if callback is None or not callback.best_model_path:
+            return  # fast_dev_run
+        best = Path(callback.best_model_path)
+        checkpoint = trainer.strategy.checkpoint_io.load_checkpoint(best)
+        left = {name: value.clone() for name, value in pl_module.network_state().items()}
+        tuned = {name: value.to(pl_module.device) for name, value in checkpoint["state_dict"].items() if name in left}
+        tried = []
+        for share in _SHARES:
+            pl_module.load_state_dict(interpolate(pl_module.start, tuned, share), strict=False)
+            tried.append(_judge(trainer, pl_module, share))
+        pl_module.load_state_dict(left, strict=False)
+        chosen = max(tried, key=lambda mixture: (mixture.accuracy, -mixture.loss))
+        checkpoint["state_dict"] |= interpolate(pl_module.start, tuned, chosen.share)
+        checkpoint["tlearn"]["temperature"] = chosen.temperature
+        target = best.with_name("wise_ft.ckpt")
+        if trainer.is_global_zero:
+            trainer.strategy.checkpoint_io.save_checkpoint(checkpoint, target)
+            name, sign = ("val/acc", 1) if pl_module.task == "classification" else ("val/loss", -1)
+            reached, start, end = (sign * mixture.accuracy for mixture in (chosen, tried[0], tried[-1]))
+            print(
+                f"wise_ft: share {chosen.share:.1f} of the fine-tuned weights, {name} {reached:.4f} "
+                f"(start {start:.4f}, fine-tuned {end:.4f}): {target}"
+            )
+
+
+def _best_callback(trainer: Trainer) -> ModelCheckpoint | None:
+    """Return our own callback, which writes ``best.ckpt``, whatever others the user has."""
+    callbacks = [c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint)]
+    return next((callback for callback in callbacks if callback.monitor and callback.filename == "best"), None)
+
+
+def _judge(trainer: Trainer, module: TransferModule, share: float) -> Mixture:
+    outputs, targets = run_over_split(trainer, module, "val", module)
+    loss = float(compute_loss(module.task, outputs, module.learned(targets)))
+    right = float((outputs.argmax(dim=1) == targets).float().mean()) if module.task == "classification" else -loss
+    return Mixture(share, right, loss, fit_temperature(module.task, outputs, targets))
