@@ -56,7 +56,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def no_pictures() -> Iterator[None]:
     """Let no run draw for TensorBoard: that takes two thirds of a fit of a second, and few tests look at it."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("evaluation_figures", "input_pictures"):
+        for name in ("evaluation_figures", "pictures"):
             patch.setattr(f"tlearn.reporting.{name}.takes_pictures", lambda _: False)
         patch.setattr("tlearn.reporting.projector.tensorboard_writers", lambda _: [])
         yield

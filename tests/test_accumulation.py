@@ -20,7 +20,7 @@ from tests.test_training import last
 from tlearn import TransferModule
 from tlearn.base.types import Batch
 from tlearn.models.losses import compute_loss
-from tlearn.training.accumulation import window_factor
+from tlearn.training.exact_resume import window_factor
 
 LR = 0.05
 WORDS = ["--model.optimizer.lr", str(LR), "--model.optimizer.momentum", "0", "--trainer.log_every_n_steps", "1"]

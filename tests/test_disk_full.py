@@ -136,7 +136,7 @@ def test_only_what_lies_on_the_disk_is_named(
     words = ["fit", "-c", small, ROOT, str(disk / "runs"), "--trainer.max_epochs", "4", "--resume", "auto"]
     if ends == "by a fault":
         with monkeypatch.context() as patch:
-            patch.setattr("tlearn.training.finite_loss.FiniteLossCallback.on_train_epoch_end", fail_in_last_epoch)
+            patch.setattr("tlearn.training.guards.FiniteLossCallback.on_train_epoch_end", fail_in_last_epoch)
             answer = tlearn(*words, *filling(disk, epoch=2, leave_bytes=MB))
         assert the_error(answer.err) == "error: ValueError: x; TLEARN_DEBUG=1 shows where it came from"
         assert "disk full: cannot write" in answer.err

@@ -14,7 +14,7 @@ from lightning.pytorch.cli import ReduceLROnPlateau
 from tests.conftest import Tlearn
 from tlearn import DigitsDataModule, TransferModule
 from tlearn.base.errors import TlearnError
-from tlearn.training.monitor_modes import better_mode
+from tlearn.training.run_checks import better_mode
 
 PLATEAU = ["--model.lr_scheduler", "lightning.pytorch.cli.ReduceLROnPlateau"]
 

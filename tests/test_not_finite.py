@@ -18,9 +18,9 @@ import tlearn as package
 from tests.conftest import Tlearn
 from tests.test_training import last
 from tlearn.base.errors import TlearnError
-from tlearn.models.finite import check_answers, not_finite
+from tlearn.models.state import check_answers, not_finite
 from tlearn.training.checkpoints import AtomicCheckpointIO
-from tlearn.training.finite_loss import FiniteLossCallback
+from tlearn.training.guards import FiniteLossCallback
 from tlearn.training.module import TransferModule
 
 FAST = ["--model.freeze_backbone", "true"]  # cached features

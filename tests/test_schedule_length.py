@@ -16,7 +16,7 @@ from tests.conftest import Tlearn
 from tests.test_accumulation import Endless
 from tlearn import TransferModule
 from tlearn.base.errors import TlearnError
-from tlearn.training.schedule_length import RunLength, check_length
+from tlearn.training.run_checks import RunLength, check_length
 
 ONE_CYCLE = ["--model.lr_scheduler", "OneCycleLR", "--model.lr_scheduler.max_lr", "0.01"]
 COSINE = ["--model.lr_scheduler", "CosineAnnealingLR", "--model.lr_scheduler.T_max"]

@@ -20,7 +20,7 @@ from tests.conftest import Tlearn
 from tests.fake_pictures import CONFIG
 from tlearn import load
 from tlearn.base.errors import TlearnError
-from tlearn.deploy.examples import examples_from_folders
+from tlearn.deploy.check import examples_from_folders
 from tlearn.deploy.export import export_network
 from tlearn.deploy.loading import load_module
 from tlearn.deploy.state_file import rebuild

@@ -17,7 +17,7 @@ from tests.test_training import last
 from tests.test_unfreezing import Watch
 from tlearn import TransferModule
 from tlearn.base.errors import TlearnError
-from tlearn.training.warm_up import rising_share
+from tlearn.training.optimizer import rising_share
 
 WATCH = ["--trainer.callbacks+=tests.test_unfreezing.Watch"]
 COSINE = ["--model.lr_scheduler", "CosineAnnealingLR", "--model.lr_scheduler.T_max", "4"]

@@ -30,7 +30,7 @@ from benchmarks.advise.scenarios import SCENARIOS, Scenario
 from tlearn.analysis.candidates import Candidate, candidates
 from tlearn.cli.arguments import split_arguments
 from tlearn.cli.transfer_cli import TransferCLI, run
-from tlearn.models.modes import evaluating
+from tlearn.models.state import evaluating
 from tlearn.training.checkpoints import BestCheckpoint
 from tlearn.training.module import TransferModule
 

@@ -16,7 +16,7 @@ from tests.conftest import Tlearn
 from tests.fake_pictures import CONFIG, picture, write_folder
 from tlearn import ImageFolderDataModule, ImageTableDataModule, StreamingDataModule, TlearnError, TransferModule
 from tlearn.base.name_forms import canonical, looks
-from tlearn.data.classes.spelling import Spelling
+from tlearn.data.class_names import Spelling
 
 NFC, NFD = (unicodedata.normalize(form, "hérisson") for form in ("NFC", "NFD"))
 NAMES = ("cat", "dog", "eel")

@@ -28,7 +28,7 @@ from tests.fake_torchvision import (
 from tlearn import TlearnError, TorchvisionDataModule
 from tlearn.base.types import Batch
 from tlearn.data.images.on_disk import StreamedImages
-from tlearn.data.sources.torchvision_catalogue import WORKING
+from tlearn.data.sources.torchvision_classes import WORKING
 
 
 def opened(name: str, root: Path, stage: str = "fit", **options: Any) -> TorchvisionDataModule:

@@ -31,11 +31,9 @@ from tlearn.cli.transfer_cli import run
 from tlearn.data.files.reading import Framing, read_image
 from tlearn.data.images.in_memory import InMemoryImages
 from tlearn.deploy import export
-from tlearn.deploy.agreement import compare
-from tlearn.deploy.examples import Examples
+from tlearn.deploy.check import Examples, compare
 from tlearn.deploy.export import export_network
-from tlearn.deploy.exported_network import ExportedNetwork
-from tlearn.deploy.fixed_point import FixedPointResize
+from tlearn.deploy.exported_network import ExportedNetwork, FixedPointResize
 from tlearn.deploy.loading import load_module
 from tlearn.deploy.state_file import rebuild
 from tlearn.training.module import TransferModule

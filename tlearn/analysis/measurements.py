@@ -17,7 +17,7 @@ from tlearn.analysis.probe import Probe, probe, taps_of
 from tlearn.analysis.similarity import batch_norm_shift, logme
 from tlearn.analysis.stage_features import StageFeatures, stage_features
 from tlearn.analysis.stage_probe import TOGETHER, StageProbe, best_of, probe_stage, wanted_outputs
-from tlearn.base.peak_memory import PeakMemory
+from tlearn.base.machine import PeakMemory
 from tlearn.base.types import Task
 from tlearn.training.module import TransferModule
 from tlearn.training.strategies.alike_features import rounding_of

@@ -18,7 +18,7 @@ from torch import Tensor
 from tlearn.analysis.candidates import Candidate
 from tlearn.analysis.stage_features import network_like
 from tlearn.analysis.stage_probe import score
-from tlearn.base.peak_memory import PeakMemory
+from tlearn.base.machine import PeakMemory
 from tlearn.base.types import Batch
 from tlearn.models.losses import compute_loss
 from tlearn.training.module import TransferModule

@@ -13,14 +13,13 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import nn
 
 from tlearn.base.errors import TlearnError
-from tlearn.base.peak_memory import resident_since_start
+from tlearn.base.machine import resident_since_start
 from tlearn.models.freezing import group_by_rule
-from tlearn.models.modes import evaluating
+from tlearn.models.state import evaluating
 from tlearn.training.module import TransferModule
-from tlearn.training.rates import scale_rates
+from tlearn.training.optimizer import rising_share, scale_rates
 from tlearn.training.strategies.feature_cache import check_views, frozen_epochs, obstacle, obstacle_to_storing
 from tlearn.training.strategies.plain_steps import training_batches, training_step
-from tlearn.training.warm_up import rising_share
 
 _WARM_STEPS, _TIMED_STEPS, _TIMED_S = 3, 40, 8.0
 

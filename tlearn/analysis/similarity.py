@@ -12,7 +12,7 @@ import torch
 from lightning.pytorch import Trainer
 from torch import Tensor, nn
 
-from tlearn.models.modes import evaluating
+from tlearn.models.state import evaluating
 from tlearn.training.module import TransferModule
 from tlearn.training.strategies.head_solver import Turned
 

@@ -1,9 +1,11 @@
-"""Compute with no more threads than the machine has free: two beside a busy process are slower than one."""
+"""The machine: cores and threads, the fastest precision of the device, and the peak of memory."""
 
 from __future__ import annotations
 
 import math
 import os
+import resource
+import sys
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -94,3 +96,70 @@ def _read() -> _Clock:
         return _Clock(time.monotonic(), 0.0, 0.0)
     ticks = sum(map(int, (user, nice, system, irq, softirq, steal)))
     return _Clock(time.monotonic(), ticks / os.sysconf("SC_CLK_TCK"), time.process_time())
+
+
+def best_precision(accelerator: str) -> str:
+    """Return ``bf16-mixed`` where the hardware computes in bfloat16, else ``32-true``.
+
+    On a CPU with AVX512-BF16 or AMX ResNet18 trains 1.5 times faster in bfloat16; elsewhere it is emulated and slower.
+
+    Args:
+        accelerator: What ``--trainer.accelerator`` says: ``auto``, ``cpu``, ``gpu``, ...
+    """
+    if torch.cuda.is_available() and accelerator in ("auto", "gpu", "cuda"):
+        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
+    if accelerator in ("auto", "cpu") and not torch.backends.mps.is_available():
+        able = torch.cpu.get_capabilities()
+        return "bf16-mixed" if able.get("avx512_bf16") or able.get("amx_bf16") else "32-true"
+    return "32-true"
+
+
+_CLEAR, _STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")
+_RESET_HIGH_WATER_MARK = "5"  # see proc_pid_clear_refs(5)
+
+
+class PeakMemory:
+    """Counts from its making on: what a GPU had allocated for tensors, else what this process had resident.
+
+    Memory that the process holds already counts too: libraries, and what earlier work left behind.
+
+    Args:
+        device: Where the work is done.
+
+    Attributes:
+        since: ``now`` when it counts from its making on, ``start`` where the system only knows the most since the
+            process began.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self.since = "now" if self._reset() else "start"
+
+    def bytes(self) -> int:
+        """Return the most so far."""
+        if self._device.type == "cuda":
+            return torch.cuda.max_memory_allocated(self._device)
+        if self.since == "now":
+            return _high_water_mark()
+        return resident_since_start()
+
+    def _reset(self) -> bool:
+        if self._device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self._device)
+            return True
+        try:
+            _CLEAR.write_text(_RESET_HIGH_WATER_MARK, encoding="ascii")
+            return _high_water_mark() > 0
+        except (OSError, StopIteration):  # not Linux, or forbidden in this container
+            return False
+
+
+def resident_since_start() -> int:
+    """Return the most bytes that this process ever had resident."""
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024  # macOS counts bytes, Linux kibibytes
+
+
+def _high_water_mark() -> int:
+    lines = _STATUS.read_text(encoding="ascii", errors="replace").splitlines()
+    return int(next(line for line in lines if line.startswith("VmHWM:")).split()[1]) * 1024

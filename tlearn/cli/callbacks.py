@@ -8,24 +8,25 @@ from typing import Any
 
 from lightning.pytorch import Callback
 
-from tlearn.reporting.busy_cores import BusyCoresCallback
 from tlearn.reporting.card.callbacks import RunCardCallback, TestCardCallback
 from tlearn.reporting.ending import EndingCallback
-from tlearn.reporting.epoch_lines import EpochLinesCallback, OutcomeCallback
 from tlearn.reporting.evaluation_figures import EvaluationPagesCallback
-from tlearn.reporting.gradient_norm import GradientNormCallback
 from tlearn.reporting.history import OneHistoryCallback
 from tlearn.reporting.hparams import HyperParametersCallback
-from tlearn.reporting.input_pictures import InputPicturesCallback
-from tlearn.reporting.learning_rates import LearningRatesCallback
 from tlearn.reporting.parameters import ParameterSummaryCallback
-from tlearn.reporting.progress_bar import LeanProgressBar
+from tlearn.reporting.pictures import InputPicturesCallback
 from tlearn.reporting.projector import ProjectorCallback
-from tlearn.reporting.step_loss import StepLossCallback
-from tlearn.reporting.throughput import ThroughputCallback
+from tlearn.reporting.step_metrics import (
+    BusyCoresCallback,
+    GradientNormCallback,
+    LearningRatesCallback,
+    StepLossCallback,
+    ThroughputCallback,
+)
+from tlearn.reporting.terminal import EpochLinesCallback, LeanProgressBar, OutcomeCallback
 from tlearn.training.evaluation import EvaluationOutputsCallback
 from tlearn.training.freeze_audit import FreezeAuditCallback
-from tlearn.training.monitors import MonitorCheckCallback
+from tlearn.training.guards import MonitorCheckCallback
 
 
 def progress_bar(trainer: Mapping[str, Any]) -> list[Callback]:

@@ -18,9 +18,8 @@ from torch.distributed import DistError
 from tlearn.base.errors import TlearnError, one_line
 from tlearn.base.files import known_disk_fault
 from tlearn.cli.arguments import Arguments
-from tlearn.cli.config_encoding import read_configs_as_utf8
 from tlearn.cli.option_faults import explain
-from tlearn.cli.trusted_names import confine_names
+from tlearn.cli.trusted_names import confine_names, read_configs_as_utf8
 
 _PEER_LOST = r"gloo.*(closed by peer|reset by peer|refused|Timed out)|ncclRemoteError|remote process exited"
 _BATCH_OF_ONE = "Expected more than 1 value per channel"

@@ -14,10 +14,9 @@ from typing import Any
 from tlearn.base.errors import TlearnError, one_line
 from tlearn.base.places import DEFAULT_ROOT, find_checkpoint, run_folder_of, version_of
 from tlearn.cli.arguments import Arguments
-from tlearn.cli.config_files import check_size, leaves, read_config
-from tlearn.cli.older_options import with_older_options
+from tlearn.cli.config_files import check_size, leaves, read_config, with_older_options
 from tlearn.models.weights.safe_load import read_checkpoint
-from tlearn.training.mid_epoch import finished_epochs
+from tlearn.training.exact_resume import finished_epochs
 from tlearn.training.run_folder import CONFIG_KEY
 
 log = logging.getLogger(__name__)

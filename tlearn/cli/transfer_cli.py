@@ -21,9 +21,8 @@ from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.strategies import DDPStrategy
 
-from tlearn.base.device import best_precision
 from tlearn.base.errors import TlearnError, one_line
-from tlearn.base.machine import limit_threads
+from tlearn.base.machine import best_precision, limit_threads
 from tlearn.base.places import DEFAULT_ROOT, version_of
 from tlearn.base.types import Task
 from tlearn.cli.arguments import Arguments
@@ -31,6 +30,7 @@ from tlearn.cli.config_files import read_config
 from tlearn.cli.defaults import settle_pictures
 from tlearn.cli.faults import TransferParser, translated_faults
 from tlearn.cli.launched import check_launch, check_surroundings, is_shell_of_slurm, launch_of
+from tlearn.cli.option_faults import check_scheduler_name
 from tlearn.cli.quiet import quieten
 from tlearn.cli.resume import (
     Checkpoint,
@@ -42,16 +42,16 @@ from tlearn.cli.resume import (
     open_checkpoint,
     overridden_model_options,
 )
-from tlearn.cli.scheduler_names import check_scheduler_name
 from tlearn.data.datamodule import ImageDataModule
 from tlearn.data.shards.datamodule import StreamingDataModule
 from tlearn.data.sources.labelled_files import ImageFilesDataModule
 from tlearn.deploy.prediction_table import check_output
 from tlearn.deploy.prediction_writer import TOP_K, PredictionWriterCallback
 from tlearn.training.checkpoints import AtomicCheckpointIO, BestCheckpoint, LastCheckpoint, WrittenCheckpointsCallback
-from tlearn.training.end_together import EndTogetherCallback
-from tlearn.training.evaluation import EvaluationOutputsCallback
-from tlearn.training.finite_loss import FiniteLossCallback
+from tlearn.training.ddp import EndTogetherCallback
+from tlearn.training.evaluation import EvaluationOutputsCallback, TemperatureCallback
+from tlearn.training.exact_resume import TrainedStepsCallback
+from tlearn.training.guards import FiniteLossCallback
 from tlearn.training.lean_lightning import NoProfiler
 from tlearn.training.module import TransferModule
 from tlearn.training.run_folder import RunRecordCallback, drop_refused_run, make_run_folder
@@ -60,8 +60,6 @@ from tlearn.training.strategies.feature_cache import FeatureCacheCallback
 from tlearn.training.strategies.lr_finder import LearningRateFinderCallback
 from tlearn.training.strategies.solved_head import HeadProbeCallback
 from tlearn.training.strategies.wise_ft import WiseFTCallback
-from tlearn.training.temperature import TemperatureCallback
-from tlearn.training.trained_steps import TrainedStepsCallback
 
 log = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""Which Python names a config may give. A config may come from anyone, and to import a name is to run its module."""
+"""jsonargparse made safe: which classes a config may name, and the encoding in which configs are read."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
+import jsonargparse._paths
 import yaml
 from jsonargparse import get_loader, set_loader, set_parsing_settings
 
@@ -79,3 +80,12 @@ def refused_name(message: str) -> str | None:
 
 def _is_the_parser(name: str) -> bool:
     return name.partition(".")[0] == "jsonargparse"
+
+
+def _open(path: Any, mode: str = "r") -> Any:
+    return open(path, mode, encoding=None if "b" in mode else "utf-8")  # noqa: PTH123  # in place of that function
+
+
+def read_configs_as_utf8() -> None:
+    """Give the file that opens configs (jsonargparse 4.53) an `open` of its own, in front of Python's."""
+    jsonargparse._paths.open = _open  # type: ignore[attr-defined]

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from tlearn.analysis.decision import Advice
 from tlearn.analysis.measurements import Facts, best_by_size, pooled
-from tlearn.commands.probe_table import print_copies
+from tlearn.commands.probe import print_copies
 
 _LITTLE, _LIKE, _UNLIKE, _WORTH = 50, 0.25, 1.0, 0.02
 

@@ -28,7 +28,7 @@ from tlearn.cli.transfer_cli import run_as
 from tlearn.commands.doctor import DataCLI
 from tlearn.commands.measured_fit import SCORE, MeasuredCLI, PlacedArguments
 from tlearn.data.datamodule import ImageDataModule
-from tlearn.models.fingerprint import fingerprint
+from tlearn.models.state import fingerprint
 
 RESULT = "result.json"
 _SEED = "--seed_everything"

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from tlearn.analysis.ranking import Scores, sample_f1
 from tlearn.base.errors import TlearnError
-from tlearn.base.peak_memory import PeakMemory
+from tlearn.base.machine import PeakMemory
 from tlearn.base.types import LABEL_THRESHOLD, Task
 from tlearn.cli.arguments import Arguments
 from tlearn.cli.transfer_cli import TransferCLI

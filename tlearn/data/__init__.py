@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from tlearn.data.datamodule import ImageDataModule, InMemoryDataModule, Split
 from tlearn.data.doctor.diagnosis import diagnose, summary_of
-from tlearn.data.doctor.labels import diagnose_labels
-from tlearn.data.doctor.lists import names_and_places, rare_classes, skipped_files
+from tlearn.data.doctor.lists import diagnose_labels, names_and_places, rare_classes, skipped_files
 from tlearn.data.files.exclusions import EXCLUSIONS, read_exclusions, write_exclusions
 from tlearn.data.files.findings import Finding, Picture
 from tlearn.data.files.listing import find_pictures, listed, number_of

@@ -21,7 +21,7 @@ from tlearn.base.machine import cores_allowed
 from tlearn.base.plain_values import plain_values, texts, whole_number
 from tlearn.base.processes import ALONE, Share
 from tlearn.base.types import Batch, Task
-from tlearn.data.classes.spelling import ClassRemark
+from tlearn.data.class_names import ClassRemark
 from tlearn.data.files.reading import Framing
 from tlearn.data.images.augment import NO_AUGMENT, Augment, BatchAugment
 from tlearn.data.images.image_set import BatchKey, ImageSet

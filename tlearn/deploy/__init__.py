@@ -1,6 +1,6 @@
 """What leaves the project: predictions, and the network in other forms."""
 
-from tlearn.deploy.examples import Examples, examples_from_folders
+from tlearn.deploy.check import Examples, examples_from_folders
 from tlearn.deploy.export import export_network
 from tlearn.deploy.loading import framing_of, load_module
 from tlearn.deploy.prediction_table import check_output

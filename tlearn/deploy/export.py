@@ -12,12 +12,11 @@ from typing import Any
 from tlearn.base.errors import TlearnError, one_line
 from tlearn.base.files import on_disk, writing_fault
 from tlearn.deploy import onnx_file, pt2_file, state_file
-from tlearn.deploy.agreement import TOLERANCE, Agreement, Answer, check
-from tlearn.deploy.examples import Examples
+from tlearn.deploy.check import TOLERANCE, Agreement, Answer, Examples, check
 from tlearn.deploy.exported_network import ExportedNetwork
-from tlearn.deploy.int8_report import quantise_and_report
+from tlearn.deploy.int8 import quantise_and_report
 from tlearn.deploy.metadata import metadata_of
-from tlearn.models.finite import not_finite
+from tlearn.models.state import not_finite
 from tlearn.training.module import TransferModule
 
 

@@ -10,8 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tlearn.deploy.exported_network import ExportedNetwork
-from tlearn.deploy.tracing import traced
+from tlearn.deploy.exported_network import ExportedNetwork, traced
 
 INPUT = "images"
 _BATCH = "N"

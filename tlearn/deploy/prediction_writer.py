@@ -18,7 +18,7 @@ from tlearn.base.processes import collected, gathered
 from tlearn.data.files.listing import number_of
 from tlearn.data.sources.to_predict import UNREADABLE
 from tlearn.deploy.prediction_table import columns_of, open_table, rows_of
-from tlearn.models.finite import check_answers
+from tlearn.models.state import check_answers
 from tlearn.training.module import TransferModule
 
 TOP_K = 5

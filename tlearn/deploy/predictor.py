@@ -17,7 +17,7 @@ from tlearn.base.types import LABEL_THRESHOLD
 from tlearn.data.files.reading import Framing, framed, pixels_of, read_image, reason_of
 from tlearn.data.images.on_disk import in_threads
 from tlearn.deploy.loading import framing_of, load_module
-from tlearn.models.finite import check_answers
+from tlearn.models.state import check_answers
 from tlearn.training.module import TransferModule
 
 _BATCH = 32

@@ -5,13 +5,19 @@ from __future__ import annotations
 from tlearn.base.old_names import old_names
 from tlearn.models.backbones.backbone import Backbone
 from tlearn.models.calibration import fit_temperature
-from tlearn.models.fingerprint import fingerprint
-from tlearn.models.finite import check_answers, how_to_lower, not_finite, rates_text
 from tlearn.models.freezing import Rule, assign_rules, frozen_modules, group_by_rule, rules_from_options
 from tlearn.models.losses import answers_of, compute_loss
 from tlearn.models.metrics import metric_names
-from tlearn.models.modes import evaluating, keeping_modes
 from tlearn.models.preprocess import Preprocess
+from tlearn.models.state import (
+    check_answers,
+    evaluating,
+    fingerprint,
+    how_to_lower,
+    keeping_modes,
+    not_finite,
+    rates_text,
+)
 from tlearn.models.target_unit import AS_IT_IS, TargetUnit, change_unit, unit_of
 from tlearn.models.weights.safe_load import read_checkpoint
 
@@ -51,15 +57,15 @@ __getattr__ = old_names(
         "WrittenCheckpointsCallback": "tlearn.training.checkpoints",
         "best_checkpoint": "tlearn.training.checkpoints",
         "checkpoint_lost": "tlearn.training.checkpoints",
-        "finished_epochs": "tlearn.training.mid_epoch",
+        "finished_epochs": "tlearn.training.exact_resume",
         "flush_checkpoints": "tlearn.training.checkpoints",
         "grad_cam": "tlearn.reporting.grad_cam",
         "last_checkpoint": "tlearn.training.checkpoints",
-        "peak_rates": "tlearn.training.rates",
-        "rising_share": "tlearn.training.warm_up",
+        "peak_rates": "tlearn.training.optimizer",
+        "rising_share": "tlearn.training.optimizer",
         "run_folder": "tlearn.training.checkpoints",
         "saved_epochs": "tlearn.training.checkpoints",
-        "scale_rates": "tlearn.training.rates",
-        "steps_done": "tlearn.training.mid_epoch",
+        "scale_rates": "tlearn.training.optimizer",
+        "steps_done": "tlearn.training.exact_resume",
     },
 )

@@ -9,9 +9,7 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from tlearn.reporting.attempt import attempt
 from tlearn.reporting.evaluation import Answers, answers_from, reliability
-from tlearn.reporting.evaluation_pictures import grad_cam_figure, worst_figure
 from tlearn.reporting.figures import (
     SHOWN_CLASSES,
     Pixels,
@@ -20,7 +18,8 @@ from tlearn.reporting.figures import (
     reliability_figure,
     scatter_figure,
 )
-from tlearn.reporting.loggers import show, step_of, takes_pictures, tensorboard_writers
+from tlearn.reporting.loggers import attempt, show, step_of, takes_pictures, tensorboard_writers
+from tlearn.reporting.pictures import grad_cam_figure, worst_figure
 from tlearn.training.evaluation import EvaluationOutputsCallback, Outputs
 from tlearn.training.module import TransferModule
 

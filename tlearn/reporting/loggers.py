@@ -1,13 +1,31 @@
-"""Where pictures and texts go: to every logger that can take them. H and W pixels."""
+"""TensorBoard's writers of a run, and reports that may fail without ending it."""
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from typing import Any
 
 from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import MLFlowLogger, WandbLogger
 
+from tlearn.base.errors import one_line
 from tlearn.reporting.figures import Pixels
+
+log = logging.getLogger(__name__)
+
+
+def attempt(what: str, report: Callable[[], object]) -> None:
+    """Run what reports, and turn any fault of it into one line of warning.
+
+    Args:
+        what: What will be missing.
+        report: What draws or writes it.
+    """
+    try:
+        report()
+    except Exception as error:
+        log.warning("%s is missing: %s: %s", what, type(error).__name__, one_line(error))
 
 
 def takes_pictures(trainer: Trainer) -> bool:

@@ -1,4 +1,4 @@
-"""The features that the head sees, for TensorBoard's projector: which images lie together? N images, D features."""
+"""TensorBoard's projector of the features, and histograms of the weights."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from torch.utils.hooks import RemovableHandle
 from torchvision.transforms.v2.functional import resize
 
 from tlearn.base.types import Batch
-from tlearn.reporting.attempt import attempt
 from tlearn.reporting.evaluation import in_words
-from tlearn.reporting.loggers import tensorboard_writers
+from tlearn.reporting.loggers import attempt, step_of, tensorboard_writers
 from tlearn.training.module import TransferModule
 
 TAG = "val_features"
@@ -101,3 +100,20 @@ class ProjectorCallback(Callback):
 
 def _label(module: TransferModule, target: Tensor) -> str:
     return " ".join(in_words(module.task, module.class_names, target).split()) or "none"  # a line is a label
+
+
+class WeightHistogramsCallback(Callback):
+    """Write a histogram of every parameter that trains, at the end of each epoch.
+
+    Not part of a run unless it is asked for: ``--trainer.callbacks+=tlearn.reporting.WeightHistogramsCallback``. A
+    ResNet18 has 62 of them.
+    """
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write them."""
+        assert isinstance(pl_module, TransferModule)
+        for writer in tensorboard_writers(trainer):
+            for name in pl_module.rules:
+                parameter = pl_module.get_parameter(name)
+                if parameter.requires_grad:
+                    writer.add_histogram(f"weights/{name}", parameter.detach().float(), step_of(trainer))

@@ -18,10 +18,10 @@ from torch import Tensor
 
 from tlearn.base.errors import TlearnError
 from tlearn.base.files import whole_file
-from tlearn.models.finite import check_weights
+from tlearn.models.state import check_weights
 from tlearn.models.weights.safe_load import read_checkpoint
-from tlearn.training.mid_epoch import finished_epochs
-from tlearn.training.readable import make_readable
+from tlearn.training.checkpoint_content import make_readable
+from tlearn.training.exact_resume import finished_epochs
 
 log = logging.getLogger(__name__)
 

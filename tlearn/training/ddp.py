@@ -1,10 +1,11 @@
-"""What DistributedDataParallel (DDP) does not do by itself for a network that changes while it trains."""
+"""Several processes (DDP): weights of their losses, wrapping anew, and one end for all."""
 
 from __future__ import annotations
 
+import signal
 from typing import Any
 
-from lightning.pytorch import Trainer
+from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
@@ -41,3 +42,19 @@ def weight_among_processes(task: Task, targets: Tensor, class_weights: Tensor | 
     own = class_weights[targets].sum() if weighted and class_weights is not None else known_share(task, targets).sum()
     everyone = summed(own)
     return processes * own / everyone.where(everyone > 0, 1.0)  # nobody's batch has a known label
+
+
+class EndTogetherCallback(Callback):
+    """End the processes that this one started, when it fails: they might wait for it for half an hour.
+
+    They write nothing, so nothing is lost. Where torchrun or SLURM started them, it ends them. It stands last in the
+    trainer's list, behind all that writes what there is.
+    """
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Kill them: a process that waits for another hears no milder signal."""
+        launcher: Any = trainer.strategy.launcher
+        processes = getattr(launcher, "procs", [])
+        for process in processes:
+            process.send_signal(signal.SIGKILL)
+        processes.clear()  # or Lightning, which looks after them, kills this one too, in the middle of its last words

@@ -1,4 +1,4 @@
-"""What the network answered for a whole validation or test set, gathered once for all who want to look at it."""
+"""Answers of an evaluation, gathered once for all that read them, and the temperature fitted on them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from torch import Tensor
 
 from tlearn.base.processes import gathered
 from tlearn.base.types import Batch
+from tlearn.models.calibration import fit_temperature
+from tlearn.training.module import TransferModule
 
 
 class Outputs(NamedTuple):
@@ -86,3 +88,25 @@ class EvaluationOutputsCallback(Callback):
         epoch = trainer.current_epoch + 1 if trainer.state.fn == "fit" else self._epoch
         order = indices.argsort()  # that of the source, in which one process serves them
         self.last = Outputs(split, epoch, logits.float()[order], targets[order], indices[order])
+
+
+class TemperatureCallback(Callback):
+    """Fit ``module.temperature`` on the validation images of each epoch, before its checkpoint is written.
+
+    Only ``fit`` does so: validating or testing a checkpoint leaves the temperature that it was written with.
+
+    Args:
+        outputs: Gathers the answers; it stands before this callback in the trainer's list.
+    """
+
+    def __init__(self, outputs: EvaluationOutputsCallback) -> None:
+        self.outputs = outputs
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Fit it, and log it as ``val/temperature``."""
+        assert isinstance(pl_module, TransferModule)
+        found = self.outputs.last
+        if pl_module.task == "regression" or trainer.sanity_checking or trainer.state.fn != "fit" or found is None:
+            return
+        pl_module.temperature = fit_temperature(pl_module.task, found.logits, found.targets)
+        pl_module.log("val/temperature", pl_module.temperature)

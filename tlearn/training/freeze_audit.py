@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import BaseFinetuning
 from torch import Tensor
 
 from tlearn.base.errors import TlearnError
-from tlearn.models.fingerprint import fingerprint
+from tlearn.models.state import fingerprint
 from tlearn.training.module import TransferModule
 
 

@@ -1,9 +1,14 @@
-"""What Lightning uses where no profiler is asked for, without the cost of one."""
+"""Places where Lightning's own way is replaced: the profiler, and where averages of weights begin."""
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 
+import torch
+from lightning.pytorch import LightningModule
+from lightning.pytorch.callbacks import Callback, WeightAveraging
 from lightning.pytorch.profilers import PassThroughProfiler
 
 _NOTHING = nullcontext()
@@ -15,3 +20,21 @@ class NoProfiler(PassThroughProfiler):
     def profile(self, action_name: str) -> AbstractContextManager[None]:  # type: ignore[override]  # a decorated generator
         """Return a context that does nothing."""
         return _NOTHING
+
+
+@torch.no_grad()
+def begin_averages(callbacks: Iterable[Callback], module: LightningModule) -> None:
+    """Give averages the network of the first step, which validation shows until they begin.
+
+    Lightning copies it earlier, before a head is solved and values get their unit.
+
+    Args:
+        callbacks: The trainer's; others are passed over.
+        module: Before its first step.
+    """
+    for callback in callbacks:
+        copy = callback._average_model if isinstance(callback, WeightAveraging) else None
+        if copy is not None:
+            theirs = itertools.chain(copy.module.parameters(), copy.module.buffers())
+            for averaged, own in zip(theirs, itertools.chain(module.parameters(), module.buffers()), strict=True):
+                averaged.copy_(own)

@@ -28,30 +28,51 @@ from tlearn.models.backbones.backbone import Backbone
 from tlearn.models.backbones.folding import folded
 from tlearn.models.backbones.live_taps import LiveTapsConv2d, leave_out_padding, put_back
 from tlearn.models.backbones.timm_backbone import build_backbone
-from tlearn.models.finite import check_loss, check_network
 from tlearn.models.freezing import assign_rules, group_by_rule, hold_frozen_in_eval, rules_from_options
 from tlearn.models.heads import build_head
 from tlearn.models.losses import answers_of, balanced_class_weights, compute_loss, pull_towards
 from tlearn.models.metrics import EpochMetrics
-from tlearn.models.modes import evaluating
 from tlearn.models.preprocess import Preprocess
+from tlearn.models.state import check_loss, check_network, evaluating
 from tlearn.models.target_unit import AS_IT_IS, TargetUnit, change_unit, unit_in, unit_of
 from tlearn.models.weights.loading import load_weights
 from tlearn.models.weights.statistics import Statistics, folded_norms, given_statistics
-from tlearn.training.accumulation import missing_factor, scale_gradients, steps_before, window_in
-from tlearn.training.averaging import begin_averages
+from tlearn.training.checkpoint_content import keep_plain, make_readable, with_python_numbers
 from tlearn.training.ddp import weight_among_processes, wrap_anew
-from tlearn.training.foreign_finders import check_finders
-from tlearn.training.mid_epoch import end_restart, prepare_resume, progress_of
-from tlearn.training.monitor_modes import check_monitor_modes
-from tlearn.training.option_checks import check_class_options, check_head_init, check_head_solver, check_steps
-from tlearn.training.option_values import built, check_groups, check_option_values
-from tlearn.training.plateau import monitor_of, pending_metric, step_pending
-from tlearn.training.rates import named_groups, peak_rates, rates_that_give_way, scale_rates, starting_rates
-from tlearn.training.readable import keep_plain, make_readable, with_python_numbers
-from tlearn.training.schedule_length import check_length, check_warm_up_length, length_of
-from tlearn.training.shared_function import SharedFunction, tutorial_optimizer
-from tlearn.training.warm_up import check_warm_up, rising_share
+from tlearn.training.exact_resume import (
+    end_restart,
+    missing_factor,
+    monitor_of,
+    pending_metric,
+    prepare_resume,
+    progress_of,
+    scale_gradients,
+    step_pending,
+    steps_before,
+    window_in,
+)
+from tlearn.training.lean_lightning import begin_averages
+from tlearn.training.optimizer import (
+    SharedFunction,
+    check_warm_up,
+    named_groups,
+    peak_rates,
+    rates_that_give_way,
+    rising_share,
+    scale_rates,
+    starting_rates,
+    tutorial_optimizer,
+)
+from tlearn.training.options import (
+    built,
+    check_class_options,
+    check_groups,
+    check_head_init,
+    check_head_solver,
+    check_option_values,
+    check_steps,
+)
+from tlearn.training.run_checks import check_finders, check_length, check_monitor_modes, check_warm_up_length, length_of
 
 log = logging.getLogger(__name__)
 
@@ -364,7 +385,7 @@ class TransferModule(LightningModule):
     def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
         """Compute gradients, whose mean over the processes is that of all their images.
 
-        The last window of an epoch's accumulation is the mean of its batches, see `tlearn.training.accumulation`.
+        The last window of an epoch's accumulation is the mean of its batches, see `tlearn.training.exact_resume`.
         """
         loss = loss if self.loss_weight is None else loss * self.loss_weight
         if (factor := missing_factor(self.trainer)) != 1.0:

@@ -18,7 +18,7 @@ from lightning.pytorch.loops.fit_loop import _FitLoop
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from tlearn.training.checkpoints import flush_checkpoints, last_checkpoint
-from tlearn.training.mid_epoch import steps_done
+from tlearn.training.exact_resume import steps_done
 
 log = logging.getLogger(__name__)
 

@@ -7,10 +7,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from tlearn.data.files.duplicates import near_alike
+from tlearn.data.files.duplicates import WAYS, near_alike, turned_alike
 from tlearn.data.files.findings import Finding, Picture, names_of
 from tlearn.data.files.listing import number_of
-from tlearn.data.files.turned import WAYS, turned_alike
 
 _FLAT_LEVELS = 3.0  # standard deviation of a thumbnail: below, a turned picture is no news
 

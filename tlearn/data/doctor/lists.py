@@ -1,16 +1,17 @@
-"""What the doctor finds in lists of files and labels: names of classes, rare classes, files in the wrong place."""
+"""Findings about lists of pictures: skipped files, rare classes, labels and names."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterator, Sequence
+from typing import Literal
 
-from tlearn.data.classes.rare import too_few_to_divide
+from tlearn.data.class_names import too_few_to_divide
 from tlearn.data.files.findings import Finding, Picture
 from tlearn.data.files.foreign_formats import unread_by_name
 from tlearn.data.files.listing import endings, number_of, remedies
 from tlearn.data.sources.labelled_files import ImageFilesDataModule
-from tlearn.data.sources.missing_files import misplaced, missing_files
+from tlearn.data.sources.table_paths import misplaced, missing_files
 
 
 def rare_classes(data: ImageFilesDataModule, pictures: Sequence[Picture], left_out: Container[str]) -> list[Finding]:
@@ -59,3 +60,35 @@ def names_and_places(data: ImageFilesDataModule, pictures: Sequence[Picture]) ->
     missing = set(missing_files(faults))
     findings.append(Finding("misplaced", "error", told, [[name] for name in sorted(missing)]))
     return [picture for picture in pictures if picture.name not in missing], findings
+
+
+_FEW = 10  # images that have a label, to train on
+
+
+def diagnose_labels(pictures: Sequence[Picture], class_names: Sequence[str]) -> Iterator[Finding]:
+    """Look for labels that nobody has, that few have, or of which little is known, split by split.
+
+    Args:
+        pictures: Those of all splits, with their ``labels``; others give no finding.
+        class_names: All that there are.
+    """
+    for split in dict.fromkeys(picture.split for picture in pictures):
+        members = [p for p in pictures if p.split == split and p.labels is not None and not p.facts.error]
+        if not members:
+            continue
+        held = Counter(name for picture in members for name in picture.labels or ())
+        unknown = Counter(name for picture in members for name in picture.unknown)
+        blank = [name for name in class_names if unknown[name] == len(members)]
+        if blank:
+            severity: Literal["error", "warning"] = "error" if split == "train" else "warning"  # `fit` stops
+            yield Finding("unknown_labels", severity, f"no {split} picture says anything of: {', '.join(blank)}")
+        absent = [name for name in class_names if not held[name] and name not in blank]
+        if absent:
+            yield Finding("absent_classes", "warning", f"no {split} picture has: {', '.join(absent)}")
+        few = [f"{name} {held[name]}" for name in class_names if 0 < held[name] < _FEW]
+        if few and split == "train":
+            yield Finding("tiny_classes", "warning", f"fewer than {_FEW} pictures to train on: {', '.join(few)}")
+        gaps = [f"{name} {unknown[name]} of {len(members)}" for name in class_names if 0 < unknown[name] < len(members)]
+        if gaps:
+            what = f"{split} does not say, left out of loss and metrics: {', '.join(gaps)}"
+            yield Finding("unknown_labels", "note", what)

@@ -14,11 +14,11 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
 from tlearn.base.machine import cores_allowed
+from tlearn.data.files.duplicates import perceptual_hashes
 from tlearn.data.files.inspection_store import FactsStore, stamp_of
 from tlearn.data.files.progress import tracked
 from tlearn.data.files.reading import UnreadableImageError, read_bytes, reason_of, to_rgb
 from tlearn.data.files.text_encoding import bits_of, jpeg_quality_of
-from tlearn.data.files.turned import perceptual_hashes
 
 _HASHED_PX = 32
 _SEEN_PX = 128  # a perceptual hash sees 32 px; JPEG files decode to this eight times as fast

@@ -1,9 +1,11 @@
-"""A progress bar on stderr, for a terminal alone."""
+"""Downloads and long loops: a progress line, and a limit on how long a network may stay silent."""
 
 from __future__ import annotations
 
+import socket
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from rich.console import Console
@@ -15,3 +17,17 @@ _Item = TypeVar("_Item")
 def tracked(items: Iterable[_Item], what: str, count: int) -> Iterable[_Item]:
     """Hand on some items and show how far it is; nothing is shown for none of them."""
     return track(items, what, count, console=Console(stderr=True), disable=not (count and sys.stderr.isatty()))
+
+
+TIMEOUT_S = 10.0  # without an answer for so long the network counts as off; torchvision would wait for minutes
+
+
+@contextmanager
+def short_timeout() -> Iterator[None]:
+    """Let connections give up soon."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(TIMEOUT_S)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)

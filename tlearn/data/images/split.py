@@ -13,7 +13,7 @@ from torch import Tensor
 from tlearn.base.errors import TlearnError, unknown
 from tlearn.base.name_forms import same_name
 from tlearn.base.plain_values import texts
-from tlearn.data.classes.rare import too_few_to_divide
+from tlearn.data.class_names import too_few_to_divide
 from tlearn.data.files.listing import listed, number_of
 from tlearn.data.images.keyed_random import uniform
 

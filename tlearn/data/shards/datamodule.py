@@ -10,8 +10,7 @@ from jsonargparse.typing import PositiveFloat, PositiveInt
 from torch import Tensor
 
 from tlearn.base.errors import TlearnError
-from tlearn.data.classes.rare import frequent_classes
-from tlearn.data.classes.spelling import ClassRemark
+from tlearn.data.class_names import ClassRemark, frequent_classes
 from tlearn.data.datamodule import Split
 from tlearn.data.files.listing import counts_of, listed, number_of
 from tlearn.data.images.image_set import ImageSet

@@ -1,7 +1,11 @@
-"""CIFAR-10: 50,000 training and 10,000 test images of 32 x 32 pixels in ten classes (Krizhevsky 2009)."""
+"""CIFAR-10 as a data module, and its files: download, check and read."""
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPException
 from pathlib import Path
 from typing import Literal
 
@@ -9,12 +13,100 @@ import torch
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 from torch import Tensor
 from torchvision.datasets import CIFAR10
+from torchvision.datasets.utils import calculate_md5, download_url, extract_archive
 
 from tlearn.base.errors import TlearnError
 from tlearn.data.datamodule import InMemoryDataModule
+from tlearn.data.files.progress import short_timeout
 from tlearn.data.images.augment import NO_AUGMENT, Augment
 from tlearn.data.images.split import class_numbers, renumbered
-from tlearn.data.sources import cifar10_files
+
+
+def check(root: Path) -> None:
+    """Compare the seven files with their checksums.
+
+    Raises:
+        TlearnError: One is missing or damaged.
+    """
+    if fault := _fault(root):
+        raise TlearnError(f"CIFAR-10 in {root}: {fault}; call prepare_data() or {_put_archive(root)}")
+
+
+def install(root: Path, download: bool) -> None:
+    """Put the files in place if they are not: from an archive that lies in ``root``, or else from the network.
+
+    Args:
+        root: Absolute; the folder to hold ``cifar-10-batches-py``. Created only when there is something to put in.
+        download: Whether the network may be used.
+
+    Raises:
+        TlearnError: The files are missing or damaged and cannot be had.
+    """
+    fault = _fault(root)
+    if fault is None:
+        return
+    archive = root / CIFAR10.filename
+    archive_fault = _difference(root, CIFAR10.filename, CIFAR10.tgz_md5)
+    if archive.exists() and archive_fault:
+        fault = f"{fault}; {archive_fault}"  # named, and never used: a download goes elsewhere
+    if archive_fault and not download:
+        raise TlearnError(
+            f"CIFAR-10 in {root}: {fault}; download is off: set data.init_args.download true or {_put_archive(root)}"
+        )
+    step = "download" if archive_fault else "unpacking"
+    try:
+        _download(root) if archive_fault else _unpack(archive, root)
+    except (OSError, RuntimeError, HTTPException) as error:  # URLError is an OSError
+        message = f"CIFAR-10 in {root}: {fault}; {step} failed ({error}): try again or {_put_archive(root)}"
+        raise TlearnError(message) from error
+
+
+def _fault(root: Path) -> str | None:
+    """Say which file is wrong first, if any is."""
+    expected = [*CIFAR10.train_list, *CIFAR10.test_list, [CIFAR10.meta["filename"], CIFAR10.meta["md5"]]]
+    differences = (_difference(root, f"{CIFAR10.base_folder}/{name}", md5) for name, md5 in expected)
+    return next(filter(None, differences), None)
+
+
+def _difference(root: Path, name: str, md5: str) -> str | None:
+    if not (root / name).is_file():
+        return f"{name} is missing"
+    actual = calculate_md5(root / name)
+    return None if actual == md5 else f"{name} is damaged (md5 {actual}, expected {md5})"
+
+
+def _put_archive(root: Path) -> str:
+    return f"put {CIFAR10.filename} (md5 {CIFAR10.tgz_md5}, from {CIFAR10.url}) into {root}"
+
+
+def _download(root: Path) -> None:
+    with _folder_beside(root) as scratch, short_timeout():
+        download_url(CIFAR10.url, scratch, CIFAR10.filename, CIFAR10.tgz_md5)
+        _unpack(scratch / CIFAR10.filename, root)
+
+
+def _unpack(archive: Path, root: Path) -> None:
+    with _folder_beside(root) as scratch:
+        extract_archive(archive, scratch)
+        root.mkdir(parents=True, exist_ok=True)
+        fresh, folder = scratch / CIFAR10.base_folder, root / CIFAR10.base_folder
+        try:
+            fresh.replace(folder)
+        except OSError:
+            if not folder.is_dir():
+                raise
+            # Another run was quicker, or a file is mended: one by one, for what else a user keeps there is not ours.
+            for file in fresh.iterdir():
+                file.replace(folder / file.name)
+
+
+@contextmanager
+def _folder_beside(root: Path) -> Iterator[Path]:
+    """A temporary folder on root's file system, so that a rename suffices: in root or, until there is one, above it."""
+    existing = next(path for path in (root, *root.parents) if path.is_dir())
+    with tempfile.TemporaryDirectory(prefix=".cifar-10-", dir=existing) as scratch:
+        yield Path(scratch)
+
 
 # Known before anything is read, since a network is built for them; the files' own list must agree.
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -73,7 +165,7 @@ class CIFAR10DataModule(InMemoryDataModule):
         Raises:
             TlearnError: They cannot be had; names the folder, the file, its checksum and the remedy.
         """
-        cifar10_files.install(self.root, self.download)
+        install(self.root, self.download)
         self._checked = True
 
     def load_split(self, split: Literal["train", "test"]) -> tuple[Tensor, Tensor]:
@@ -86,7 +178,7 @@ class CIFAR10DataModule(InMemoryDataModule):
             TlearnError: A file is missing or damaged, or the files name other classes than CIFAR-10's.
         """
         if not self._checked:  # another process prepared the data, or none did
-            cifar10_files.check(self.root)
+            check(self.root)
             self._checked = True
         files = [name for name, _ in (CIFAR10.train_list if split == "train" else CIFAR10.test_list)]
         paths = [self.root / CIFAR10.base_folder / name for name in files]

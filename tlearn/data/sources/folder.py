@@ -11,8 +11,7 @@ import torch
 from jsonargparse.typing import PositiveInt
 
 from tlearn.base.errors import TlearnError
-from tlearn.data.classes.rare import frequent_classes
-from tlearn.data.classes.spelling import ClassRemark, Spelling, alike_hint
+from tlearn.data.class_names import ClassRemark, Spelling, alike_hint, frequent_classes
 from tlearn.data.datamodule import Split
 from tlearn.data.files.exclusions import kept_positions, read_exclusions
 from tlearn.data.files.listing import class_folders, counted, find_pictures, listed

@@ -9,8 +9,7 @@ from jsonargparse.typing import PositiveInt
 from PIL import Image
 
 from tlearn.base.errors import TlearnError, unknown
-from tlearn.data.classes.rare import frequent_classes
-from tlearn.data.classes.spelling import Spelling
+from tlearn.data.class_names import Spelling, frequent_classes
 from tlearn.data.datamodule import Split
 from tlearn.data.files.reading import UnreadableImageError
 from tlearn.data.images.image_set import ImageSet
@@ -18,7 +17,7 @@ from tlearn.data.images.split import class_numbers
 from tlearn.data.sources.huggingface_files import HuggingFaceSource
 from tlearn.data.sources.items import LabelledItems, streamed, trained_classes
 from tlearn.data.sources.picture_base import StreamedDataModule
-from tlearn.data.sources.table_labels import is_missing
+from tlearn.data.sources.table_cells import is_missing
 
 _NAMES: dict[Split, tuple[str, ...]] = {
     "train": ("train",),

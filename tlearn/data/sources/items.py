@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 
 from tlearn.base.errors import TlearnError
-from tlearn.data.classes.spelling import alike_hint
+from tlearn.data.class_names import alike_hint
 from tlearn.data.files.listing import counts_of, listed
 from tlearn.data.files.reading import Framing
 from tlearn.data.images.on_disk import ItemDataset, ItemPictures, StreamedImages

@@ -21,9 +21,9 @@ from tlearn.data.files.inspection import FileFacts, inspect_files
 from tlearn.data.files.listing import counts_of, number_of
 from tlearn.data.images.image_set import ImageSet
 from tlearn.data.images.on_disk import FilePictures, StreamedImages
-from tlearn.data.sources.label_columns import are_contrary, label_counts, one_sided
-from tlearn.data.sources.missing_files import misplaced
 from tlearn.data.sources.picture_base import StreamedDataModule
+from tlearn.data.sources.table_cells import are_contrary, label_counts, one_sided
+from tlearn.data.sources.table_paths import misplaced
 
 log = logging.getLogger(__name__)
 

@@ -15,16 +15,23 @@ from torch import Tensor
 
 from tlearn.base.errors import TlearnError
 from tlearn.base.types import Task
-from tlearn.data.classes.rare import frequent_classes
-from tlearn.data.classes.spelling import ClassRemark, Spelling, alike_hint
+from tlearn.data.class_names import ClassRemark, Spelling, alike_hint, frequent_classes
 from tlearn.data.datamodule import Split
 from tlearn.data.files.exclusions import kept_positions, read_exclusions
 from tlearn.data.files.listing import counted, number_of
 from tlearn.data.images.split import class_numbers
-from tlearn.data.sources.label_columns import EmptyLabels, UncertainLabels, read_label_columns, seeming_separators
 from tlearn.data.sources.labelled_files import FileList, ImageFilesDataModule
+from tlearn.data.sources.table_cells import (
+    EmptyLabels,
+    UncertainLabels,
+    is_missing,
+    is_number,
+    names_in,
+    read_label_columns,
+    rows_named,
+    seeming_separators,
+)
 from tlearn.data.sources.table_file import column_of, read_table
-from tlearn.data.sources.table_labels import is_missing, is_number, names_in, rows_named
 from tlearn.data.sources.table_paths import found_paths
 
 log = logging.getLogger(__name__)

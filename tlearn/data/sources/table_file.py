@@ -11,7 +11,7 @@ from typing import Any
 
 from tlearn.base.errors import TlearnError, one_line, unknown
 from tlearn.base.name_forms import same_name
-from tlearn.data.sources.table_labels import is_missing
+from tlearn.data.sources.table_cells import is_missing
 
 Columns = dict[str, list[Any]]
 

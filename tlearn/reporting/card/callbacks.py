@@ -16,16 +16,14 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from tlearn.base.errors import one_line
 from tlearn.base.files import write_whole
 from tlearn.base.places import version_of
-from tlearn.reporting.attempt import attempt
 from tlearn.reporting.card import facts as card
 from tlearn.reporting.card.evaluation_files import write_evaluation
 from tlearn.reporting.card.html import report_html
-from tlearn.reporting.card.markdown import card_markdown
-from tlearn.reporting.card.text_pages import data_page, freeze_plan_page, parameters_page
+from tlearn.reporting.card.markdown import card_markdown, data_page, freeze_plan_page, parameters_page
 from tlearn.reporting.ending import EndingCallback
 from tlearn.reporting.evaluation import Answers, answers_from
 from tlearn.reporting.hparams import found_factor
-from tlearn.reporting.loggers import step_of, write
+from tlearn.reporting.loggers import attempt, step_of, write
 from tlearn.training.checkpoints import best_checkpoint, checkpoint_lost, run_folder, saved_epochs
 from tlearn.training.evaluation import EvaluationOutputsCallback
 from tlearn.training.freeze_audit import FreezeAuditCallback

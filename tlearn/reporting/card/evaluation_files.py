@@ -11,7 +11,7 @@ from typing import Any
 
 from tlearn.base.files import safe_cell, write_whole
 from tlearn.reporting.evaluation import Answers, confusion_matrix, per_class_rows, summary_of
-from tlearn.reporting.evaluation_pictures import worst_rows
+from tlearn.reporting.pictures import worst_rows
 
 
 def write_evaluation(folder: Path, data: Any, answers: Answers) -> None:

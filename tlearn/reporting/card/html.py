@@ -14,11 +14,17 @@ from markupsafe import Markup
 
 from tlearn.base.errors import TlearnError, one_line
 from tlearn.reporting.card import sentences as card_words
-from tlearn.reporting.card.card_view import data_view, doctor_view, head_view, network_view, test_command
 from tlearn.reporting.card.charts import Line, line_chart
 from tlearn.reporting.card.curves import Curves, learning_rates, read_curves
-from tlearn.reporting.card.evaluation_view import evaluation_view
 from tlearn.reporting.card.format import MAIN_METRIC, options, part, visible
+from tlearn.reporting.card.html_views import (
+    data_view,
+    doctor_view,
+    evaluation_view,
+    head_view,
+    network_view,
+    test_command,
+)
 from tlearn.reporting.card.svg import Format
 
 _SHOWN_GROUPS = 6

@@ -16,8 +16,8 @@ from torch import Tensor
 from tlearn.base.errors import TlearnError
 from tlearn.base.feature_store import FOLDER, Features, fill, key_of, load
 from tlearn.base.processes import ALONE, gathered, own_share, summed
-from tlearn.models.fingerprint import fingerprint
-from tlearn.training.mid_epoch import finished_epochs
+from tlearn.models.state import fingerprint
+from tlearn.training.exact_resume import finished_epochs
 from tlearn.training.module import TransferModule
 from tlearn.training.strategies.features import iterate_over_split
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from tlearn.base.machine import FreeThreads
 from tlearn.base.processes import ALONE, Share
-from tlearn.models.modes import evaluating
+from tlearn.models.state import evaluating
 from tlearn.training.module import TransferModule
 
 _FEWEST = 8  # in a batch: below, the bits of features may differ

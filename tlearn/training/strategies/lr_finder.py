@@ -16,9 +16,9 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from tlearn.base.errors import TlearnError
-from tlearn.models.modes import keeping_modes
+from tlearn.models.state import keeping_modes
 from tlearn.training.module import TransferModule
-from tlearn.training.rates import peak_rates, scale_rates
+from tlearn.training.optimizer import peak_rates, scale_rates
 from tlearn.training.strategies.plain_steps import training_batches, training_step
 
 log = logging.getLogger(__name__)

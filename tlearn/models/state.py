@@ -1,16 +1,43 @@
-"""What is no number is refused: weights on their way into a checkpoint, and answers. B images, K classes."""
+"""The state of a network: its hash, its train and eval modes, and whether all of it is finite."""
 
 from __future__ import annotations
 
+import hashlib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from tlearn.base.errors import TlearnError
+
+
+def fingerprint(tensor: Tensor) -> str:
+    """Hash a tensor's bits to 32 hexadecimal digits (SHA-256, which processors have instructions for)."""
+    flat = tensor.detach().cpu().contiguous().flatten()  # a scalar has no bytes to view, a vector has
+    return hashlib.sha256(flat.view(torch.uint8).numpy().data).hexdigest()[:32]
+
+
+@contextmanager
+def keeping_modes(module: nn.Module) -> Iterator[None]:
+    """Put every part of a module back into its own mode, training or eval, afterwards."""
+    modes = {part: part.training for part in module.modules()}
+    try:
+        yield
+    finally:
+        for part, mode in modes.items():
+            part.training = mode
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """Put a module in eval mode without gradients; every part of it is in its own mode again afterwards."""
+    with keeping_modes(module), torch.no_grad():
+        module.eval()
+        yield
 
 
 def rates_text(rates: Mapping[str, float]) -> str:

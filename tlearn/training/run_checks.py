@@ -1,13 +1,14 @@
-"""Compare a scheduler's length with the run's, before the first step."""
+"""Checks of a run before it starts: length of the schedule, modes of monitors, callbacks that cannot work."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
-from lightning.pytorch import Trainer
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.callbacks import BatchSizeFinder, LearningRateFinder
 from torch.optim.lr_scheduler import (
     ConstantLR,
     CosineAnnealingLR,
@@ -23,7 +24,7 @@ from torch.optim.lr_scheduler import (
 )
 
 from tlearn.base.errors import TlearnError
-from tlearn.training.accumulation import steps_before, window_in
+from tlearn.training.exact_resume import steps_before, window_in
 
 _OPTION = "model.lr_scheduler.init_args"
 
@@ -175,3 +176,57 @@ def _hint(wanted: int, interval: str, length: RunLength) -> str:
     if interval == "epoch" and length.epochs is not None and length.steps is not None and wanted > length.epochs:
         return f"; it counts epochs: for the run's {length.steps} steps set model.lr_interval to step"
     return ""
+
+
+_LOWER = ("loss", "mae", "mse", "rmse", "ece", "nll", "brier")
+_HIGHER = ("acc", "f1", "map", "r2", "auroc", "precision", "recall")
+
+
+def better_mode(metric: str) -> Literal["min", "max"] | None:
+    """Return whether less or more of a metric is better; ``None`` where that cannot be told, as for a temperature.
+
+    Args:
+        metric: As it is logged, ``val/acc_macro`` for instance: its first word behind the stage tells.
+    """
+    word = metric.rpartition("/")[2].split("_")[0]
+    return "min" if word in _LOWER else "max" if word in _HIGHER else None
+
+
+def check_monitor_modes(owners: Iterable[Any]) -> None:
+    """Check all that have a ``monitor`` and a ``mode``: EarlyStopping, ModelCheckpoint, ReduceLROnPlateau.
+
+    Args:
+        owners: Callbacks and schedulers; others are passed over.
+
+    Raises:
+        TlearnError: One looks the wrong way, as all three do by default with a metric of which more is better.
+    """
+    for owner in owners:
+        monitor, mode = getattr(owner, "monitor", None), getattr(owner, "mode", None)
+        wanted = better_mode(monitor) if isinstance(monitor, str) else None
+        if wanted is not None and mode in ("min", "max") and mode != wanted:
+            more, takes = ("more", "the lowest") if wanted == "max" else ("less", "the highest")
+            raise TlearnError(
+                f"{type(owner).__name__} monitors {monitor}, of which {more} is better, with mode {mode}: it would "
+                f"take {takes} for the best; set its mode to {wanted}"
+            )
+
+
+def check_finders(callbacks: Iterable[Callback]) -> None:
+    """Say what to use in their place.
+
+    Raises:
+        TlearnError: There is one of them.
+    """
+    for callback in callbacks:
+        if isinstance(callback, LearningRateFinder):
+            raise TlearnError(
+                "LearningRateFinder gives every group of parameters one rate; drop it and use --find_lr (from Python "
+                "tlearn.strategies.LearningRateFinderCallback), which keeps the ratios of model.lr_scales"
+            )
+        if isinstance(callback, BatchSizeFinder):
+            raise TlearnError(
+                "BatchSizeFinder would train with another batch_size than the config says; drop it and set "
+                "data.init_args.batch_size (python -m tlearn plan tells the memory that it takes). --find_lr is what "
+                "finds a rate"
+            )

@@ -1,4 +1,4 @@
-"""One evaluation's file, made ready to be shown: metrics, confusions, classes, mistakes. K classes."""
+"""What `report.html` shows of a card and of its evaluations."""
 
 from __future__ import annotations
 
@@ -10,9 +10,103 @@ from typing import Any
 
 from markupsafe import Markup
 
+from tlearn.reporting.card import sentences as card_words
 from tlearn.reporting.card.charts import reliability_diagram, scatter
 from tlearn.reporting.card.curves import Curves
-from tlearn.reporting.card.format import METRICS, count, figure, part, percent
+from tlearn.reporting.card.format import METRICS, SPLITS, count, duration, figure, moment, options, part, percent
+
+
+def head_view(card: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what stands at the top: name, status, results, facts, and what the run did."""
+    label, value, epoch = card_words.best_words(card)
+    test_label, test_value = card_words.test_words(card)
+    results = [(value, f"best {label}", epoch)] if value else []
+    results += [(test_value, test_label, "")] if test_value else []
+    facts = [
+        ("Started", moment(card.get("started"))),
+        ("Took", duration(card.get("time_s"))),
+        ("Device", part(card, "environment").get("device") or ""),
+    ]
+    status = str(card.get("status") or "").partition(":")[0]
+    return {
+        "title": card_words.title(card),
+        "name": card.get("name") or "run",
+        "version": card.get("version"),
+        "status": status if status in ("finished", "interrupted", "failed", "tested") else "unknown",
+        "status_words": card_words.status_words(card),
+        "alert": card_words.alert(card),
+        "results": results,
+        "facts": [(name, value) for name, value in facts if value],
+        "sentence": card_words.what_it_did(card),
+    }
+
+
+def network_view(card: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parameters, stages and options of the network."""
+    stages = card.get("stages") or []
+    words = {"trainable": "trains", "frozen": "frozen", "left_out": "left out"}
+    numbers = [name for name in words if name != "left_out" or any(stage.get(name) for stage in stages)]
+    parameters, temperature = part(card, "parameters"), card.get("temperature")
+    facts = [("Parameters that train", count(parameters.get("trainable")))] if parameters else []
+    facts += [("Frozen parameters", count(parameters.get("frozen")))] if parameters else []
+    facts += [("Temperature", f"{temperature:.4g}")] if temperature is not None else []
+    return {
+        "facts": facts,
+        "options": options(part(card, "model")),
+        "columns": [words[name] for name in numbers],
+        "stages": [
+            {
+                "name": stage.get("stage"),
+                "numbers": [count(stage.get(name) or 0) for name in numbers],
+                "lr_scale": stage.get("lr_scale") or "",
+                "batch_norm": stage.get("batch_norm") or "",
+            }
+            for stage in stages
+        ],
+        "totals": [count(sum(stage.get(name) or 0 for stage in stages)) for name in numbers],
+    }
+
+
+def data_view(card: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the splits, their classes, and the options of the data."""
+    data = part(card, "data")
+    splits = part(data, "splits")
+    known = [split for split in ("train", "val", "test") if splits.get(split)]
+    names = list(card.get("class_names") or dict.fromkeys(n for s in known for n in part(splits[s], "classes")))
+    counted = any(part(splits[split], "classes") for split in known)
+    return {
+        "module": data.get("module"),
+        "fingerprint": data.get("fingerprint"),
+        "splits": [(SPLITS[split], count(splits[split].get("images"))) for split in known],
+        "classes": [
+            (name, [count(part(splits[split], "classes").get(name, 0)) for split in known])
+            for name in names[: SHOWN_CLASSES if counted else 0]
+        ],
+        "more_classes": max(0, len(names) - SHOWN_CLASSES) if counted else 0,
+        "options": options(part(data, "options")),
+    }
+
+
+def doctor_view(card: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the findings, and what else there is to say of them."""
+    doctor = part(card, "doctor")
+    findings = [
+        {
+            "severity": finding.get("severity") or "note",
+            "what": finding.get("what") or "",
+            "files": (finding.get("files") or [])[:10],
+            "more": max(0, len(finding.get("files") or []) - 10),
+        }
+        for finding in doctor.get("findings") or []
+    ]
+    return {"findings": findings, "words": card_words.doctor_words(card)}
+
+
+def test_command(card: Mapping[str, Any]) -> str | None:
+    """Return how a test was started, if that was another command."""
+    command = part(card, "test").get("command")
+    return command if isinstance(command, str) and command != card.get("command") else None
+
 
 MATRIX_CLASSES = 30
 SHOWN_CLASSES = 40

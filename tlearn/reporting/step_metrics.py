@@ -1,0 +1,201 @@
+"""Curves of a run: throughput, gradient norm, loss and learning rates of the steps, busy cores."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import LearningRateMonitor
+from torch import Tensor
+from torch.nn.utils import get_total_norm
+from torch.optim import Optimizer
+
+from tlearn.base.machine import Neighbours, free_threads
+from tlearn.base.processes import summed
+from tlearn.base.types import Batch
+from tlearn.training.module import TransferModule
+
+log = logging.getLogger(__name__)
+
+
+class ThroughputCallback(Callback):
+    """Log ``train/images_per_s`` once an epoch."""
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start counting: an epoch that is gone on with does not start; its rate is that of what was left of it."""
+        self._start()
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start counting."""
+        self._start()
+
+    def _start(self) -> None:
+        self._images, self._pause_s, self._start_s = 0, 0.0, time.perf_counter()
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: Batch, batch_idx: int
+    ) -> None:
+        """Count a batch."""
+        self._images += len(batch.images)
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Stop the clock."""
+        self._validation_start_s = time.perf_counter()
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Let the clock go on."""
+        if not trainer.sanity_checking and trainer.training:
+            self._pause_s += time.perf_counter() - self._validation_start_s
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Log the epoch's rate in images/s."""
+        time_s = time.perf_counter() - self._start_s - self._pause_s
+        images = summed(torch.tensor(float(self._images), device=pl_module.device))
+        pl_module.log("train/images_per_s", images / time_s)
+
+
+GRADIENT_NORM = "train/grad_norm"
+
+
+class GradientNormCallback(Callback):
+    """Log ``train/grad_norm``, the Euclidean norm over all that trains, before any clipping.
+
+    It is taken at every ``trainer.log_every_n_steps`` steps; while the head trains on cached features once an epoch, as
+    a norm takes a tenth of such a step.
+    """
+
+    def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
+        """Take and log the norm, if this step's is wanted."""
+        assert isinstance(pl_module, TransferModule)
+        every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]  # set outside its class
+        once = pl_module.takes_features
+        wanted = trainer.is_last_batch if once else every and (trainer.global_step + 1) % every == 0
+        if not wanted:
+            return
+        self._norm = total_norm(optimizer)
+        if not once:
+            pl_module.log(GRADIENT_NORM, self._norm)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Log the norm of an epoch on features."""
+        assert isinstance(pl_module, TransferModule)
+        if pl_module.takes_features and hasattr(self, "_norm"):
+            pl_module.log(GRADIENT_NORM, self._norm)
+
+
+def total_norm(optimizer: Optimizer) -> Tensor:
+    """Return the norm of all gradients that an optimizer is about to use, a scalar."""
+    gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+    return get_total_norm(gradients) if gradients else torch.tensor(0.0)
+
+
+STEP_LOSS = "train/loss_step"
+
+
+class StepLossCallback(Callback):
+    """Log ``train/loss_step`` at every ``trainer.log_every_n_steps`` steps, as the tutorial prints it.
+
+    While the head trains on cached features its points are written once an epoch: to log one takes as long as a step.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: dict[int, Tensor] = {}
+        self._last: Tensor | None = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint inside an epoch keeps: the points not yet written, and the newest loss."""
+        return {"waiting": self._waiting, "last": self._last} if self._last is not None else {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take them up again."""
+        self._waiting, self._last = state_dict["waiting"], state_dict["last"]
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        """Log the loss of this batch, or keep it."""
+        assert isinstance(pl_module, TransferModule)
+        every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]  # set outside its class
+        step = trainer.global_step
+        weight = pl_module.loss_weight
+        loss = outputs["loss"] * trainer.accumulate_grad_batches  # which Lightning has divided it by
+        loss = self._last = loss if weight is None else loss * weight
+        if not every or not step or step % every:
+            return
+        if pl_module.takes_features:
+            self._waiting.setdefault(step - 1, loss)
+        else:
+            pl_module.log(STEP_LOSS, loss, prog_bar=True, sync_dist=True)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write what was kept; the epoch's last value is there to be monitored."""
+        if self._last is not None:
+            pl_module.log(STEP_LOSS, self._last, prog_bar=True, logger=False, sync_dist=True)
+        if not self._waiting:
+            return
+        losses = torch.stack([loss.to(pl_module.device) for loss in self._waiting.values()])
+        losses = summed(losses) / trainer.world_size
+        for step, loss in zip(self._waiting, losses.tolist(), strict=True):
+            for logger in trainer.loggers:
+                logger.log_metrics({STEP_LOSS: loss}, step=step)
+        self._waiting = {}
+
+
+class BusyCoresCallback(Callback):
+    """Warn once, before the first step, where fewer threads would be faster.
+
+    The number is not changed: sums of gradients have other last bits with another, and the same command should give the
+    same bits.
+    """
+
+    def __init__(self) -> None:
+        self._neighbours = Neighbours()
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Compare what was free since the command began with what torch would use."""
+        if pl_module.device.type != "cpu" or not trainer.is_global_zero:
+            return
+        threads, busy = torch.get_num_threads(), self._neighbours.busy_cores()
+        free = free_threads(threads, busy)
+        if free < threads:
+            log.warning(
+                "other processes keep %.1f of %d cores busy; %d threads beside them are slower than %d: "
+                "OMP_NUM_THREADS=%d before the command (its last bits will differ)",
+                *(busy, os.cpu_count(), threads, free, free),
+            )
+
+
+class LearningRatesCallback(Callback):
+    """Log ``lr-<optimizer>/<group>`` at every epoch's first step, and as often as the loss.
+
+    Lightning's LearningRateMonitor leaves a schedule that steps by batches out of a run of fewer than
+    ``trainer.log_every_n_steps`` steps, knows no warm-up, and without a schedule writes a step twice. Where the
+    user adds that one, it is the only one that writes.
+    """
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """See who else writes."""
+        assert isinstance(pl_module, TransferModule)
+        self._step = -1
+        callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # typed as an optional list
+        self._is_second = any(isinstance(callback, LearningRateMonitor) for callback in callbacks)
+        warms_up = pl_module.warmup_length or pl_module.unfreeze_warmup_steps
+        if self._is_second and warms_up and trainer.is_global_zero:
+            log.warning("LearningRateMonitor shows the rates without their warm-up; drop it: fit logs the true ones")
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Batch, batch_idx: int) -> None:
+        """Log the rates of the step that this batch belongs to, once a step."""
+        assert isinstance(pl_module, TransferModule)
+        step = trainer.fit_loop.epoch_loop._batches_that_stepped  # as Lightning counts what it logs
+        is_time = batch_idx == 0 or trainer._logger_connector.should_update_logs
+        if self._is_second or step == self._step or not is_time:
+            return
+        self._step, kind = step, type(trainer.optimizers[0]).__name__
+        rates = {f"lr-{kind}/{name}": rate for name, rate in pl_module.rates_in_use().items()}
+        trainer.callback_metrics.update({name: torch.tensor(rate) for name, rate in rates.items()})
+        for logger in trainer.loggers:
+            logger.log_metrics(rates, step=step)
