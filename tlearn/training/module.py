@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import torch
 from jsonargparse.typing import ClosedUnitInterval, NonNegativeInt, PositiveFloat, PositiveInt
-from lightning.pytorch import LightningModule
+from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback, StochasticWeightAveraging, WeightAveraging
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor
@@ -889,6 +889,18 @@ class TransferModule(LightningModule):
             for name, value in found.items():
                 self.log(name, value, prog_bar=name in ("val/acc", "val/mae", "val/f1"))
         metrics.reset()
+
+
+def model_of(trainer: Trainer) -> TransferModule:
+    """Return the network of a run.
+
+    Raises:
+        TlearnError: It is none of tlearn's.
+    """
+    module = trainer.lightning_module
+    if not isinstance(module, TransferModule):
+        raise TlearnError(f"expected a tlearn.TransferModule in this run, got {type(module).__name__}")
+    return module
 
 
 def _seed_generator(device: torch.device, seed: int) -> None:
