@@ -9,7 +9,7 @@ from tlearn.data.datamodule import ImageDataModule
 
 
 def own_data_of(trainer: Trainer | None) -> ImageDataModule | None:
-    """Return the run's data module if it is one of tlearn's; ``None`` without a run, or for a user's own kind of data."""
+    """Return the run's data module if it is one of tlearn's; ``None`` without a run, or for data of another kind."""
     data = getattr(trainer, "datamodule", None)
     return data if isinstance(data, ImageDataModule) else None
 
