@@ -255,6 +255,7 @@ def test_gradient_norm_is_that_of_the_gradients(tlearn: Tlearn, small: str, monk
     assert logged == pytest.approx(norms, rel=1e-4)
 
 
+@pytest.mark.pictures
 def test_weight_histograms_are_there_where_asked_for(tlearn: Tlearn, small: str) -> None:
     asked = "--trainer.callbacks+=tlearn.reporting.WeightHistogramsCallback"
     assert tlearn("fit", "-c", small, asked, "--model.freeze_until", "stem").code == 0
