@@ -1,14 +1,16 @@
-"""The command line before any parser: split it, find its configs. Imports nothing heavy."""
+"""Split the command line, find its configs, and parse a verb's own options. Nothing heavy is imported here."""
 
 from __future__ import annotations
 
+import argparse
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
-from tlearn.base.errors import TlearnError
+from tlearn.base.errors import TlearnError, unknown
 from tlearn.cli.config_files import check_typed, find_config
 
 _CONFIG_OPTIONS = ("-c", "--config")
@@ -129,6 +131,98 @@ class Arguments:
                 kept.append(word)
             skip = not skip and word == option
         return kept
+
+
+class VerbParser(argparse.ArgumentParser):
+    """The parent of all verbs' parsers: it takes the verb's own options and leaves the rest for `fit`'s parser.
+
+    Args:
+        verb: The verb, such as ``probe``.
+        usage: The words behind the verb in the first line of the help.
+        about: The help above the options. Without it ``--help`` is left for `fit`'s parser.
+    """
+
+    def __init__(self, verb: str, usage: str = "", about: str = "") -> None:
+        super().__init__(
+            prog=f"python -m tlearn {verb}",
+            usage=f"%(prog)s {usage}",
+            description=about,
+            add_help=bool(about),
+            allow_abbrev=False,
+            exit_on_error=False,
+            formatter_class=_HelpFormatter,
+        )
+        self._needs: dict[str, str] = {}
+
+    def option(self, name: str, needs: str, type: Callable[[str], Any] = str, **about: Any) -> None:
+        """Add an option that takes a value.
+
+        Args:
+            name: The option, such as ``--out``.
+            needs: A description of its value for the error message, such as ``the name of a file to write``.
+            type: Function from the text to the value. It raises `TlearnError` if the text is wrong.
+            about: ``help``, ``metavar``, ``default``, ``dest`` and ``nargs`` of `argparse`.
+        """
+
+        def read(text: str) -> Any:
+            if not text:
+                raise TlearnError(f"{name} needs {needs}")
+            return type(text)
+
+        self._needs[name] = needs
+        self.add_argument(name, type=read, **about)
+
+    def flag(self, name: str, help: str) -> None:
+        """Add an option without a value, such as ``--fix``."""
+        self.add_argument(name, action="store_true", help=help)
+
+    def take(self, arguments: Arguments) -> tuple[argparse.Namespace, Arguments]:
+        """Take the verb's own options out of a command line.
+
+        Returns:
+            The values, by option, and the command line without them.
+
+        Raises:
+            TlearnError: An option has no value, a wrong value, or, if it is a flag, any value.
+            SystemExit: ``--help`` was typed; the help is printed.
+        """
+        try:
+            found, rest = self.parse_known_args(arguments.options)
+        except argparse.ArgumentError as error:
+            name = error.argument_name or ""
+            fault = f"needs {self._needs[name]}" if name in self._needs else "takes no value: type it, or leave it out"
+            raise TlearnError(f"{name} {fault}") from error
+        own = (name for name in self._option_string_actions if name not in ("-h", "--help"))
+        return found, replace(arguments, options=rest, own=(*arguments.own, *own))
+
+
+class _HelpFormatter(argparse.RawTextHelpFormatter):
+    """Keep the lines of a help text as they are written, with the texts of all options in one column."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=50)
+
+
+def positive_int(option: str) -> Callable[[str], int]:
+    """Make the `type` of an option that takes a whole number from 1 on."""
+
+    def read(text: str) -> int:
+        if not text.isdecimal() or int(text) < 1:
+            raise TlearnError(f"{option}: expected a whole number from 1 on, got '{text}'")
+        return int(text)
+
+    return read
+
+
+def one_of(option: str, choices: Sequence[str]) -> Callable[[str], str]:
+    """Make the `type` of an option that takes one of a few words."""
+
+    def read(text: str) -> str:
+        if text not in choices:
+            raise unknown(option, text, choices)
+        return text
+
+    return read
 
 
 def split_arguments(words: Sequence[str]) -> Arguments:
