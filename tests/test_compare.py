@@ -16,7 +16,7 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from tests.conftest import SMALL, Tlearn
 from tlearn.analysis.ranking import Scores, holm, interval_of, p_value_of, rank, sample_f1
-from tlearn.commands.compare_table import About, Cost, print_comparison
+from tlearn.commands.compare.table import About, Cost, print_comparison
 from tlearn.training.module import TransferModule
 
 RUNS = Path("runs/compare")

@@ -20,7 +20,7 @@ from tests.fake_pictures import CONFIG, picture
 from tlearn import ImageTableDataModule, TlearnError, load
 from tlearn.analysis.learning_curve import measure_curve
 from tlearn.analysis.stage_probe import Labelled, probe_stage
-from tlearn.commands.measured_fit import image_scores
+from tlearn.commands.compare.measured_fit import image_scores
 from tlearn.deploy.int8 import score as int8_score
 from tlearn.models.calibration import fit_temperature
 from tlearn.models.losses import compute_loss, known_share

@@ -9,9 +9,9 @@ __all__ = []
 __getattr__ = old_names(
     __name__,
     {
-        "About": "tlearn.commands.compare_table",
+        "About": "tlearn.commands.compare.table",
         "BusyCoresCallback": "tlearn.reporting.step_metrics",
-        "Cost": "tlearn.commands.compare_table",
+        "Cost": "tlearn.commands.compare.table",
         "EndingCallback": "tlearn.reporting.ending",
         "EpochLinesCallback": "tlearn.reporting.terminal",
         "EvaluationPagesCallback": "tlearn.reporting.evaluation_figures",
@@ -29,7 +29,7 @@ __getattr__ = old_names(
         "ThroughputCallback": "tlearn.reporting.step_metrics",
         "WeightHistogramsCallback": "tlearn.reporting.projector",
         "hyper_parameters": "tlearn.reporting.hparams",
-        "print_comparison": "tlearn.commands.compare_table",
+        "print_comparison": "tlearn.commands.compare.table",
         "print_findings": "tlearn.commands.doctor",
         "print_plan": "tlearn.commands.plan",
         "summarise": "tlearn.reporting.parameters",

@@ -25,8 +25,8 @@ from tlearn.base.places import DEFAULT_ROOT
 from tlearn.base.types import Task
 from tlearn.cli.arguments import Arguments
 from tlearn.cli.transfer_cli import run_as
+from tlearn.commands.compare.measured_fit import SCORE, MeasuredCLI, PlacedArguments
 from tlearn.commands.doctor import DataCLI
-from tlearn.commands.measured_fit import SCORE, MeasuredCLI, PlacedArguments
 from tlearn.data.datamodule import ImageDataModule
 from tlearn.models.state import fingerprint
 

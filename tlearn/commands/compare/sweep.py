@@ -17,7 +17,7 @@ from tlearn.analysis.ranking import Standing
 from tlearn.base.errors import TlearnError, one_line
 from tlearn.cli.arguments import Arguments
 from tlearn.cli.config_files import check_typed
-from tlearn.commands.compare import (
+from tlearn.commands.compare.compare import (
     fit_all,
     leaving_out_what_diverges,
     positive,
@@ -25,7 +25,7 @@ from tlearn.commands.compare import (
     saying_what_is_kept,
     take_common,
 )
-from tlearn.commands.compare_runs import Field, Result, Variant, scores_of
+from tlearn.commands.compare.runs import Field, Result, Variant, scores_of
 
 if TYPE_CHECKING:
     from optuna.trial import Trial

@@ -17,9 +17,9 @@ from tlearn.base.errors import DivergedError, TlearnError
 from tlearn.base.files import check_folder_of, write_whole
 from tlearn.cli.arguments import Arguments
 from tlearn.cli.config_files import find_config, read_config
-from tlearn.commands.compare_runs import Entry, Field, Result, Variant, scores_of
-from tlearn.commands.compare_table import About, Cost, print_comparison
-from tlearn.commands.measured_fit import SCORE
+from tlearn.commands.compare.measured_fit import SCORE
+from tlearn.commands.compare.runs import Entry, Field, Result, Variant, scores_of
+from tlearn.commands.compare.table import About, Cost, print_comparison
 
 log = logging.getLogger(__name__)
 

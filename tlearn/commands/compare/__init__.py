@@ -1,0 +1,1 @@
+"""The verb `compare`, and `fit --sweep`, which compares variants of one config."""
