@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import math
 import os
-import resource
-import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+import psutil
 import torch
 
+with suppress(ModuleNotFoundError):  # Windows has none
+    import resource
+
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")
-_TICKS = Path("/proc/stat")
+# What psutil tells of busy cores; not all systems tell all of it. `guest` is part of `user`.
+_BUSY = ("user", "nice", "system", "irq", "softirq", "steal")
 _EVERY_S = 1.0
 
 
@@ -45,7 +49,7 @@ class _Clock(NamedTuple):
 
 
 class Neighbours:
-    """Tell how many cores other processes keep busy; none where the system does not say (outside Linux)."""
+    """Tell how many cores other processes keep busy."""
 
     def __init__(self) -> None:
         self._last = _read()
@@ -90,12 +94,9 @@ def free_threads(most: int, busy_cores: float) -> int:
 
 
 def _read() -> _Clock:
-    try:
-        _, user, nice, system, _, _, irq, softirq, steal = _TICKS.read_text(encoding="ascii").split(maxsplit=9)[:9]
-    except (OSError, ValueError):
-        return _Clock(time.monotonic(), 0.0, 0.0)
-    ticks = sum(map(int, (user, nice, system, irq, softirq, steal)))
-    return _Clock(time.monotonic(), ticks / os.sysconf("SC_CLK_TCK"), time.process_time())
+    times = psutil.cpu_times()
+    busy_s = sum(getattr(times, kind, 0.0) for kind in _BUSY)
+    return _Clock(time.monotonic(), busy_s, time.process_time())
 
 
 def best_precision(accelerator: str) -> str:
@@ -156,8 +157,10 @@ class PeakMemory:
 
 def resident_since_start() -> int:
     """Return the most bytes that this process ever had resident."""
+    if psutil.WINDOWS:
+        return int(getattr(psutil.Process().memory_info(), "peak_wset"))  # noqa: B009  # typed for Linux
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most if sys.platform == "darwin" else most * 1024  # macOS counts bytes, Linux kibibytes
+    return most if psutil.MACOS else most * 1024  # macOS counts bytes, Linux kibibytes
 
 
 def _high_water_mark() -> int:
