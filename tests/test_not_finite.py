@@ -155,7 +155,9 @@ def looked(monkeypatch: pytest.MonkeyPatch, every: int, takes_features: bool) ->
         module.take_features()
     watch = FiniteLossCallback()
     for batch in range(1, 26):
-        trainer: Any = SimpleNamespace(global_step=batch, log_every_n_steps=every, is_last_batch=batch == 25)
+        trainer: Any = SimpleNamespace(
+            global_step=batch, log_every_n_steps=every, is_last_batch=batch == 25, lightning_module=module
+        )
 
         def noted(x: Tensor, batch: int = batch) -> Tensor:
             found.append(batch)

@@ -357,10 +357,12 @@ def test_pictures_take_one_percent_of_the_time(
     callback = EvaluationPagesCallback(EvaluationOutputsCallback())
     answers = SimpleNamespace(outputs=SimpleNamespace(epoch=1, split="val"))
     monkeypatch.setattr(callback, "_answers", lambda _: answers)
-    trainer: Any = SimpleNamespace(sanity_checking=False, state=SimpleNamespace(fn="fit"))
+    trainer: Any = SimpleNamespace(
+        sanity_checking=False, state=SimpleNamespace(fn="fit"), lightning_module=TransferModule(2, weights=None)
+    )
     for _ in range(20):
         now_s[0] += epoch_s
-        callback.on_validation_end(trainer, SimpleNamespace())  # type: ignore[arg-type]  # `_answers` alone looks at it
+        callback.on_validation_end(trainer, trainer.lightning_module)
     after_the_first = drawn[len(took_s) :]
     assert sum(took_s[name] for name in after_the_first) <= 0.01 * now_s[0]
     assert after_the_first.count("confusion_matrix") >= confusions

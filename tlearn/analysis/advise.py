@@ -10,7 +10,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from tlearn.analysis.measurements import Facts, gather
 from tlearn.analysis.probe import log_curves
-from tlearn.training.module import TransferModule
+from tlearn.training.module import model_of
 
 
 class AdviseCallback(Callback):
@@ -34,9 +34,9 @@ class AdviseCallback(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Measure, and log what can be drawn: scores over image sizes, errors over training images."""
-        assert isinstance(pl_module, TransferModule)
+        module = model_of(trainer)
         start_s = time.perf_counter() - self.begin_s
-        self.facts = gather(trainer, pl_module, self.sizes_px, self.epochs, start_s, self.kept)
+        self.facts = gather(trainer, module, self.sizes_px, self.epochs, start_s, self.kept)
         log_curves(trainer, self.facts.probe)
         for point in self.facts.forecast.points if self.facts.forecast else []:
             for logger in trainer.loggers:

@@ -16,10 +16,11 @@ from tlearn.base.errors import TlearnError
 from tlearn.base.machine import resident_since_start
 from tlearn.models.freezing import group_by_rule
 from tlearn.models.state import evaluating
-from tlearn.training.module import TransferModule
+from tlearn.training.module import TransferModule, model_of
 from tlearn.training.optimizer import rising_share, scale_rates
 from tlearn.training.strategies.feature_cache import check_views, frozen_epochs, obstacle, obstacle_to_storing
 from tlearn.training.strategies.plain_steps import training_batches, training_step
+from tlearn.training.typed import data_of
 
 _WARM_STEPS, _TIMED_STEPS, _TIMED_S = 3, 40, 8.0
 
@@ -206,8 +207,9 @@ def _epoch_times(
 
 def _forward_time(trainer: Trainer, module: TransferModule) -> float:
     """Return the seconds of a batch without gradients."""
-    data: Any = trainer.datamodule  # type: ignore[attr-defined]  # an ImageDataModule
-    batch = next(iter(data.val_dataloader() if data.validates else data.train_dataloader()))
+    data = data_of(trainer)
+    loader: Any = data.val_dataloader() if data.validates else data.train_dataloader()
+    batch = next(iter(loader))
     images = batch.images.to(module.device)
     with evaluating(module), trainer.precision_plugin.forward_context():
         return _mean_time(lambda: module(images))
@@ -244,6 +246,6 @@ class PlanCallback(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Make it, and take no step."""
-        assert isinstance(pl_module, TransferModule)
-        self.plan = make_plan(trainer, pl_module)
+        module = model_of(trainer)
+        self.plan = make_plan(trainer, module)
         trainer.should_stop = True

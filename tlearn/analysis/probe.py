@@ -14,9 +14,10 @@ from tlearn.analysis.stage_features import StageFeatures, own_size_px, stage_fea
 from tlearn.analysis.stage_probe import SCORES, TOGETHER, StageProbe, best_of, probe_stage, score
 from tlearn.base.errors import TlearnError
 from tlearn.data.files.listing import listed
-from tlearn.training.module import TransferModule
+from tlearn.training.module import TransferModule, model_of
 from tlearn.training.strategies.alike_features import rounding_of
 from tlearn.training.strategies.head_solver import solve_head
+from tlearn.training.typed import data_of
 
 _FEWEST = 2  # images of a class: one to learn from when the other is left out
 
@@ -65,7 +66,7 @@ def probe(trainer: Trainer, module: TransferModule, sizes_px: Sequence[int]) -> 
         TlearnError: A class has fewer than two training images, or the features are of no use.
     """
     start_s = time.perf_counter()
-    train = trainer.datamodule.dataset("train")  # type: ignore[attr-defined]  # an ImageDataModule, set by fit
+    train = data_of(trainer).dataset("train")
     _check_classes(module, train.targets[train.indices])
     seen = [stage_features(trainer, module, size) for size in sorted(sizes_px or [own_size_px(trainer, module)])]
     rounding = rounding_of(str(trainer.precision))
@@ -83,7 +84,7 @@ def probe(trainer: Trainer, module: TransferModule, sizes_px: Sequence[int]) -> 
         Probe(
             score=SCORES[module.task],
             train_images=len(train),
-            val_images=len(trainer.datamodule.dataset("val")),  # type: ignore[attr-defined]
+            val_images=len(data_of(trainer).dataset("val")),
             stages=probes,
             best=best,
             taps=taps_of(module, best),
@@ -144,8 +145,8 @@ class ProbeCallback(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Probe."""
-        assert isinstance(pl_module, TransferModule)
-        self.probe, _ = probe(trainer, pl_module, self.sizes_px)
+        module = model_of(trainer)
+        self.probe, _ = probe(trainer, module, self.sizes_px)
         log_curves(trainer, self.probe)
         trainer.should_stop = True
 

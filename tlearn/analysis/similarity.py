@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from tlearn.models.state import evaluating
 from tlearn.training.module import TransferModule
 from tlearn.training.strategies.head_solver import Turned
+from tlearn.training.typed import data_of
 
 _ROUNDS, _SETTLED = 30, 1e-4
 _IMAGES, _AT_ONCE = 128, 32  # enough for means over all positions of a map; few at once, for memory
@@ -85,7 +86,7 @@ def batch_norm_shift(trainer: Trainer, module: TransferModule) -> dict[str, floa
     ]
     try:
         with evaluating(module):
-            for images in trainer.datamodule.sample("val", _IMAGES).images.split(_AT_ONCE):  # type: ignore[attr-defined]
+            for images in data_of(trainer).sample("val", _IMAGES).images.split(_AT_ONCE):
                 module.backbone(module.preprocess(images.to(module.device)))
     finally:
         for hook in hooks:

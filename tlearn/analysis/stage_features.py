@@ -13,6 +13,7 @@ from torch import Tensor
 from tlearn.analysis.stage_probe import Labelled, stages_of
 from tlearn.training.module import TransferModule
 from tlearn.training.strategies.features import iterate_over_split
+from tlearn.training.typed import data_of
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class StageFeatures:
 
 def own_size_px(trainer: Trainer, module: TransferModule) -> int:
     """Return the side of what the network sees as the options stand."""
-    data = trainer.datamodule  # type: ignore[attr-defined]  # an ImageDataModule, set by fit
+    data = data_of(trainer)
     return int(module.preprocess.image_size or min(data.image_shape_px))
 
 
@@ -52,7 +53,7 @@ def stage_features(trainer: Trainer, module: TransferModule, size_px: int) -> St
     tapped.to(module.device).setup("fit")
     splits = {}
     for split in ("train", "val"):
-        images = trainer.datamodule.dataset(split)  # type: ignore[attr-defined]
+        images = data_of(trainer).dataset(split)
         rows = torch.cat(list(iterate_over_split(trainer, tapped, split, tapped.features)))
         parts = stages_of(rows, tapped.backbone.taps, tapped.backbone.widths)
         targets: Tensor = module.learned(images.targets[images.indices])

@@ -60,6 +60,7 @@ from tlearn.training.strategies.feature_cache import FeatureCacheCallback
 from tlearn.training.strategies.lr_finder import LearningRateFinderCallback
 from tlearn.training.strategies.solved_head import HeadProbeCallback
 from tlearn.training.strategies.wise_ft import WiseFTCallback
+from tlearn.training.typed import callbacks_of
 
 log = logging.getLogger(__name__)
 
@@ -174,11 +175,10 @@ class TransferCLI(LightningCLI):
 
     def fit(self, **options: Any) -> None:
         """Train, and stop between two steps when a signal asks for it."""
-        callbacks: list[Callback] = self.trainer.callbacks  # type: ignore[attr-defined]  # typed as an optional list
         if self.checkpoint is not None and only_ends(self.checkpoint, self.plain):
             end_only(self.trainer)
         with ExitStack() as stack:
-            for callback in callbacks:
+            for callback in callbacks_of(self.trainer):
                 if isinstance(callback, StopCallback):
                     stack.enter_context(callback.listening())
                 elif isinstance(callback, RunRecordCallback):
@@ -243,13 +243,14 @@ class TransferCLI(LightningCLI):
 
     def _check_processes(self, trainer: Trainer) -> None:
         """Refuse what several processes cannot do, and say how they divide the work."""
-        kind = type(trainer.strategy)
+        strategy: Any = trainer.strategy
+        kind = type(strategy)
         if type(self) is not TransferCLI:
             raise TlearnError(
                 f"{self.command}: this runs on one device, fit, validate, test and predict on several; set "
                 "trainer.devices to 1"
             )
-        if kind is not DDPStrategy or trainer.strategy._start_method != "popen":  # type: ignore[attr-defined]
+        if kind is not DDPStrategy or strategy._start_method != "popen":
             raise TlearnError(
                 f"several devices run as processes that --trainer.strategy ddp starts; got {kind.__name__}"
             )
@@ -258,7 +259,7 @@ class TransferCLI(LightningCLI):
                 "find_lr runs on one device; batch_size counts the images of all devices, so a rate found there holds "
                 "here: set model.optimizer.init_args.lr to it"
             )
-        trainer.callbacks.append(EndTogetherCallback())  # type: ignore[attr-defined]  # typed as an optional list
+        callbacks_of(trainer).append(EndTogetherCallback())
         if self.verb == "fit":
             size = self.datamodule.batch_size
             log.info("%d processes, which divide each batch of %d images", trainer.world_size, size)

@@ -88,4 +88,5 @@ def _open(path: Any, mode: str = "r") -> Any:
 
 def read_configs_as_utf8() -> None:
     """Give the file that opens configs (jsonargparse 4.53) an `open` of its own, in front of Python's."""
-    jsonargparse._paths.open = _open  # type: ignore[attr-defined]
+    paths: Any = jsonargparse._paths
+    paths.open = _open

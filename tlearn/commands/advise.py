@@ -23,6 +23,7 @@ from tlearn.cli.config_files import leaves, read_config
 from tlearn.cli.transfer_cli import plain_config, run_as
 from tlearn.commands.advise_text import print_advice, why
 from tlearn.commands.probe import ProbeCLI, take_words, with_sizes, write_result
+from tlearn.training.typed import callbacks_of
 
 # The strategy: what `advise` is asked for. All other options of the model are the user's.
 DECIDED = (
@@ -148,7 +149,7 @@ def advise(arguments: Arguments) -> Advice | None:
         return None
     out, sizes_px, arguments = take_words(arguments)
     cli = run_as(with_sizes(AdviseCLI, sizes_px), arguments)
-    facts = next(c for c in cli.trainer.callbacks if isinstance(c, AdviseCallback)).facts  # type: ignore[attr-defined]
+    facts = next(c for c in callbacks_of(cli.trainer) if isinstance(c, AdviseCallback)).facts
     assert facts is not None
     advice = decide(facts, EFFECTS)
     print_advice(facts, advice)

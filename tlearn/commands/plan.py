@@ -22,6 +22,7 @@ from tlearn.cli.transfer_cli import TransferCLI, as_list, run_as
 from tlearn.reporting.parameters import totals
 from tlearn.training.freeze_audit import FreezeAuditCallback
 from tlearn.training.guards import MonitorCheckCallback
+from tlearn.training.typed import callbacks_of
 
 
 def print_plan(plan: Plan) -> None:
@@ -98,7 +99,7 @@ def plan(arguments: Arguments) -> Plan:
     if out is not None:
         check_folder_of(Path(out))
     cli = run_as(PlanCLI, replace(arguments, verb="fit"))
-    made = next(c for c in cli.trainer.callbacks if isinstance(c, PlanCallback)).plan  # type: ignore[attr-defined]
+    made = next(c for c in callbacks_of(cli.trainer) if isinstance(c, PlanCallback)).plan
     assert made is not None
     print_plan(made)
     if out is not None:

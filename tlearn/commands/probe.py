@@ -19,6 +19,7 @@ from tlearn.base.errors import TlearnError
 from tlearn.base.files import check_folder_of, write_whole
 from tlearn.cli.arguments import Arguments
 from tlearn.cli.transfer_cli import TransferCLI, run_as
+from tlearn.training.typed import callbacks_of
 
 
 def print_probe(found: Probe) -> None:
@@ -132,7 +133,7 @@ def probe(arguments: Arguments) -> Probe | None:
         return None
     out, sizes_px, arguments = take_words(arguments)
     cli = run_as(with_sizes(ProbeCLI, sizes_px), arguments)
-    found = next(c for c in cli.trainer.callbacks if isinstance(c, ProbeCallback)).probe  # type: ignore[attr-defined]
+    found = next(c for c in callbacks_of(cli.trainer) if isinstance(c, ProbeCallback)).probe
     assert found is not None
     print_probe(found)
     write_result(cli.trainer, "probe.json", asdict(found), out)

@@ -19,7 +19,8 @@ from tlearn.data.files.listing import number_of
 from tlearn.data.sources.to_predict import UNREADABLE
 from tlearn.deploy.prediction_table import columns_of, open_table, rows_of
 from tlearn.models.state import check_answers
-from tlearn.training.module import TransferModule
+from tlearn.training.module import model_of
+from tlearn.training.typed import data_of
 
 TOP_K = 5
 
@@ -41,10 +42,10 @@ class PredictionWriterCallback(BasePredictionWriter):
 
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Open the file under a temporary name."""
-        assert isinstance(pl_module, TransferModule)
+        module = model_of(trainer)
         self.rows = self.faults = 0
         self._first_fault = ""
-        self._data: Any = trainer.datamodule  # type: ignore[attr-defined]  # set by predict
+        self._data: Any = data_of(trainer)
         self._named = hasattr(self._data, "picture_names")
         self._target = self.out or Path(trainer.log_dir or trainer.default_root_dir) / "predictions.csv"
         batches = torch.cat(gathered(torch.tensor([sum(trainer.num_predict_batches)])))
@@ -56,7 +57,7 @@ class PredictionWriterCallback(BasePredictionWriter):
         self._whole = ExitStack()
         partial = self._whole.enter_context(whole_file(self._target))
         first = "path" if self._named else "index"
-        self._columns = columns_of(pl_module.task, pl_module.class_names, self.top_k, first)
+        self._columns = columns_of(module.task, module.class_names, self.top_k, first)
         self._table = open_table(partial, self._columns, self._target.suffix)
 
     def write_on_batch_end(
@@ -74,10 +75,10 @@ class PredictionWriterCallback(BasePredictionWriter):
         Raises:
             TlearnError: The network answers what is no number.
         """
-        assert isinstance(pl_module, TransferModule)
-        answers: Tensor = prediction["values" if pl_module.task == "regression" else "probabilities"].cpu()
+        module = model_of(trainer)
+        answers: Tensor = prediction["values" if module.task == "regression" else "probabilities"].cpu()
         check_answers(answers, str(trainer.ckpt_path or "the network"))
-        middle = rows_of(pl_module.task, pl_module.class_names, self.top_k, answers)
+        middle = rows_of(module.task, module.class_names, self.top_k, answers)
         places = batch.indices.cpu()
         first: list[Any] = self._data.picture_names(places) if self._named else places.tolist()
         faults = self._faults(batch)

@@ -12,6 +12,7 @@ from lightning.pytorch.callbacks.early_stopping import EarlyStoppingReason
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from tlearn.base.errors import one_line
+from tlearn.training.typed import callbacks_of
 
 _ORDER = {"min": "below", "max": "above"}
 
@@ -59,7 +60,7 @@ class EndingCallback(Callback):
             return "max_epochs", f"trainer.max_epochs {epochs}"
         if 0 <= steps <= trainer.global_step:
             return "max_steps", f"trainer.max_steps {steps}"
-        for callback in trainer.callbacks:  # type: ignore[attr-defined]  # typed as an optional list
+        for callback in callbacks_of(trainer):
             if isinstance(callback, EarlyStopping) and self._has_stopped(callback):
                 return "early_stopping", f"EarlyStopping, {_early_words(callback)}"
             if isinstance(callback, Timer) and (left_s := callback.time_remaining()) is not None and left_s <= 0:

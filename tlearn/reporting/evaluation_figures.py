@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
@@ -21,7 +20,8 @@ from tlearn.reporting.figures import (
 from tlearn.reporting.loggers import attempt, show, step_of, takes_pictures, tensorboard_writers
 from tlearn.reporting.pictures import grad_cam_figure, worst_figure
 from tlearn.training.evaluation import EvaluationOutputsCallback, Outputs
-from tlearn.training.module import TransferModule
+from tlearn.training.module import TransferModule, model_of
+from tlearn.training.typed import data_of
 
 # Between the first validation and the last, pictures take no more of the time since the first.
 _TIME_SHARE = 0.01
@@ -52,11 +52,11 @@ class EvaluationPagesCallback(Callback):
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log ``val/ece`` and ``val/ece_scaled``."""
         if not trainer.sanity_checking:
-            self._log_calibration(pl_module)
+            self._log_calibration(model_of(trainer))
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log ``test/ece`` and ``test/ece_scaled``."""
-        self._log_calibration(pl_module)
+        self._log_calibration(model_of(trainer))
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw everything the first time, then what there is time for."""
@@ -64,31 +64,30 @@ class EvaluationPagesCallback(Callback):
             return
         self._validations += 1
         if self._validations == 1:
-            self._draw(trainer, pl_module, lambda _: True)
+            self._draw(trainer, model_of(trainer), lambda _: True)
             self._first_s, self._spent_s = time.perf_counter(), 0.0
         else:
             self._saves_up = False  # for a page, once there is no time for it: cheaper ones must not keep it waiting
-            self._draw(trainer, pl_module, self._is_time_for)
+            self._draw(trainer, model_of(trainer), self._is_time_for)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw what was not drawn of the last epoch."""
         last = self.outputs.last
         if last is not None and takes_pictures(trainer):
-            self._draw(trainer, pl_module, lambda name: self._drawn.get(name) is not last)
+            self._draw(trainer, model_of(trainer), lambda name: self._drawn.get(name) is not last)
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw everything."""
         if takes_pictures(trainer):
-            self._draw(trainer, pl_module, lambda _: True)
+            self._draw(trainer, model_of(trainer), lambda _: True)
 
-    def _log_calibration(self, module: LightningModule) -> None:
+    def _log_calibration(self, module: TransferModule) -> None:
         if (answers := self._answers(module)) is None or answers.task == "regression":
             return
         for name, temperature in (("ece", 1.0), ("ece_scaled", answers.temperature)):
             module.log(f"{answers.outputs.split}/{name}", reliability(answers, temperature).ece)
 
-    def _answers(self, module: LightningModule) -> Answers | None:
-        assert isinstance(module, TransferModule)
+    def _answers(self, module: TransferModule) -> Answers | None:
         last = self.outputs.last
         if last is not None and (self._found is None or self._found.outputs is not last):
             self._found = answers_from(module.task, module.class_names, last, module.temperature)
@@ -101,7 +100,7 @@ class EvaluationPagesCallback(Callback):
         self._saves_up |= self._spent_s + self._took_s.get(name, 0.0) > affordable_s
         return not self._saves_up
 
-    def _draw(self, trainer: Trainer, module: LightningModule, is_wanted: Callable[[str], bool]) -> None:
+    def _draw(self, trainer: Trainer, module: TransferModule, is_wanted: Callable[[str], bool]) -> None:
         answers = self._answers(module)
         if answers is None:
             return
@@ -114,10 +113,9 @@ class EvaluationPagesCallback(Callback):
                 self._drawn[name] = answers.outputs
 
 
-def _pages(trainer: Trainer, module: LightningModule, answers: Answers) -> Iterator[tuple[str, Callable[[], None]]]:
+def _pages(trainer: Trainer, module: TransferModule, answers: Answers) -> Iterator[tuple[str, Callable[[], None]]]:
     """Yield names and what draws, the most wanted first."""
-    assert isinstance(module, TransferModule)
-    data: Any = trainer.datamodule  # type: ignore[attr-defined]  # set by fit and test
+    data = data_of(trainer)
     figures: dict[str, Callable[[], Pixels]] = {}
     if answers.task == "classification":
         figures["confusion_matrix"] = lambda: confusion_figure(answers)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -196,8 +197,9 @@ def _fonts() -> list[str]:
 def _pixels(figure: Figure) -> Pixels:
     from matplotlib import rc_context
 
-    canvas = FigureCanvasAgg(figure)
+    canvas: Any = FigureCanvasAgg(figure)  # matplotlib annotates no method of it
     with rc_context({"font.family": _fonts()}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font")  # drawn as a box
-        canvas.draw()  # type: ignore[no-untyped-call]  # matplotlib's own has no annotation
-    return np.array(canvas.buffer_rgba())[..., :3]  # type: ignore[no-untyped-call]
+        canvas.draw()
+    pixels: Pixels = np.array(canvas.buffer_rgba())[..., :3]
+    return pixels

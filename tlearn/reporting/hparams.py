@@ -10,6 +10,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from tlearn.training.checkpoints import best_checkpoint
 from tlearn.training.module import TransferModule
 from tlearn.training.strategies.lr_finder import LearningRateFinderCallback
+from tlearn.training.typed import callbacks_of
 
 # Shown for every run; of the other options only those that are not left at their default.
 _ALWAYS = ("backbone", "weights", "image_size", "tap", "freeze_backbone", "freeze_until")
@@ -58,8 +59,7 @@ class HyperParametersCallback(Callback):
 
 def found_factor(trainer: Trainer) -> float | None:
     """Return what ``--find_lr`` multiplied the config's rates with; ``None`` where nothing was searched."""
-    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # typed as an optional list
-    finders = [callback for callback in callbacks if isinstance(callback, LearningRateFinderCallback)]
+    finders = [callback for callback in callbacks_of(trainer) if isinstance(callback, LearningRateFinderCallback)]
     return finders[0].factor if finders else None
 
 

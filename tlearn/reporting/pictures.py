@@ -17,7 +17,8 @@ from tlearn.reporting.evaluation import Answers, Verdict, in_words, is_wrong, le
 from tlearn.reporting.figures import Pixels, gallery_figure, overlay, shortened, title_of
 from tlearn.reporting.grad_cam import grad_cam
 from tlearn.reporting.loggers import attempt, show, takes_pictures
-from tlearn.training.module import TransferModule
+from tlearn.training.module import TransferModule, model_of
+from tlearn.training.typed import data_of
 
 SHOWN = 16
 _EXPLAINED = 8  # of the images with Grad-CAM half are right and half are wrong, where there are as many
@@ -122,11 +123,11 @@ class InputPicturesCallback(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw both grids, where the logger takes pictures."""
-        assert isinstance(pl_module, TransferModule)
-        data: Any = trainer.datamodule  # type: ignore[attr-defined]  # set by fit
+        module = model_of(trainer)
+        data = data_of(trainer)
         if not takes_pictures(trainer) or not trainer.is_global_zero or trainer.global_step:
             return
-        attempt("the grid of images", lambda: self._draw(trainer, pl_module, data))
+        attempt("the grid of images", lambda: self._draw(trainer, module, data))
 
     def _draw(self, trainer: Trainer, pl_module: TransferModule, data: Any) -> None:
         for split, name in (("train", "training"), ("val", "validation")):

@@ -15,7 +15,8 @@ from torchvision.transforms.v2.functional import resize
 from tlearn.base.types import Batch
 from tlearn.reporting.evaluation import in_words
 from tlearn.reporting.loggers import attempt, step_of, tensorboard_writers
-from tlearn.training.module import TransferModule
+from tlearn.training.module import TransferModule, model_of
+from tlearn.training.typed import data_of
 
 TAG = "val_features"
 _FOLDER = "projector"  # in place of a step, after which the writer names it
@@ -36,15 +37,15 @@ class ProjectorCallback(Callback):
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin anew, and see what the head gets."""
-        assert isinstance(pl_module, TransferModule)
+        module = model_of(trainer)
         if trainer.sanity_checking or trainer.state.fn != "fit" or not tensorboard_writers(trainer):
             return
-        data: Any = trainer.datamodule  # type: ignore[attr-defined]  # set by fit
+        data = data_of(trainer)
         self._every = -(-len(data.dataset("val")) // _MOST)
         self._passed = 0
         self._features: list[Tensor] = []
         self._rows: list[Tensor] = []
-        self._hook = pl_module.head.register_forward_pre_hook(self._note)
+        self._hook = module.head.register_forward_pre_hook(self._note)
 
     def on_validation_batch_end(
         self,
@@ -77,14 +78,14 @@ class ProjectorCallback(Callback):
             attempt("the projector", lambda: self._write(trainer, pl_module))
 
     def _write(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        assert isinstance(pl_module, TransferModule)
-        data: Any = trainer.datamodule  # type: ignore[attr-defined]  # set by fit
+        module = model_of(trainer)
+        data = data_of(trainer)
         rows = torch.cat(self._rows)
         sprites, labels = list[Tensor](), list[str]()
         for part in rows.split(_AT_ONCE):
             images, targets = data.dataset("val").serve(part, 0)
             sprites.append(resize(images, [_SPRITE_PX, _SPRITE_PX], antialias=True).float() / 255)
-            labels += [_label(pl_module, target) for target in targets]
+            labels += [_label(module, target) for target in targets]
         for writer in tensorboard_writers(trainer):
             with contextlib.redirect_stdout(io.StringIO()):  # it prints that its folder exists, in a run that goes on
                 writer.add_embedding(torch.cat(self._features), labels, torch.cat(sprites), _FOLDER, TAG)
@@ -111,9 +112,9 @@ class WeightHistogramsCallback(Callback):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write them."""
-        assert isinstance(pl_module, TransferModule)
+        module = model_of(trainer)
         for writer in tensorboard_writers(trainer):
-            for name in pl_module.rules:
-                parameter = pl_module.get_parameter(name)
+            for name in module.rules:
+                parameter = module.get_parameter(name)
                 if parameter.requires_grad:
                     writer.add_histogram(f"weights/{name}", parameter.detach().float(), step_of(trainer))

@@ -17,7 +17,8 @@ from torch.optim import Optimizer
 from tlearn.base.machine import Neighbours, free_threads
 from tlearn.base.processes import summed
 from tlearn.base.types import Batch
-from tlearn.training.module import TransferModule
+from tlearn.training.module import model_of
+from tlearn.training.typed import callbacks_of, logging_interval
 
 log = logging.getLogger(__name__)
 
@@ -70,21 +71,21 @@ class GradientNormCallback(Callback):
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
         """Take and log the norm, if this step's is wanted."""
-        assert isinstance(pl_module, TransferModule)
-        every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]  # set outside its class
-        once = pl_module.takes_features
+        module = model_of(trainer)
+        every = logging_interval(trainer)
+        once = module.takes_features
         wanted = trainer.is_last_batch if once else every and (trainer.global_step + 1) % every == 0
         if not wanted:
             return
         self._norm = total_norm(optimizer)
         if not once:
-            pl_module.log(GRADIENT_NORM, self._norm)
+            module.log(GRADIENT_NORM, self._norm)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log the norm of an epoch on features."""
-        assert isinstance(pl_module, TransferModule)
-        if pl_module.takes_features and hasattr(self, "_norm"):
-            pl_module.log(GRADIENT_NORM, self._norm)
+        module = model_of(trainer)
+        if module.takes_features and hasattr(self, "_norm"):
+            module.log(GRADIENT_NORM, self._norm)
 
 
 def total_norm(optimizer: Optimizer) -> Tensor:
@@ -118,18 +119,18 @@ class StepLossCallback(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
         """Log the loss of this batch, or keep it."""
-        assert isinstance(pl_module, TransferModule)
-        every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]  # set outside its class
+        module = model_of(trainer)
+        every = logging_interval(trainer)
         step = trainer.global_step
-        weight = pl_module.loss_weight
+        weight = module.loss_weight
         loss = outputs["loss"] * trainer.accumulate_grad_batches  # which Lightning has divided it by
         loss = self._last = loss if weight is None else loss * weight
         if not every or not step or step % every:
             return
-        if pl_module.takes_features:
+        if module.takes_features:
             self._waiting.setdefault(step - 1, loss)
         else:
-            pl_module.log(STEP_LOSS, loss, prog_bar=True, sync_dist=True)
+            module.log(STEP_LOSS, loss, prog_bar=True, sync_dist=True)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write what was kept; the epoch's last value is there to be monitored."""
@@ -179,23 +180,22 @@ class LearningRatesCallback(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """See who else writes."""
-        assert isinstance(pl_module, TransferModule)
+        module = model_of(trainer)
         self._step = -1
-        callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # typed as an optional list
-        self._is_second = any(isinstance(callback, LearningRateMonitor) for callback in callbacks)
-        warms_up = pl_module.warmup_length or pl_module.unfreeze_warmup_steps
+        self._is_second = any(isinstance(callback, LearningRateMonitor) for callback in callbacks_of(trainer))
+        warms_up = module.warmup_length or module.unfreeze_warmup_steps
         if self._is_second and warms_up and trainer.is_global_zero:
             log.warning("LearningRateMonitor shows the rates without their warm-up; drop it: fit logs the true ones")
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Batch, batch_idx: int) -> None:
         """Log the rates of the step that this batch belongs to, once a step."""
-        assert isinstance(pl_module, TransferModule)
+        module = model_of(trainer)
         step = trainer.fit_loop.epoch_loop._batches_that_stepped  # as Lightning counts what it logs
         is_time = batch_idx == 0 or trainer._logger_connector.should_update_logs
         if self._is_second or step == self._step or not is_time:
             return
         self._step, kind = step, type(trainer.optimizers[0]).__name__
-        rates = {f"lr-{kind}/{name}": rate for name, rate in pl_module.rates_in_use().items()}
+        rates = {f"lr-{kind}/{name}": rate for name, rate in module.rates_in_use().items()}
         trainer.callback_metrics.update({name: torch.tensor(rate) for name, rate in rates.items()})
         for logger in trainer.loggers:
             logger.log_metrics(rates, step=step)

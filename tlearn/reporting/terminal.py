@@ -12,6 +12,7 @@ from torch import Tensor
 
 from tlearn.reporting.ending import EndingCallback
 from tlearn.training.checkpoints import best_checkpoint, checkpoint_lost, last_checkpoint, run_folder
+from tlearn.training.typed import data_of
 
 _SHOWN = (
     *("train/loss", "train/acc", "train/f1", "train/mae"),
@@ -89,7 +90,7 @@ class OutcomeCallback(Callback):
             print(f"ended in epoch {facts['epoch']}, after step {facts['step']}, by {facts['words']}")
         _say_report(trainer)
         if (path := _say_best(trainer)) is not None:
-            files = hasattr(trainer.datamodule, "picture_names")  # type: ignore[attr-defined]  # set by fit
+            files = hasattr(data_of(trainer), "picture_names")
             verb, pictures = ("predict", " --data PICTURES --out predictions.csv") if files else ("test", "")
             print(f"next: python -m tlearn {verb} --ckpt_path {path}{pictures}")
         elif last is not None:

@@ -11,7 +11,7 @@ from torch import Tensor
 from tlearn.base.processes import gathered
 from tlearn.base.types import Batch
 from tlearn.models.calibration import fit_temperature
-from tlearn.training.module import TransferModule
+from tlearn.training.module import model_of
 
 
 class Outputs(NamedTuple):
@@ -104,9 +104,9 @@ class TemperatureCallback(Callback):
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Fit it, and log it as ``val/temperature``."""
-        assert isinstance(pl_module, TransferModule)
+        module = model_of(trainer)
         found = self.outputs.last
-        if pl_module.task == "regression" or trainer.sanity_checking or trainer.state.fn != "fit" or found is None:
+        if module.task == "regression" or trainer.sanity_checking or trainer.state.fn != "fit" or found is None:
             return
-        pl_module.temperature = fit_temperature(pl_module.task, found.logits, found.targets)
-        pl_module.log("val/temperature", pl_module.temperature)
+        module.temperature = fit_temperature(module.task, found.logits, found.targets)
+        module.log("val/temperature", module.temperature)

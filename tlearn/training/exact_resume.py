@@ -13,6 +13,7 @@ from lightning.pytorch.cli import ReduceLROnPlateau
 from torch import Tensor
 
 from tlearn.base.errors import TlearnError
+from tlearn.training.typed import callbacks_of
 
 
 def finished_epochs(checkpoint: Mapping[str, Any]) -> int:
@@ -91,8 +92,8 @@ def monitor_of(scheduler: Any, lr_interval: str | None) -> str:
 
 def pending_metric(trainer: Trainer) -> float | None:
     """Return the metric that a ReduceLROnPlateau is about to see, when a checkpoint is written at an epoch's end."""
-    progress = trainer.fit_loop.epoch_progress.current
-    ends_epoch = progress.processed > progress.completed  # type: ignore[attr-defined]  # typed as its base class
+    progress: Any = trainer.fit_loop.epoch_progress.current  # typed as its base class
+    ends_epoch = progress.processed > progress.completed
     monitors = [config.monitor for config in trainer.lr_scheduler_configs if config.reduce_on_plateau]
     if not ends_epoch or not monitors or monitors[0] not in trainer.callback_metrics:
         return None
@@ -103,7 +104,8 @@ def step_pending(trainer: Trainer, metric: float) -> None:
     """Make up for the step that the checkpoint came before."""
     for config in trainer.lr_scheduler_configs:
         if config.reduce_on_plateau:
-            config.scheduler.step(metric)  # type: ignore[arg-type]  # a ReduceLROnPlateau, typed as its sibling
+            scheduler: Any = config.scheduler  # a ReduceLROnPlateau, typed as its sibling
+            scheduler.step(metric)
 
 
 class TrainedStepsCallback(Callback):
@@ -179,5 +181,4 @@ def steps_before(trainer: Trainer, epoch: int, batches: float) -> int:
 
 
 def _schedule(trainer: Trainer) -> GradientAccumulationScheduler | None:
-    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # typed as an optional list
-    return next((each for each in callbacks if isinstance(each, GradientAccumulationScheduler)), None)
+    return next((each for each in callbacks_of(trainer) if isinstance(each, GradientAccumulationScheduler)), None)

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from tlearn.base.errors import TlearnError
 from tlearn.models.state import fingerprint
-from tlearn.training.module import TransferModule
+from tlearn.training.module import TransferModule, model_of
+from tlearn.training.typed import callbacks_of
 
 
 def _quick_hash(tensor: Tensor) -> int:
@@ -71,16 +72,16 @@ class FreezeAuditCallback(Callback):
             TlearnError: A parameter is in no group or in several; the checkpoint's frozen tensors are others; a
                 callback that cannot resume.
         """
-        assert isinstance(pl_module, TransferModule)
+        module = model_of(trainer)
         self._refuse_forgetful(trainer)
-        check_groups(pl_module, [group for optimizer in trainer.optimizers for group in optimizer.param_groups])
-        self._compare(pl_module, self.fingerprints, fingerprint, "the checkpoint")
+        check_groups(module, [group for optimizer in trainer.optimizers for group in optimizer.param_groups])
+        self._compare(module, self.fingerprints, fingerprint, "the checkpoint")
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Take the fingerprints of the stages that this epoch holds frozen: the module has set them by now."""
         if batch_idx == 0 or self._quick is None:  # an epoch that is gone on with begins at another batch
-            assert isinstance(pl_module, TransferModule)
-            frozen = frozen_tensors(pl_module)
+            module = model_of(trainer)
+            frozen = frozen_tensors(module)
             known = self.fingerprints
             self.fingerprints = {name: known.get(name) or fingerprint(value) for name, value in frozen.items()}
             quick = self._quick or {}
@@ -92,8 +93,8 @@ class FreezeAuditCallback(Callback):
         Raises:
             TlearnError: A frozen tensor changed; its name, and what may have done it.
         """
-        assert isinstance(pl_module, TransferModule)
-        self._compare(pl_module, self._quick or {}, _quick_hash, f"epoch {trainer.current_epoch + 1}")
+        module = model_of(trainer)
+        self._compare(module, self._quick or {}, _quick_hash, f"epoch {trainer.current_epoch + 1}")
         self.epochs_checked += 1
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
@@ -124,7 +125,7 @@ class FreezeAuditCallback(Callback):
                 )
 
     def _refuse_forgetful(self, trainer: Trainer) -> None:
-        for callback in trainer.callbacks:  # type: ignore[attr-defined]  # typed as an optional list
+        for callback in callbacks_of(trainer):
             if isinstance(callback, BaseFinetuning) and trainer.ckpt_path:
                 raise TlearnError(
                     f"{type(callback).__name__} forgets at a resume what it had unfrozen (lightning 2.6); "

@@ -14,7 +14,8 @@ from tlearn.base.processes import summed
 from tlearn.base.types import Batch
 from tlearn.models.metrics import metric_names
 from tlearn.models.state import how_to_lower, rates_text
-from tlearn.training.module import TransferModule
+from tlearn.training.module import model_of
+from tlearn.training.typed import callbacks_of, logging_interval
 
 
 class FiniteLossCallback(Callback):
@@ -32,9 +33,9 @@ class FiniteLossCallback(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin anew: what is left may be an interrupted run's."""
-        assert isinstance(pl_module, TransferModule)
+        module = model_of(trainer)
         self._waiting, self._done = [], trainer.global_step
-        self._rates = pl_module.rates_used or pl_module.rates_in_use()
+        self._rates = module.rates_used or module.rates_in_use()
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, batch_idx: int
@@ -44,11 +45,11 @@ class FiniteLossCallback(Callback):
         Raises:
             TlearnError: One of the losses is no number; epoch, step and rates are named.
         """
-        assert isinstance(pl_module, TransferModule)
+        module = model_of(trainer)
         self._waiting.append((self._done + 1, outputs["loss"], self._rates))  # with accumulation several have one step
-        self._done, self._rates = trainer.global_step, pl_module.rates_used or self._rates
-        every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]  # set outside its class
-        is_time = len(self._waiting) >= every > 0 and not pl_module.takes_features
+        self._done, self._rates = trainer.global_step, module.rates_used or self._rates
+        every = logging_interval(trainer)
+        is_time = len(self._waiting) >= every > 0 and not module.takes_features
         if is_time or trainer.is_last_batch:
             self._look(trainer)
 
@@ -86,12 +87,12 @@ class MonitorCheckCallback(Callback):
         Raises:
             TlearnError: A name that will never be logged, with the names that will.
         """
-        assert isinstance(pl_module, TransferModule)
-        of = pl_module.task, pl_module.num_outputs
-        train = [*metric_names(*of, "train", pl_module.class_names), "train/loss_step", "train/images_per_s"]
+        module = model_of(trainer)
+        of = module.task, module.num_outputs
+        train = [*metric_names(*of, "train", module.class_names), "train/loss_step", "train/images_per_s"]
         train.append("train/grad_norm")
-        val = metric_names(*of, "val", pl_module.class_names)
-        val += [] if pl_module.task == "regression" else ["val/temperature", "val/ece", "val/ece_scaled"]
+        val = metric_names(*of, "val", module.class_names)
+        val += [] if module.task == "regression" else ["val/temperature", "val/ece", "val/ece_scaled"]
         for owner, monitor in _monitors(trainer):
             if monitor in val and not trainer.enable_validation:
                 raise TlearnError(
@@ -103,7 +104,7 @@ class MonitorCheckCallback(Callback):
 
 
 def _monitors(trainer: Trainer) -> Iterator[tuple[str, str]]:
-    owners = [*trainer.callbacks, *(config.scheduler for config in trainer.lr_scheduler_configs)]  # type: ignore[attr-defined]
+    owners = [*callbacks_of(trainer), *(config.scheduler for config in trainer.lr_scheduler_configs)]
     for owner in owners:
         monitor = getattr(owner, "monitor", None)
         if isinstance(monitor, str):

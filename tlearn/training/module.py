@@ -73,6 +73,7 @@ from tlearn.training.options import (
     check_steps,
 )
 from tlearn.training.run_checks import check_finders, check_length, check_monitor_modes, check_warm_up_length, length_of
+from tlearn.training.typed import callbacks_of, data_of, is_trial, own_data_of
 
 log = logging.getLogger(__name__)
 
@@ -455,7 +456,7 @@ class TransferModule(LightningModule):
         if self.l2_sp and self.starts_at_random and not self.trainer.ckpt_path:
             raise TlearnError("model.l2_sp pulls towards pretrained weights, but model.weights is null; name some")
         if self.class_weights_tensor is not None and self.class_weights == "balanced":
-            train = self.trainer.datamodule.dataset("train")  # type: ignore[attr-defined]  # set by fit
+            train = data_of(self.trainer).dataset("train")
             weights = balanced_class_weights(train.targets[train.indices], self.num_classes)
             self.class_weights_tensor.copy_(weights)
         if self.task == "regression" and not self.trainer.ckpt_path:  # a resumed run goes on in its unit
@@ -476,7 +477,7 @@ class TransferModule(LightningModule):
             configs: list[Any] = self.trainer.lr_scheduler_configs
             self._check_length(self.trainer.num_training_batches, vars(configs[0]) if configs else None)
         if not self.global_step:
-            begin_averages(self.trainer.callbacks, self)  # type: ignore[attr-defined]  # typed as an optional list
+            begin_averages(callbacks_of(self.trainer), self)
         self.open_stages(self.current_epoch)  # a resume inside an epoch leaves on_train_epoch_start out
         if self.l2_sp or self.wise_ft:
             start = self.start or {name: value.clone() for name, value in self.network_state().items()}
@@ -600,7 +601,7 @@ class TransferModule(LightningModule):
         Raises:
             TlearnError: There is one.
         """
-        check_finders(self.trainer.callbacks)  # type: ignore[attr-defined]  # typed as an optional list
+        check_finders(callbacks_of(self.trainer))
         return []
 
     def configure_optimizers(self) -> Any:
@@ -615,8 +616,8 @@ class TransferModule(LightningModule):
         config = configured["lr_scheduler"] if isinstance(configured, dict) else None
         if self._trainer is not None:
             schedulers = [config["scheduler"]] if config else []
-            check_monitor_modes([*self._trainer.callbacks, *schedulers])  # type: ignore[attr-defined]
-            data = self._own_data()
+            check_monitor_modes([*callbacks_of(self._trainer), *schedulers])
+            data = own_data_of(self._trainer)
             self._length_is_checked = data is not None
             if data is not None:
                 self._check_length(data.train_batches, config)
@@ -658,7 +659,7 @@ class TransferModule(LightningModule):
             TlearnError: A callback's state holds what could not be read again.
         """
         about: dict[str, Any] = {"format": 1, "task": self.task, "class_names": list(self.class_names)}
-        if (data := self._own_data()) is not None:
+        if (data := own_data_of(self._trainer)) is not None:
             self.pictures = asdict(data.framing)
         about |= {"temperature": self.temperature, "pictures": plain(self.pictures), "rates": self.rates_used}
         about |= {"unit": [list(part) for part in self.unit]} if self.task == "regression" else {}
@@ -727,7 +728,7 @@ class TransferModule(LightningModule):
             self.train()
 
     def _measure_unit(self) -> None:
-        data = self._own_data()
+        data = own_data_of(self._trainer)
         if data is None:
             log.warning("values are learned as they are, without a data module of tlearn: bring them to deviation 1")
             return
@@ -737,13 +738,8 @@ class TransferModule(LightningModule):
             change_unit(self.head, self._unit, new)
         self.answer_in(new)
 
-    def _own_data(self) -> Any:
-        """Return the run's data module if it is one of tlearn's: a user's may well have a `dataset` of another kind."""
-        data = getattr(self._trainer, "datamodule", None)
-        return data if hasattr(data, "framing") else None
-
     def _has_callback(self, *kinds: type[Callback]) -> bool:
-        return any(isinstance(callback, kinds) for callback in self.trainer.callbacks)  # type: ignore[attr-defined]
+        return any(isinstance(callback, kinds) for callback in callbacks_of(self.trainer))
 
     def _twin(self, pixels: Tensor) -> Backbone:
         """Return what computes for a backbone that never trains; outside of runs weights may change unseen."""
@@ -754,8 +750,8 @@ class TransferModule(LightningModule):
         return self._twins[dtype]
 
     def _shape_of_data(self) -> tuple[int, int] | None:
-        data: Any = getattr(self._trainer, "datamodule", None)
-        return data.image_shape_px if hasattr(data, "image_shape_px") else None
+        data = own_data_of(self._trainer)
+        return None if data is None else data.image_shape_px
 
     def _live_taps_of(self, name: str) -> LiveTapsConv2d | None:
         owner = self.get_submodule(name.rpartition(".")[0])
@@ -818,7 +814,7 @@ class TransferModule(LightningModule):
     def _check_length(self, batches: float, config: dict[str, Any] | None) -> None:
         """Compare scheduler and warm-up with the length of the run; a trial's says nothing."""
         trainer = self.trainer
-        if trainer.fast_dev_run:  # type: ignore[attr-defined]  # set by a connector
+        if is_trial(trainer):
             return
         length = length_of(trainer, batches)
         lines = []
@@ -842,7 +838,7 @@ class TransferModule(LightningModule):
 
     def _require_callbacks(self) -> None:
         """The command line adds these; from Python they are easily forgotten, and the option would do nothing."""
-        present = {type(callback).__name__ for callback in self.trainer.callbacks}  # type: ignore[attr-defined]
+        present = {type(callback).__name__ for callback in callbacks_of(self.trainer)}
         needed = [("HeadProbeCallback", "head_init: probe", self.head_init == "probe")]
         needed += [("HeadProbeCallback", f"head_solver: {self.head_solver}", self.head_solver != "sgd")]
         needed += [("WiseFTCallback", "wise_ft", self.wise_ft)]

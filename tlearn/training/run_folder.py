@@ -18,6 +18,7 @@ from tlearn.base.errors import TlearnError
 from tlearn.base.files import write_whole
 from tlearn.base.places import version_of
 from tlearn.training.checkpoints import run_folder
+from tlearn.training.typed import data_of, is_trial
 
 CONFIG_KEY = "tlearn_config"
 _PATIENCE_S = 15
@@ -56,7 +57,7 @@ class RunRecordCallback(Callback):
         for left in folder.rglob(".*.partial"):
             left.unlink()  # of a process that was killed here
         write_whole(target, yaml.safe_dump(self.config, sort_keys=False, allow_unicode=True))
-        write_whole(folder / "split.json", json.dumps(trainer.datamodule.split_record()))  # type: ignore[attr-defined]
+        write_whole(folder / "split.json", json.dumps(data_of(trainer).split_record()))
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Add the config: ``test`` and ``predict`` from a checkpoint repeat no option."""
@@ -81,14 +82,15 @@ def make_run_folder(trainer: Trainer) -> Path | None:
     A folder that was named is no matter of this, and ``None`` is returned; `RunRecordCallback` refuses it where it
     holds a run.
     """
-    if trainer.fast_dev_run or not trainer.is_global_zero:  # type: ignore[attr-defined]  # set by a connector
+    if is_trial(trainer) or not trainer.is_global_zero:
         return None
     made: Path | None = None
     logger, folder = trainer.logger, Path(trainer.default_root_dir)
     if logger is None and version_of(folder) >= 0:
         while not _is_made(folder):
             folder = folder.with_name(f"version_{version_of(folder) + 1}")
-        trainer._default_root_dir, made = str(folder), folder  # type: ignore[attr-defined]  # likewise
+        view: Any = trainer  # which has a property of this name, without a setter
+        view._default_root_dir, made = str(folder), folder
     while isinstance(logger, (TensorBoardLogger, CSVLogger)) and logger._version is None:
         made = Path(logger.log_dir)  # looks for a number
         if not _is_made(made):

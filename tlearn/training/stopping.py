@@ -19,6 +19,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from tlearn.training.checkpoints import flush_checkpoints, last_checkpoint
 from tlearn.training.exact_resume import steps_done
+from tlearn.training.typed import callbacks_of, is_trial
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +50,7 @@ class StopCallback(Callback):
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Let ``trainer.max_time`` count from here: a run that it ended could not go on otherwise."""
-        for callback in trainer.callbacks:  # type: ignore[attr-defined]  # typed as an optional list
+        for callback in callbacks_of(trainer):
             if isinstance(callback, Timer):
                 callback._offset = 0
 
@@ -108,7 +109,7 @@ class StopCallback(Callback):
         """
         if trainer.world_size > 1:
             return
-        averages = any(isinstance(each, WeightAveraging) for each in trainer.callbacks)  # type: ignore[attr-defined]
+        averages = any(isinstance(each, WeightAveraging) for each in callbacks_of(trainer))
         if self._steps and not averages and self._is_asked(trainer):
             self._save(trainer)
             self._stop_if_saved()
@@ -144,7 +145,7 @@ class StopCallback(Callback):
 
     def _save(self, trainer: Trainer) -> None:
         path = last_checkpoint(trainer)
-        if path is not None and not trainer.fast_dev_run:  # type: ignore[attr-defined]  # set outside its class
+        if path is not None and not is_trial(trainer):
             trainer.save_checkpoint(path)
             flush_checkpoints(trainer)
             trainer.strategy.barrier()  # the first process writes

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any, Literal
+
 from lightning.pytorch import Callback, Trainer
 
 from tlearn.base.errors import TlearnError
 from tlearn.data.datamodule import ImageDataModule
+
+FitSplit = Literal["train", "val"]  # the splits that ``fit`` opens
 
 
 def own_data_of(trainer: Trainer | None) -> ImageDataModule | None:
@@ -29,5 +33,20 @@ def data_of(trainer: Trainer) -> ImageDataModule:
 
 def callbacks_of(trainer: Trainer) -> list[Callback]:
     """Return the trainer's own list of callbacks, which may be changed in place."""
-    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # set by a connector
+    callbacks: list[Callback] = _attributes(trainer).callbacks
     return callbacks
+
+
+def is_trial(trainer: Trainer) -> bool:
+    """Tell whether ``trainer.fast_dev_run`` is set: such a run leaves nothing behind."""
+    return bool(_attributes(trainer).fast_dev_run)
+
+
+def logging_interval(trainer: Trainer) -> int:
+    """Return ``trainer.log_every_n_steps``, in steps of the optimizer; 0 logs no step."""
+    return int(_attributes(trainer).log_every_n_steps)
+
+
+def _attributes(trainer: Trainer) -> Any:
+    """Lightning's connectors set these attributes from outside the class, where a type checker does not see them."""
+    return trainer

@@ -20,9 +20,10 @@ from tlearn.cli.arguments import Arguments
 from tlearn.cli.transfer_cli import TransferCLI
 from tlearn.reporting.hparams import HyperParametersCallback, hyper_parameters
 from tlearn.training.checkpoints import best_checkpoint
-from tlearn.training.module import TransferModule
+from tlearn.training.module import TransferModule, model_of
 from tlearn.training.strategies.feature_cache import obstacle_to_storing
 from tlearn.training.strategies.features import run_over_split
+from tlearn.training.typed import callbacks_of
 from tlearn.version import __version__
 
 SCORE = {"classification": "accuracy", "multilabel": "F1", "regression": "absolute error"}
@@ -56,8 +57,7 @@ class MeasuredCLI(TransferCLI):
         Raises:
             TlearnError: No epoch was validated.
         """
-        callbacks: list[Callback] = self.trainer.callbacks  # type: ignore[attr-defined]
-        found = next(c for c in callbacks if isinstance(c, _MeasuringCallback)).measured
+        found = next(c for c in callbacks_of(self.trainer) if isinstance(c, _MeasuringCallback)).measured
         if found is None:
             raise TlearnError("no epoch was validated: nothing to compare; see max_epochs, check_val_every_n_epoch")
         return found
@@ -89,20 +89,20 @@ class _MeasuringCallback(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Note whether features are kept: the next run that needs them will be quicker."""
-        assert isinstance(pl_module, TransferModule)
-        self._keeps_features = not obstacle_to_storing(trainer, pl_module) and (
-            pl_module.takes_features or pl_module.solves_head
+        module = model_of(trainer)
+        self._keeps_features = not obstacle_to_storing(trainer, module) and (
+            module.takes_features or module.solves_head
         )
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Measure, log, and let the best epoch answer; before, checkpoints may not be written yet."""
-        assert isinstance(pl_module, TransferModule)
+        module = model_of(trainer)
         seconds, peak = time.perf_counter() - self._start_s, self._peak.bytes()
         best = best_checkpoint(trainer)
         assert best is not None  # a comparison without validation was refused
         if best.best_model_score is None:
             return
-        value, trainable = float(best.best_model_score), _trained(trainer, pl_module)
+        value, trainable = float(best.best_model_score), _trained(trainer, module)
         metrics = {f"best/{best.monitor}": value, "seconds": seconds, "peak_memory_mb": peak / 1e6}
         metrics["trainable_parameters"] = trainable
         assert isinstance(trainer.logger, TensorBoardLogger)  # others are refused
@@ -110,7 +110,7 @@ class _MeasuringCallback(Callback):
         self.measured = {
             "metric": best.monitor,
             "value": value,
-            "scores": _best_scores(trainer, pl_module, best.best_model_path).tolist(),
+            "scores": _best_scores(trainer, module, best.best_model_path).tolist(),
             "seconds": seconds,
             "keeps_features": self._keeps_features,
             "peak_memory_bytes": peak,

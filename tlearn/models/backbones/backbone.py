@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -175,7 +176,8 @@ class TorchvisionBackbone(Backbone):
                 _place(self, path, network.get_submodule(path))
         if family.fixed_size:
             _place_tokens(self, network)
-        self.fixed_size_px = int(network.image_size) if family.fixed_size else None  # type: ignore[arg-type]
+        sized: Any = network  # a ViT has an image_size
+        self.fixed_size_px = int(sized.image_size) if family.fixed_size else None
         if self.fixed_size_px:
             self.built_for = size_cost(name, self.fixed_size_px, _VIT_SIZE_PX)
         self.measure_widths(self.fixed_size_px or 64)
@@ -204,8 +206,8 @@ class TorchvisionBackbone(Backbone):
         """Resample a ViT's position embeddings as torchvision does."""
         if not self.fixed_size_px or _POSITIONS not in state:
             return state
-        patch: int = self.get_submodule("conv_proj").kernel_size[0]  # type: ignore[index,assignment]
-        return dict(interpolate_embeddings(self.fixed_size_px, patch, OrderedDict(state)))
+        projection: Any = self.get_submodule("conv_proj")
+        return dict(interpolate_embeddings(self.fixed_size_px, projection.kernel_size[0], OrderedDict(state)))
 
     def as_map(self, tap: str, x: Tensor, size_px: tuple[int, int]) -> Tensor:
         """Lay out what a tap pools, or its attention gets, as (B, C, h, w)."""
@@ -243,12 +245,15 @@ def not_divided(name: str, size_px: int, patch_px: int) -> TlearnError:
 
 
 def _torchvision_network(name: str, size_px: int | None) -> nn.Module:
+    network: nn.Module
     if size_px is None:
-        return get_model(name, weights=None)  # type: ignore[no-any-return]
+        network = get_model(name, weights=None)
+        return network
     patch_px = int(name.rpartition("_")[2])  # vit_b_16
     if size_px % patch_px:
         raise not_divided(name, size_px, patch_px)
-    return get_model(name, weights=None, image_size=size_px)  # type: ignore[no-any-return]
+    network = get_model(name, weights=None, image_size=size_px)
+    return network
 
 
 def torchvision_backbones() -> list[str]:

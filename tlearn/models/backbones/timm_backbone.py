@@ -56,7 +56,8 @@ class TimmBackbone(Backbone):
         self._whole = self.taps[-1] == all_stages[-1]
         if not self._whole:
             indices = [self._index[stage] for stage in self.taps]
-            self.network_.prune_intermediate_layers(indices, prune_norm=True, prune_head=True)  # type: ignore[operator]
+            network: Any = self.network_  # the method is not typed
+            network.prune_intermediate_layers(indices, prune_norm=True, prune_head=True)
         config: Any = self.network_.pretrained_cfg
         self.mean, self.std = tuple(config["mean"]), tuple(config["std"])
         native_px = self.native_size = int(config["input_size"][-1])

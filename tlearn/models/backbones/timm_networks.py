@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import Tensor, nn
@@ -77,11 +77,11 @@ def create_network(name: str, image_size: int | None = None, arguments: Mapping[
 
 
 def _created(name: str, arguments: dict[str, Any]) -> nn.Module:
-    create: Any = timm_package().create_model
+    create: Callable[..., nn.Module] = timm_package().create_model
     if not arguments:
-        return create(name, pretrained=False, num_classes=0)  # type: ignore[no-any-return]
+        return create(name, pretrained=False, num_classes=0)
     try:
-        return create(name, pretrained=False, num_classes=0, **arguments)  # type: ignore[no-any-return]
+        return create(name, pretrained=False, num_classes=0, **arguments)
     except Exception as error:  # each network has its own
         raise TlearnError(
             f"model.backbone_args {arguments} do not suit timm/{name} ({one_line(error, 200)}); give such as it has"
@@ -93,8 +93,9 @@ def _sized(name: str, size_px: int, native_px: int, arguments: dict[str, Any]) -
     patch = getattr(getattr(network, "patch_embed", None), "patch_size", (1,))[0]
     if size_px % patch:
         raise not_divided(f"timm/{name}", size_px, patch)
+    create: Callable[..., nn.Module] = timm_package().create_model
     try:
-        return timm_package().create_model(name, num_classes=0, img_size=size_px, **arguments)  # type: ignore[no-any-return]
+        return create(name, num_classes=0, img_size=size_px, **arguments)
     except Exception as error:  # not all can be built for other sizes
         raise TlearnError(
             f"timm/{name} cannot be built for {size_px} px pictures ({one_line(error, 120)}); set model.image_size to "

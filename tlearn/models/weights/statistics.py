@@ -95,7 +95,7 @@ def statistics_of_file(path: str, name: str, backbone: Backbone) -> Statistics:
 
 def statistics_of_timm(name: str, backbone: Backbone) -> Statistics:
     """Tell what pixels are normalised by for timm's own weights of a name."""
-    tag = name.removeprefix(TIMM).partition(".")[2] or str(backbone.network.pretrained_cfg.get("tag") or "")  # type: ignore[union-attr,operator]
+    tag = name.removeprefix(TIMM).partition(".")[2] or _own_tag(backbone)
     return Statistics(backbone.mean, backbone.std, f"tag {tag}" if tag else "timm's")
 
 
@@ -145,7 +145,7 @@ def _of_typed(typed: str, configs: dict[str, Any], told: str | None, name: str) 
 
 def _of_default(architecture: str, configs: dict[str, Any], backbone: Backbone) -> Statistics:
     pair = (backbone.mean, backbone.std)
-    default = str(backbone.network.pretrained_cfg.get("tag") or "")  # type: ignore[union-attr,operator]
+    default = _own_tag(backbone)
     others = [tag for tag, config in configs.items() if _pair(config) != pair]
     if not others:
         return Statistics(*pair, f"as all weights of timm/{architecture}" if default else "timm's")
@@ -195,3 +195,8 @@ def _words(mean: tuple[float, ...], std: tuple[float, ...]) -> str:
 
 def _pair(config: Any) -> tuple[tuple[float, ...], tuple[float, ...]]:
     return tuple(config.mean), tuple(config.std)
+
+
+def _own_tag(backbone: Backbone) -> str:
+    config: Any = backbone.network.pretrained_cfg
+    return str(config.get("tag") or "")

@@ -25,9 +25,10 @@ from tlearn.reporting.evaluation import Answers, answers_from
 from tlearn.reporting.hparams import found_factor
 from tlearn.reporting.loggers import attempt, step_of, write
 from tlearn.training.checkpoints import best_checkpoint, checkpoint_lost, run_folder, saved_epochs
-from tlearn.training.evaluation import EvaluationOutputsCallback
+from tlearn.training.evaluation import EvaluationOutputsCallback, Outputs
 from tlearn.training.freeze_audit import FreezeAuditCallback
-from tlearn.training.module import TransferModule
+from tlearn.training.module import TransferModule, model_of
+from tlearn.training.typed import data_of
 
 
 class RunCardCallback(Callback):
@@ -57,40 +58,40 @@ class RunCardCallback(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Gather what is known before the first step, and show it."""
-        assert isinstance(pl_module, TransferModule)
+        module = model_of(trainer)
         self._start_s, self._started = time.perf_counter(), datetime.now(UTC)
-        data: Any = trainer.datamodule  # type: ignore[attr-defined]  # set by fit
+        data = data_of(trainer)
         splits = ("train", "val") if trainer.enable_validation else ("train",)
         best = best_checkpoint(trainer)
         self._best_score = None if best is None or best.best_model_score is None else float(best.best_model_score)
         self._facts = {
-            **card.network_facts(pl_module),
+            **card.network_facts(module),
             "data": card.data_facts(data, self.config, splits),
-            "doctor": card.doctor_facts(data, not pl_module.starts_at_random),
+            "doctor": card.doctor_facts(data, not module.starts_at_random),
             "environment": card.environment_facts(trainer, self.config),
         }
         if trainer.is_global_zero:
-            write(trainer, "run/parameters", parameters_page(pl_module))
-            write(trainer, "run/freeze_plan", freeze_plan_page(pl_module))
+            write(trainer, "run/parameters", parameters_page(module))
+            write(trainer, "run/freeze_plan", freeze_plan_page(module))
             write(trainer, "run/data", data_page(self._facts["data"], self._facts["doctor"]))
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Keep the answers of the epoch before, if it is the best one."""
-        self._keep_best(trainer, pl_module)
+        self._keep_best(trainer, model_of(trainer))
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write all of it."""
-        self._keep_best(trainer, pl_module)
+        self._keep_best(trainer, model_of(trainer))
         status = "interrupted" if self.ending.facts["by"] == "max_time" else "finished"  # it can be gone on with
-        attempt("the card of the run", lambda: self._write(trainer, pl_module, status))
+        attempt("the card of the run", lambda: self._write(trainer, model_of(trainer), status))
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Write what there is; a fault in that does not hide the one that ended the run."""
         interrupted = isinstance(exception, (KeyboardInterrupt, SIGTERMException))
         status = "interrupted" if interrupted else f"failed: {one_line(exception)}"
-        attempt("the card of the run", lambda: self._write(trainer, pl_module, status))
+        attempt("the card of the run", lambda: self._write(trainer, model_of(trainer), status))
 
-    def _keep_best(self, trainer: Trainer, module: LightningModule) -> None:
+    def _keep_best(self, trainer: Trainer, module: TransferModule) -> None:
         best, last = best_checkpoint(trainer), self.outputs.last
         if best is None or best.best_model_score is None or last is None:
             return
@@ -98,7 +99,7 @@ class RunCardCallback(Callback):
             self._best_score, self._best = score, _answers(module, last)
             self._best_metrics = card.numbers_of(trainer.callback_metrics, "train/", "val/")
 
-    def _write(self, trainer: Trainer, module: LightningModule, status: str) -> None:
+    def _write(self, trainer: Trainer, module: TransferModule, status: str) -> None:
         if self._facts is None or not trainer.is_global_zero:
             return
         for logger in trainer.loggers:
@@ -107,7 +108,7 @@ class RunCardCallback(Callback):
         before = read_card(folder)
         shown = self._shown(trainer, module, before)
         if shown is not None:
-            write_evaluation(folder, trainer.datamodule, shown)  # type: ignore[attr-defined]  # set by fit
+            write_evaluation(folder, data_of(trainer), shown)
         tested = before.get("test")
         if self._best is not None:  # in a run that went on: what was tested is no longer the best
             tested = None
@@ -135,7 +136,7 @@ class RunCardCallback(Callback):
         epochs = {"done": self.ending.epoch, "planned": planned if planned >= 0 else None}
         return {**epochs, "saved": saved_epochs(trainer)} if checkpoint_lost(trainer) else epochs
 
-    def _shown(self, trainer: Trainer, module: LightningModule, before: Mapping[str, Any]) -> Answers | None:
+    def _shown(self, trainer: Trainer, module: TransferModule, before: Mapping[str, Any]) -> Answers | None:
         """Return the answers of the best epoch, or of the last where none is known; none that no checkpoint gives."""
         best = best_checkpoint(trainer)
         if checkpoint_lost(trainer) and (best is None or best.best_model_score != self._best_score):
@@ -193,19 +194,19 @@ class TestCardCallback(Callback):
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write card, report and tables."""
-        assert isinstance(pl_module, TransferModule)
-        data: Any = trainer.datamodule  # type: ignore[attr-defined]  # set by test
+        module = model_of(trainer)
+        data = data_of(trainer)
         if self.outputs.last is None or not trainer.is_global_zero:
             return
         folder = self._run_folder() or run_folder(trainer)
         folder.mkdir(parents=True, exist_ok=True)
-        write_evaluation(folder, data, _answers(pl_module, self.outputs.last))
+        write_evaluation(folder, data, _answers(module, self.outputs.last))
         content = read_card(folder) or {
             **_place(folder),
             "status": "tested",
             "command": self.command,
-            "temperature": pl_module.temperature,
-            **card.network_facts(pl_module),
+            "temperature": module.temperature,
+            **card.network_facts(module),
             "data": card.data_facts(data, self.config, ()),
             "environment": card.environment_facts(trainer, self.config),
             "model": card.settings_of(self.config),
@@ -247,6 +248,5 @@ def _place(folder: Path) -> dict[str, Any]:
     return {"format": 1, "folder": str(folder), "name": folder.parent.name, "version": version_of(folder)}
 
 
-def _answers(module: LightningModule, outputs: Any) -> Answers:
-    assert isinstance(module, TransferModule)
+def _answers(module: TransferModule, outputs: Outputs) -> Answers:
     return answers_from(module.task, module.class_names, outputs, module.temperature)

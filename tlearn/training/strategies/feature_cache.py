@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from importlib.metadata import version
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -16,10 +16,12 @@ from torch import Tensor
 from tlearn.base.errors import TlearnError
 from tlearn.base.feature_store import FOLDER, Features, fill, key_of, load
 from tlearn.base.processes import ALONE, gathered, own_share, summed
+from tlearn.data.datamodule import ImageDataModule
 from tlearn.models.state import fingerprint
 from tlearn.training.exact_resume import finished_epochs
-from tlearn.training.module import TransferModule
+from tlearn.training.module import TransferModule, model_of
 from tlearn.training.strategies.features import iterate_over_split
+from tlearn.training.typed import FitSplit, data_of, is_trial, own_data_of
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +58,7 @@ def describe(trainer: Trainer, module: TransferModule) -> dict[str, Any]:
     }
 
 
-def features_of(trainer: Trainer, module: TransferModule, split: str) -> list[Tensor]:
+def features_of(trainer: Trainer, module: TransferModule, split: FitSplit) -> list[Tensor]:
     """Return the features of a split, float32 (N, D), one tensor for each view: the plain one, and the augmented.
 
     They come from the cache, or go into it, unless it is off or the run sees only a part of the images.
@@ -70,7 +72,7 @@ def features_of(trainer: Trainer, module: TransferModule, split: str) -> list[Te
         TlearnError: The cache cannot be written.
     """
     if module.takes_features:
-        return list(trainer.datamodule.features(split))  # type: ignore[attr-defined]  # an ImageDataModule, set by fit
+        return list(data_of(trainer).features(split))
     views = range(module.cache_views if split == "train" else 1)
     if obstacle_to_storing(trainer, module):
         return [_by_shares(trainer, module, split, view) for view in views]
@@ -78,9 +80,9 @@ def features_of(trainer: Trainer, module: TransferModule, split: str) -> list[Te
     return [_cached(trainer, module, split, view, origin) for view in views]
 
 
-def _cached(trainer: Trainer, module: TransferModule, split: str, view: int, origin: dict[str, Any]) -> Tensor:
+def _cached(trainer: Trainer, module: TransferModule, split: FitSplit, view: int, origin: dict[str, Any]) -> Tensor:
     start = time.perf_counter()
-    data: Any = trainer.datamodule  # type: ignore[attr-defined]
+    data = data_of(trainer)
     images = data.dataset(split)
     about = origin | {"data": data.fingerprint_of(split), "split": split, "rows": fingerprint(images.indices)}
     if view:
@@ -103,7 +105,7 @@ def _cached(trainer: Trainer, module: TransferModule, split: str, view: int, ori
 def _computed(
     trainer: Trainer,
     module: TransferModule,
-    split: str,
+    split: FitSplit,
     view: int,
     about: dict[str, Any],
     shape: tuple[int, int],
@@ -129,7 +131,7 @@ def _computed(
     return whole if stored is None else stored, "computed once"
 
 
-def _by_shares(trainer: Trainer, module: TransferModule, split: str, view: int) -> Tensor:
+def _by_shares(trainer: Trainer, module: TransferModule, split: FitSplit, view: int) -> Tensor:
     own = iterate_over_split(trainer, module, split, module.features, view, own_share())
     return torch.cat(gathered(torch.cat([torch.empty(0, module.backbone.num_features), *own])))
 
@@ -150,43 +152,43 @@ class FeatureCacheCallback(Callback):
         Raises:
             TlearnError: ``feature_cache: refresh`` where there is nothing to cache, or ``cache_views`` in vain.
         """
-        assert isinstance(pl_module, TransferModule)
-        reason = obstacle(trainer, pl_module, self._first_epoch)
-        if reason and pl_module.feature_cache == "refresh":
+        module = model_of(trainer)
+        reason = obstacle(trainer, module, self._first_epoch)
+        if reason and module.feature_cache == "refresh":
             raise TlearnError(f"model.feature_cache refresh: nothing to cache, {reason}; set it to auto")
-        if pl_module.cache_views > 1 and not 0 < frozen_epochs(pl_module) <= self._first_epoch:
-            check_views(trainer, pl_module)
+        if module.cache_views > 1 and not 0 < frozen_epochs(module) <= self._first_epoch:
+            check_views(trainer, module)
         if reason is None:
-            data: Any = trainer.datamodule  # type: ignore[attr-defined]
-            there: tuple[Literal["train", "val"], ...] = ("train", "val") if data.validates else ("train",)
-            data.serve_features({split: features_of(trainer, pl_module, split) for split in there})
-            pl_module.take_features()
+            data = data_of(trainer)
+            there: tuple[FitSplit, ...] = ("train", "val") if data.validates else ("train",)
+            data.serve_features({split: features_of(trainer, module, split) for split in there})
+            module.take_features()
         elif reason == _AUGMENTED:
             log.info("features are not cached: %s", reason)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Go over to images when the first stage opens; the loaders ask for each epoch anew."""
-        assert isinstance(pl_module, TransferModule)
-        if trainer.current_epoch >= frozen_epochs(pl_module):
-            _take_images(trainer, pl_module)
+        module = model_of(trainer)
+        if trainer.current_epoch >= frozen_epochs(module):
+            _take_images(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Take images again."""
-        _take_images(trainer, pl_module)
+        _take_images(trainer)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Take images again, also after a fault."""
-        _take_images(trainer, pl_module)
+        _take_images(trainer)
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Take images again, also where no epoch was left to train."""
-        _take_images(trainer, pl_module)
+        _take_images(trainer)
 
 
-def _take_images(trainer: Trainer, module: LightningModule) -> None:
-    assert isinstance(module, TransferModule)
+def _take_images(trainer: Trainer) -> None:
+    module = model_of(trainer)
     if module.takes_features:
-        trainer.datamodule.serve_images()  # type: ignore[attr-defined]
+        data_of(trainer).serve_images()
         module.take_images()
 
 
@@ -196,19 +198,19 @@ def obstacle(trainer: Trainer, module: TransferModule, first_epoch: int = 0) -> 
         return reason
     if frozen_epochs(module) <= first_epoch:
         return f"the backbone trains in epoch {first_epoch + 1}"
-    if trainer.datamodule.is_augmented and module.cache_views == 1:  # type: ignore[attr-defined]
+    if data_of(trainer).is_augmented and module.cache_views == 1:
         return _AUGMENTED
     return None
 
 
 def obstacle_to_storing(trainer: Trainer, module: TransferModule) -> str | None:
     """Say why features are not kept at all; ``None`` where they are."""
-    data: Any = trainer.datamodule  # type: ignore[attr-defined]
+    data = own_data_of(trainer)
     if module.feature_cache == "off":
         return "it is off"
-    if not hasattr(data, "serve_features"):
+    if data is None:
         return "the data are not tlearn's"
-    if trainer.fast_dev_run or _seen_images(trainer, data) < len(data.dataset("train")):  # type: ignore[attr-defined]
+    if is_trial(trainer) or _seen_images(trainer, data) < len(data.dataset("train")):
         return _PARTIAL
     return None
 
@@ -219,7 +221,7 @@ def check_views(trainer: Trainer, module: TransferModule) -> None:
     Raises:
         TlearnError: Nothing would be cached, the views would be alike, or their targets cannot be kept.
     """
-    data: Any = trainer.datamodule  # type: ignore[attr-defined]
+    data = data_of(trainer)
     views = module.cache_views
     reason = obstacle(trainer, module)
     if reason == _PARTIAL:
@@ -244,7 +246,7 @@ def _epochs(trainer: Trainer) -> float:
     return trainer.max_epochs if trainer.max_epochs is not None and trainer.max_epochs >= 0 else float("inf")
 
 
-def _seen_images(trainer: Trainer, data: Any) -> float:
+def _seen_images(trainer: Trainer, data: ImageDataModule) -> float:
     limit = trainer.limit_train_batches
     images = limit * data.batch_size if isinstance(limit, int) else limit * len(data.dataset("train"))
     return float(images * _epochs(trainer)) if images else 0.0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import torch
 from lightning.pytorch import Trainer
@@ -15,6 +14,7 @@ from tlearn.base.machine import FreeThreads
 from tlearn.base.processes import ALONE, Share
 from tlearn.models.state import evaluating
 from tlearn.training.module import TransferModule
+from tlearn.training.typed import FitSplit, data_of
 
 _FEWEST = 8  # in a batch: below, the bits of features may differ
 _PIXELS = 2**18  # in a batch: 256 images of 32 px, the fastest there; few enough at 224 px to keep memory low
@@ -71,7 +71,7 @@ def positions_of(share: Share, images: int, largest: int) -> range:
 
 
 def run_over_split(
-    trainer: Trainer, module: TransferModule, split: str, compute: Callable[[Tensor], Tensor]
+    trainer: Trainer, module: TransferModule, split: FitSplit, compute: Callable[[Tensor], Tensor]
 ) -> tuple[Tensor, Tensor]:
     """Compute something for every image of a split, never augmented, in the trainer's precision.
 
@@ -84,7 +84,7 @@ def run_over_split(
     Returns:
         The rows as float32 (N, ...), and the targets (N,) or (N, 1), both on the CPU.
     """
-    images = trainer.datamodule.dataset(split)  # type: ignore[attr-defined]  # an ImageDataModule, set by fit
+    images = data_of(trainer).dataset(split)
     rows = torch.cat(list(iterate_over_split(trainer, module, split, compute)))
     return rows, images.targets[images.indices]
 
@@ -92,7 +92,7 @@ def run_over_split(
 def iterate_over_split(
     trainer: Trainer,
     module: TransferModule,
-    split: str,
+    split: FitSplit,
     compute: Callable[[Tensor], Tensor],
     view: int = 0,
     share: Share = ALONE,
@@ -102,7 +102,7 @@ def iterate_over_split(
     View 0 shows the images as they are, any other in one augmented form. With a share of a process, N is that of its
     images, which follow those of the processes before it.
     """
-    data: Any = trainer.datamodule  # type: ignore[attr-defined]  # an ImageDataModule, set by fit
+    data = data_of(trainer)
     size_px = module.preprocess.image_size or max(data.image_shape_px)
     size = max(_FEWEST, min(256, _PIXELS // size_px**2))
     positions = positions_of(share, len(data.dataset(split)), 2 * size)

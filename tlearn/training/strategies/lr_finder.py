@@ -17,7 +17,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from tlearn.base.errors import TlearnError
 from tlearn.models.state import keeping_modes
-from tlearn.training.module import TransferModule
+from tlearn.training.module import TransferModule, model_of
 from tlearn.training.optimizer import peak_rates, scale_rates
 from tlearn.training.strategies.plain_steps import training_batches, training_step
 
@@ -85,13 +85,13 @@ class LearningRateFinderCallback(Callback):
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Let the network know that its rates are not those given."""
-        assert isinstance(pl_module, TransferModule)
-        pl_module.finds_rates = True
+        module = model_of(trainer)
+        module.finds_rates = True
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Let another run of this network keep to what is given."""
-        assert isinstance(pl_module, TransferModule)
-        pl_module.finds_rates = False
+        module = model_of(trainer)
+        module.finds_rates = False
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Run the test on training batches; the found rate goes into optimizer, scheduler and log.
@@ -99,11 +99,11 @@ class LearningRateFinderCallback(Callback):
         Raises:
             TlearnError: The loss falls at no rate, or at all.
         """
-        assert isinstance(pl_module, TransferModule)
+        module = model_of(trainer)
         if trainer.global_step > 0:
             return  # a resumed run has found it already
-        with keeping_modes(pl_module):
-            rates, losses = _range_test(trainer, pl_module)
+        with keeping_modes(module):
+            rates, losses = _range_test(trainer, module)
         rate = suggest_rate(rates, losses)
         if rate is None:
             raise TlearnError("find_lr: the loss falls at no learning rate; set model.optimizer.init_args.lr yourself")
@@ -118,7 +118,7 @@ class LearningRateFinderCallback(Callback):
         scale_rates(optimizer.param_groups, schedulers, [self.factor] * len(optimizer.param_groups))
         found = ", ".join(f"{group['name']} {group['lr']:.2e}" for group in optimizer.param_groups)
         log.info("find_lr: %.3g times the config's rates after %d steps: %s", self.factor, len(losses), found)
-        _say_what_was_closed(pl_module, trainer.current_epoch)
+        _say_what_was_closed(module, trainer.current_epoch)
         for logger in trainer.loggers:
             logger.log_metrics({f"found_lr/{g['name']}": g["lr"] for g in optimizer.param_groups}, step=0)
 

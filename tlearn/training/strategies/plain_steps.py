@@ -6,20 +6,23 @@ Loss, precision, optimizer and clipping are those of the run; accumulation and t
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from lightning.pytorch import Trainer
 
 from tlearn.base.types import Batch
 from tlearn.training.module import TransferModule
+from tlearn.training.typed import data_of
 
 
 def training_batches(trainer: Trainer, module: TransferModule) -> Iterator[Batch]:
     """Yield training batches on the module's device, epoch after epoch, without end."""
-    loader = trainer.datamodule.train_dataloader()  # type: ignore[attr-defined]  # an ImageDataModule, set by fit
+    loader = data_of(trainer).train_dataloader()
+    sampler: Any = loader.sampler  # typed as any iterable
     epoch = 0
     while True:
-        loader.sampler.set_epoch(epoch)
+        sampler.set_epoch(epoch)
         for batch in loader:
             yield Batch(*(part.to(module.device) for part in batch))
         epoch += 1

@@ -14,10 +14,11 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 
-from tlearn.training.module import TransferModule
+from tlearn.training.module import TransferModule, model_of
 from tlearn.training.strategies.alike_features import are_alike, rounding_of
 from tlearn.training.strategies.feature_cache import features_of
 from tlearn.training.strategies.head_solver import SolvedHead, solve_head
+from tlearn.training.typed import FitSplit, data_of
 
 log = logging.getLogger(__name__)
 
@@ -27,31 +28,31 @@ class HeadProbeCallback(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Solve it and say what it reaches."""
-        assert isinstance(pl_module, TransferModule)
+        module = model_of(trainer)
         if trainer.global_step > 0:
             return
-        train, val = (_features_and_targets(trainer, pl_module, split) for split in ("train", "val"))
+        train, val = (_features_and_targets(trainer, module, split) for split in ("train", "val"))
         if not trainer.is_global_zero:  # every process has the same features, but sums may differ in their last bits
             received: Any = trainer.strategy.broadcast(None)
-            put_head(pl_module, received)
+            put_head(module, received)
             return
         start_s = time.perf_counter()
         train = _without_rounding(*train, str(trainer.precision))
         solver: Literal["lbfgs", "ridge"] = (
-            "ridge" if pl_module.head_solver == "ridge" or pl_module.task == "regression" else "lbfgs"
+            "ridge" if module.head_solver == "ridge" or module.task == "regression" else "lbfgs"
         )
         solved = solve_head(
-            pl_module.task,
+            module.task,
             train,
             val,
-            pl_module.num_classes,
+            module.num_classes,
             solver,
-            pl_module.class_weights_tensor,
-            pl_module.label_smoothing,
+            module.class_weights_tensor,
+            module.label_smoothing,
         )
-        put_head(pl_module, trainer.strategy.broadcast(solved))
+        put_head(module, trainer.strategy.broadcast(solved))
         reached = f"val/loss {solved.val_loss:.4f}"
-        if pl_module.task == "classification":
+        if module.task == "classification":
             outputs = val[0] @ solved.weight.T + solved.bias
             reached += f"  val/acc {(outputs.argmax(dim=1) == val[1]).float().mean():.4f}"
         log.info(
@@ -80,7 +81,7 @@ def _without_rounding(features: Tensor, targets: Tensor, precision: str) -> tupl
     return features[:1].expand_as(features), targets
 
 
-def _features_and_targets(trainer: Trainer, module: TransferModule, split: str) -> tuple[Tensor, Tensor]:
-    images = trainer.datamodule.dataset(split)  # type: ignore[attr-defined]  # an ImageDataModule, set by fit
+def _features_and_targets(trainer: Trainer, module: TransferModule, split: FitSplit) -> tuple[Tensor, Tensor]:
+    images = data_of(trainer).dataset(split)
     views = features_of(trainer, module, split)
     return torch.cat(views).cpu(), torch.cat([module.learned(images.targets[images.indices])] * len(views))

@@ -14,8 +14,9 @@ from torch import Tensor
 from tlearn.base.errors import TlearnError
 from tlearn.models.calibration import fit_temperature
 from tlearn.models.losses import compute_loss
-from tlearn.training.module import TransferModule
+from tlearn.training.module import TransferModule, model_of
 from tlearn.training.strategies.features import run_over_split
+from tlearn.training.typed import is_trial
 
 _SHARES = tuple(step / 10 for step in range(11))
 
@@ -60,31 +61,31 @@ class WiseFTCallback(Callback):
         Raises:
             TlearnError: No validation, or no checkpoints.
         """
-        if not trainer.fast_dev_run and not (trainer.enable_validation and _best_callback(trainer)):  # type: ignore[attr-defined]
+        if not is_trial(trainer) and not (trainer.enable_validation and _best_callback(trainer)):
             raise TlearnError("model.wise_ft chooses on validation and writes a checkpoint; leave both switched on")
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Try eleven mixtures, keep the best one, and leave the network as training left it."""
-        assert isinstance(pl_module, TransferModule)
+        module = model_of(trainer)
         callback = _best_callback(trainer)
         if callback is None or not callback.best_model_path:
             return  # fast_dev_run
         best = Path(callback.best_model_path)
         checkpoint = trainer.strategy.checkpoint_io.load_checkpoint(best)
-        left = {name: value.clone() for name, value in pl_module.network_state().items()}
-        tuned = {name: value.to(pl_module.device) for name, value in checkpoint["state_dict"].items() if name in left}
+        left = {name: value.clone() for name, value in module.network_state().items()}
+        tuned = {name: value.to(module.device) for name, value in checkpoint["state_dict"].items() if name in left}
         tried = []
         for share in _SHARES:
-            pl_module.load_state_dict(interpolate(pl_module.start, tuned, share), strict=False)
-            tried.append(_judge(trainer, pl_module, share))
-        pl_module.load_state_dict(left, strict=False)
+            module.load_state_dict(interpolate(module.start, tuned, share), strict=False)
+            tried.append(_judge(trainer, module, share))
+        module.load_state_dict(left, strict=False)
         chosen = max(tried, key=lambda mixture: (mixture.accuracy, -mixture.loss))
-        checkpoint["state_dict"] |= interpolate(pl_module.start, tuned, chosen.share)
+        checkpoint["state_dict"] |= interpolate(module.start, tuned, chosen.share)
         checkpoint["tlearn"]["temperature"] = chosen.temperature
         target = best.with_name("wise_ft.ckpt")
         if trainer.is_global_zero:
             trainer.strategy.checkpoint_io.save_checkpoint(checkpoint, target)
-            name, sign = ("val/acc", 1) if pl_module.task == "classification" else ("val/loss", -1)
+            name, sign = ("val/acc", 1) if module.task == "classification" else ("val/loss", -1)
             reached, start, end = (sign * mixture.accuracy for mixture in (chosen, tried[0], tried[-1]))
             print(
                 f"wise_ft: share {chosen.share:.1f} of the fine-tuned weights, {name} {reached:.4f} "
