@@ -42,7 +42,7 @@ test: install  ## the quick tests, in two processes (make PROCESSES=0 test: in o
 test-browser: install  ## TensorBoard and the report in a real browser (Chromium, as the system has it)
 	$(PY) -m pytest -m browser
 
-test-faults: install  ## what is done to tlearn, and what holds: a table (INTO=README.md: written there)
+test-faults: install  ## what is done to tlearn, and what holds: a table (INTO=docs/reliability.md: written there)
 	@rm -f .pytest_cache/faults.xml
 	$(PY) -m pytest -n $(PROCESSES) --dist loadgroup -m fault --junitxml=.pytest_cache/faults.xml || true
 	@$(PY) -m tests.fault_table .pytest_cache/faults.xml $(INTO)

@@ -1,1 +1,1 @@
-"""What the figures in the README come from."""
+"""What the figures in the README and in docs/ come from."""

@@ -1,4 +1,4 @@
-"""Every figure that the README quotes, measured in one go: `make bench` (about 40 minutes on 2 cores).
+"""The figures of docs/speed.md and docs/strategies.md, measured in one go: `make bench` (about 40 minutes on 2 cores).
 
     python -m benchmarks.table --root DATA
     python -m benchmarks.table --gpu          # what a GPU decides: `make bench-gpu`

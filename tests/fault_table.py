@@ -1,6 +1,6 @@
 """The table of faults that were tried and survived, made from what the tests marked `fault` left in pytest's XML.
 
-`python -m tests.fault_table RESULTS.xml [README.md]` prints it, or puts it between the marks of a document.
+`python -m tests.fault_table RESULTS.xml [docs/reliability.md]` prints it, or puts it between the marks of a document.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from xml.etree import ElementTree
 
 from tlearn.base.files import write_whole
 
-BEGIN, END = "<!-- faults: written by `make test-faults INTO=README.md` -->\n", "<!-- /faults -->\n"
+BEGIN, END = "<!-- faults: written by `make test-faults INTO=docs/reliability.md` -->\n", "<!-- /faults -->\n"
 HEAD = "| What was done | What held | Cases | Test |\n|---|---|---|---|\n"
 TESTS = Path(__file__).parent
 

@@ -1,4 +1,4 @@
-"""The README's table of faults names what the tests try, and is made from their results."""
+"""The table of faults in docs/reliability.md names what the tests try, and is made from their results."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ name="held" value="all" /></properties>FAILURE</testcase><testcase file="tests/t
 </properties></testcase><testcase file="tests/test_a.py" name="test_z" /></testsuite></testsuites>"""
 
 
-def test_the_readme_names_the_faults_that_are_tried() -> None:
-    text = (TESTS.parent / "README.md").read_text("utf-8")
+def test_the_page_names_the_faults_that_are_tried() -> None:
+    text = (TESTS.parent / "docs/reliability.md").read_text("utf-8")
     written = text.partition(BEGIN)[2].partition(END)[0].partition(HEAD)[2]
     rows = [line.strip("| ").split(" | ") for line in written.splitlines()]
     named = {(row[0], row[3].strip("`")) for row in rows}
-    assert named == {(fault.done, fault.test) for fault in marked()}, "make test-faults INTO=README.md writes it anew"
+    assert named == {(fault.done, fault.test) for fault in marked()}, (
+        "make test-faults INTO=docs/reliability.md writes it"
+    )
     assert len(rows) == len(named) > 10
     for done, _, cases, _ in rows:
         held, _, tried = cases.partition(" of ")

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parent.parent
 DOCUMENTS = {path.relative_to(ROOT).as_posix(): path.read_text("utf-8") for path in ROOT.glob("*.md")}
 DOCUMENTS |= {path.relative_to(ROOT).as_posix(): path.read_text("utf-8") for path in ROOT.glob("docs/*.md")}
 README, CHINESE = DOCUMENTS["README.md"], DOCUMENTS["README.zh.md"]
-FOR_USERS = README.partition("\n## Change the code\n")[0]
+TROUBLESHOOTING = DOCUMENTS["docs/troubleshooting.md"]
 TRIED = sorted({name for name, text in DOCUMENTS.items() if "\n$ " in text} - {"README.zh.md"})
 # These need a new environment or another machine, or go on for ever; `.ci/run` starts with make's, and
 # tests/test_quickstart.py runs the quick start.
@@ -101,26 +101,35 @@ def test_faults_are_said_as_the_table_has_them(tlearn: Tlearn, tmp_path: Path) -
         (["predict", "--ckpt_path", "runs/folder/version_9"], "no checkpoint at"),
     ):
         assert fault in tlearn(*words).err
-        assert fault in README
+        assert fault in TROUBLESHOOTING
 
 
-def test_python_snippet(tmp_path: Path) -> None:
-    snippet = next(code for code in snippets_of(README) if "Trainer" in code)
-    done = subprocess.run([sys.executable, "-c", snippet], cwd=tmp_path, capture_output=True, text=True)
+def printed_by(document: str, run: str, tlearn: Tlearn, folder: Path) -> str:
+    """Run all Python snippets of a document as one program, beside pictures and a finished run of the given name."""
+    write_flat(folder / "photos")
+    write_splits(folder / "my_pictures")
+    (folder / f"{run}.yaml").write_text((ROOT / "configs/folder.yaml").read_text("utf-8"), "utf-8")
+    words = ["--config", f"{run}.yaml", "--data.init_args.root", "my_pictures", "--model.weights", "null"]
+    assert tlearn("fit", *words, "--model.image_size", "32").code == 0
+    program = "\n".join(snippets_of(DOCUMENTS[document])).replace('weights="DEFAULT"', "weights=None")
+    done = subprocess.run([sys.executable, "-c", program], cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert not list(tmp_path.iterdir())
+    return done.stdout
+
+
+def test_readme_snippet(tlearn: Tlearn, tmp_path: Path) -> None:
+    rows = printed_by("README.md", "advised", tlearn, tmp_path).splitlines()
+    assert [row.split()[:2] for row in rows] == [["photos/00_cat.png", "cat"], ["photos/01_dog.png", "dog"]]
 
 
 @pytest.mark.slow
-def test_own_pictures_snippet(tlearn: Tlearn, tmp_path: Path) -> None:
-    write_flat(tmp_path / "photos")
-    write_splits(tmp_path / "my_pictures")
-    words = ["--config", "folder.yaml", "--data.init_args.root", "my_pictures", "--model.weights", "null"]
-    assert tlearn("fit", *words, "--model.image_size", "32").code == 0
-    snippet = next(code for code in snippets_of(README) if "load(" in code)
-    done = subprocess.run([sys.executable, "-c", snippet], cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "photos/00_cat.png" in done.stdout
+def test_python_page_snippets(tlearn: Tlearn, tmp_path: Path) -> None:
+    printed = printed_by("docs/python.md", "folder", tlearn, tmp_path)
+    assert "photos/00_cat.png cat" in printed
+    assert "torch.Size([8, 3, 64, 64])" in printed
+    assert (tmp_path / "runs/quickstart/version_0/report.html").is_file()
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"my_pictures", "photos", "folder.yaml", "runs", ".cache", "model.ckpt"}
 
 
 def test_script_without_torch_is_the_tested_one() -> None:
@@ -142,15 +151,26 @@ def test_tables_of_the_four_boxes_are_what_their_snippet_prints() -> None:
 def test_table_of_the_policies_is_what_score_prints() -> None:
     from benchmarks.advise.score import read_cases, table
 
-    text = DOCUMENTS["docs/strategies.md"]
+    text = DOCUMENTS["docs/measuring.md"]
     scores = [row.split("|", 2)[2] for row in table(read_cases()).splitlines()[2:]]
     assert [row for row in scores if row not in text] == []
 
 
-def test_table_names_every_config() -> None:
+def test_index_names_every_config_and_every_page() -> None:
     from tlearn.cli.config_files import shipped_configs
 
-    assert [name for name in shipped_configs() if f"`{name}`" not in README] == []
+    index = DOCUMENTS["docs/index.md"]
+    assert [name for name in shipped_configs() if f"`{name}`" not in index] == []
+    pages = [name for name in DOCUMENTS if name.startswith("docs/") and name != "docs/index.md"]
+    assert [name for name in pages if f"]({name.removeprefix('docs/')}" not in index] == []
+    assert [name for name in pages if f"]({name})" not in README] == []
+
+
+def test_readme_is_short_and_runnable_at_once() -> None:
+    lines = README.splitlines()
+    assert len(lines) <= 150
+    assert "```console" in lines[:12]
+    assert "```python" in lines[:30]
 
 
 def anchors_of(text: str) -> set[str]:
@@ -172,9 +192,9 @@ def test_links_lead_somewhere(document: str) -> None:
 
 
 def test_chinese_readme_has_the_same_commands_snippets_and_numbers() -> None:
-    assert commands_of(CHINESE) == commands_of(FOR_USERS)
-    assert snippets_of(CHINESE) == snippets_of(FOR_USERS)
-    assert re.findall(r"\]\((docs[^)#]+)", CHINESE) == re.findall(r"\]\((docs[^)#]+)", FOR_USERS)
-    assert CHINESE.count("\n| ") == FOR_USERS.count("\n| ")
-    numbers = [set(re.findall(r"\d[\d.,:]*(?<=\d)", text)) for text in (CHINESE, FOR_USERS)]
+    assert commands_of(CHINESE) == commands_of(README)
+    assert snippets_of(CHINESE) == snippets_of(README)
+    assert re.findall(r"\]\((docs[^)#]+)", CHINESE) == re.findall(r"\]\((docs[^)#]+)", README)
+    assert CHINESE.count("\n| ") == README.count("\n| ")
+    numbers = [set(re.findall(r"\d[\d.,:]*(?<=\d)", text)) for text in (CHINESE, README)]
     assert numbers[0] == numbers[1]
