@@ -182,7 +182,8 @@ def anchors_of(text: str) -> set[str]:
 @pytest.mark.parametrize("document", sorted(DOCUMENTS))
 def test_links_lead_somewhere(document: str) -> None:
     here, text = (ROOT / document).parent, re.sub(r"```.*?```", "", DOCUMENTS[document], flags=re.DOTALL)
-    links = [link for link in re.findall(r"\]\(([^)\s]+)\)", text) if not link.startswith("http")]
+    links = re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r' src="([^"]+)"', text)
+    links = [link for link in links if not link.startswith("http")]
     for target, _, anchor in (link.partition("#") for link in links):
         path = here / target if target else ROOT / document
         assert path.exists(), f"{document}: {target}"
