@@ -8,8 +8,8 @@ import torch
 from torchmetrics.functional.classification import binary_calibration_error, multiclass_calibration_error
 
 from tlearn.base.types import Task
+from tlearn.models.calibration import BINS
 from tlearn.reporting.evaluation import (
-    BINS,
     Answers,
     answers_from,
     class_scores,

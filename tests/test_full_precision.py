@@ -19,7 +19,6 @@ from tests.conftest import Tlearn
 from tests.test_not_finite import spoil, spoilt
 from tlearn.base.errors import TlearnError
 from tlearn.models.metrics import EpochMetrics
-from tlearn.training.evaluation import EvaluationOutputsCallback
 from tlearn.training.module import TransferModule
 
 
@@ -43,11 +42,12 @@ def trainer_for(root: Path, **options: Any) -> Trainer:
 def test_the_logged_loss_is_that_of_the_logits_in_float32(tmp_path: Path, precision: str) -> None:
     """In bf16 three digits would be left, and 107 images could not be counted one by one."""
     torch.manual_seed(0)
-    module, outputs = TransferModule(3, weights=None, tap="layer1"), EvaluationOutputsCallback()
-    trainer = trainer_for(tmp_path, precision=precision, callbacks=[outputs])
+    module = TransferModule(3, weights=None, tap="layer1")
+    trainer = trainer_for(tmp_path, precision=precision)
     trainer.fit(module, datamodule=toy())
-    assert outputs.last is not None
-    logits, targets = outputs.last.logits, outputs.last.targets
+    last = module.evaluation.last
+    assert last is not None
+    logits, targets = last.logits, last.targets
     found = trainer.callback_metrics
     assert found["val/loss"].dtype == torch.float32
     assert float(found["val/loss"]) == pytest.approx(float(cross_entropy(logits, targets)), rel=1e-6)

@@ -23,7 +23,6 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tests.conftest import SMALL, Tlearn
 from tests.fake_pictures import write_splits, write_table
 from tlearn.reporting.evaluation_figures import EvaluationPagesCallback
-from tlearn.training.evaluation import EvaluationOutputsCallback
 from tlearn.training.module import TransferModule
 
 RUN = Path("runs/small/version_0")
@@ -354,7 +353,7 @@ def test_pictures_take_one_percent_of_the_time(
     monkeypatch.setattr("tlearn.reporting.evaluation_figures._pages", lambda *_: pages)
     monkeypatch.setattr("tlearn.reporting.evaluation_figures.takes_pictures", lambda _: True)
     monkeypatch.setattr("tlearn.reporting.evaluation_figures.time.perf_counter", lambda: now_s[0])
-    callback = EvaluationPagesCallback(EvaluationOutputsCallback())
+    callback = EvaluationPagesCallback()
     answers = SimpleNamespace(outputs=SimpleNamespace(epoch=1, split="val"))
     monkeypatch.setattr(callback, "_answers", lambda _: answers)
     trainer: Any = SimpleNamespace(

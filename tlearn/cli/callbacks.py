@@ -24,7 +24,6 @@ from tlearn.reporting.step_metrics import (
     ThroughputCallback,
 )
 from tlearn.reporting.terminal import EpochLinesCallback, LeanProgressBar, OutcomeCallback
-from tlearn.training.evaluation import EvaluationOutputsCallback
 from tlearn.training.freeze_audit import FreezeAuditCallback
 from tlearn.training.guards import MonitorCheckCallback
 
@@ -42,7 +41,6 @@ def fit_callbacks(
     trainer: Mapping[str, Any],
     config: dict[str, Any],
     command: str,
-    outputs: EvaluationOutputsCallback,
     resumed_steps: int | None = None,
 ) -> tuple[list[Callback], list[Callback]]:
     """Choose what watches a fit.
@@ -51,7 +49,6 @@ def fit_callbacks(
         trainer: Its options.
         config: The whole config as plain values.
         command: As it was typed.
-        outputs: Gathers the answers; it stands before these in the trainer's list.
         resumed_steps: The steps behind the checkpoint with which a run goes on in its folder.
 
     Returns:
@@ -63,13 +60,13 @@ def fit_callbacks(
         *(progress_bar(trainer) or [EpochLinesCallback()]),
         *[MonitorCheckCallback(), audit, ParameterSummaryCallback()],
         *[ThroughputCallback(), StepLossCallback(), GradientNormCallback(), BusyCoresCallback()],
-        EvaluationPagesCallback(outputs),
+        EvaluationPagesCallback(),
     ]
     if trainer["logger"]:
         first += [LearningRatesCallback(), InputPicturesCallback(), ProjectorCallback()]
     if trainer["fast_dev_run"]:
         return first, []  # a trial leaves nothing behind
-    first.append(RunCardCallback(command, config, outputs, audit, ending))
+    first.append(RunCardCallback(command, config, audit, ending))
     last: list[Callback] = [HyperParametersCallback(config), OutcomeCallback(ending)]
     return first, [OneHistoryCallback(resumed_steps), *last]
 
@@ -79,8 +76,7 @@ def test_callbacks(
     config: dict[str, Any],
     command: str,
     checkpoint: Path,
-    outputs: EvaluationOutputsCallback,
 ) -> list[Callback]:
     """Choose what watches a test; ``checkpoint`` is what is tested, all else is as for a fit."""
-    card = [] if trainer["fast_dev_run"] else [TestCardCallback(command, config, checkpoint, outputs)]
-    return [*progress_bar(trainer), EvaluationPagesCallback(outputs), *card]
+    card = [] if trainer["fast_dev_run"] else [TestCardCallback(command, config, checkpoint)]
+    return [*progress_bar(trainer), EvaluationPagesCallback(), *card]

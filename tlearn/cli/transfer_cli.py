@@ -49,7 +49,6 @@ from tlearn.deploy.prediction_table import check_output
 from tlearn.deploy.prediction_writer import TOP_K, PredictionWriterCallback
 from tlearn.training.checkpoints import AtomicCheckpointIO, BestCheckpoint, LastCheckpoint, WrittenCheckpointsCallback
 from tlearn.training.ddp import EndTogetherCallback
-from tlearn.training.evaluation import EvaluationOutputsCallback, TemperatureCallback
 from tlearn.training.exact_resume import TrainedStepsCallback
 from tlearn.training.guards import FiniteLossCallback
 from tlearn.training.lean_lightning import NoProfiler
@@ -266,16 +265,15 @@ class TransferCLI(LightningCLI):
 
     def own_callbacks(self, config: dict[str, Any]) -> list[Callback]:
         """Choose what watches, reports and records this run."""
-        outputs = EvaluationOutputsCallback(0 if self.checkpoint is None else self.checkpoint.epoch)
-        first, last = self.reporting(config, outputs)
+        first, last = self.reporting(config)
         if self.verb == "predict":
             out, top_k = (self._get(self.config_init, name) for name in ("out", "top_k"))
             return [*first, PredictionWriterCallback(out, top_k)]
         if self.verb != "fit":
             reached = (self.checkpoint.epoch, self.checkpoint.steps) if self.checkpoint else (0, 0)
-            return [TrainedStepsCallback(*reached), outputs, *first]
+            return [TrainedStepsCallback(*reached), *first]
         return [
-            *[WrittenCheckpointsCallback(), FiniteLossCallback(), outputs, TemperatureCallback(outputs)],
+            *[WrittenCheckpointsCallback(), FiniteLossCallback()],
             *first,
             FeatureCacheCallback(),
             *self.before_the_first_step(),
@@ -287,9 +285,7 @@ class TransferCLI(LightningCLI):
             StopCallback(requeues=self._get(self.config_init, "resume") == "auto"),
         ]
 
-    def reporting(
-        self, config: dict[str, Any], outputs: EvaluationOutputsCallback
-    ) -> tuple[list[Callback], list[Callback]]:
+    def reporting(self, config: dict[str, Any]) -> tuple[list[Callback], list[Callback]]:
         """Choose what says and shows this run, before and after all else; a run without the package trains the same."""
         if not _REPORTS:
             return [], []
@@ -297,10 +293,10 @@ class TransferCLI(LightningCLI):
 
         if self.verb == "fit":
             steps = self.checkpoint.steps if self.checkpoint and _goes_on(self.checkpoint) else None
-            return run_callbacks.fit_callbacks(config, self.plain, self.command, outputs, steps)
+            return run_callbacks.fit_callbacks(config, self.plain, self.command, steps)
         if self.verb == "test" and self.checkpoint is not None:
             path = self.checkpoint.path
-            return run_callbacks.test_callbacks(config, self.plain, self.command, path, outputs), []
+            return run_callbacks.test_callbacks(config, self.plain, self.command, path), []
         return run_callbacks.progress_bar(config), []
 
     def before_the_first_step(self) -> list[Callback]:

@@ -1,8 +1,9 @@
-"""How far probabilities can be believed: temperature scaling. N images, K classes."""
+"""How far probabilities can be believed: temperature scaling and calibration error. N images, K classes."""
 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -10,7 +11,9 @@ from scipy.optimize import brentq
 from torch import Tensor
 
 from tlearn.base.types import Task
+from tlearn.models.losses import answers_of
 
+BINS = 15  # of the calibration error, as in Guo et al., 2017
 # Wider than any network's need; a fit that ends here has found no use for its logits, or no fault in them.
 LOWEST, HIGHEST = 0.01, 100.0
 _MOST_ROWS = 10_000  # one number needs no more; 50,000 images of 1,000 classes took 13 s
@@ -58,3 +61,46 @@ def _smoothed(task: Task, logits: Tensor, targets: Tensor) -> Tensor:
     shares = F.one_hot(targets, logits.shape[1]) if targets.ndim == 1 else targets
     rest = 1 / 2 if task == "multilabel" else 1 / logits.shape[1]
     return (shares * len(logits) + rest) / (len(logits) + 1)
+
+
+class Reliability(NamedTuple):
+    """Probabilities against how often they come true, in `BINS` bins of equal width; (BINS,) each, NaN where empty.
+
+    Attributes:
+        counts: Answers in the bin.
+        confidence: Mean probability.
+        accuracy: Share of right ones.
+        ece: Expected calibration error: mean distance of the two, weighted by count (Naeini et al., 2015).
+    """
+
+    counts: Tensor
+    confidence: Tensor
+    accuracy: Tensor
+    ece: float
+
+
+def reliability_of(task: Task, logits: Tensor, targets: Tensor, temperature: float) -> Reliability:
+    """Bin the probability of the predicted class, or of every label where an image may have several.
+
+    The sums are float64: torchmetrics' `CalibrationError` adds up float32, which gives other last digits.
+
+    Args:
+        task: One class an image, or several labels; a regression has no probabilities.
+        logits: (N, K).
+        targets: Class numbers (N,); 0 and 1 (N, K) for several labels, NaN where it is unknown.
+        temperature: What the logits are divided by.
+    """
+    given = answers_of(task, logits, temperature)
+    if task == "multilabel":
+        known = ~targets.isnan()
+        confidence, right = given[known], targets[known]
+    else:
+        confidence, predicted = given.max(dim=1)
+        right = predicted == targets
+    bins = (confidence * BINS).nan_to_num(0).long().clamp(0, BINS - 1)  # after a loss that is no number
+    count, confident, hits = (
+        torch.bincount(bins, weights=weights.double(), minlength=BINS)
+        for weights in (torch.ones_like(confidence), confidence, right)
+    )
+    ece = float((confident - hits).abs().sum() / count.sum().clamp_min(1))
+    return Reliability(count.long(), confident / count, hits / count, ece)

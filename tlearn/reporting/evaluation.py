@@ -11,10 +11,10 @@ from torch import Tensor
 from torchmetrics.functional.classification import multiclass_confusion_matrix
 
 from tlearn.base.types import LABEL_THRESHOLD, Task
+from tlearn.models.calibration import BINS, Reliability, reliability_of
 from tlearn.models.losses import answers_of
 from tlearn.training.evaluation import Outputs
 
-BINS = 15  # as in Guo et al., 2017
 _SCATTERED = 500
 
 
@@ -82,38 +82,9 @@ def class_scores(answers: Answers) -> ClassScores:
     return ClassScores(true, right / true, right / said, 2 * right / (true + said))
 
 
-class Reliability(NamedTuple):
-    """Probabilities against how often they come true, in `BINS` bins of equal width; (BINS,) each, NaN where empty.
-
-    Attributes:
-        counts: Answers in the bin.
-        confidence: Mean probability.
-        accuracy: Share of right ones.
-        ece: Expected calibration error: mean distance of the two, weighed by count (Naeini et al., 2015).
-    """
-
-    counts: Tensor
-    confidence: Tensor
-    accuracy: Tensor
-    ece: float
-
-
 def reliability(answers: Answers, temperature: float) -> Reliability:
-    """Bin the probability of the predicted class, or of every label where an image may have several."""
-    given = answers_of(answers.task, answers.outputs.logits, temperature)
-    if answers.task == "multilabel":
-        known = ~answers.targets.isnan()
-        confidence, right = given[known], answers.targets[known]
-    else:
-        confidence, predicted = given.max(dim=1)
-        right = predicted == answers.targets
-    bins = (confidence * BINS).nan_to_num(0).long().clamp(0, BINS - 1)  # after a loss that is no number
-    count, confident, hits = (
-        torch.bincount(bins, weights=weights.double(), minlength=BINS)
-        for weights in (torch.ones_like(confidence), confidence, right)
-    )
-    ece = float((confident - hits).abs().sum() / count.sum().clamp_min(1))
-    return Reliability(count.long(), confident / count, hits / count, ece)
+    """Compare the probabilities at a temperature with how often they come true."""
+    return reliability_of(answers.task, answers.outputs.logits, answers.targets, temperature)
 
 
 def is_wrong(answers: Answers) -> Tensor:

@@ -8,7 +8,7 @@ from functools import partial
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from tlearn.reporting.evaluation import Answers, answers_from, reliability
+from tlearn.reporting.evaluation import Answers, answers_from
 from tlearn.reporting.figures import (
     SHOWN_CLASSES,
     Pixels,
@@ -19,7 +19,7 @@ from tlearn.reporting.figures import (
 )
 from tlearn.reporting.loggers import attempt, show, step_of, takes_pictures, tensorboard_writers
 from tlearn.reporting.pictures import grad_cam_figure, worst_figure
-from tlearn.training.evaluation import EvaluationOutputsCallback, Outputs
+from tlearn.training.evaluation import Outputs
 from tlearn.training.module import TransferModule, model_of
 from tlearn.training.typed import data_of
 
@@ -34,29 +34,14 @@ class EvaluationPagesCallback(Callback):
     Those of validation are drawn at the first epoch and the last, and at those between for which there is time, the
     confusion matrix first: with epochs of a second, drawing would take longer than training. Those that show images,
     worst mistakes and Grad-CAM, take most of the space, 1.2 MB with photographs: of epochs between, the second, fourth,
-    eighth and so on may have them. The expected calibration error (ECE) before and after temperature scaling is a
-    number, and is logged every time.
-
-    Args:
-        outputs: Gathers the answers; it stands before this callback in the trainer's list, and so does what fits the
-            temperature.
+    eighth and so on may have them.
     """
 
-    def __init__(self, outputs: EvaluationOutputsCallback) -> None:
-        self.outputs = outputs
+    def __init__(self) -> None:
         self._found: Answers | None = None
         self._drawn: dict[str, Outputs] = {}
         self._took_s: dict[str, float] = {}
         self._validations, self._first_s, self._spent_s = 0, 0.0, 0.0
-
-    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Log ``val/ece`` and ``val/ece_scaled``."""
-        if not trainer.sanity_checking:
-            self._log_calibration(model_of(trainer))
-
-    def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Log ``test/ece`` and ``test/ece_scaled``."""
-        self._log_calibration(model_of(trainer))
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw everything the first time, then what there is time for."""
@@ -72,7 +57,7 @@ class EvaluationPagesCallback(Callback):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw what was not drawn of the last epoch."""
-        last = self.outputs.last
+        last = model_of(trainer).evaluation.last
         if last is not None and takes_pictures(trainer):
             self._draw(trainer, model_of(trainer), lambda name: self._drawn.get(name) is not last)
 
@@ -81,14 +66,8 @@ class EvaluationPagesCallback(Callback):
         if takes_pictures(trainer):
             self._draw(trainer, model_of(trainer), lambda _: True)
 
-    def _log_calibration(self, module: TransferModule) -> None:
-        if (answers := self._answers(module)) is None or answers.task == "regression":
-            return
-        for name, temperature in (("ece", 1.0), ("ece_scaled", answers.temperature)):
-            module.log(f"{answers.outputs.split}/{name}", reliability(answers, temperature).ece)
-
     def _answers(self, module: TransferModule) -> Answers | None:
-        last = self.outputs.last
+        last = module.evaluation.last
         if last is not None and (self._found is None or self._found.outputs is not last):
             self._found = answers_from(module.task, module.class_names, last, module.temperature)
         return self._found

@@ -19,7 +19,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tlearn.reporting.evaluation import BINS, Answers, Reliability, class_scores, confusion_matrix, reliability
+from tlearn.models.calibration import BINS, Reliability
+from tlearn.reporting.evaluation import Answers, class_scores, confusion_matrix, reliability
 
 Pixels = NDArray[np.uint8]
 

@@ -8,7 +8,7 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from tlearn.training.checkpoints import best_checkpoint
-from tlearn.training.module import TransferModule
+from tlearn.training.module import TransferModule, model_of
 from tlearn.training.strategies.lr_finder import LearningRateFinderCallback
 from tlearn.training.typed import callbacks_of
 
@@ -28,16 +28,10 @@ class HyperParametersCallback(Callback):
 
     def __init__(self, config: dict[str, Any]) -> None:
         self.config = config
-        self._validated = -1  # in which epoch, counted from 0
-
-    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Know that this epoch has numbers of validation."""
-        if not trainer.sanity_checking:
-            self._validated = trainer.current_epoch
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Know which epoch is the last."""
-        self._stages = ("train/", "val/") if self._validated == trainer.current_epoch else ("train/",)
+        self._stages = model_of(trainer).evaluation.stages(trainer.current_epoch + 1)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log them, where a best epoch is known."""

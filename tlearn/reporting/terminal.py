@@ -12,6 +12,7 @@ from torch import Tensor
 
 from tlearn.reporting.ending import EndingCallback
 from tlearn.training.checkpoints import best_checkpoint, checkpoint_lost, last_checkpoint, run_folder
+from tlearn.training.module import model_of
 from tlearn.training.typed import data_of
 
 _SHOWN = (
@@ -27,8 +28,6 @@ class EpochLinesCallback(Callback):
     epoch without validation has no numbers of validation.
     """
 
-    _validated = 0
-
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin inside an epoch, where that is gone on with: it does not start once more."""
         if trainer.fit_loop.restarted_mid_epoch:
@@ -40,11 +39,6 @@ class EpochLinesCallback(Callback):
         self._started: float | None = time.perf_counter()
         self._epoch = trainer.current_epoch + 1
 
-    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Know that this epoch has numbers of validation."""
-        if not trainer.sanity_checking:
-            self._validated = trainer.current_epoch + 1
-
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Print the last epoch."""
         self._print(trainer)
@@ -53,7 +47,7 @@ class EpochLinesCallback(Callback):
         started = getattr(self, "_started", None)
         if started is None or not trainer.is_global_zero:
             return
-        metrics, stages = trainer.callback_metrics, ("train/", "val/") if self._validated == self._epoch else "train/"
+        metrics, stages = trainer.callback_metrics, model_of(trainer).evaluation.stages(self._epoch)
         shown = [name for name in _SHOWN if name in metrics and name.startswith(stages)]
         values = "  ".join(f"{name} {_short(name, metrics[name])}" for name in shown)
         planned = f"/{trainer.max_epochs}" if (trainer.max_epochs or -1) >= 0 else ""
@@ -128,7 +122,6 @@ class LeanProgressBar(RichProgressBar):
     def __init__(self) -> None:
         super().__init__(refresh_rate=_DRAWINGS_PER_S, leave=True)
         self._drawn_s = float("-inf")
-        self._validated = -1  # in which epoch, counted from 0
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -142,11 +135,6 @@ class LeanProgressBar(RichProgressBar):
     def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
         """Leave out the run's number, which is printed at the end, and what an epoch before has reached."""
         metrics = super().get_metrics(trainer, pl_module)
-        old = "v_num" if self._validated == trainer.current_epoch else ("v_num", "val/")
+        validated = model_of(trainer).evaluation.validated(trainer.current_epoch + 1)
+        old = "v_num" if validated else ("v_num", "val/")
         return {name: value for name, value in metrics.items() if not name.startswith(old)}
-
-    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Show what this epoch has reached."""
-        if not trainer.sanity_checking:
-            self._validated = trainer.current_epoch
-        super().on_validation_end(trainer, pl_module)

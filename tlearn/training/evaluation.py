@@ -1,17 +1,15 @@
-"""Answers of an evaluation, gathered once for all that read them, and the temperature fitted on them."""
+"""The network's answers of a validation or test pass, collected once for everything that reads them."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from tlearn.base.processes import gathered
-from tlearn.base.types import Batch
-from tlearn.models.calibration import fit_temperature
-from tlearn.training.module import model_of
+from tlearn.base.types import Batch, Task
+from tlearn.models.calibration import reliability_of
 
 
 class Outputs(NamedTuple):
@@ -19,7 +17,7 @@ class Outputs(NamedTuple):
 
     Attributes:
         split: ``val`` or ``test``.
-        epoch: Counted from 1; that of the checkpoint in a test, 0 where nothing was trained.
+        epoch: Counted from 1. In a test it is the checkpoint's epoch, or 0 if nothing was trained.
         logits: float32 (N, K), or values (N, K), on the CPU.
         targets: Class numbers (N,), 0 and 1 (N, K) for several labels, values (N, K).
         indices: int64 (N,), positions in the source.
@@ -32,81 +30,54 @@ class Outputs(NamedTuple):
     indices: Tensor
 
 
-class EvaluationOutputsCallback(Callback):
-    """Keep the answers of the last validation or test pass; the sanity check is none.
+class Evaluation:
+    """Collects the answers of the pass at hand, and keeps those of the last finished pass.
 
-    Args:
-        epoch: Of the checkpoint that is validated or tested; a fit counts its own.
+    `TransferModule` has one. It is finished in ``on_validation_epoch_end``, so every callback can read `last` in
+    ``on_validation_end``, wherever it stands in the trainer's list.
 
     Attributes:
-        last: Of the pass that ended last; ``None`` before the first.
+        last: The last finished pass. ``None`` before the first; a sanity check does not count.
     """
 
-    def __init__(self, epoch: int = 0) -> None:
+    def __init__(self) -> None:
         self.last: Outputs | None = None
-        self._epoch = epoch
         self._parts: list[tuple[Tensor, Tensor, Tensor]] = []
 
-    def stages(self, epoch: int) -> tuple[str, ...]:
-        """Return how the names of metrics begin that an epoch, counted from 1, has: without validation, one kind."""
-        return ("train/", "val/") if self.last is not None and self.last.epoch == epoch else ("train/",)
-
-    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begin anew."""
+    def begin(self) -> None:
+        """Drop the batches of a pass that was not finished."""
         self._parts = []
 
-    on_test_start = on_validation_start
+    def add(self, output: Tensor, batch: Batch) -> None:
+        """Keep the answers to a batch, (B, K)."""
+        self._parts.append((output, batch.targets, batch.indices))
 
-    def on_validation_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: Batch,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        """Keep a batch."""
-        if not trainer.sanity_checking:
-            self._parts.append((outputs["output"], batch.targets, batch.indices))
+    def finish(self, split: str, epoch: int) -> Outputs | None:
+        """Put the batches of all processes together, in the order of the source.
 
-    on_test_batch_end = on_validation_batch_end
-
-    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Put the batches of all processes together, before callbacks that come later in the list look at them."""
-        self._gather("val", trainer)
-
-    def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Put the batches together."""
-        self._gather("test", trainer)
-
-    def _gather(self, split: str, trainer: Trainer) -> None:
+        Returns:
+            The pass, which is `last` from now on; ``None`` if there was no batch.
+        """
         if not self._parts:
-            return
+            return None
         logits, targets, indices = (torch.cat(gathered(torch.cat(parts))) for parts in zip(*self._parts, strict=True))
         self._parts = []
-        epoch = trainer.current_epoch + 1 if trainer.state.fn == "fit" else self._epoch
-        order = indices.argsort()  # that of the source, in which one process serves them
+        order = indices.argsort()  # one process serves the images in this order, several do not
         self.last = Outputs(split, epoch, logits.float()[order], targets[order], indices[order])
+        return self.last
+
+    def validated(self, epoch: int) -> bool:
+        """Tell whether the last pass was the validation of this epoch, counted from 1."""
+        return self.last is not None and (self.last.split, self.last.epoch) == ("val", epoch)
+
+    def stages(self, epoch: int) -> tuple[str, ...]:
+        """Return the prefixes of the metrics that an epoch, counted from 1, has: ``val/`` only if it was validated."""
+        return ("train/", "val/") if self.validated(epoch) else ("train/",)
 
 
-class TemperatureCallback(Callback):
-    """Fit ``module.temperature`` on the validation images of each epoch, before its checkpoint is written.
-
-    Only ``fit`` does so: validating or testing a checkpoint leaves the temperature that it was written with.
-
-    Args:
-        outputs: Gathers the answers; it stands before this callback in the trainer's list.
-    """
-
-    def __init__(self, outputs: EvaluationOutputsCallback) -> None:
-        self.outputs = outputs
-
-    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Fit it, and log it as ``val/temperature``."""
-        module = model_of(trainer)
-        found = self.outputs.last
-        if module.task == "regression" or trainer.sanity_checking or trainer.state.fn != "fit" or found is None:
-            return
-        module.temperature = fit_temperature(module.task, found.logits, found.targets)
-        module.log("val/temperature", module.temperature)
+def calibration_errors(task: Task, outputs: Outputs, temperature: float) -> dict[str, float]:
+    """Return the expected calibration error before and after temperature scaling, by the names that are logged."""
+    return {
+        f"{outputs.split}/{name}": reliability_of(task, outputs.logits, outputs.targets, value).ece
+        for name, value in (("ece", 1.0), ("ece_scaled", temperature))
+    }

@@ -28,6 +28,7 @@ from tlearn.models.backbones.backbone import Backbone
 from tlearn.models.backbones.folding import folded
 from tlearn.models.backbones.live_taps import LiveTapsConv2d, leave_out_padding, put_back
 from tlearn.models.backbones.timm_backbone import build_backbone
+from tlearn.models.calibration import fit_temperature
 from tlearn.models.freezing import assign_rules, group_by_rule, hold_frozen_in_eval, rules_from_options
 from tlearn.models.heads import build_head
 from tlearn.models.losses import answers_of, balanced_class_weights, compute_loss, pull_towards
@@ -39,8 +40,10 @@ from tlearn.models.weights.loading import load_weights
 from tlearn.models.weights.statistics import Statistics, folded_norms, given_statistics
 from tlearn.training.checkpoint_content import keep_plain, make_readable, with_python_numbers
 from tlearn.training.ddp import weight_among_processes, wrap_anew
+from tlearn.training.evaluation import Evaluation, calibration_errors
 from tlearn.training.exact_resume import (
     end_restart,
+    finished_epochs,
     missing_factor,
     monitor_of,
     pending_metric,
@@ -154,6 +157,7 @@ class TransferModule(LightningModule):
         finds_rates: A callback finds the learning rates in this run, so that they need not be those given.
         loss_weight: What the loss of this process counts in the mean over all processes; ``None`` where it is alone.
         rates_used: Group to the learning rate of the last step; empty before the first.
+        evaluation: The answers of the last validation or test pass.
         start: Parameter or buffer name to its value before the first step, kept where an option needs it.
 
     Raises:
@@ -307,6 +311,7 @@ class TransferModule(LightningModule):
         self._pending_sums: dict[str, Any] | None = None
         self.loss_weight: Tensor | None = None
         self.temperature = 1.0
+        self.evaluation, self._loaded_epochs = Evaluation(), 0
         self.pictures: dict[str, Any] | None = None
         self.train_metrics, self.val_metrics, self.test_metrics = (
             EpochMetrics(task, self.num_outputs, stage, self.class_names) for stage in ("train", "val", "test")
@@ -449,6 +454,7 @@ class TransferModule(LightningModule):
             TlearnError: ``l2_sp`` has nothing to pull towards, nothing can train, or values are constant.
         """
         self._seed = torch.initial_seed() % 2**61
+        self.evaluation = Evaluation()
         self._train_what_trains()
         self._say_what_never_opens()
         if self.head_solver != "sgd":
@@ -589,10 +595,12 @@ class TransferModule(LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log ``val/*``; every image counts once, whatever the batch size."""
+        self._finish_pass("val")
         self._log_epoch(self.val_metrics)
 
     def on_test_epoch_end(self) -> None:
         """Log ``test/*``."""
+        self._finish_pass("test")
         self._log_epoch(self.test_metrics)
 
     def configure_callbacks(self) -> list[Callback]:
@@ -690,6 +698,7 @@ class TransferModule(LightningModule):
         self.temperature, self.pictures = about.get("temperature", 1.0), about.get("pictures")
         self.answer_in(unit_in(about))
         self.start = checkpoint.get("tlearn_start", {})
+        self._loaded_epochs = finished_epochs(checkpoint) if "loops" in checkpoint else 0  # none beside weights alone
         theirs = list(about["class_names"])
         if same_names(theirs, self.class_names):
             self.class_names = theirs  # as they were written first
@@ -705,6 +714,7 @@ class TransferModule(LightningModule):
         Raises:
             TlearnError: A weight is NaN or infinite.
         """
+        self.evaluation.begin()
         if self.trainer.state.fn == "validate":
             check_network(self.network_state(), str(self.trainer.ckpt_path or "the network"))
 
@@ -714,6 +724,7 @@ class TransferModule(LightningModule):
         Raises:
             TlearnError: A weight is NaN or infinite.
         """
+        self.evaluation.begin()
         check_network(self.network_state(), str(self.trainer.ckpt_path or "the network"))
 
     def _train_what_trains(self) -> None:
@@ -875,7 +886,24 @@ class TransferModule(LightningModule):
     def _evaluate(self, metrics: EpochMetrics, batch: Batch) -> dict[str, Tensor]:
         output, wanted = self(batch.images), self.learned(batch.targets)
         metrics.update(output, compute_loss(self.task, output, wanted), wanted)
-        return {"output": self.unit.restored(output) if self.task == "regression" else output}
+        answer = self.unit.restored(output) if self.task == "regression" else output
+        self.evaluation.add(answer, batch)
+        return {"output": answer}
+
+    def _finish_pass(self, split: Literal["val", "test"]) -> None:
+        """Gather the answers, fit the temperature in the validation of a fit, and log how far they can be believed."""
+        verb = self.trainer.state.fn
+        if self.trainer.sanity_checking:
+            return
+        found = self.evaluation.finish(split, self.current_epoch + 1 if verb == "fit" else self._loaded_epochs)
+        if found is None or self.task == "regression":
+            return
+        if verb == "fit":
+            self.temperature = fit_temperature(self.task, found.logits, found.targets)
+            self.log("val/temperature", self.temperature)
+        if verb != "validate":  # which shows the metrics alone
+            for name, value in calibration_errors(self.task, found, self.temperature).items():
+                self.log(name, value)
 
     def _log_epoch(self, metrics: EpochMetrics) -> None:
         if not self.trainer.sanity_checking:

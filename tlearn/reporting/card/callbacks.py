@@ -25,7 +25,7 @@ from tlearn.reporting.evaluation import Answers, answers_from
 from tlearn.reporting.hparams import found_factor
 from tlearn.reporting.loggers import attempt, step_of, write
 from tlearn.training.checkpoints import best_checkpoint, checkpoint_lost, run_folder, saved_epochs
-from tlearn.training.evaluation import EvaluationOutputsCallback, Outputs
+from tlearn.training.evaluation import Outputs
 from tlearn.training.freeze_audit import FreezeAuditCallback
 from tlearn.training.module import TransferModule, model_of
 from tlearn.training.typed import data_of
@@ -37,21 +37,14 @@ class RunCardCallback(Callback):
     Args:
         command: As it was typed.
         config: The whole config as plain values.
-        outputs: Gathers the answers; it stands before this callback in the trainer's list.
         audit: Watches what is frozen.
         ending: Notes which rule ended the run; it stands before this callback, too.
     """
 
     def __init__(
-        self,
-        command: str,
-        config: dict[str, Any],
-        outputs: EvaluationOutputsCallback,
-        audit: FreezeAuditCallback,
-        ending: EndingCallback,
+        self, command: str, config: dict[str, Any], audit: FreezeAuditCallback, ending: EndingCallback
     ) -> None:
-        self.command, self.config, self.outputs, self.audit, self.ending = command, config, outputs, audit, ending
-        self._best_score: float | None = None
+        self.command, self.config, self.audit, self.ending = command, config, audit, ending
         self._best: Answers | None = None
         self._best_metrics: dict[str, float] = {}
         self._facts: dict[str, Any] | None = None
@@ -62,8 +55,6 @@ class RunCardCallback(Callback):
         self._start_s, self._started = time.perf_counter(), datetime.now(UTC)
         data = data_of(trainer)
         splits = ("train", "val") if trainer.enable_validation else ("train",)
-        best = best_checkpoint(trainer)
-        self._best_score = None if best is None or best.best_model_score is None else float(best.best_model_score)
         self._facts = {
             **card.network_facts(module),
             "data": card.data_facts(data, self.config, splits),
@@ -92,11 +83,11 @@ class RunCardCallback(Callback):
         attempt("the card of the run", lambda: self._write(trainer, model_of(trainer), status))
 
     def _keep_best(self, trainer: Trainer, module: TransferModule) -> None:
-        best, last = best_checkpoint(trainer), self.outputs.last
-        if best is None or best.best_model_score is None or last is None:
+        best, last = best_checkpoint(trainer), module.evaluation.last
+        if best is None or last is None or best.best_epoch != last.epoch:
             return
-        if self._best_score != (score := float(best.best_model_score)):
-            self._best_score, self._best = score, _answers(module, last)
+        if self._best is None or self._best.outputs is not last:
+            self._best = _answers(module, last)
             self._best_metrics = card.numbers_of(trainer.callback_metrics, "train/", "val/")
 
     def _write(self, trainer: Trainer, module: TransferModule, status: str) -> None:
@@ -121,7 +112,7 @@ class RunCardCallback(Callback):
             "ended": self.ending.facts,
             "epochs": self._epochs(trainer),
             "best": self._best_facts(trainer, before),
-            "metrics": card.numbers_of(trainer.callback_metrics, *self.outputs.stages(self.ending.epoch)),
+            "metrics": card.numbers_of(trainer.callback_metrics, *module.evaluation.stages(self.ending.epoch)),
             "test": tested,
             "audit": self._audit_facts(),
             "temperature": shown.temperature if shown else before.get("temperature"),
@@ -138,11 +129,11 @@ class RunCardCallback(Callback):
 
     def _shown(self, trainer: Trainer, module: TransferModule, before: Mapping[str, Any]) -> Answers | None:
         """Return the answers of the best epoch, or of the last where none is known; none that no checkpoint gives."""
-        best = best_checkpoint(trainer)
-        if checkpoint_lost(trainer) and (best is None or best.best_model_score != self._best_score):
-            self._best, self._best_metrics = None, {}
-        elif self._best is None and not before.get("best") and self.outputs.last is not None:
-            return _answers(module, self.outputs.last)
+        best, last = best_checkpoint(trainer), module.evaluation.last
+        if self._best is not None and (best is None or best.best_epoch != self._best.outputs.epoch):
+            self._best, self._best_metrics = None, {}  # its checkpoint could not be written
+        elif self._best is None and not before.get("best") and last is not None:
+            return _answers(module, last)
         return self._best
 
     def _times(self, before: Mapping[str, Any]) -> dict[str, Any]:
@@ -182,25 +173,22 @@ class TestCardCallback(Callback):
         command: As it was typed.
         config: The whole config as plain values.
         checkpoint: What is tested.
-        outputs: Gathers the answers; it stands before this callback in the trainer's list.
     """
 
     __test__ = False  # no test class of pytest
 
-    def __init__(
-        self, command: str, config: dict[str, Any], checkpoint: Path, outputs: EvaluationOutputsCallback
-    ) -> None:
-        self.command, self.config, self.checkpoint, self.outputs = command, config, checkpoint, outputs
+    def __init__(self, command: str, config: dict[str, Any], checkpoint: Path) -> None:
+        self.command, self.config, self.checkpoint = command, config, checkpoint
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write card, report and tables."""
         module = model_of(trainer)
         data = data_of(trainer)
-        if self.outputs.last is None or not trainer.is_global_zero:
+        if module.evaluation.last is None or not trainer.is_global_zero:
             return
         folder = self._run_folder() or run_folder(trainer)
         folder.mkdir(parents=True, exist_ok=True)
-        write_evaluation(folder, data, _answers(module, self.outputs.last))
+        write_evaluation(folder, data, _answers(module, module.evaluation.last))
         content = read_card(folder) or {
             **_place(folder),
             "status": "tested",

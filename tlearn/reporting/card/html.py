@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -42,7 +41,6 @@ def report_html(folder: Path) -> str:
     """
     card = _read_card(folder / "card.json")
     curves = read_curves(folder / "metrics.csv")
-    card["best"] = _with_epoch(part(card, "best"), curves)
     files = {split: _read_evaluation(folder / "evaluation" / f"{split}.json") for split in ("test", "val")}
     evaluations = [evaluation_view(split, folder, card, file, curves) for split, file in files.items()]
     return _template().render(
@@ -88,13 +86,6 @@ def _read_evaluation(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return found if isinstance(found, dict) else None
-
-
-def _with_epoch(best: Mapping[str, Any], curves: Curves) -> dict[str, Any]:
-    """Add the epoch where the card of a run that broke off does not know it."""
-    curve = curves.get(str(best.get("monitor")), {})
-    same = [epoch for epoch, value in curve.items() if math.isclose(value, best.get("value") or 0.0, rel_tol=1e-6)]
-    return {**best, "epoch": best.get("epoch") or (same[0] if same else None)}
 
 
 def _charts(card: Mapping[str, Any], curves: Curves) -> list[tuple[str, Markup]]:

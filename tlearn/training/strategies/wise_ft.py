@@ -8,12 +8,12 @@ from typing import NamedTuple
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
 
 from tlearn.base.errors import TlearnError
 from tlearn.models.calibration import fit_temperature
 from tlearn.models.losses import compute_loss
+from tlearn.training.checkpoints import best_checkpoint
 from tlearn.training.module import TransferModule, model_of
 from tlearn.training.strategies.features import run_over_split
 from tlearn.training.typed import is_trial
@@ -61,13 +61,13 @@ class WiseFTCallback(Callback):
         Raises:
             TlearnError: No validation, or no checkpoints.
         """
-        if not is_trial(trainer) and not (trainer.enable_validation and _best_callback(trainer)):
+        if not is_trial(trainer) and not (trainer.enable_validation and best_checkpoint(trainer)):
             raise TlearnError("model.wise_ft chooses on validation and writes a checkpoint; leave both switched on")
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Try eleven mixtures, keep the best one, and leave the network as training left it."""
         module = model_of(trainer)
-        callback = _best_callback(trainer)
+        callback = best_checkpoint(trainer)
         if callback is None or not callback.best_model_path:
             return  # fast_dev_run
         best = Path(callback.best_model_path)
@@ -91,12 +91,6 @@ class WiseFTCallback(Callback):
                 f"wise_ft: share {chosen.share:.1f} of the fine-tuned weights, {name} {reached:.4f} "
                 f"(start {start:.4f}, fine-tuned {end:.4f}): {target}"
             )
-
-
-def _best_callback(trainer: Trainer) -> ModelCheckpoint | None:
-    """Return our own callback, which writes ``best.ckpt``, whatever others the user has."""
-    callbacks = [c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint)]
-    return next((callback for callback in callbacks if callback.monitor and callback.filename == "best"), None)
 
 
 def _judge(trainer: Trainer, module: TransferModule, share: float) -> Mixture:
