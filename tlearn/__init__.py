@@ -13,6 +13,7 @@ from tlearn.version import __version__
 if TYPE_CHECKING:
     from tlearn.base.errors import TlearnError
     from tlearn.cli import main
+    from tlearn.cli.callbacks import callbacks_for
     from tlearn.data.datamodule import ImageDataModule
     from tlearn.data.shards.datamodule import StreamingDataModule
     from tlearn.data.sources.cifar10 import CIFAR10DataModule
@@ -38,6 +39,7 @@ __all__ = [
     "TorchvisionDataModule",
     "TransferModule",
     "__version__",
+    "callbacks_for",
     "load",
     "main",
 ]
@@ -55,6 +57,7 @@ _HOMES = {
     "TlearnError": "tlearn.base.errors",
     "TorchvisionDataModule": "tlearn.data",
     "TransferModule": "tlearn.models",
+    "callbacks_for": "tlearn.cli.callbacks",
     "load": "tlearn.deploy",
     "main": "tlearn.cli",
 }

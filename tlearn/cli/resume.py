@@ -7,7 +7,6 @@ import logging
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +36,6 @@ _FIXED_ON_RESUME = (
 )
 _NOTHING = ("null", "None")
 _STEPS, _ENDING = ": steps are left", ": all is trained, what a run writes at its end is missing"
-_REPORTS = find_spec("tlearn.reporting") is not None
 # Where the data lie and who reads them may change, their content is checked by itself.
 _FREE_ON_RESUME = ("data.init_args.root", "data.init_args.download", "data.init_args.num_workers")
 
@@ -114,7 +112,7 @@ def _left_of(run: Path) -> str:
     if _says_finished(run, done, config) or solver != "sgd":
         return ""
     if is_trained:
-        return _ENDING if _REPORTS else ""
+        return _ENDING
     return "" if _has_stopped_early(checkpoint) else _STEPS
 
 
@@ -126,7 +124,7 @@ def only_ends(checkpoint: Checkpoint, config: Mapping[str, Any]) -> bool:
         config: The options with which it does.
     """
     run, reached = checkpoint.run_folder, (checkpoint.epoch, checkpoint.steps)
-    if run is None or checkpoint.path.name != "last.ckpt" or not _REPORTS or not checkpoint.config:
+    if run is None or checkpoint.path.name != "last.ckpt" or not checkpoint.config:
         return False
     is_trained = _limit_reached(config, *reached) and _limit_reached(checkpoint.config, *reached)
     return bool(is_trained) and not _says_finished(run, checkpoint.epoch, checkpoint.config)

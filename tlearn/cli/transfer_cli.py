@@ -9,7 +9,6 @@ import sys
 import tempfile
 from contextlib import ExitStack
 from copy import deepcopy
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -24,8 +23,8 @@ from lightning.pytorch.strategies import DDPStrategy
 from tlearn.base.errors import TlearnError, one_line
 from tlearn.base.machine import best_precision, limit_threads
 from tlearn.base.places import DEFAULT_ROOT, version_of
-from tlearn.base.types import Task
 from tlearn.cli.arguments import Arguments
+from tlearn.cli.callbacks import FitRun, check_order, evaluation_callbacks, fit_callbacks, prediction_callbacks
 from tlearn.cli.config_files import read_config
 from tlearn.cli.defaults import settle_pictures
 from tlearn.cli.faults import TransferParser, translated_faults
@@ -46,19 +45,14 @@ from tlearn.data.datamodule import ImageDataModule
 from tlearn.data.shards.datamodule import StreamingDataModule
 from tlearn.data.sources.labelled_files import ImageFilesDataModule
 from tlearn.deploy.prediction_table import check_output
-from tlearn.deploy.prediction_writer import TOP_K, PredictionWriterCallback
-from tlearn.training.checkpoints import AtomicCheckpointIO, BestCheckpoint, LastCheckpoint, WrittenCheckpointsCallback
+from tlearn.deploy.prediction_writer import TOP_K
+from tlearn.reporting.metrics_file import with_metrics_file
+from tlearn.training.checkpoints import AtomicCheckpointIO
 from tlearn.training.ddp import EndTogetherCallback
-from tlearn.training.exact_resume import TrainedStepsCallback
-from tlearn.training.guards import FiniteLossCallback
 from tlearn.training.lean_lightning import NoProfiler
 from tlearn.training.module import TransferModule
 from tlearn.training.run_folder import RunRecordCallback, drop_refused_run, make_run_folder
 from tlearn.training.stopping import StopCallback, end_only
-from tlearn.training.strategies.feature_cache import FeatureCacheCallback
-from tlearn.training.strategies.lr_finder import LearningRateFinderCallback
-from tlearn.training.strategies.solved_head import HeadProbeCallback
-from tlearn.training.strategies.wise_ft import WiseFTCallback
 from tlearn.training.typed import callbacks_of
 
 log = logging.getLogger(__name__)
@@ -75,7 +69,6 @@ TRAINER_DEFAULTS = {
 # Options that say where a run lies; typed, they are obeyed, else a run goes on where its checkpoint lies.
 _PLACES = ("save_dir", "name", "version", "init_args.save_dir", "init_args.name", "init_args.version")
 _Kind = TypeVar("_Kind", bound="TransferCLI")
-_REPORTS = find_spec("tlearn.reporting") is not None
 LOGGER = "lightning.pytorch.loggers.TensorBoardLogger"
 # Words of another file's, which never reach this parser.
 _SWEEP_HELP = (
@@ -191,9 +184,7 @@ class TransferCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Add our own callbacks to those of the user, who cannot lose ours by setting theirs."""
         config = {**self._get(self.config_init, "trainer"), **kwargs}
-        if config["logger"] and self.verb in ("fit", "test") and _REPORTS:
-            from tlearn.reporting.metrics_file import with_metrics_file
-
+        if config["logger"] and self.verb in ("fit", "test"):
             config["logger"] = with_metrics_file(as_list(config["logger"]), config["default_root_dir"] or DEFAULT_ROOT)
         if self.verb == "fit" and not self.datamodule.validates:
             self._train_alone(config)
@@ -259,65 +250,34 @@ class TransferCLI(LightningCLI):
                 "here: set model.optimizer.init_args.lr to it"
             )
         callbacks_of(trainer).append(EndTogetherCallback())
+        check_order(callbacks_of(trainer))
         if self.verb == "fit":
             size = self.datamodule.batch_size
             log.info("%d processes, which divide each batch of %d images", trainer.world_size, size)
 
     def own_callbacks(self, config: dict[str, Any]) -> list[Callback]:
-        """Choose what watches, reports and records this run."""
-        first, last = self.reporting(config)
+        """Return the callbacks of this verb, which come after the user's."""
+        checkpoint = self.checkpoint
         if self.verb == "predict":
             out, top_k = (self._get(self.config_init, name) for name in ("out", "top_k"))
-            return [*first, PredictionWriterCallback(out, top_k)]
+            return prediction_callbacks(config, out, top_k)
         if self.verb != "fit":
-            reached = (self.checkpoint.epoch, self.checkpoint.steps) if self.checkpoint else (0, 0)
-            return [TrainedStepsCallback(*reached), *first]
-        return [
-            *[WrittenCheckpointsCallback(), FiniteLossCallback()],
-            *first,
-            FeatureCacheCallback(),
-            *self.before_the_first_step(),
-            *(_checkpoints(self.model.task, config) if config["enable_checkpointing"] is not False else []),
-            *([WiseFTCallback()] if self.model.wise_ft else []),
-            # fast_dev_run is a trial: it leaves nothing behind
-            *([] if config["fast_dev_run"] else [self._record()]),
-            *last,
-            StopCallback(requeues=self._get(self.config_init, "resume") == "auto"),
-        ]
-
-    def reporting(self, config: dict[str, Any]) -> tuple[list[Callback], list[Callback]]:
-        """Choose what says and shows this run, before and after all else; a run without the package trains the same."""
-        if not _REPORTS:
-            return [], []
-        from tlearn.cli import callbacks as run_callbacks
-
-        if self.verb == "fit":
-            steps = self.checkpoint.steps if self.checkpoint and _goes_on(self.checkpoint) else None
-            return run_callbacks.fit_callbacks(config, self.plain, self.command, steps)
-        if self.verb == "test" and self.checkpoint is not None:
-            path = self.checkpoint.path
-            return run_callbacks.test_callbacks(config, self.plain, self.command, path), []
-        return run_callbacks.progress_bar(config), []
-
-    def before_the_first_step(self) -> list[Callback]:
-        """Choose what changes the network or its rates before training begins."""
-        finds_rate = self._get(self.config_init, "find_lr")
-        if finds_rate and self.model.head_solver != "sgd":
-            raise TlearnError(f"model.head_solver {self.model.head_solver} takes no steps; drop --find_lr")
-        probe: list[Callback] = [HeadProbeCallback()] if self.model.solves_head else []
-        return [*probe, *([LearningRateFinderCallback()] if finds_rate else [])]
-
-    def _record(self) -> RunRecordCallback:
-        path = self.checkpoint.path if self.checkpoint and _goes_on(self.checkpoint) else None
-        return RunRecordCallback(self.plain, resumed=path)
-
-
-def _checkpoints(task: Task, config: dict[str, Any]) -> list[Callback]:
-    validates = config["limit_val_batches"] != 0
-    return [
-        *([BestCheckpoint("val/acc" if task == "classification" else "val/loss")] if validates else []),
-        LastCheckpoint(),
-    ]
+            reached = (checkpoint.epoch, checkpoint.steps) if checkpoint else (0, 0)
+            path = checkpoint.path if checkpoint else None
+            return evaluation_callbacks(self.verb, config, self.plain, self.command, path, reached)
+        continued = checkpoint if _goes_on(checkpoint) else None
+        return fit_callbacks(
+            FitRun(
+                trainer=config,
+                model=self.model,
+                config=self.plain,
+                command=self.command,
+                finds_rate=self._get(self.config_init, "find_lr"),
+                resumed=continued.path if continued else None,
+                resumed_steps=continued.steps if continued else None,
+                requeues=self._get(self.config_init, "resume") == "auto",
+            )
+        )
 
 
 def run(arguments: Arguments) -> TransferCLI:

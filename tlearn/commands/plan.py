@@ -18,6 +18,7 @@ from tlearn.analysis.plan import Plan, PlanCallback
 from tlearn.base.errors import TlearnError
 from tlearn.base.files import check_folder_of, write_whole
 from tlearn.cli.arguments import Arguments
+from tlearn.cli.callbacks import head_and_rate
 from tlearn.cli.transfer_cli import TransferCLI, as_list, run_as
 from tlearn.reporting.parameters import totals
 from tlearn.training.freeze_audit import FreezeAuditCallback
@@ -83,7 +84,7 @@ class PlanCLI(TransferCLI):
 
     def own_callbacks(self, config: dict[str, Any]) -> list[Callback]:
         """Check what ``fit`` would check, then plan."""
-        finder = self.before_the_first_step() if self._get(self.config_init, "find_lr") else []
+        finder = head_and_rate(self.model, True) if self._get(self.config_init, "find_lr") else []
         return [MonitorCheckCallback(), FreezeAuditCallback(), *finder, PlanCallback()]
 
 

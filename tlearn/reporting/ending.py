@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, Timer
@@ -12,6 +12,8 @@ from lightning.pytorch.callbacks.early_stopping import EarlyStoppingReason
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from tlearn.base.errors import one_line
+from tlearn.training.guards import FiniteLossCallback
+from tlearn.training.stopping import StopCallback
 from tlearn.training.typed import callbacks_of
 
 _ORDER = {"min": "below", "max": "above"}
@@ -25,6 +27,9 @@ class EndingCallback(Callback):
         facts: For ``card.json``, at the end: ``by``, the rule's name; ``words``, the rule in words; ``epoch``, the one
             that it ended in, counted from 1; ``step``, those done.
     """
+
+    after: ClassVar = (FiniteLossCallback,)  # an epoch whose loss is not finite does not count
+    before: ClassVar = (StopCallback,)  # which ends the run behind an epoch that counts
 
     def __init__(self) -> None:
         self.epoch = 0

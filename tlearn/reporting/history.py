@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.loggers.csv_logs import ExperimentWriter
 
 from tlearn.base.files import whole_file
+from tlearn.training.run_folder import RunRecordCallback
 
 # Written at step 0, by the start or the end of every run.
 _WRITTEN_ANEW = ("run/", "final/", "best/", "_hparams_/")
@@ -22,11 +24,11 @@ class OneHistoryCallback(Callback):
     Those are the points from the checkpoint's step on, which a killed run logged after its last checkpoint, and what
     every run says at its start and its end. Readers differ in what they make of two values for one tag and step.
 
-    It stands behind the callback that keeps other processes out of the run folder.
-
     Args:
         steps: The steps behind the checkpoint with which a run goes on in its folder; ``None`` for a new run.
     """
+
+    after: ClassVar = (RunRecordCallback,)  # which keeps other processes out of the run folder
 
     def __init__(self, steps: int | None) -> None:
         self.steps = steps

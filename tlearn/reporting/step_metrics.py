@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -18,6 +18,7 @@ from tlearn.base.machine import Neighbours, free_threads
 from tlearn.base.processes import summed
 from tlearn.base.types import Batch
 from tlearn.training.module import model_of
+from tlearn.training.stopping import StopCallback
 from tlearn.training.typed import callbacks_of, logging_interval
 
 log = logging.getLogger(__name__)
@@ -102,6 +103,8 @@ class StepLossCallback(Callback):
 
     While the head trains on cached features its points are written once an epoch: to log one takes as long as a step.
     """
+
+    before: ClassVar = (StopCallback,)  # whose checkpoint is to hold the loss of the step at hand
 
     def __init__(self) -> None:
         self._waiting: dict[int, Tensor] = {}

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, ClassVar
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor
 
+from tlearn.reporting.card.callbacks import RunCardCallback
 from tlearn.reporting.ending import EndingCallback
-from tlearn.training.checkpoints import best_checkpoint, checkpoint_lost, last_checkpoint, run_folder
+from tlearn.training.checkpoints import (
+    WrittenCheckpointsCallback,
+    best_checkpoint,
+    checkpoint_lost,
+    last_checkpoint,
+    run_folder,
+)
 from tlearn.training.module import model_of
+from tlearn.training.stopping import StopCallback
 from tlearn.training.typed import data_of
 
 _SHOWN = (
@@ -27,6 +35,8 @@ class EpochLinesCallback(Callback):
     A line is printed when the next epoch starts, because Lightning gathers an epoch's metrics only after its end. An
     epoch without validation has no numbers of validation.
     """
+
+    before: ClassVar = (StopCallback,)  # which may end the run as soon as an epoch starts
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin inside an epoch, where that is gone on with: it does not start once more."""
@@ -59,8 +69,11 @@ class OutcomeCallback(Callback):
     """Say at the end of ``fit`` which rule ended it, what the best epoch reached, where it lies, and what to type next.
 
     Args:
-        ending: Notes the rule; it stands before this callback in the trainer's list. Without it the rule is not said.
+        ending: Notes the rule. Without it the rule is not said.
     """
+
+    # It says what these have found and written.
+    after: ClassVar = (WrittenCheckpointsCallback, EndingCallback, RunCardCallback)
 
     def __init__(self, ending: EndingCallback | None = None) -> None:
         self.ending = ending

@@ -8,7 +8,7 @@ from contextlib import suppress
 from copy import copy, deepcopy
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
@@ -126,6 +126,10 @@ def _snapshot(value: Any) -> Any:
 class _RunCheckpoint(ModelCheckpoint):
     """One file of a fixed name, whose history goes along when the run folder is moved or named otherwise."""
 
+    def __init__(self, name: str, folder: str | Path | None, **options: Any) -> None:
+        dirpath = None if folder is None else Path(folder, "checkpoints")
+        super().__init__(dirpath, name, save_on_train_epoch_end=True, enable_version_counter=False, **options)
+
     @cached_property
     def state_key(self) -> str:
         """Name this callback in checkpoints; Lightning asks at every hook of every step, and would build it anew."""
@@ -149,17 +153,16 @@ class BestCheckpoint(_RunCheckpoint):
 
     Args:
         monitor: ``val/acc``, or ``val/loss`` for a regression. Never a test metric.
+        folder: The run folder; by default that of the trainer's logger.
 
     Attributes:
         best_epoch: Which epoch ``best.ckpt`` is of, counted from 1; ``None`` where it is not known.
     """
 
-    def __init__(self, monitor: str) -> None:
+    def __init__(self, monitor: str, folder: str | Path | None = None) -> None:
         self.best_epoch: int | None = None
-        mode = "min" if monitor.endswith("loss") else "max"
-        super().__init__(
-            monitor=monitor, mode=mode, filename="best", save_on_train_epoch_end=True, enable_version_counter=False
-        )
+        mode: Literal["min", "max"] = "min" if monitor.endswith("loss") else "max"
+        super().__init__("best", folder, monitor=monitor, mode=mode)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Compare this epoch, unless no validation has run yet."""
@@ -189,10 +192,14 @@ class BestCheckpoint(_RunCheckpoint):
 
 
 class LastCheckpoint(_RunCheckpoint):
-    """Keep the newest epoch as ``checkpoints/last.ckpt``, with or without validation: what a resume starts from."""
+    """Keep the newest epoch as ``checkpoints/last.ckpt``, with or without validation: what a resume starts from.
 
-    def __init__(self) -> None:
-        super().__init__(filename="last", save_on_train_epoch_end=True, enable_version_counter=False)
+    Args:
+        folder: The run folder; by default that of the trainer's logger.
+    """
+
+    def __init__(self, folder: str | Path | None = None) -> None:
+        super().__init__("last", folder)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Have the files written that still wait, before loggers and other processes come to fetch them."""

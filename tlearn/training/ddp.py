@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from typing import Any
+from typing import Any, ClassVar
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
@@ -47,9 +47,10 @@ def weight_among_processes(task: Task, targets: Tensor, class_weights: Tensor | 
 class EndTogetherCallback(Callback):
     """End the processes that this one started, when it fails: they might wait for it for half an hour.
 
-    They write nothing, so nothing is lost. Where torchrun or SLURM started them, it ends them. It stands last in the
-    trainer's list, behind all that writes what there is.
+    They write nothing, so nothing is lost. Where torchrun or SLURM started them, it ends them.
     """
+
+    after: ClassVar = (Callback,)  # it stands last, behind all that writes what there is
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Kill them: a process that waits for another hears no milder signal."""

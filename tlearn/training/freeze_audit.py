@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import BaseFinetuning
+from lightning.pytorch.callbacks import BaseFinetuning, WeightAveraging
 from torch import Tensor
 
 from tlearn.base.errors import TlearnError
 from tlearn.models.state import fingerprint
+from tlearn.training.checkpoints import BestCheckpoint, LastCheckpoint
 from tlearn.training.module import TransferModule, model_of
+from tlearn.training.stopping import StopCallback
 from tlearn.training.typed import callbacks_of
 
 
@@ -60,6 +62,11 @@ class FreezeAuditCallback(Callback):
         epochs_checked: At the end of which it had not changed, in this process.
     """
 
+    # Weight averaging rounds even the mean of equal values; what is frozen goes into a checkpoint after it, as it is.
+    after: ClassVar = (WeightAveraging,)
+    # An epoch is audited before it is saved, and before a signal ends the run behind it.
+    before: ClassVar = (BestCheckpoint, LastCheckpoint, StopCallback)
+
     def __init__(self) -> None:
         self.fingerprints: dict[str, str] = {}
         self.epochs_checked = 0
@@ -98,7 +105,7 @@ class FreezeAuditCallback(Callback):
         self.epochs_checked += 1
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Write what is frozen as it is: weight averaging, which comes before, rounds even the mean of equal values."""
+        """Write what is frozen as it is, see `after`."""
         if self.fingerprints:
             live = pl_module.state_dict()
             checkpoint["state_dict"].update({name: live[name] for name in self.fingerprints})

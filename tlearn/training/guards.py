@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -14,6 +14,7 @@ from tlearn.base.processes import summed
 from tlearn.base.types import Batch
 from tlearn.models.metrics import metric_names
 from tlearn.models.state import how_to_lower, rates_text
+from tlearn.training.checkpoints import BestCheckpoint, LastCheckpoint
 from tlearn.training.module import model_of
 from tlearn.training.typed import callbacks_of, logging_interval
 
@@ -25,6 +26,9 @@ class FiniteLossCallback(Callback):
     last, before it is validated: a look waits for a GPU. While the head trains on cached features once an epoch does,
     for a look takes a good part of a step. Only the loss counts: with loss scaling, gradients overflow now and then.
     """
+
+    # An epoch whose loss is not finite is not saved.
+    before: ClassVar = (BestCheckpoint, LastCheckpoint)
 
     def __init__(self) -> None:
         # Step, counted from 1, loss, and the rates of the step before, which made the weights that gave it.
@@ -94,18 +98,18 @@ class MonitorCheckCallback(Callback):
         val = metric_names(*of, "val", module.class_names)
         val += [] if module.task == "regression" else ["val/temperature", "val/ece", "val/ece_scaled"]
         for owner, monitor in _monitors(trainer):
-            if monitor in val and not trainer.enable_validation:
+            if monitor in val and not trainer.enable_validation and not isinstance(owner, BestCheckpoint):
                 raise TlearnError(
-                    f"{owner} monitors {monitor}, but no validation runs (trainer.limit_val_batches, or "
+                    f"{type(owner).__name__} monitors {monitor}, but no validation runs (trainer.limit_val_batches, or "
                     "data.init_args.val_fraction, is 0)"
                 )
             if monitor not in (*train, *val) and not monitor.startswith("lr-"):
-                raise unknown(f"monitor of {owner}", monitor, [*val, *train])
+                raise unknown(f"monitor of {type(owner).__name__}", monitor, [*val, *train])
 
 
-def _monitors(trainer: Trainer) -> Iterator[tuple[str, str]]:
+def _monitors(trainer: Trainer) -> Iterator[tuple[Any, str]]:
     owners = [*callbacks_of(trainer), *(config.scheduler for config in trainer.lr_scheduler_configs)]
     for owner in owners:
         monitor = getattr(owner, "monitor", None)
         if isinstance(monitor, str):
-            yield type(owner).__name__, monitor
+            yield owner, monitor

@@ -10,14 +10,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
+from typing import Any, ClassVar
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import Timer, WeightAveraging
 from lightning.pytorch.loops.fit_loop import _FitLoop
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from tlearn.training.checkpoints import flush_checkpoints, last_checkpoint
+from tlearn.training.checkpoints import BestCheckpoint, LastCheckpoint, flush_checkpoints, last_checkpoint
 from tlearn.training.exact_resume import steps_done
 from tlearn.training.typed import callbacks_of, is_trial
 
@@ -40,6 +40,9 @@ class StopCallback(Callback):
     Args:
         requeues: The command goes on by itself when it is run again.
     """
+
+    # A run that a signal ends inside an epoch continues there; these would take the epoch for finished.
+    before: ClassVar = (BestCheckpoint, LastCheckpoint)
 
     def __init__(self, requeues: bool = False) -> None:
         self.requeues = requeues

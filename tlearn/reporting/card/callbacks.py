@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities.exceptions import SIGTERMException
@@ -24,27 +24,40 @@ from tlearn.reporting.ending import EndingCallback
 from tlearn.reporting.evaluation import Answers, answers_from
 from tlearn.reporting.hparams import found_factor
 from tlearn.reporting.loggers import attempt, step_of, write
-from tlearn.training.checkpoints import best_checkpoint, checkpoint_lost, run_folder, saved_epochs
+from tlearn.training.checkpoints import (
+    WrittenCheckpointsCallback,
+    best_checkpoint,
+    checkpoint_lost,
+    run_folder,
+    saved_epochs,
+)
 from tlearn.training.evaluation import Outputs
 from tlearn.training.freeze_audit import FreezeAuditCallback
 from tlearn.training.module import TransferModule, model_of
+from tlearn.training.stopping import StopCallback
 from tlearn.training.typed import data_of
+
+_FROM_PYTHON = "trainer.fit(model, datamodule=data)"
 
 
 class RunCardCallback(Callback):
     """Write the card and the report when ``fit`` ends, also by Ctrl-C or a fault.
 
     Args:
-        command: As it was typed.
-        config: The whole config as plain values.
+        command: As it was typed; ``None`` for a run from Python.
+        config: The whole config as plain values; ``None`` for a run from Python, whose options are read off its parts.
         audit: Watches what is frozen.
-        ending: Notes which rule ended the run; it stands before this callback, too.
+        ending: Notes which rule ended the run.
     """
 
+    after: ClassVar = (WrittenCheckpointsCallback, EndingCallback)  # what the card says of them is settled then
+    before: ClassVar = (StopCallback,)  # which may end the run as soon as an epoch starts
+
     def __init__(
-        self, command: str, config: dict[str, Any], audit: FreezeAuditCallback, ending: EndingCallback
+        self, command: str | None, config: dict[str, Any] | None, audit: FreezeAuditCallback, ending: EndingCallback
     ) -> None:
-        self.command, self.config, self.audit, self.ending = command, config, audit, ending
+        self.command, self.audit, self.ending = command or _FROM_PYTHON, audit, ending
+        self._given, self.config = config, config or {}
         self._best: Answers | None = None
         self._best_metrics: dict[str, float] = {}
         self._facts: dict[str, Any] | None = None
@@ -54,6 +67,7 @@ class RunCardCallback(Callback):
         module = model_of(trainer)
         self._start_s, self._started = time.perf_counter(), datetime.now(UTC)
         data = data_of(trainer)
+        self.config = card.config_of(trainer) if self._given is None else self._given
         splits = ("train", "val") if trainer.enable_validation else ("train",)
         self._facts = {
             **card.network_facts(module),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import platform
+from collections.abc import Collection
 from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
@@ -17,9 +19,11 @@ from tlearn.data.doctor.diagnosis import diagnose
 from tlearn.data.sources.labelled_files import ImageFilesDataModule
 from tlearn.reporting.hparams import hyper_parameters
 from tlearn.reporting.parameters import summarise
-from tlearn.training.module import TransferModule
+from tlearn.training.module import TransferModule, model_of
+from tlearn.training.typed import data_of
 
 _LIBRARIES = ("tlearn", "torch", "torchvision", "lightning", "torchmetrics")
+_PLAIN = (bool, int, float, str)
 _LOOKED_AT = 5000  # picture files; the verb `doctor` takes its time with more
 
 
@@ -90,6 +94,22 @@ def environment_facts(trainer: Trainer, config: dict[str, Any]) -> dict[str, Any
     }
 
 
+def config_of(trainer: Trainer) -> dict[str, Any]:
+    """Read the options of a run from Python off its parts, in the form of a config; call it once training starts."""
+    module, data, optimizer = model_of(trainer), data_of(trainer), trainer.optimizers[0]
+    options = {name: getattr(data, name, None) for name in inspect.signature(type(data).__init__).parameters}
+    schedulers = [{"class_path": type(each.scheduler).__name__} for each in trainer.lr_scheduler_configs]
+    return {
+        "seed_everything": os.environ.get("PL_GLOBAL_SEED"),
+        "model": {
+            **{name: value for name, value in module.hparams.items() if name in _model_options()},
+            "optimizer": {"class_path": type(optimizer).__name__, "init_args": _numbers_in(optimizer.defaults)},
+            "lr_scheduler": schedulers[0] if schedulers else None,
+        },
+        "data": {"init_args": {name: value for name, value in options.items() if isinstance(value, _PLAIN)}},
+    }
+
+
 def settings_of(config: dict[str, Any], found_factor: float | None = None) -> dict[str, Any]:
     """Return the options of network and training that are not left out, flat.
 
@@ -105,6 +125,14 @@ def numbers_of(metrics: dict[str, Any], *prefixes: str) -> dict[str, float]:
     """Return the metrics of these stages as plain numbers, but those that are no number."""
     values = {name: float(value) for name, value in metrics.items() if name.startswith(prefixes)}
     return {name: value for name, value in values.items() if value == value}
+
+
+def _model_options() -> Collection[str]:
+    return inspect.signature(TransferModule).parameters.keys()
+
+
+def _numbers_in(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if isinstance(value, _PLAIN)}
 
 
 def _counts(data: ImageDataModule, split: Any) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import logging
 import math
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -20,6 +20,7 @@ from tlearn.models.state import keeping_modes
 from tlearn.training.module import TransferModule, model_of
 from tlearn.training.optimizer import peak_rates, scale_rates
 from tlearn.training.strategies.plain_steps import training_batches, training_step
+from tlearn.training.strategies.solved_head import HeadProbeCallback
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +72,8 @@ class LearningRateFinderCallback(Callback):
     Attributes:
         factor: What it multiplied the config's rates with; ``None`` before. A resumed run has it from its checkpoint.
     """
+
+    after: ClassVar = (HeadProbeCallback,)  # rates are tried with the head that training starts from
 
     def __init__(self) -> None:
         self.factor: float | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -15,6 +15,7 @@ from tlearn.models.calibration import fit_temperature
 from tlearn.models.losses import compute_loss
 from tlearn.training.checkpoints import best_checkpoint
 from tlearn.training.module import TransferModule, model_of
+from tlearn.training.strategies.feature_cache import FeatureCacheCallback
 from tlearn.training.strategies.features import run_over_split
 from tlearn.training.typed import is_trial
 
@@ -54,6 +55,8 @@ def interpolate(start: Mapping[str, Tensor], tuned: Mapping[str, Tensor], share:
 
 class WiseFTCallback(Callback):
     """Write ``checkpoints/wise_ft.ckpt``: the mixture of start and best epoch that validation likes best."""
+
+    after: ClassVar = (FeatureCacheCallback,)  # which lets the network take images again
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Check that there will be something to choose by.
