@@ -231,8 +231,6 @@ def test_resume_auto(tlearn: Tlearn, small: str, tmp_path: Path, monkeypatch: py
     resumed = last(tmp_path, 1)
     assert all(torch.equal(resumed["state_dict"][key], value) for key, value in whole["state_dict"].items())
 
-    (runs / "version_1/card.json").unlink()
-    monkeypatch.setattr("tlearn.cli.resume._REPORTS", False)  # where nothing reports, the epochs tell
     answer = tlearn(*words)
     assert f"resume auto: {runs}/version_1 is finished, a new run begins" in answer.err
     assert "epoch 1/3" in answer.out

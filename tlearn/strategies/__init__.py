@@ -9,6 +9,7 @@ __all__ = []
 __getattr__ = old_names(
     __name__,
     {
+        "EvaluationOutputsCallback": "tlearn.training.strategies.former",
         "FeatureCacheCallback": "tlearn.training.strategies.feature_cache",
         "FiniteLossCallback": "tlearn.training.guards",
         "GroupPlan": "tlearn.analysis.plan",
@@ -21,6 +22,7 @@ __getattr__ = old_names(
         "Scores": "tlearn.analysis.ranking",
         "SolvedHead": "tlearn.training.strategies.head_solver",
         "Standing": "tlearn.analysis.ranking",
+        "TemperatureCallback": "tlearn.training.strategies.former",
         "WiseFTCallback": "tlearn.training.strategies.wise_ft",
         "interpolate": "tlearn.training.strategies.wise_ft",
         "is_mcnemar": "tlearn.analysis.ranking",
