@@ -7,11 +7,10 @@ import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
-from pathlib import Path
 from typing import Any
 
 from tlearn.base.errors import TlearnError, unknown
-from tlearn.cli.config_files import check_typed, find_config
+from tlearn.cli.config_files import Config, check_typed, find_config
 
 _CONFIG_OPTIONS = ("-c", "--config")
 # Options of fit that take no value: what follows one of them is a word of its own.
@@ -24,14 +23,14 @@ class Arguments:
 
     Attributes:
         verb: The first word, or ``None``.
-        configs: The configs in the order given, as paths that exist.
+        configs: The configs in the order given.
         options: All other words, in the order given.
         words: All of them as they were typed; none where a command is made up.
         own: Options that the verb knows beside those of ``fit``, such as ``--out``; for messages.
     """
 
     verb: str | None = None
-    configs: list[Path] = field(default_factory=list)
+    configs: list[Config] = field(default_factory=list)
     options: list[str] = field(default_factory=list)
     words: list[str] = field(default_factory=list)
     own: tuple[str, ...] = ()
@@ -39,13 +38,12 @@ class Arguments:
     @property
     def run_name(self) -> str:
         """Name the run after its first config."""
-        return self.configs[0].stem if self.configs else "default"
+        return self.configs[0].name if self.configs else "default"
 
     @property
     def as_typed(self) -> str:
         """Return the command, ready to be typed again."""
-        configs = [f"--config={path}" for path in self.configs]
-        words = self.words or [self.verb or "fit", *configs, *self.options]
+        words = self.words or [self.verb or "fit", *(config.word for config in self.configs), *self.options]
         return shlex.join(["python", "-m", "tlearn", *words])
 
     def value_of(self, option: str) -> str | None:
@@ -242,7 +240,7 @@ def split_arguments(words: Sequence[str]) -> Arguments:
         if option in _CONFIG_OPTIONS:
             if not given and not rest:
                 raise TlearnError(f"{word} needs the name or the path of a config")
-            parts.configs.append(find_config(value if given else rest.pop(0)))
+            parts.configs.append(Config(find_config(value if given else rest.pop(0))))
         elif parts.verb is None and not word.startswith("-"):
             parts.verb = word
         else:

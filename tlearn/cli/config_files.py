@@ -1,87 +1,96 @@
-"""Config files: find, read and check them."""
+"""Configs: YAML files, those that ship with tlearn, and mappings given from Python."""
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from tlearn.base.errors import TlearnError, one_line, unknown
-
-# What stands under these is never nothing. Of all other keys nothing means null.
-_BLOCKS = ("model", "trainer", "optimizer", "init_args", "class_path")
-_BLOCKS_OR_NULL = ("data", "augment")  # as null they are printed by --print_config
-_NULL = "tag:yaml.org,2002:null"
-
-
-class KeyFaultError(yaml.MarkedYAMLError):
-    """A key that stands twice in one mapping, or has nothing under it."""
-
-
-def check_keys(node: yaml.Node, loader: yaml.SafeLoader) -> None:
-    """Refuse a document in which a mapping, at any depth, names a key twice or leaves a block empty.
-
-    Args:
-        node: The document's, of a size that was checked: aliases may repeat, but hold no circle.
-        loader: What resolves its keys, so that ``1`` and ``0x1`` are one.
-
-    Raises:
-        KeyFaultError: There is one; it says where.
-    """
-    waiting, seen = [node], set[int]()
-    while waiting:
-        each = waiting.pop()
-        if id(each) in seen or not isinstance(each, yaml.CollectionNode):
-            continue
-        seen.add(id(each))
-        if isinstance(each, yaml.MappingNode):
-            _check_mapping(each, loader)
-            waiting += [part for pair in each.value for part in pair]
-        else:
-            waiting += each.value
-
-
-def _check_mapping(mapping: yaml.MappingNode, loader: yaml.SafeLoader) -> None:
-    lines: dict[Any, int] = {}
-    for node, value in mapping.value:
-        if not isinstance(node, yaml.ScalarNode):
-            continue  # a list or mapping is no key; the reader says so
-        if _is_empty(node.value, value):
-            raise KeyFaultError(
-                problem=f"{node.value} has nothing under it; fill it, or drop it", problem_mark=node.start_mark
-            )
-        # `<<` takes over what an anchor holds, which a key beside it may override
-        key = node.value if node.tag.endswith(":merge") else loader.construct_object(node)
-        line = node.start_mark.line + 1
-        if key in lines:
-            where = "on the same line" if lines[key] == line else f"in line {lines[key]}"
-            problem = f"the key '{node.value}' already stands {where}, and only one of them would count; drop one"
-            raise KeyFaultError(problem=problem, problem_mark=node.start_mark)
-        lines[key] = line
-
-
-def _is_empty(key: str, value: yaml.Node) -> bool:
-    if value.tag != _NULL:
-        return False
-    return key in _BLOCKS or (key in _BLOCKS_OR_NULL and value.value == "")
-
-
-def doubled(keys: Iterable[str]) -> str | None:
-    """Return the first of several dotted keys that comes twice: ``a.b: 1`` beside ``a: {b: 2}``."""
-    return next((key for key, times in Counter(keys).items() if times > 1), None)
-
+from tlearn.cli.safe_yaml import LONGEST, TOO_DEEP, check_size, check_text, load_yaml
 
 _PACKAGE = Path(__file__).parents[1]
-_MOST_VALUES = 100_000  # class names of the largest data sets, and then some
-_LONGEST = 1_000_000  # characters
-_DEEPEST = 100
-_SURELY_SMALL = 1000  # characters, without an alias
-_GROUPS = ("--trainer", "--model", "--data")  # options behind which a file may stand
-_TOO_DEEP = "nested too deeply; write it flatter"
+_GROUPS = ("--trainer", "--model", "--data")  # options that also take a file
+
+
+class Config:
+    """A config of a command, read once, when its content is first needed.
+
+    Args:
+        source: The path of a YAML file, or a nested mapping.
+
+    Attributes:
+        path: The file; ``None`` for a mapping.
+    """
+
+    def __init__(self, source: Path | Mapping[str, Any]) -> None:
+        self._source = source
+        self.path = source if isinstance(source, Path) else None
+
+    @cached_property
+    def content(self) -> dict[str, Any]:
+        """The content as plain values; do not change it.
+
+        Raises:
+            TlearnError: See `read_config`; of a mapping, a value that no config can hold.
+        """
+        if isinstance(self._source, Path):
+            return read_config(self._source)
+        content = json.loads(as_json(self._source, "config"))
+        check_size(content)
+        return _checked(content, self)
+
+    @property
+    def name(self) -> str:
+        """The name of its runs."""
+        return self.path.stem if self.path else "default"
+
+    @property
+    def word(self) -> str:
+        """The option that gives it to the parser, which reads a file itself and takes JSON in place of a path."""
+        return f"--config={self.path or json.dumps(self.content)}"
+
+    def __str__(self) -> str:
+        """Return the path, for messages."""
+        return str(self.path or "the config")
+
+    def refuse_verbs(self, verbs: Collection[str]) -> None:
+        """Refuse a config that is nested under a verb, as LightningCLI's own are.
+
+        Raises:
+            TlearnError: A top-level key is one of the verbs; or see `content`.
+        """
+        if nested := next((key for key in self.content if key in verbs), None):
+            raise TlearnError(f"{self}: the config stands under '{nested}:'; remove that line and one level of indent")
+
+
+def as_json(value: Any, name: str) -> str:
+    """Write a value from Python as JSON, which is YAML that every reader understands alike; a path becomes text.
+
+    Args:
+        value: Text, number, truth value, ``None``, path, or a list or mapping of these.
+        name: The name of the value, for the message.
+
+    Raises:
+        TlearnError: It holds anything else.
+    """
+
+    def plain(other: Any) -> str:
+        if isinstance(other, Path):
+            return str(other)
+        raise TypeError(f"a {type(other).__name__} ({one_line(repr(other), 80)})")
+
+    try:
+        return json.dumps(value, default=plain, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise TlearnError(
+            f"{name}: expected text, numbers, true or false, None, paths, or lists and mappings of these, got {error}"
+        ) from error
 
 
 def configs_folder() -> Path:
@@ -113,19 +122,15 @@ def find_config(name: str) -> Path:
     raise TlearnError(f"{unknown('config', name, shipped_configs())} (no file at {path})")
 
 
-def read_config(path: Path, verbs: Collection[str] = ()) -> dict[str, Any]:
+def read_config(path: Path) -> dict[str, Any]:
     """Read a config as plain values.
 
-    Args:
-        path: The file.
-        verbs: Words that a config must not be nested under.
-
     Raises:
-        TlearnError: Not YAML, a key that stands twice or for nothing, empty, no mapping, or nested under a verb.
+        TlearnError: Not YAML, a key that stands twice or for nothing, empty, or no mapping.
     """
     try:
         with path.open(encoding="utf-8") as file:
-            content = _plain(file.read(_LONGEST + 1))
+            content = load_yaml(file.read(LONGEST + 1))
     except yaml.YAMLError as error:
         mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None) or "not YAML"
         where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
@@ -136,64 +141,19 @@ def read_config(path: Path, verbs: Collection[str] = ()) -> dict[str, Any]:
     except TlearnError as error:
         raise TlearnError(f"{path}: {error}") from error
     except RecursionError as error:
-        raise TlearnError(f"{path}: {_TOO_DEEP}") from error
+        raise TlearnError(f"{path}: {TOO_DEEP}") from error
     except Exception as error:  # a date without a month, a number of thousands of digits: the reader's own faults
         raise TlearnError(f"{path}: {one_line(error, 120)}") from error
-    return _checked(content, path, verbs)
+    return _checked(content, path)
 
 
-def _checked(content: Any, path: Path, verbs: Collection[str]) -> dict[str, Any]:
+def _checked(content: Any, path: object) -> dict[str, Any]:
     if not isinstance(content, dict):
         kind = "is empty" if content is None else f"holds a {type(content).__name__}"
         raise TlearnError(f"{path} {kind}; expected a mapping with the keys trainer, model, data")
-    nested = [key for key in content if key in verbs]
-    if nested:
-        raise TlearnError(f"{path}: the config stands under '{nested[0]}:'; remove that line and one level of indent")
     if twice := doubled(key for key, _ in leaves(content)):
         raise TlearnError(f"{path}: {twice} stands twice, once written with a dot; drop one")
     return content
-
-
-def _plain(text: str) -> Any:
-    """Read YAML as plain values, once it is known to be of a size that anybody writes: aliases multiply.
-
-    Raises:
-        TlearnError: It is not.
-        KeyFaultError: A mapping names a key twice, or leaves a block empty.
-    """
-    if len(text) > _LONGEST:
-        raise TlearnError(f"more than {_LONGEST:,} characters; make it smaller")
-    loader = yaml.SafeLoader(text)
-    try:
-        node = loader.get_single_node()
-        if node is None:
-            return None
-        check_size(node)
-        check_keys(node, loader)
-        return loader.construct_document(node)
-    finally:
-        loader.dispose()
-
-
-def check_text(text: str) -> None:
-    """Refuse YAML of a size that nobody writes, or with a key twice or for nothing, before somebody else reads it.
-
-    All other faults are that reader's to name.
-
-    Raises:
-        TlearnError: It is too long, has too many values, is nested too deeply, or a key is twice or for nothing.
-    """
-    if "&" not in text and len(text) < _SURELY_SMALL and ":" not in text:
-        return
-    with suppress(yaml.YAMLError):
-        try:
-            _plain(text)
-        except KeyFaultError as error:
-            raise TlearnError(error.problem) from error
-        except RecursionError as error:
-            raise TlearnError(_TOO_DEEP) from error
-        except ValueError:
-            return
 
 
 def check_typed(option: str, value: str) -> None:
@@ -215,33 +175,6 @@ def check_typed(option: str, value: str) -> None:
         raise TlearnError(f"{option}: {error}") from error
 
 
-def check_size(value: Any) -> None:
-    """Refuse a config that has too many values, or is nested too deeply, once every alias stands for what it repeats.
-
-    Args:
-        value: Nodes of YAML, or plain values.
-
-    Raises:
-        TlearnError: It has.
-    """
-    if _count(value, {}, 0) > _MOST_VALUES:
-        raise TlearnError(
-            f"more than {_MOST_VALUES:,} values, its aliases counted as what they repeat; make it smaller"
-        )
-
-
-def _count(value: Any, known: dict[int, int], depth: int) -> int:
-    if depth > _DEEPEST:
-        raise TlearnError(_TOO_DEEP)
-    inner = value.value if isinstance(value, yaml.CollectionNode) else value
-    if not isinstance(inner, (dict, list, tuple)):
-        return 1
-    if id(value) not in known:
-        parts = inner.values() if isinstance(inner, dict) else inner
-        known[id(value)] = 1 + sum(_count(part, known, depth + 1) for part in parts)
-    return known[id(value)]
-
-
 def leaves(config: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Yield every value of a nested config with its dotted key."""
     if isinstance(config, Mapping) and config:
@@ -249,6 +182,11 @@ def leaves(config: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield from leaves(value, f"{prefix}.{key}" if prefix else str(key))
     else:
         yield prefix, config
+
+
+def doubled(keys: Iterable[str]) -> str | None:
+    """Return the first of several dotted keys that comes twice: ``a.b: 1`` beside ``a: {b: 2}``."""
+    return next((key for key, times in Counter(keys).items() if times > 1), None)
 
 
 _MEANT: dict[str, dict[str, Any]] = {"ImageTableDataModule": {"empty_labels": "no", "uncertain_labels": "error"}}

@@ -10,7 +10,7 @@ from importlib import import_module
 
 from tlearn.base.errors import TlearnError, unknown
 from tlearn.cli.arguments import Arguments, split_arguments
-from tlearn.cli.config_files import read_config, shipped_configs
+from tlearn.cli.config_files import shipped_configs
 from tlearn.version import __version__
 
 VERBS = {
@@ -100,8 +100,8 @@ def _dispatch(arguments: Arguments) -> None:
         return
     if arguments.verb not in VERBS:
         raise unknown("verb", arguments.verb, VERBS)
-    for path in arguments.configs:
-        read_config(path, VERBS)  # faults are said before torch is imported
+    for config in arguments.configs:
+        config.refuse_verbs(VERBS)  # faults are said before torch is imported
     name = _function_of(arguments)
     if name == "quickstart":
         _quickstart(arguments)

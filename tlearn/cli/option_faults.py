@@ -12,7 +12,7 @@ import torch
 
 from tlearn.base.errors import TlearnError, one_line
 from tlearn.cli.arguments import Arguments
-from tlearn.cli.config_files import leaves, read_config
+from tlearn.cli.config_files import leaves
 from tlearn.cli.trusted_names import refused_name
 from tlearn.data.datamodule import ImageDataModule
 from tlearn.data.images.augment import Augment
@@ -112,9 +112,9 @@ def _beside_class_path(message: str, arguments: Arguments) -> str | None:
     """Explain options of a class that stand beside its ``class_path``, not under ``init_args``."""
     if "Option 'class_path' is not accepted" not in message and "Not a valid subclass" not in message:
         return None
-    for path in reversed(arguments.configs):
-        for key, names in _misplaced(read_config(path), ""):
-            return f"{key} in {path}: {', '.join(names)} must stand under init_args, which stands beside class_path"
+    for config in reversed(arguments.configs):
+        for key, names in _misplaced(config.content, ""):
+            return f"{key} in {config}: {', '.join(names)} must stand under init_args, which stands beside class_path"
     return None
 
 
@@ -160,7 +160,7 @@ def _class_of(parent: str, arguments: Arguments) -> str | None:
     """Return the last name of the class that is chosen for an option."""
     names = (parent, f"{parent}.class_path")
     typed = [value for option, value in arguments.pairs() if option.removeprefix("--") in names]
-    written = [value for path in arguments.configs for key, value in leaves(read_config(path)) if key in names]
+    written = [value for config in arguments.configs for key, value in leaves(config.content) if key in names]
     default = "SGD" if parent == "model.optimizer" else None
     last = next((value for value in reversed([*written, *typed]) if isinstance(value, str)), None)
     return last.rpartition(".")[2] if last else default
@@ -209,10 +209,10 @@ def _locate(key: str, arguments: Arguments) -> str:
         typed = word.partition("=")[0].removeprefix("--").rstrip("+")
         if word.startswith("--") and _leaf(typed) == _leaf(key):
             return f"{typed} on the command line"
-    for path in reversed(arguments.configs):
-        for typed in _keys_of(read_config(path)):
+    for config in reversed(arguments.configs):
+        for typed in _keys_of(config.content):
             if _leaf(typed) == _leaf(key) or f".{key}." in f".{typed}.":
-                return f"{typed if _leaf(typed) == _leaf(key) else key} in {path}"
+                return f"{typed if _leaf(typed) == _leaf(key) else key} in {config}"
     return key
 
 
@@ -258,9 +258,9 @@ def _name(arguments: Arguments) -> str:
     for key in (f"--{_KEY}.class_path", f"--{_KEY}"):
         if typed := arguments.value_of(key):
             return typed
-    for path in reversed(arguments.configs):
-        config = dict(leaves(read_config(path)))
+    for config in reversed(arguments.configs):
+        options = dict(leaves(config.content))
         for key in (f"{_KEY}.class_path", _KEY):
-            if key in config:
-                return str(config[key])
+            if key in options:
+                return str(options[key])
     return ""

@@ -13,7 +13,8 @@ from typing import Any
 from tlearn.base.errors import TlearnError, one_line
 from tlearn.base.places import DEFAULT_ROOT, find_checkpoint, run_folder_of, version_of
 from tlearn.cli.arguments import Arguments
-from tlearn.cli.config_files import check_size, leaves, read_config, with_older_options
+from tlearn.cli.config_files import Config, leaves, with_older_options
+from tlearn.cli.safe_yaml import check_size
 from tlearn.models.weights.safe_load import read_checkpoint
 from tlearn.training.exact_resume import finished_epochs
 from tlearn.training.run_folder import CONFIG_KEY
@@ -77,7 +78,7 @@ def going_on(arguments: Arguments) -> Arguments:
     Raises:
         TlearnError: A run's checkpoint cannot be read.
     """
-    typed = [read_config(path) for path in arguments.configs]
+    typed = [config.content for config in arguments.configs]
     given = arguments.value_of("--ckpt_path") or _last_value(typed, "ckpt_path")
     auto = (arguments.value_of("--resume") or _last_value(typed, "resume")) == "auto"
     if arguments.verb != "fit" or not auto or given not in (None, *_NOTHING):
@@ -161,7 +162,7 @@ def open_checkpoint(arguments: Arguments) -> Checkpoint | None:
     Raises:
         TlearnError: ``validate``, ``test`` or ``predict`` without one; a missing or unreadable file; not ours.
     """
-    typed = [read_config(path) for path in arguments.configs]
+    typed = [config.content for config in arguments.configs]
     given = arguments.value_of("--ckpt_path")
     if given == "":
         raise TlearnError("--ckpt_path is empty; name a checkpoint, or drop the option")
@@ -219,13 +220,14 @@ def defaults_from(checkpoint: Checkpoint, verb: str) -> tuple[dict[str, Any], di
     return before, {"model": config["model"]} if "model" in config else {}
 
 
-def overridden_model_options(checkpoint: Checkpoint, configs: Iterable[Path]) -> list[str]:
+def overridden_model_options(checkpoint: Checkpoint, configs: Iterable[Config]) -> list[str]:
     """List, as lines to print, what configs say of the network and the checkpoint knows better."""
     stored, lines = dict(leaves(checkpoint.config)), []
-    for path in configs:
-        for key, value in leaves(read_config(path)):
+    for config in configs:
+        for key, value in leaves(config.content):
             if key in _ARCHITECTURE and key in stored and stored[key] != value:
-                lines.append(f"{key}: {stored[key]!r} as in the checkpoint, not {value!r} as in {path.name}")
+                where = Path(str(config)).name
+                lines.append(f"{key}: {stored[key]!r} as in the checkpoint, not {value!r} as in {where}")
     return lines
 
 

@@ -25,7 +25,6 @@ from tlearn.base.machine import best_precision, limit_threads
 from tlearn.base.places import DEFAULT_ROOT, version_of
 from tlearn.cli.arguments import Arguments
 from tlearn.cli.callbacks import FitRun, check_order, evaluation_callbacks, fit_callbacks, prediction_callbacks
-from tlearn.cli.config_files import read_config
 from tlearn.cli.defaults import settle_pictures
 from tlearn.cli.faults import TransferParser, translated_faults
 from tlearn.cli.launched import check_launch, check_surroundings, is_shell_of_slurm, launch_of
@@ -314,7 +313,7 @@ def plain_config(parser: LightningArgumentParser, config: Namespace) -> dict[str
 
 
 def _words(arguments: Arguments, checkpoint: Checkpoint | None, scratch: Path) -> list[str]:
-    typed = [f"--config={path}" for path in arguments.configs]
+    typed = [config.word for config in arguments.configs]
     if checkpoint is None:
         return [*typed, *arguments.options]
     files, rest = arguments.take_several("--data")
@@ -333,8 +332,8 @@ def _words(arguments: Arguments, checkpoint: Checkpoint | None, scratch: Path) -
 def _words_for_files(arguments: Arguments, checkpoint: Checkpoint, scratch: Path, files: list[str]) -> list[str]:
     """Predict for files: the network is the checkpoint's, and data of configs, which have labels, are not wanted."""
     before, after = defaults_from(checkpoint, "predict")
-    for path in arguments.configs:
-        before |= {key: value for key, value in read_config(path).items() if key in ("seed_everything", "trainer")}
+    for config in arguments.configs:
+        before |= {key: value for key, value in config.content.items() if key in ("seed_everything", "trainer")}
     if not checkpoint.about.get("pictures") and not arguments.value_of("--data.size_px"):
         raise TlearnError(
             f"{checkpoint.path} does not say how pictures were read: it is older than 0.1; train it again, or say it: "
@@ -349,8 +348,7 @@ def _words_for_files(arguments: Arguments, checkpoint: Checkpoint, scratch: Path
         **(checkpoint.about.get("pictures") or {}),
     }
     before["data"] = {"class_path": "tlearn.data.PredictFilesDataModule", "init_args": options}
-    config = _as_config(before | after, scratch / "files.yaml")
-    return [*config, *arguments.options, f"--ckpt_path={checkpoint.path}"]
+    return [*_as_config(before | after, scratch / "files.yaml"), *arguments.options, f"--ckpt_path={checkpoint.path}"]
 
 
 def _is_path(text: str) -> bool:

@@ -13,7 +13,7 @@ import yaml
 from jsonargparse import get_loader, set_loader, set_parsing_settings
 
 from tlearn.base.errors import TlearnError
-from tlearn.cli.config_files import check_text
+from tlearn.cli.safe_yaml import check_text
 
 VARIABLE = "TLEARN_TRUST"
 # What options take from these is a class of the option's type; functions such as torch.hub.load are elsewhere.

@@ -19,7 +19,7 @@ from tlearn.analysis.measurements import Facts
 from tlearn.base.errors import TlearnError
 from tlearn.base.files import write_whole
 from tlearn.cli.arguments import Arguments
-from tlearn.cli.config_files import leaves, read_config
+from tlearn.cli.config_files import leaves
 from tlearn.cli.transfer_cli import plain_config, run_as
 from tlearn.commands.advise_text import print_advice, why
 from tlearn.commands.probe import ProbeCLI, take_words, with_sizes, write_result
@@ -41,7 +41,7 @@ _PARTS = ("trainer", "model")
 def typed_keys(arguments: Arguments) -> set[str]:
     """Return the keys of ``trainer`` and ``model`` that configs or the command line name, such as ``model.tap``."""
     named = [option.lstrip("-").rstrip("+") for option, _ in arguments.pairs()]
-    named += [key for path in arguments.configs for key, _ in leaves(read_config(path))]
+    named += [key for config in arguments.configs for key, _ in leaves(config.content)]
     return {".".join(key.split(".")[:2]) for key in named if key.partition(".")[0] in _PARTS}
 
 

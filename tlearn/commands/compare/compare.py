@@ -16,7 +16,7 @@ from tlearn.analysis.ranking import Standing, is_mcnemar, rank
 from tlearn.base.errors import DivergedError, TlearnError
 from tlearn.base.files import check_folder_of, write_whole
 from tlearn.cli.arguments import Arguments
-from tlearn.cli.config_files import find_config, read_config
+from tlearn.cli.config_files import Config, find_config
 from tlearn.commands.compare.measured_fit import SCORE
 from tlearn.commands.compare.runs import Entry, Field, Result, Variant, scores_of
 from tlearn.commands.compare.table import About, Cost, print_comparison
@@ -51,11 +51,11 @@ def compare(arguments: Arguments) -> list[Standing]:
         raise TlearnError(f"{_NAME}: expected the name of one folder, got '{name}'")
     arguments = _with_bare_configs(arguments)
     _check_configs(arguments.configs)
-    stems = [path.stem for path in arguments.configs]
+    stems = [config.name for config in arguments.configs]
     folder = f"compare/{name or '_vs_'.join(stems)}"
     field = Field(seeds)
-    for stem, path in zip(stems, arguments.configs, strict=True):
-        field.enter(Variant(stem, f"{folder}/{stem}", replace(arguments, verb="fit", configs=[path])))
+    for stem, config in zip(stems, arguments.configs, strict=True):
+        field.enter(Variant(stem, f"{folder}/{stem}", replace(arguments, verb="fit", configs=[config])))
     _say_what_differs(field.entries)
     return report(field, fit_all(field), out)
 
@@ -167,16 +167,16 @@ def _with_bare_configs(arguments: Arguments) -> Arguments:
         if option:
             options.append(option if value is None else f"{option}={value}")
         else:
-            configs.append(find_config(value or ""))
+            configs.append(Config(find_config(value or "")))
     return replace(arguments, configs=configs, options=options)
 
 
-def _check_configs(configs: Sequence[Path]) -> None:
-    for path in configs:
-        read_config(path, ("fit", "compare"))
+def _check_configs(configs: Sequence[Config]) -> None:
+    for config in configs:
+        config.refuse_verbs(("fit", "compare"))
     if len(configs) < 2:
         raise TlearnError(f"compare needs two configs or more, got {len(configs)}: compare A.yaml B.yaml")
-    stem, times = Counter(path.stem for path in configs).most_common(1)[0]
+    stem, times = Counter(config.name for config in configs).most_common(1)[0]
     if times > 1:
         raise TlearnError(f"two configs are named {stem}, and their runs would be one; name each once")
 

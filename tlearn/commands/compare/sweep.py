@@ -216,7 +216,7 @@ def _say_how(field: Field, name: str, results: Mapping[str, list[Result]]) -> No
     variant = next(entry.variant for entry in field.entries if entry.variant.name == name)
     best = min(results[name], key=lambda result: _sign(field) * float(scores_of([result]).mean()))
     arguments = variant.arguments
-    configs = [word for path in arguments.configs for word in ("--config", str(path))]
+    configs = [word for config in arguments.configs for word in ("--config", str(config))]
     words = ["fit", *configs, *arguments.options, f"--seed_everything={best.seed}"]
     print(f"best: {name}")
     print(f"again: python -m tlearn {shlex.join(words)}")
