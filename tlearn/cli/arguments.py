@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
+from pathlib import Path
 from typing import Any
 
 from tlearn.base.errors import TlearnError, unknown
-from tlearn.cli.config_files import Config, check_typed, find_config
+from tlearn.cli.config_files import Config, as_json, check_typed, find_config
 
 _CONFIG_OPTIONS = ("-c", "--config")
 # Options of fit that take no value: what follows one of them is a word of its own.
@@ -27,6 +28,7 @@ class Arguments:
         options: All other words, in the order given.
         words: All of them as they were typed; none where a command is made up.
         own: Options that the verb knows beside those of ``fit``, such as ``--out``; for messages.
+        where: Where the options stand, for messages.
     """
 
     verb: str | None = None
@@ -34,6 +36,7 @@ class Arguments:
     options: list[str] = field(default_factory=list)
     words: list[str] = field(default_factory=list)
     own: tuple[str, ...] = ()
+    where: str = "on the command line"
 
     @property
     def run_name(self) -> str:
@@ -221,6 +224,28 @@ def one_of(option: str, choices: Sequence[str]) -> Callable[[str], str]:
         return text
 
     return read
+
+
+def arguments_of(
+    verb: str, config: str | Path | Mapping[str, Any] | None = None, options: Mapping[str, Any] | None = None
+) -> Arguments:
+    """Make the command line of a call from Python.
+
+    Args:
+        verb: The verb, such as ``fit``.
+        config: The path of a config, the name of one that ships with tlearn, or a nested mapping.
+        options: Dotted names and values, such as ``{"trainer.max_epochs": 2}``; they beat the config.
+
+    Raises:
+        TlearnError: There is no such config, or a value that no option can hold.
+    """
+    configs = [] if config is None else [Config(config if isinstance(config, Mapping) else find_config(str(config)))]
+    words = list[str]()
+    for name, value in (options or {}).items():
+        text = value if isinstance(value, str) else str(value) if isinstance(value, Path) else as_json(value, name)
+        check_typed(f"--{name}", text)
+        words.append(f"--{name}={text}")
+    return Arguments(verb, configs, words, where="in options")
 
 
 def split_arguments(words: Sequence[str]) -> Arguments:

@@ -6,11 +6,13 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from importlib import import_module
 
 from tlearn.base.errors import TlearnError, unknown
 from tlearn.cli.arguments import Arguments, split_arguments
 from tlearn.cli.config_files import shipped_configs
+from tlearn.cli.isolation import isolated, known_fault, undo_later
 from tlearn.version import __version__
 
 VERBS = {
@@ -31,6 +33,10 @@ VERBS = {
 # Verbs that have a function of their name in a file of their own; `fit` with `--sweep` is one of them. They are named
 # as text because a verb is imported only when it is typed.
 _OWN_FILE = {
+    "fit": "tlearn.commands.fit",
+    "validate": "tlearn.commands.evaluate",
+    "test": "tlearn.commands.evaluate",
+    "predict": "tlearn.commands.predict",
     "plan": "tlearn.commands.plan",
     "probe": "tlearn.commands.probe",
     "advise": "tlearn.commands.advise",
@@ -52,13 +58,18 @@ def main(args: Sequence[str] | None = None) -> int:
     Args:
         args: The words after ``tlearn``; those of this process by default.
     """
+    with isolated():
+        return _main(sys.argv[1:] if args is None else args)
+
+
+def _main(words: Sequence[str]) -> int:
     _print_whatever_comes()
     try:
-        _dispatch(split_arguments(sys.argv[1:] if args is None else args))
+        _dispatch(split_arguments(words))
     except Exception as error:
         if os.environ.get("TLEARN_DEBUG") == "1":
             raise
-        known = _known(error)
+        known = known_fault(error)
         said = known or f"{type(error).__name__}: {error}; TLEARN_DEBUG=1 shows where it came from"
         print(f"error: {said}", file=sys.stderr)
         return 2 if known else 1
@@ -78,15 +89,8 @@ def _print_whatever_comes() -> None:
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and stream.errors in ("strict", "surrogateescape"):
+            undo_later(partial(stream.reconfigure, errors=stream.errors))
             stream.reconfigure(errors="backslashreplace")
-
-
-def _known(error: Exception) -> str | None:
-    """Return what a user can mend, in a line; ``None`` for any other fault."""
-    if isinstance(error, ModuleNotFoundError) and not (error.name or "").startswith("tlearn"):
-        where = f"is not installed for {sys.executable}; activate the environment that tlearn was installed into"
-        return f"{error.name} {where} (source .venv/bin/activate), or: pip install ."
-    return str(error) if isinstance(error, TlearnError) else None
 
 
 def _interrupted() -> int:
@@ -106,12 +110,8 @@ def _dispatch(arguments: Arguments) -> None:
     if name == "quickstart":
         _quickstart(arguments)
         return
-    if name in _OWN_FILE:
-        getattr(import_module(_OWN_FILE[name]), name)(arguments)
-        return
-    from tlearn.cli.transfer_cli import run
-
-    run(arguments)
+    module = import_module(_OWN_FILE[name])
+    getattr(module, "run" if hasattr(module, "run") else name)(arguments)
 
 
 def _function_of(arguments: Arguments) -> str:

@@ -208,9 +208,9 @@ def _locate(key: str, arguments: Arguments) -> str:
     for word in reversed(arguments.options):
         typed = word.partition("=")[0].removeprefix("--").rstrip("+")
         if word.startswith("--") and _leaf(typed) == _leaf(key):
-            return f"{typed} on the command line"
+            return f"{typed} {arguments.where}"
     for config in reversed(arguments.configs):
-        for typed in _keys_of(config.content):
+        for typed in sorted(_keys_of(config.content), key=lambda each: each != key):  # the key itself first
             if _leaf(typed) == _leaf(key) or f".{key}." in f".{typed}.":
                 return f"{typed if _leaf(typed) == _leaf(key) else key} in {config}"
     return key

@@ -1,15 +1,19 @@
-"""What libraries warn of and the user can do nothing about. Each entry says why; anything else is shown."""
+"""Leave out warnings that the user can do nothing about. Each entry says why; any other warning is shown."""
 
 from __future__ import annotations
 
 import logging
 import threading
 import warnings
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+import torch
 from lightning.pytorch.utilities import rank_zero_only
 
 from tlearn.base.files import known_disk_fault
+from tlearn.cli.isolation import undo_later
 
 _EXPECTED = (
     # Frozen modules are in eval mode at the start of fit on purpose: frozen means frozen (models/freezing.py).
@@ -49,34 +53,55 @@ _UPSTREAM = (
 )
 
 
-_before: list[Any] = []  # what Python calls when a thread ends by an exception
-
-
 def quieten() -> None:
-    """Leave out the warnings above and Lightning's notes about devices; say our own notes plainly on stderr."""
+    """Leave out the warnings above and Lightning's notes about devices; print our own notes plainly on stderr.
+
+    `isolated` puts all of it back, and torch's number of threads, which `limit_threads` changes.
+    """
+    undo_later(partial(torch.set_num_threads, torch.get_num_threads()))
     for message in (*_EXPECTED, *_PICTURES, *_UPSTREAM):
         warnings.filterwarnings("ignore", message=message)
-    if threading.excepthook is not _thread_ended:
-        _before.append(threading.excepthook)
-        threading.excepthook = _thread_ended
+    if not isinstance(threading.excepthook, _ThreadHook):
+        undo_later(partial(setattr, threading, "excepthook", threading.excepthook))
+        threading.excepthook = _ThreadHook(threading.excepthook)
     for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    logging.getLogger("lightning.pytorch.callbacks.early_stopping").setLevel(logging.INFO)  # speaks if it is verbose
-    ours = logging.getLogger("tlearn")
+        _logger(name).setLevel(logging.WARNING)
+    _logger("lightning.pytorch.callbacks.early_stopping").setLevel(logging.INFO)  # speaks if it is verbose
+    ours = _logger("tlearn")
     is_first = getattr(rank_zero_only, "rank", 0) == 0
     ours.setLevel(logging.INFO if is_first else logging.ERROR)  # of several processes one speaks
     ours.propagate = False
     ours.handlers = [logging.StreamHandler()]
 
 
-def _thread_ended(args: Any) -> None:
-    """Name TensorBoard's file where a disk ends the thread that writes it.
+def _logger(name: str) -> logging.Logger:
+    """Return a logger whose level and handlers are put back later."""
+    logger = logging.getLogger(name)
 
-    The next event that is to be written raises the same exception, which then is said in one line.
+    def put_back(level: int, propagate: bool, handlers: list[logging.Handler]) -> None:
+        logger.setLevel(level)
+        logger.propagate, logger.handlers = propagate, handlers
+
+    undo_later(partial(put_back, logger.level, logger.propagate, list(logger.handlers)))
+    return logger
+
+
+class _ThreadHook:
+    """Name TensorBoard's file when a full disk ends the thread that writes it.
+
+    The next event that is written raises the same exception, which is then reported in one line.
+
+    Args:
+        before: The hook for all other exceptions.
     """
-    writer: Any = getattr(getattr(args.thread, "_record_writer", None), "_writer", None)
-    if writer is not None and isinstance(args.exc_value, OSError):
-        args.exc_value.filename = args.exc_value.filename or writer.filename
-        if known_disk_fault(args.exc_value):
-            return
-    _before[-1](args)
+
+    def __init__(self, before: Callable[[Any], object]) -> None:
+        self._before = before
+
+    def __call__(self, args: Any, /) -> None:
+        writer: Any = getattr(getattr(args.thread, "_record_writer", None), "_writer", None)
+        if writer is not None and isinstance(args.exc_value, OSError):
+            args.exc_value.filename = args.exc_value.filename or writer.filename
+            if known_disk_fault(args.exc_value):
+                return
+        self._before(args)

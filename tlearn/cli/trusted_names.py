@@ -6,13 +6,17 @@ import os
 import re
 import sys
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import jsonargparse._paths
 import yaml
 from jsonargparse import get_loader, set_loader, set_parsing_settings
+from jsonargparse._common import parsing_settings
+from jsonargparse._loaders_dumpers import loader_exceptions, loader_json_superset, loader_params, loaders
 
 from tlearn.base.errors import TlearnError
+from tlearn.cli.isolation import undo_later
 from tlearn.cli.safe_yaml import check_text
 
 VARIABLE = "TLEARN_TRUST"
@@ -56,12 +60,20 @@ def confine_names(words: Iterable[str]) -> None:
             raise TlearnError(f"{VARIABLE}: '{name}' cannot be trusted; expected packages, with commas between them")
     values = (word.rpartition("=")[2] for word in words)
     typed = [value for value in values if _DOTTED.fullmatch(value) and not _is_the_parser(value)]
+    for table in (parsing_settings, loaders, loader_exceptions, loader_json_superset, loader_params):
+        before = {key: dict(value) if isinstance(value, dict) else value for key, value in table.items()}
+        undo_later(partial(_refill, table, before))
     set_loader("yaml", _load_checked, (yaml.YAMLError,))
     set_parsing_settings(
         import_path_denylist=["*"],
         import_path_allowlist=[*TRUSTED, *packages, *typed],
         instantiate_subclass_spec_in_any=False,  # else any class at all could be made where an option takes anything
     )
+
+
+def _refill(table: dict[str, Any], content: dict[str, Any]) -> None:
+    table.clear()
+    table.update(content)
 
 
 def refused_name(message: str) -> str | None:
@@ -89,4 +101,6 @@ def _open(path: Any, mode: str = "r") -> Any:
 def read_configs_as_utf8() -> None:
     """Give the file that opens configs (jsonargparse 4.53) an `open` of its own, in front of Python's."""
     paths: Any = jsonargparse._paths
+    if "open" not in vars(paths):
+        undo_later(partial(delattr, paths, "open"))
     paths.open = _open

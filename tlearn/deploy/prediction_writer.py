@@ -33,6 +33,12 @@ class PredictionWriterCallback(BasePredictionWriter):
     Args:
         out: A name that ends in ``.csv`` or ``.parquet``; by default ``predictions.csv`` in the run folder.
         top_k: How many classes a row lists.
+
+    Attributes:
+        target: The file; set when predicting starts.
+        columns: Column names to the type of their cells; set likewise.
+        rows: The number of rows written.
+        faults: The number of them whose file gave no picture.
     """
 
     def __init__(self, out: Path | None = None, top_k: int = TOP_K) -> None:
@@ -47,18 +53,18 @@ class PredictionWriterCallback(BasePredictionWriter):
         self._first_fault = ""
         self._data: Any = data_of(trainer)
         self._named = hasattr(self._data, "picture_names")
-        self._target = self.out or Path(trainer.log_dir or trainer.default_root_dir) / "predictions.csv"
+        self.target = self.out or Path(trainer.log_dir or trainer.default_root_dir) / "predictions.csv"
         batches = torch.cat(gathered(torch.tensor([sum(trainer.num_predict_batches)])))
         self._rounds = int(batches.min())  # in which every process has a batch
         self._rest: list[Any] = []
+        first = "path" if self._named else "index"
+        self.columns = columns_of(module.task, module.class_names, self.top_k, first)
         if not trainer.is_global_zero:
             return
-        self._target.parent.mkdir(parents=True, exist_ok=True)
+        self.target.parent.mkdir(parents=True, exist_ok=True)
         self._whole = ExitStack()
-        partial = self._whole.enter_context(whole_file(self._target))
-        first = "path" if self._named else "index"
-        self._columns = columns_of(module.task, module.class_names, self.top_k, first)
-        self._table = open_table(partial, self._columns, self._target.suffix)
+        partial = self._whole.enter_context(whole_file(self.target))
+        self._table = open_table(partial, self.columns, self.target.suffix)
 
     def write_on_batch_end(
         self,
@@ -103,10 +109,10 @@ class PredictionWriterCallback(BasePredictionWriter):
         self._table.close()
         self._whole.close()
         note = f", {self.faults} of them unreadable (see the column error)" if self.faults else ""
-        print(f"predictions: {self._target}: {self.rows} row{'s' * (self.rows != 1)}{note}")
+        print(f"predictions: {self.target}: {self.rows} row{'s' * (self.rows != 1)}{note}")
         if self.rows and self.faults == self.rows:
             count = number_of(self.rows, "file")
-            raise TlearnError(f"none of {count} gives a picture: {self._first_fault}; {self._target} says why of each")
+            raise TlearnError(f"none of {count} gives a picture: {self._first_fault}; {self.target} says why of each")
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Leave nothing half-written.

@@ -157,10 +157,12 @@ class BestCheckpoint(_RunCheckpoint):
 
     Attributes:
         best_epoch: Which epoch ``best.ckpt`` is of, counted from 1; ``None`` where it is not known.
+        metrics: The metrics of that epoch; empty if it was trained before a resume.
     """
 
     def __init__(self, monitor: str, folder: str | Path | None = None) -> None:
         self.best_epoch: int | None = None
+        self.metrics: dict[str, float] = {}
         mode: Literal["min", "max"] = "min" if monitor.endswith("loss") else "max"
         super().__init__("best", folder, monitor=monitor, mode=mode)
 
@@ -188,6 +190,7 @@ class BestCheckpoint(_RunCheckpoint):
 
     def _save_checkpoint(self, trainer: Trainer, filepath: str) -> None:
         self.best_epoch = trainer.current_epoch + 1
+        self.metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
         super()._save_checkpoint(trainer, filepath)
 
 

@@ -1,0 +1,91 @@
+"""The verbs ``validate`` and ``test``, and `tlearn.validate`, `tlearn.test`: loss and accuracy of a checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tlearn.cli.arguments import Arguments, arguments_of
+from tlearn.cli.isolation import called_from_python
+from tlearn.cli.transfer_cli import run as run_verb
+from tlearn.training.checkpoints import run_folder
+
+_PREFIXES = {"validate": "val/", "test": "test/"}
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The result of `validate` or `test`.
+
+    Attributes:
+        metrics: Metric names such as ``test/acc`` to values.
+        checkpoint: The checkpoint that was evaluated.
+        folder: The run folder of the checkpoint, where ``test`` writes its report; if the checkpoint lies in none, the
+            folder of this evaluation.
+    """
+
+    metrics: dict[str, float]
+    checkpoint: Path
+    folder: Path
+
+
+def validate(
+    config: str | Path | Mapping[str, Any] | None = None,
+    options: Mapping[str, Any] | None = None,
+    *,
+    ckpt_path: str | Path = "best",
+) -> Evaluation:
+    """Evaluate a checkpoint on the validation images.
+
+    Args:
+        config: A config as for `tlearn.fit`; by default the checkpoint's own options.
+        options: Dotted option names to values; they beat the config.
+        ckpt_path: ``best``, ``last`` or ``wise_ft`` of the newest run of this config, a run folder or a file.
+
+    Raises:
+        TlearnError: There is no such checkpoint, or any other fault that `tlearn.fit` would name.
+    """
+    return _evaluate("validate", config, options, ckpt_path)
+
+
+def test(
+    config: str | Path | Mapping[str, Any] | None = None,
+    options: Mapping[str, Any] | None = None,
+    *,
+    ckpt_path: str | Path = "best",
+) -> Evaluation:
+    """Evaluate a checkpoint on the test images, and add the result to the report of its run.
+
+    Args:
+        config: A config as for `tlearn.fit`; by default the checkpoint's own options.
+        options: Dotted option names to values; they beat the config.
+        ckpt_path: ``best``, ``last`` or ``wise_ft`` of the newest run of this config, a run folder or a file.
+
+    Raises:
+        TlearnError: There is no such checkpoint, or any other fault that `tlearn.fit` would name.
+    """
+    return _evaluate("test", config, options, ckpt_path)
+
+
+test.__test__ = False  # type: ignore[attr-defined]  # pytest must not collect it where a test module imports it
+
+
+def run(arguments: Arguments) -> Evaluation:
+    """Evaluate as a command line says."""
+    cli = run_verb(arguments)
+    assert cli.checkpoint is not None  # only fit starts without one
+    prefix, values = _PREFIXES[cli.verb], cli.trainer.callback_metrics
+    metrics = {name: float(value) for name, value in values.items() if name.startswith(prefix)}
+    return Evaluation(metrics, cli.checkpoint.path, cli.checkpoint.run_folder or run_folder(cli.trainer))
+
+
+def _evaluate(
+    verb: str,
+    config: str | Path | Mapping[str, Any] | None,
+    options: Mapping[str, Any] | None,
+    ckpt_path: str | Path,
+) -> Evaluation:
+    with called_from_python():
+        return run(arguments_of(verb, config, {**(options or {}), "ckpt_path": ckpt_path}))

@@ -1,0 +1,111 @@
+"""The verb ``fit``, and `tlearn.fit`: train a network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import Timer
+
+from tlearn.base.errors import TlearnError
+from tlearn.cli.arguments import Arguments, arguments_of
+from tlearn.cli.isolation import called_from_python
+from tlearn.cli.transfer_cli import TransferCLI
+from tlearn.cli.transfer_cli import run as run_verb
+from tlearn.deploy.predictor import Predictor
+from tlearn.deploy.predictor import load as load_predictor
+from tlearn.training.checkpoints import best_checkpoint, last_checkpoint, run_folder
+from tlearn.training.typed import callbacks_of
+
+Status = Literal["finished", "interrupted"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that `fit` trained.
+
+    Attributes:
+        folder: The run folder with config, checkpoints and report; ``None`` if the trial ``trainer.fast_dev_run``
+            wrote nothing.
+        metrics: Metric names such as ``val/acc`` to values, of the epoch that `checkpoint` holds.
+        checkpoint: ``best.ckpt``; ``last.ckpt`` if nothing validated; ``None`` if there is neither.
+        status: ``interrupted`` if ``trainer.max_time`` ended it, so that it can be resumed; else ``finished``.
+    """
+
+    folder: Path | None
+    metrics: dict[str, float]
+    checkpoint: Path | None
+    status: Status
+
+    @cached_property
+    def predictor(self) -> Predictor:
+        """The trained network, loaded when it is first used.
+
+        Raises:
+            TlearnError: The run has no checkpoint.
+        """
+        if self.checkpoint is None:
+            raise TlearnError("this run wrote no checkpoint to load; fit without trainer.fast_dev_run")
+        return load_predictor(self.checkpoint)
+
+
+def fit(
+    config: str | Path | Mapping[str, Any] | None = None,
+    options: Mapping[str, Any] | None = None,
+    *,
+    ckpt_path: str | Path | None = None,
+    resume: Literal["auto"] | None = None,
+    find_lr: bool = False,
+) -> Run:
+    """Train a network, as ``python -m tlearn fit`` does.
+
+    Args:
+        config: The path of a YAML config, the name of one that ships with tlearn, such as ``finetune.yaml``, or a
+            nested mapping of the same content.
+        options: Dotted option names to values, such as ``{"model.freeze_backbone": True, "trainer.max_epochs": 2}``.
+            They beat the config.
+        ckpt_path: A checkpoint or run folder to resume exactly.
+        resume: ``auto`` resumes the newest unfinished run of this config, if there is one.
+        find_lr: Find the learning rate by a range test before the first step.
+
+    Raises:
+        TlearnError: A fault in the config, the options, the data or the machine; the command line prints the same line.
+        KeyboardInterrupt: Ctrl-C; the run can be resumed.
+    """
+    words = {"ckpt_path": ckpt_path, "resume": resume}
+    with called_from_python():
+        given = {**(options or {}), **{name: value for name, value in words.items() if value is not None}}
+        arguments = arguments_of("fit", config, given)
+        arguments.options.extend(["--find_lr"] if find_lr else [])
+        return run(arguments)
+
+
+def run(arguments: Arguments) -> Run:
+    """Train as a command line says."""
+    return _run_of(run_verb(arguments))
+
+
+def _run_of(cli: TransferCLI) -> Run:
+    trainer = cli.trainer
+    best, last = best_checkpoint(trainer), last_checkpoint(trainer)
+    score = None if best is None else best.best_model_score
+    if best is not None and score is not None:
+        metrics = best.metrics or {str(best.monitor): float(score)}
+        checkpoint: Path | None = Path(best.best_model_path)
+    else:
+        metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        checkpoint = last if last is not None and last.is_file() else None
+    is_trial = bool(trainer.fast_dev_run)  # type: ignore[attr-defined]  # set by a connector of Lightning's
+    return Run(None if is_trial else run_folder(trainer), metrics, checkpoint, _status(trainer))
+
+
+def _status(trainer: Trainer) -> Status:
+    epochs, steps = trainer.max_epochs, trainer.max_steps
+    if (epochs is not None and 0 <= epochs <= trainer.current_epoch) or 0 <= steps <= trainer.global_step:
+        return "finished"
+    left_s = [callback.time_remaining() for callback in callbacks_of(trainer) if isinstance(callback, Timer)]
+    return "interrupted" if any(each is not None and each <= 0 for each in left_s) else "finished"

@@ -1,0 +1,94 @@
+"""The verb ``predict``, and `tlearn.predict`: predictions of a checkpoint as a table."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from tlearn.base.files import safe_cell
+from tlearn.cli.arguments import Arguments, arguments_of
+from tlearn.cli.isolation import called_from_python
+from tlearn.cli.transfer_cli import run as run_verb
+from tlearn.deploy.prediction_writer import TOP_K, PredictionWriterCallback
+from tlearn.training.typed import callbacks_of
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """A table of predictions, a row for each image in the order of the images.
+
+    Attributes:
+        path: The table, ``.csv`` or ``.parquet``.
+        columns: Column names to the type of their cells: ``path`` or ``index`` first, ``error`` last.
+        count: The number of rows.
+        unreadable: The number of files that gave no picture; their rows name the reason in ``error``.
+    """
+
+    path: Path
+    columns: dict[str, type]
+    count: int
+    unreadable: int
+
+    @cached_property
+    def rows(self) -> list[dict[str, Any]]:
+        """The rows as column names to cells, ``None`` for an empty cell; the table is read when first used."""
+        if self.path.suffix.lower() == ".parquet":
+            from pyarrow import parquet
+
+            rows: list[dict[str, Any]] = parquet.read_table(self.path).to_pylist()
+            return rows
+        with self.path.open(newline="", encoding="utf-8") as file:
+            header, *lines = csv.reader(file)
+        kinds = list(self.columns.items())
+        assert len(header) == len(kinds)
+        return [{name: _cell(text, kind) for (name, kind), text in zip(kinds, line, strict=True)} for line in lines]
+
+
+def predict(
+    config: str | Path | Mapping[str, Any] | None = None,
+    options: Mapping[str, Any] | None = None,
+    *,
+    ckpt_path: str | Path,
+    data: str | Path | Sequence[str | Path] | None = None,
+    out: str | Path | None = None,
+    top_k: int = TOP_K,
+) -> Predictions:
+    """Predict with a checkpoint, and write a row for each image.
+
+    Args:
+        config: A config as for `tlearn.fit`; by default the checkpoint's own options.
+        options: Dotted option names to values; they beat the config.
+        ckpt_path: ``best``, ``last`` or ``wise_ft`` of the newest run of this config, a run folder or a file.
+        data: A folder, a pattern such as ``photos/*.jpg``, a file, or several of these; by default the validation
+            images of the run.
+        out: The table to write, ``.csv`` or ``.parquet``; by default ``predictions.csv`` in the run folder.
+        top_k: How many classes a row lists, the most probable first.
+
+    Raises:
+        TlearnError: There is no such checkpoint or picture, or any other fault that `tlearn.fit` would name.
+    """
+    with called_from_python():
+        given = {**(options or {}), "ckpt_path": ckpt_path, "top_k": top_k} | ({} if out is None else {"out": out})
+        arguments = arguments_of("predict", config, given)
+        places = [] if data is None else [data] if isinstance(data, (str, Path)) else data
+        arguments.options.extend(f"--data={place}" for place in places)
+        return run(arguments)
+
+
+def run(arguments: Arguments) -> Predictions:
+    """Predict as a command line says."""
+    callbacks = callbacks_of(run_verb(arguments).trainer)
+    writer = next(callback for callback in callbacks if isinstance(callback, PredictionWriterCallback))
+    return Predictions(writer.target, writer.columns, writer.rows, writer.faults)
+
+
+def _cell(text: str, kind: type) -> Any:
+    if text == "":
+        return None
+    if text.startswith("'") and safe_cell(text[1:]) == text:
+        text = text[1:]  # `safe_cell` put it there for spreadsheets
+    return kind(text)
