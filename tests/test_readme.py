@@ -127,6 +127,7 @@ def test_python_page_snippets(tlearn: Tlearn, tmp_path: Path) -> None:
     printed = printed_by("docs/python.md", "folder", tlearn, tmp_path)
     assert "photos/00_cat.png cat" in printed
     assert "torch.Size([8, 3, 64, 64])" in printed
+    assert (tmp_path / "runs/mine/report.html").is_file()
     assert (tmp_path / "runs/quickstart/version_0/report.html").is_file()
     left = {path.name for path in tmp_path.iterdir()}
     assert left == {"my_pictures", "photos", "folder.yaml", "runs", ".cache", "model.ckpt"}
