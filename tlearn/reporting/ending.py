@@ -1,4 +1,4 @@
-"""Which rule ended a run, and where in it."""
+"""The rule that ended a run, and the epoch and step at which it did."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _ORDER = {"min": "below", "max": "above"}
 
 
 class EndingCallback(Callback):
-    """Note which rule ended ``fit``, for the callbacks behind it in the trainer's list that say so.
+    """Note which rule ended ``fit``, for the callbacks that report it.
 
     Attributes:
-        epoch: The epoch that ended last, counted from 1.
-        facts: For ``card.json``, at the end: ``by``, the rule's name; ``words``, the rule in words; ``epoch``, the one
-            that it ended in, counted from 1; ``step``, those done.
+        epoch: The last finished epoch, counted from 1.
+        facts: Set at the end, for ``card.json``: ``by`` is the name of the rule, ``words`` describe it, ``epoch`` is
+            the epoch it ended in, counted from 1, and ``step`` the number of finished steps.
     """
 
     after: ClassVar = (FiniteLossCallback,)  # an epoch whose loss is not finite does not count
@@ -36,23 +36,23 @@ class EndingCallback(Callback):
         self.facts: dict[str, Any] = {}
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begin to count."""
+        """Begin to count the epochs."""
         current: Any = trainer.fit_loop.epoch_progress.current
-        self._first = self.epoch = current.processed  # current_epoch is one less where max_steps ended the run
+        self._first = self.epoch = current.processed  # current_epoch is one less if max_steps ended the run
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Count."""
+        """Count this epoch."""
         self.epoch = trainer.current_epoch + 1
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Ask Lightning's rules, in its own order."""
+        """Find the rule, in the order in which Lightning checks them."""
         by, words = self._rule(trainer)
         self.facts = {"by": by, "words": words, "epoch": self.epoch, "step": trainer.global_step}
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Note the signal or the fault."""
+        """Note the signal or the error."""
         if self.facts:
-            return  # training had come to its end
+            return  # training had ended before
         name = signal_name(exception)
         by, words = ("signal", name) if name else ("fault", one_line(exception))
         epochs: Any = trainer.fit_loop.epoch_progress.current
@@ -73,12 +73,12 @@ class EndingCallback(Callback):
         return "callback", "a callback that set trainer.should_stop"
 
     def _has_stopped(self, callback: EarlyStopping) -> bool:
-        """Tell whether it ended this training, not the one that is gone on with."""
+        """Tell whether it ended this training, and not the one that is resumed."""
         return callback.stopping_reason != EarlyStoppingReason.NOT_STOPPED and callback.stopped_epoch >= self._first
 
 
 def signal_name(exception: BaseException) -> str:
-    """Name the signal that ended a run; empty where it was none."""
+    """Return the name of the signal that ended a run; empty if it was an error."""
     if isinstance(exception, KeyboardInterrupt):
         return signal.SIGINT.name
     if not isinstance(exception, SIGTERMException):

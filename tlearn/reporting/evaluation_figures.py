@@ -1,4 +1,4 @@
-"""The pictures of an evaluation, in TensorBoard or wherever the logger can take them."""
+"""The figures of an evaluation, for TensorBoard and other loggers that take pictures."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tlearn.training.evaluation import Outputs
 from tlearn.training.module import TransferModule, model_of
 from tlearn.training.typed import data_of
 
-# Between the first validation and the last, pictures take no more of the time since the first.
+# Between the first validation and the last, figures take at most this share of the time.
 _TIME_SHARE = 0.01
 _OF_IMAGES = ("worst_mistakes", "grad_cam")
 
@@ -31,10 +31,9 @@ _OF_IMAGES = ("worst_mistakes", "grad_cam")
 class EvaluationPagesCallback(Callback):
     """Draw confusion matrix, per-class accuracy, worst mistakes, reliability, precision-recall curves and Grad-CAM.
 
-    Those of validation are drawn at the first epoch and the last, and at those between for which there is time, the
-    confusion matrix first: with epochs of a second, drawing would take longer than training. Those that show images,
-    worst mistakes and Grad-CAM, take most of the space, 1.2 MB with photographs: of epochs between, the second, fourth,
-    eighth and so on may have them.
+    Validation figures are drawn at the first and the last validation, and between them if there is time, the confusion
+    matrix first: with epochs of a second, drawing would take longer than training. Worst mistakes and Grad-CAM show
+    images and take most of the space, 1.2 MB for photographs. Between, only validations 2, 4, 8, ... may draw them.
     """
 
     def __init__(self) -> None:
@@ -44,7 +43,7 @@ class EvaluationPagesCallback(Callback):
         self._validations, self._first_s, self._spent_s = 0, 0.0, 0.0
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Draw everything the first time, then what there is time for."""
+        """Draw everything at the first validation, later what there is time for."""
         if trainer.sanity_checking or trainer.state.fn != "fit" or not takes_pictures(trainer):
             return
         self._validations += 1
@@ -52,11 +51,11 @@ class EvaluationPagesCallback(Callback):
             self._draw(trainer, model_of(trainer), lambda _: True)
             self._first_s, self._spent_s = time.perf_counter(), 0.0
         else:
-            self._saves_up = False  # for a page, once there is no time for it: cheaper ones must not keep it waiting
+            self._saves_up = False  # once a figure has no time, later and cheaper ones must not take it
             self._draw(trainer, model_of(trainer), self._is_time_for)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Draw what was not drawn of the last epoch."""
+        """Draw the figures of the last epoch that are still missing."""
         last = model_of(trainer).evaluation.last
         if last is not None and takes_pictures(trainer):
             self._draw(trainer, model_of(trainer), lambda name: self._drawn.get(name) is not last)
@@ -93,7 +92,7 @@ class EvaluationPagesCallback(Callback):
 
 
 def _pages(trainer: Trainer, module: TransferModule, answers: Answers) -> Iterator[tuple[str, Callable[[], None]]]:
-    """Yield names and what draws, the most wanted first."""
+    """Yield the names of figures and the functions that draw them, the most important first."""
     data = data_of(trainer)
     figures: dict[str, Callable[[], Pixels]] = {}
     if answers.task == "classification":

@@ -1,4 +1,4 @@
-"""A run that goes on holds one value for a tag and step: what it writes anew is taken out of its files first."""
+"""Remove the points that a resumed run writes again, so that each tag and step has one value."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from lightning.pytorch.loggers.csv_logs import ExperimentWriter
 from tlearn.base.files import whole_file
 from tlearn.training.run_folder import RunRecordCallback
 
-# Written at step 0, by the start or the end of every run.
+# Every run writes these at step 0, at its start or its end.
 _WRITTEN_ANEW = ("run/", "final/", "best/", "_hparams_/")
 
 
 class OneHistoryCallback(Callback):
-    """Drop from ``metrics.csv`` and TensorBoard's files what a resumed run writes once more.
+    """Remove from ``metrics.csv`` and TensorBoard's files what a resumed run writes again.
 
-    Those are the points from the checkpoint's step on, which a killed run logged after its last checkpoint, and what
-    every run says at its start and its end. Readers differ in what they make of two values for one tag and step.
+    These are the points from the checkpoint's step on, which a killed run logged after its last checkpoint, and those
+    that every run writes at its start and its end. Readers disagree about two values for one tag and step.
 
     Args:
-        steps: The steps behind the checkpoint with which a run goes on in its folder; ``None`` for a new run.
+        steps: The steps of the checkpoint from which a run is resumed in its folder; ``None`` for a new run.
     """
 
     after: ClassVar = (RunRecordCallback,)  # which keeps other processes out of the run folder
@@ -34,7 +34,7 @@ class OneHistoryCallback(Callback):
         self.steps = steps
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write the files anew, each whole or not at all."""
+        """Rewrite the files, each completely or not at all."""
         if self.steps is None or not trainer.is_global_zero:
             return
         for logger in trainer.loggers:
@@ -46,7 +46,7 @@ class OneHistoryCallback(Callback):
 
 
 def cut_metrics(path: Path, steps: int) -> None:
-    """Drop the rows of a ``metrics.csv`` from a step on, counted from 0."""
+    """Remove the rows of a ``metrics.csv`` from a step on, counted from 0."""
     if not path.is_file():
         return
     with path.open(newline="", encoding="utf-8") as file:
@@ -61,9 +61,9 @@ def cut_metrics(path: Path, steps: int) -> None:
 
 
 def cut_events(path: Path, steps: int) -> None:
-    """Drop from a file of TensorBoard what lies at a step, counted from 0, or after it, and what is written anew.
+    """Remove the events of a TensorBoard file from a step on, counted from 0, and those that every run writes.
 
-    A file in which there is nothing of this, as the one that is being written, stays as it is.
+    A file without such events stays as it is; so does the file that is being written.
     """
     from tensorboard.summary.writer.record_writer import RecordWriter
 
@@ -77,7 +77,7 @@ def cut_events(path: Path, steps: int) -> None:
 
 
 def _events(path: Path, steps: int) -> Iterator[tuple[bytes, bytes | None]]:
-    """Yield each event as it is, and what is kept of it; an event cut short by a kill ends the file."""
+    """Yield each event, and what is kept of it. An event that a kill cut short ends the file."""
     from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
     from tensorboard.compat.proto.event_pb2 import Event
 

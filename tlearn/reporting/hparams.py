@@ -1,4 +1,4 @@
-"""The settings that people compare runs by, beside what came of them: TensorBoard's hparams tab."""
+"""Settings and results of a run for TensorBoard's hparams tab, where runs are compared."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from tlearn.training.module import TransferModule, model_of
 from tlearn.training.strategies.lr_finder import LearningRateFinderCallback
 from tlearn.training.typed import callbacks_of
 
-# Shown for every run; of the other options only those that are not left at their default.
+# Shown for every run. Other options are shown only if they differ from their default.
 _ALWAYS = ("backbone", "weights", "image_size", "tap", "freeze_backbone", "freeze_until")
 
-# Of the last epoch; the best one's score stands beside them.
+# Metrics of the last epoch, shown beside the best epoch's score.
 _FINAL = ("train/loss", "val/loss", "val/acc", "val/f1", "val/mae", "val/ece")
 
 
@@ -30,11 +30,11 @@ class HyperParametersCallback(Callback):
         self.config = config
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Know which epoch is the last."""
+        """Note which metrics the last epoch has."""
         self._stages = model_of(trainer).evaluation.stages(trainer.current_epoch + 1)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Log them, where a best epoch is known."""
+        """Log settings and results, if there is a best epoch."""
         best = best_checkpoint(trainer)
         if best is None or best.best_model_score is None:
             return
@@ -46,24 +46,24 @@ class HyperParametersCallback(Callback):
         settings = hyper_parameters(self.config, found_factor(trainer))
         for logger in trainer.loggers:
             try:
-                logger.log_hyperparams(settings, metrics)  # TensorBoard's alone takes the metrics along
+                logger.log_hyperparams(settings, metrics)  # only TensorBoard's takes metrics
             except TypeError:
                 logger.log_hyperparams(settings)
 
 
 def found_factor(trainer: Trainer) -> float | None:
-    """Return what ``--find_lr`` multiplied the config's rates with; ``None`` where nothing was searched."""
+    """Return the factor that ``--find_lr`` found for the config's rates; ``None`` without a range test."""
     finders = [callback for callback in callbacks_of(trainer) if isinstance(callback, LearningRateFinderCallback)]
     return finders[0].factor if finders else None
 
 
 def hyper_parameters(config: dict[str, Any], factor: float | None = None) -> dict[str, Any]:
-    """Pick what people compare runs by, flat, as numbers and texts.
+    """Return the options by which runs are compared, flat, as numbers and texts.
 
     Args:
         config: The whole config as plain values.
-        factor: What ``--find_lr`` multiplied its rates with: ``lr`` is then the one that was found, of a group whose
-            ``lr_scale`` is 1, at the top of its cycle if it has one.
+        factor: The factor that ``--find_lr`` found for its rates. ``lr`` is then the rate that was found, for a group
+            whose ``lr_scale`` is 1, at the top of the cycle if the schedule has one.
     """
     model, data = config["model"], config["data"].get("init_args", {})
     defaults = {name: option.default for name, option in inspect.signature(TransferModule).parameters.items()}
@@ -83,12 +83,12 @@ def hyper_parameters(config: dict[str, Any], factor: float | None = None) -> dic
 
 
 def _highest_rate(model: dict[str, Any]) -> float:
-    """Return the rate that a config names: its cycle's top, or else its optimizer's."""
+    """Return the rate of a config: the top of its cycle, or else the optimizer's rate."""
     for part, option in (("lr_scheduler", "max_lr"), ("optimizer", "lr")):
         rate = ((model[part] or {}).get("init_args") or {}).get(option)
         if rate is not None:
             return float(max(rate) if isinstance(rate, list) else rate)
-    return float("nan")  # an optimizer without a rate, which nothing finds
+    return float("nan")  # an optimizer without a rate
 
 
 def _plain(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""TensorBoard's writers of a run, and reports that may fail without ending it."""
+"""What the loggers of a run can show, and reports that may fail without ending the run."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ log = logging.getLogger(__name__)
 
 
 def attempt(what: str, report: Callable[[], object]) -> None:
-    """Run what reports, and turn any fault of it into one line of warning.
+    """Call a report, and turn any error into one line of warning.
 
     Args:
-        what: What will be missing.
-        report: What draws or writes it.
+        what: What is missing if it fails.
+        report: Draws or writes it.
     """
     try:
         report()
@@ -29,15 +29,15 @@ def attempt(what: str, report: Callable[[], object]) -> None:
 
 
 def takes_pictures(trainer: Trainer) -> bool:
-    """Tell whether any logger of this process can show a picture: else none needs to be drawn."""
+    """Tell whether a logger of this process can show pictures; otherwise none needs to be drawn."""
     kinds = (WandbLogger, MLFlowLogger)
     if not trainer.is_global_zero:
-        return False  # loggers of other processes answer to every name, and do nothing
+        return False  # loggers of other processes have every attribute, and do nothing
     return any(isinstance(logger, kinds) or hasattr(_writer(logger), "add_image") for logger in trainer.loggers)
 
 
 def show(trainer: Trainer, tag: str, picture: Pixels, step: int) -> None:
-    """Show a picture (H, W, 3) under a name, by each logger's own means."""
+    """Log a picture (H, W, 3) under a name to each logger that can show one."""
     for logger in trainer.loggers:
         if isinstance(logger, WandbLogger):
             logger.log_image(tag, [picture], step)
@@ -48,7 +48,7 @@ def show(trainer: Trainer, tag: str, picture: Pixels, step: int) -> None:
 
 
 def write(trainer: Trainer, tag: str, markdown: str, step: int = 0) -> None:
-    """Write a page of Markdown under a name."""
+    """Log a text in Markdown under a name to each logger that can show one."""
     for logger in trainer.loggers:
         if isinstance(logger, MLFlowLogger):
             logger.experiment.log_text(logger.run_id, markdown, f"{tag}.md")
@@ -57,12 +57,12 @@ def write(trainer: Trainer, tag: str, markdown: str, step: int = 0) -> None:
 
 
 def step_of(trainer: Trainer) -> int:
-    """Return the step at which Lightning logs what an epoch came to: the last one, counted from 0."""
+    """Return the step at which Lightning logs the metrics of an epoch: the last one, counted from 0."""
     return max(0, trainer.global_step - 1)
 
 
 def tensorboard_writers(trainer: Trainer) -> list[Any]:
-    """Return TensorBoard's writers, for what no other logger knows: precision-recall curves, projector, histograms."""
+    """Return TensorBoard's writers. Only they take precision-recall curves, the projector and histograms."""
     if not trainer.is_global_zero:
         return []
     return [_writer(logger) for logger in trainer.loggers if hasattr(_writer(logger), "add_pr_curve")]

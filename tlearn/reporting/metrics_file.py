@@ -1,4 +1,4 @@
-"""``metrics.csv`` beside every run, whatever its logger: Lightning's own, which here goes on where it was."""
+"""``metrics.csv`` in every run folder, whatever the logger; a resumed run appends to it."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from tlearn.base.files import known_disk_fault, whole_file
 
 
 class MetricsFileLogger(CSVLogger):
-    """Write ``metrics.csv`` into the folder where another logger's run lies.
+    """Write ``metrics.csv`` into the run folder of another logger.
 
-    Lightning's deletes the file when a run goes on in its folder, and warns of what lies there.
+    Lightning's `CSVLogger` would delete the file of a run that is resumed, and warn about the other files.
 
     Args:
         beside: The first of the trainer's loggers.
-        root: The folder of runs, for a logger that has none of its own.
+        root: The folder of all runs, for a logger without a folder of its own.
     """
 
     def __init__(self, beside: Logger, root: str) -> None:
@@ -32,7 +32,7 @@ class MetricsFileLogger(CSVLogger):
 
     @property
     def log_dir(self) -> str:
-        """Return the folder that Lightning gives the other logger's checkpoints; some know it once they have begun."""
+        """Return the run folder of the other logger; some loggers know it only after they have started."""
         beside = self._beside
         version = beside.version if isinstance(beside.version, str) else f"version_{beside.version}"
         return str(Path(beside.save_dir or self.save_dir, str(beside.name), version))
@@ -40,7 +40,7 @@ class MetricsFileLogger(CSVLogger):
     @property
     @rank_zero_experiment
     def experiment(self) -> Any:
-        """Return what writes, made when it is first needed."""
+        """Return the writer, made when it is first needed."""
         if self._experiment is None:
             self._experiment = _GoingOn(self.log_dir)
         return self._experiment
@@ -48,10 +48,10 @@ class MetricsFileLogger(CSVLogger):
 
 class _GoingOn(ExperimentWriter):
     def save(self) -> None:
-        """Add the rows that wait, all of them or none.
+        """Append the new rows, all of them or none.
 
         Raises:
-            TlearnError: The disk is full, read-only, over its quota, or else refuses.
+            TlearnError: The disk refuses: it is full, read-only or over its quota.
         """
         path = Path(self.metrics_file_path)
         self._whole_bytes = path.stat().st_size if path.is_file() else 0
@@ -85,9 +85,10 @@ class _GoingOn(ExperimentWriter):
 
 
 def with_metrics_file(loggers: list[Any], root: str) -> list[Any]:
-    """Add the file to a trainer's loggers, unless the first writes it there, or there are none, or ``plan`` stands in.
+    """Append a logger for ``metrics.csv`` to a trainer's loggers.
 
-    A CSVLogger that comes first writes into the run's folder itself; its file is gone on with too.
+    Nothing is added if there is no logger, for `plan`'s dummy logger, or if the first is a `CSVLogger`: that one writes
+    into the run folder itself, and a resumed run appends to its file.
     """
     if not loggers or isinstance(loggers[0], DummyLogger):
         return loggers

@@ -1,4 +1,4 @@
-"""What trains and what does not, said before the first step."""
+"""The table of trainable and frozen parameters, printed before the first step."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class StageSummary:
         stage: A stage of the backbone, or ``head``.
         trainable: Number of trainable parameters.
         frozen: Number of frozen parameters.
-        left_out: Number of weights beside these that meet nothing but padding in pictures of this size, where the stage
-            trains: they get no gradient, and weight decay, gradients and momentum leave them out.
-        lr_scale: The factors on the learning rate of what trains in it, and from when on, as text.
-        batch_norm: Whether its BatchNorm layers follow the batches, or stand still.
+        left_out: Number of further weights that only ever see padding in pictures of this size, if the stage trains.
+            They get no gradient, no momentum and no weight decay.
+        lr_scale: The factors on the learning rate, and the epochs from which they hold, as text.
+        batch_norm: Whether the BatchNorm statistics follow the batches or are fixed.
     """
 
     stage: str
@@ -36,7 +36,7 @@ class StageSummary:
 
 
 def summarise(module: TransferModule) -> list[StageSummary]:
-    """Summarise a module stage by stage, shallow to deep."""
+    """Summarise a module stage by stage, from input to output."""
     return [_stage(module, stage) for stage in dict.fromkeys(module.stages.values())]
 
 
@@ -72,7 +72,7 @@ class ParameterSummaryCallback(Callback):
 
 
 def totals(trainable: int, frozen: int, left_out: int) -> str:
-    """Say in one line how many parameters there are of each kind."""
+    """Return one line with the number of parameters of each kind."""
     rest = f" + {left_out:,} that meet only padding at this size and get no gradient" if left_out else ""
     return f"{trainable:,} trainable + {frozen:,} frozen{rest} = {trainable + frozen + left_out:,} parameters"
 

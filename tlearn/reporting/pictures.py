@@ -1,4 +1,4 @@
-"""Pictures of a run: what the network sees, and what it got wrong."""
+"""Pictures of a run: the images as the network sees them, and its worst mistakes."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _TILE_PX = 160
 
 
 def pictures_at(data: Any, answers: Answers, positions: Sequence[int]) -> Tensor:
-    """Fetch images of the pass, by their positions in it: uint8 (N, 3, H, W), never augmented."""
+    """Return images of the pass by their positions in it, uint8 (N, 3, H, W), never augmented."""
     rows = answers.outputs.indices[list(positions)]
     images: Tensor = data.dataset(answers.outputs.split).serve(rows, 0)[0]
     return images
 
 
 def worst_figure(data: Any, answers: Answers) -> Pixels:
-    """Draw the images that the network is most wrong about; where it never is, those that it is least sure of."""
+    """Draw the worst mistakes of the network; without mistakes, the least sure answers."""
     positions, title = worst_mistakes(answers, SHOWN), "worst mistakes"
     if not positions:
         positions = least_sure(answers, SHOWN)
@@ -43,9 +43,9 @@ def worst_figure(data: Any, answers: Answers) -> Pixels:
 
 
 def grad_cam_figure(data: Any, answers: Answers, module: TransferModule) -> Pixels:
-    """Draw what speaks for the predicted class, beside the image: sure and right ones first, then the worst mistakes.
+    """Draw images beside their Grad-CAM for the predicted class: sure and right answers first, then the worst mistakes.
 
-    Of several labels the most probable is explained, of a regression what raises the value, of its first column.
+    For several labels the most probable one is explained, for a regression what raises the value of its first column.
     """
     wrong = worst_mistakes(answers, _EXPLAINED // 2)
     sureness = answers.given.max(dim=1).values.masked_fill(is_wrong(answers), -1.0)
@@ -67,13 +67,13 @@ def grad_cam_figure(data: Any, answers: Answers, module: TransferModule) -> Pixe
 
 
 def caption(found: Verdict) -> str:
-    """Say in two lines what is true and what the network says."""
+    """Return two lines: the true answer and that of the network."""
     sure = "" if found.probability is None else f" {found.probability:.2f}"
     return f"true {shortened(found.true)}\nsays {shortened(found.predicted)}{sure}"
 
 
 def tiles(pictures: Tensor) -> Tensor:
-    """Bring pictures (N, 3, H, W) down to what a gallery shows; small ones stay, their pixels are to be seen."""
+    """Shrink pictures (N, 3, H, W) to the size of a gallery. Small ones stay, so that their pixels can be seen."""
     longest = max(pictures.shape[-2:])
     if longest <= _TILE_PX:
         return pictures
@@ -83,7 +83,7 @@ def tiles(pictures: Tensor) -> Tensor:
 
 
 def worst_rows(data: Any, answers: Answers, count: int = 24) -> list[dict[str, Any]]:
-    """Describe the worst mistakes for ``evaluation/SPLIT.json``, each with its picture as a JPEG in text."""
+    """Describe the worst mistakes for ``evaluation/SPLIT.json``, each with its picture as a JPEG in base64."""
     positions = worst_mistakes(answers, count)
     if not positions:
         return []
@@ -119,10 +119,10 @@ _SHOWN = 16
 
 
 class InputPicturesCallback(Callback):
-    """Show some training images, augmented, and some of validation, as they are after preprocessing, with labels."""
+    """Show augmented training images and validation images after preprocessing, with their labels."""
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Draw both grids, where the logger takes pictures."""
+        """Draw both grids, if a logger takes pictures."""
         module = model_of(trainer)
         data = data_of(trainer)
         if not takes_pictures(trainer) or not trainer.is_global_zero or trainer.global_step:
@@ -140,7 +140,7 @@ class InputPicturesCallback(Callback):
 
 
 def label_of(module: TransferModule, target: Tensor) -> str:
-    """Name what is true of an image: its classes, with their shares where images were mixed, or its value."""
+    """Return the label of an image: its class, the classes and shares of a mixed image, or its value."""
     if module.task != "classification" or not target.ndim:
         return shortened(in_words(module.task, module.class_names, target))
     shares = target.topk(min(2, len(target)))
@@ -150,7 +150,7 @@ def label_of(module: TransferModule, target: Tensor) -> str:
 
 @torch.no_grad()
 def seen(module: TransferModule, images: Tensor) -> Tensor:
-    """Turn uint8 images (B, 3, H, W) into what the network sees of them, in colours again: (B, 3, S, S) from 0 to 1."""
+    """Preprocess uint8 images (B, 3, H, W), and turn the result back into colours (B, 3, S, S) from 0 to 1."""
     preprocess = module.preprocess
     pixels = preprocess(images.to(module.device)).float()
     mean, std = (values.view(1, -1, 1, 1) for values in (preprocess.mean, preprocess.std))

@@ -19,8 +19,8 @@ from tlearn.training.module import TransferModule, model_of
 from tlearn.training.typed import data_of
 
 TAG = "val_features"
-_FOLDER = "projector"  # in place of a step, after which the writer names it
-_MOST = 1000  # points; the projector moves no more smoothly, and its file grows to some MB
+_FOLDER = "projector"  # given as the step, after which the writer names the folder
+_MOST = 1000  # points; with more the projector stutters, and its file grows to several MB
 _SPRITE_PX = 32
 _AT_ONCE = 64  # images of full size in memory
 
@@ -28,15 +28,15 @@ _AT_ONCE = 64  # images of full size in memory
 class ProjectorCallback(Callback):
     """Write validation features with their images and labels at the end of ``fit``.
 
-    They are taken from the last validation pass as they go into the head: nothing is computed twice. Of many images
-    those at equal distances are taken, for folders list one class after the other.
+    They are the inputs of the head in the last validation, so nothing is computed twice. Of many images every n-th is
+    taken, because folders list one class after the other.
     """
 
     def __init__(self) -> None:
         self._hook: RemovableHandle | None = None
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begin anew, and see what the head gets."""
+        """Start a new collection, and hook the input of the head."""
         module = model_of(trainer)
         if trainer.sanity_checking or trainer.state.fn != "fit" or not tensorboard_writers(trainer):
             return
@@ -56,7 +56,7 @@ class ProjectorCallback(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Keep some of a batch."""
+        """Keep every n-th feature of a batch."""
         if self._hook is None:
             return
         chosen = torch.arange(-self._passed % self._every, len(batch.indices), self._every)
@@ -65,15 +65,15 @@ class ProjectorCallback(Callback):
         self._rows.append(batch.indices[chosen.to(batch.indices.device)].cpu())
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Look away."""
+        """Remove the hook."""
         self._remove()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Look away."""
+        """Remove the hook."""
         self._remove()
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write those of the last validation."""
+        """Write the features of the last validation."""
         if getattr(self, "_features", None):
             attempt("the projector", lambda: self._write(trainer, pl_module))
 
@@ -87,7 +87,7 @@ class ProjectorCallback(Callback):
             sprites.append(resize(images, [_SPRITE_PX, _SPRITE_PX], antialias=True).float() / 255)
             labels += [_label(module, target) for target in targets]
         for writer in tensorboard_writers(trainer):
-            with contextlib.redirect_stdout(io.StringIO()):  # it prints that its folder exists, in a run that goes on
+            with contextlib.redirect_stdout(io.StringIO()):  # in a resumed run it prints that its folder exists
                 writer.add_embedding(torch.cat(self._features), labels, torch.cat(sprites), _FOLDER, TAG)
 
     def _note(self, head: torch.nn.Module, given: tuple[Tensor, ...]) -> None:
@@ -100,18 +100,20 @@ class ProjectorCallback(Callback):
 
 
 def _label(module: TransferModule, target: Tensor) -> str:
-    return " ".join(in_words(module.task, module.class_names, target).split()) or "none"  # a line is a label
+    return (
+        " ".join(in_words(module.task, module.class_names, target).split()) or "none"
+    )  # each line of the file is a label
 
 
 class WeightHistogramsCallback(Callback):
-    """Write a histogram of every parameter that trains, at the end of each epoch.
+    """Write a histogram of every trainable parameter at the end of each epoch.
 
-    Not part of a run unless it is asked for: ``--trainer.callbacks+=tlearn.reporting.WeightHistogramsCallback``. A
-    ResNet18 has 62 of them.
+    No run has it by default, since a ResNet18 has 62 parameters. To add it:
+    ``--trainer.callbacks+=tlearn.reporting.WeightHistogramsCallback``.
     """
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write them."""
+        """Write the histograms."""
         module = model_of(trainer)
         for writer in tensorboard_writers(trainer):
             for name in module.rules:

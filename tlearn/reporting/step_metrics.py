@@ -1,4 +1,4 @@
-"""Curves of a run: throughput, gradient norm, loss and learning rates of the steps, busy cores."""
+"""Curves of a run: throughput, gradient norm, step loss and learning rates; and a warning about busy cores."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class ThroughputCallback(Callback):
     """Log ``train/images_per_s`` once an epoch."""
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Start counting: an epoch that is gone on with does not start; its rate is that of what was left of it."""
+        """Start counting. A resumed epoch has no `on_train_epoch_start`; its rate is that of the rest of it."""
         self._start()
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Start counting."""
+        """Start counting the images."""
         self._start()
 
     def _start(self) -> None:
@@ -41,7 +41,7 @@ class ThroughputCallback(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: Batch, batch_idx: int
     ) -> None:
-        """Count a batch."""
+        """Count the images of a batch."""
         self._images += len(batch.images)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -49,12 +49,12 @@ class ThroughputCallback(Callback):
         self._validation_start_s = time.perf_counter()
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Let the clock go on."""
+        """Start the clock again."""
         if not trainer.sanity_checking and trainer.training:
             self._pause_s += time.perf_counter() - self._validation_start_s
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Log the epoch's rate in images/s."""
+        """Log the throughput of the epoch in images/s."""
         time_s = time.perf_counter() - self._start_s - self._pause_s
         images = summed(torch.tensor(float(self._images), device=pl_module.device))
         pl_module.log("train/images_per_s", images / time_s)
@@ -64,14 +64,14 @@ GRADIENT_NORM = "train/grad_norm"
 
 
 class GradientNormCallback(Callback):
-    """Log ``train/grad_norm``, the Euclidean norm over all that trains, before any clipping.
+    """Log ``train/grad_norm``, the Euclidean norm of all gradients before clipping.
 
-    It is taken at every ``trainer.log_every_n_steps`` steps; while the head trains on cached features once an epoch, as
-    a norm takes a tenth of such a step.
+    It is computed every ``trainer.log_every_n_steps`` steps. While the head trains on cached features it is computed
+    once an epoch, because it takes a tenth of such a step.
     """
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
-        """Take and log the norm, if this step's is wanted."""
+        """Compute and log the norm, if this step is one of those."""
         module = model_of(trainer)
         every = logging_interval(trainer)
         once = module.takes_features
@@ -83,14 +83,14 @@ class GradientNormCallback(Callback):
             module.log(GRADIENT_NORM, self._norm)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Log the norm of an epoch on features."""
+        """Log the norm of an epoch on cached features."""
         module = model_of(trainer)
         if module.takes_features and hasattr(self, "_norm"):
             module.log(GRADIENT_NORM, self._norm)
 
 
 def total_norm(optimizer: Optimizer) -> Tensor:
-    """Return the norm of all gradients that an optimizer is about to use, a scalar."""
+    """Return the Euclidean norm of all gradients that an optimizer is about to use, a scalar."""
     gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
     return get_total_norm(gradients) if gradients else torch.tensor(0.0)
 
@@ -99,9 +99,10 @@ STEP_LOSS = "train/loss_step"
 
 
 class StepLossCallback(Callback):
-    """Log ``train/loss_step`` at every ``trainer.log_every_n_steps`` steps, as the tutorial prints it.
+    """Log ``train/loss_step`` every ``trainer.log_every_n_steps`` steps.
 
-    While the head trains on cached features its points are written once an epoch: to log one takes as long as a step.
+    While the head trains on cached features the points are written once an epoch, because logging one takes as long as
+    a step.
     """
 
     before: ClassVar = (StopCallback,)  # whose checkpoint is to hold the loss of the step at hand
@@ -111,22 +112,22 @@ class StepLossCallback(Callback):
         self._last: Tensor | None = None
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what a checkpoint inside an epoch keeps: the points not yet written, and the newest loss."""
+        """Return the points that are not written yet and the newest loss, for a checkpoint within an epoch."""
         return {"waiting": self._waiting, "last": self._last} if self._last is not None else {}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take them up again."""
+        """Take over the points of the run that is resumed."""
         self._waiting, self._last = state_dict["waiting"], state_dict["last"]
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
-        """Log the loss of this batch, or keep it."""
+        """Log the loss of this batch, or keep it for the end of the epoch."""
         module = model_of(trainer)
         every = logging_interval(trainer)
         step = trainer.global_step
         weight = module.loss_weight
-        loss = outputs["loss"] * trainer.accumulate_grad_batches  # which Lightning has divided it by
+        loss = outputs["loss"] * trainer.accumulate_grad_batches  # Lightning has divided the loss by this
         loss = self._last = loss if weight is None else loss * weight
         if not every or not step or step % every:
             return
@@ -136,7 +137,7 @@ class StepLossCallback(Callback):
             module.log(STEP_LOSS, loss, prog_bar=True, sync_dist=True)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write what was kept; the epoch's last value is there to be monitored."""
+        """Write the points that were kept, and set the last value for callbacks that monitor it."""
         if self._last is not None:
             pl_module.log(STEP_LOSS, self._last, prog_bar=True, logger=False, sync_dist=True)
         if not self._waiting:
@@ -150,9 +151,9 @@ class StepLossCallback(Callback):
 
 
 class BusyCoresCallback(Callback):
-    """Warn once, before the first step, where fewer threads would be faster.
+    """Warn once, before the first step, if fewer threads would be faster.
 
-    The number is not changed: sums of gradients have other last bits with another, and the same command should give the
+    The number of threads is not changed: it changes the last bits of gradients, and the same command should give the
     same bits.
     """
 
@@ -160,7 +161,7 @@ class BusyCoresCallback(Callback):
         self._neighbours = Neighbours()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Compare what was free since the command began with what torch would use."""
+        """Compare the cores that were free since the command began with the threads that torch uses."""
         if pl_module.device.type != "cpu" or not trainer.is_global_zero:
             return
         threads, busy = torch.get_num_threads(), self._neighbours.busy_cores()
@@ -174,15 +175,15 @@ class BusyCoresCallback(Callback):
 
 
 class LearningRatesCallback(Callback):
-    """Log ``lr-<optimizer>/<group>`` at every epoch's first step, and as often as the loss.
+    """Log ``lr-<optimizer>/<group>`` at the first step of every epoch, and as often as the loss.
 
-    Lightning's LearningRateMonitor leaves a schedule that steps by batches out of a run of fewer than
-    ``trainer.log_every_n_steps`` steps, knows no warm-up, and without a schedule writes a step twice. Where the
-    user adds that one, it is the only one that writes.
+    Lightning's `LearningRateMonitor` logs nothing for a schedule that steps by batches in a run of fewer than
+    ``trainer.log_every_n_steps`` steps, does not see the warm-up, and logs a step twice without a schedule. If the user
+    adds it, it alone logs.
     """
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """See who else writes."""
+        """Look for a `LearningRateMonitor` of the user's."""
         module = model_of(trainer)
         self._step = -1
         self._is_second = any(isinstance(callback, LearningRateMonitor) for callback in callbacks_of(trainer))
@@ -191,9 +192,9 @@ class LearningRatesCallback(Callback):
             log.warning("LearningRateMonitor shows the rates without their warm-up; drop it: fit logs the true ones")
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Batch, batch_idx: int) -> None:
-        """Log the rates of the step that this batch belongs to, once a step."""
+        """Log the rates of this batch's step, once a step."""
         module = model_of(trainer)
-        step = trainer.fit_loop.epoch_loop._batches_that_stepped  # as Lightning counts what it logs
+        step = trainer.fit_loop.epoch_loop._batches_that_stepped  # the step under which Lightning logs
         is_time = batch_idx == 0 or trainer._logger_connector.should_update_logs
         if self._is_second or step == self._step or not is_time:
             return

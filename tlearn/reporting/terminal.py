@@ -1,4 +1,4 @@
-"""Progress of a run in the terminal: a line for each epoch, or a bar."""
+"""A run in the terminal: a line for each epoch or a progress bar, and the outcome."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ _SHOWN = (
 class EpochLinesCallback(Callback):
     """Print one line per epoch: ``epoch 3/20  train/loss 1.2041  val/acc 0.6120  12.3 s``.
 
-    A line is printed when the next epoch starts, because Lightning gathers an epoch's metrics only after its end. An
-    epoch without validation has no numbers of validation.
+    The line is printed when the next epoch starts, because Lightning computes the metrics only after the last hook of
+    an epoch.
     """
 
     before: ClassVar = (StopCallback,)  # which may end the run as soon as an epoch starts
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begin inside an epoch, where that is gone on with: it does not start once more."""
+        """Start the clock of a resumed epoch, which has no `on_train_epoch_start`."""
         if trainer.fit_loop.restarted_mid_epoch:
             self.on_train_epoch_start(trainer, pl_module)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Print the epoch before, if this run trained it."""
+        """Print the last epoch, if this run trained it."""
         self._print(trainer)
         self._started: float | None = time.perf_counter()
         self._epoch = trainer.current_epoch + 1
@@ -66,20 +66,20 @@ class EpochLinesCallback(Callback):
 
 
 class OutcomeCallback(Callback):
-    """Say at the end of ``fit`` which rule ended it, what the best epoch reached, where it lies, and what to type next.
+    """Print at the end of ``fit`` which rule ended it, the best result, its checkpoint, and the next command.
 
     Args:
-        ending: Notes the rule. Without it the rule is not said.
+        ending: Knows the rule. Without it the rule is not printed.
     """
 
-    # It says what these have found and written.
+    # It prints what these have found and written.
     after: ClassVar = (WrittenCheckpointsCallback, EndingCallback, RunCardCallback)
 
     def __init__(self, ending: EndingCallback | None = None) -> None:
         self.ending = ending
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Say after a stop where the report lies; how to go on is said elsewhere, but after a disk's fault."""
+        """Print where the report is; after a disk error also how to resume. After a signal `StopCallback` says that."""
         if not trainer.is_global_zero:
             return
         if isinstance(exception, (KeyboardInterrupt, SIGTERMException)):
@@ -107,7 +107,7 @@ class OutcomeCallback(Callback):
 
 
 def _say_best(trainer: Trainer) -> str | None:
-    """Print the best result, and return where it lies."""
+    """Print the best result, and return the path of its checkpoint."""
     best = best_checkpoint(trainer)
     if best is None or best.best_model_score is None:
         return None
@@ -126,11 +126,11 @@ def _short(name: str, value: Tensor) -> str:
     return f"{value:.0f}" if name.endswith("_per_s") else f"{value:.4f}"
 
 
-_DRAWINGS_PER_S = 10  # Lightning's 100 take 2 % of an epoch of ResNet18 at 32 px
+_DRAWINGS_PER_S = 10  # Lightning's 100 would take 2 % of an epoch of ResNet18 at 32 px
 
 
 class LeanProgressBar(RichProgressBar):
-    """Keep a bar on screen for every epoch, with loss and accuracy: the rest is in TensorBoard."""
+    """A progress bar that stays on the screen for every epoch, with loss and accuracy only."""
 
     def __init__(self) -> None:
         super().__init__(refresh_rate=_DRAWINGS_PER_S, leave=True)
@@ -139,14 +139,14 @@ class LeanProgressBar(RichProgressBar):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Move the bar, unless it moved a moment ago."""
+        """Move the bar, at most ten times a second."""
         now_s = time.monotonic()
         if now_s - self._drawn_s >= 1 / _DRAWINGS_PER_S or trainer.is_last_batch:
             self._drawn_s = now_s
             super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
 
     def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
-        """Leave out the run's number, which is printed at the end, and what an epoch before has reached."""
+        """Leave out the run's number, and the validation metrics of an earlier epoch."""
         metrics = super().get_metrics(trainer, pl_module)
         validated = model_of(trainer).evaluation.validated(trainer.current_epoch + 1)
         old = "v_num" if validated else ("v_num", "val/")

@@ -1,4 +1,4 @@
-"""``best.ckpt`` and ``last.ckpt``: written whole or not at all, readable without executing anything."""
+"""``best.ckpt`` and ``last.ckpt``: written completely or not at all, and read without executing any code."""
 
 from __future__ import annotations
 
@@ -25,22 +25,21 @@ from tlearn.training.exact_resume import finished_epochs
 
 log = logging.getLogger(__name__)
 
-# A checkpoint that replaces another waits until writing took no more than this share of the time since.
+# A checkpoint that replaces another waits until writing takes no more than this share of the time.
 _WRITING_SHARE = 1 / 50
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Write beside the final name and rename, so that a killed run never leaves half a checkpoint under it.
+    """Write to a temporary file in the same folder and rename it, so that a killed run never leaves half a checkpoint.
 
-    Lightning's own goes through a temporary file in another folder, where a rename need not be atomic.
+    Lightning's own temporary file lies in another folder, from where a rename need not be atomic.
 
-    Where epochs are short, as those of a head on cached features, a checkpoint that replaces an older file of its name
-    waits in memory, and a newer one takes its place: to write 45 MB takes longer than such an epoch. Whoever reads, and
-    the end of the run, also a bad one, has it written; a killed run loses fifty times what one writing takes,
-    some seconds.
+    If epochs are short, as for a head on cached features, writing 45 MB takes longer than an epoch. A checkpoint that
+    replaces an older file then waits in memory, where a newer one may take its place. It is written as soon as someone
+    reads it or the run ends, even by an error. A killed run loses at most 50 write times, a few seconds.
 
     Attributes:
-        lost: A checkpoint could not be written: the files are those of an earlier epoch.
+        lost: A checkpoint could not be written, so the files are those of an earlier epoch.
     """
 
     def __init__(self) -> None:
@@ -50,27 +49,29 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         self._due_s: dict[Path, float] = {}
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        """Take ``checkpoint`` for ``path``; the file that was there stays until the new one is complete.
+        """Save a checkpoint, now or later; the older file stays until the new one is complete.
 
         Raises:
-            TlearnError: Its weights are not finite, it holds what could not be read again, or the disk refuses.
+            TlearnError: The weights are not finite, an object could not be read again, or the disk refuses.
         """
         path = Path(path)
         make_readable(checkpoint)
         check_weights(checkpoint, path)
         if path.exists() and time.monotonic() < self._due_s.get(path, 0.0):
-            self._waiting.pop(path, None)  # to the end: files are written in the order of their last change
+            self._waiting.pop(path, None)  # moves to the end: files are written in the order of their last change
             self._waiting[path] = _snapshot(checkpoint)
             return
         self._waiting.pop(path, None)
-        self.flush()  # best.ckpt before the last.ckpt that speaks of it
+        self.flush()  # best.ckpt before the last.ckpt that refers to it
         self._write(checkpoint, path)
 
     def flush(self) -> None:
-        """Write what waits; after a fault nothing more, or last.ckpt would speak of a best.ckpt that is not there.
+        """Write the checkpoints that wait.
+
+        After an error the rest is dropped: last.ckpt must not refer to a best.ckpt that does not exist.
 
         Raises:
-            TlearnError: The disk refuses. The files stay those of an earlier epoch.
+            TlearnError: The disk refuses. The files of an earlier epoch stay.
         """
         try:
             while self._waiting:
@@ -80,18 +81,18 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             self._waiting.clear()
 
     def remove_checkpoint(self, path: str | Path) -> None:
-        """Remove the file, and what waits to replace it."""
+        """Remove the file, and the checkpoint that waits to replace it."""
         self._waiting.pop(Path(path), None)
         super().remove_checkpoint(path)
 
     def teardown(self) -> None:
-        """Write what waits: Lightning calls this at the end of a run, also after a fault or Ctrl-C."""
+        """Write the checkpoints that wait; Lightning calls this at the end of a run, also after an error or Ctrl-C."""
         self.flush()
 
     def _write(self, checkpoint: dict[str, Any], path: Path) -> None:
         start_s = time.monotonic()
         path.parent.mkdir(parents=True, exist_ok=True)
-        self.lost = True  # until it is there
+        self.lost = True  # until the file is complete
         with whole_file(path, _size_bytes(checkpoint)) as partial:
             torch.save(checkpoint, partial)
         self.lost = False
@@ -99,13 +100,13 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         self._due_s[path] = end_s + (end_s - start_s) / _WRITING_SHARE
 
     def load_checkpoint(self, path: str | Path, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """Read ``path`` with ``weights_only=True``, whatever is asked; faults name the file."""
+        """Read a checkpoint with ``weights_only=True``, whatever the arguments say; errors name the file."""
         self.flush()
         return read_checkpoint(path)
 
 
 def _size_bytes(value: Any) -> int:
-    """Add up what tensors take; the rest of a checkpoint is small beside them."""
+    """Return the size of the tensors in bytes; the rest of a checkpoint is small."""
     if isinstance(value, Tensor):
         return value.nbytes
     parts = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
@@ -113,18 +114,18 @@ def _size_bytes(value: Any) -> int:
 
 
 def _snapshot(value: Any) -> Any:
-    """Copy what training goes on to change; for tensors that is a third of the time that ``deepcopy`` takes."""
+    """Copy what training will change. For tensors this takes a third of the time of ``deepcopy``."""
     if isinstance(value, Tensor):
-        return value.detach().to("cpu", copy=True)  # a GPU may have no room, and may fail
+        return value.detach().to("cpu", copy=True)  # a GPU may have no memory left, and may fail
     if isinstance(value, dict):
-        copied = copy(value)  # its kind too, for a state dict carries the versions of its layers
+        copied = copy(value)  # keeps the type: a state dict carries the versions of its layers
         copied.update({key: _snapshot(item) for key, item in value.items()})
         return copied
     return [_snapshot(item) for item in value] if type(value) is list else deepcopy(value)
 
 
 class _RunCheckpoint(ModelCheckpoint):
-    """One file of a fixed name, whose history goes along when the run folder is moved or named otherwise."""
+    """Keeps one file of a fixed name, and finds it again when the run folder was moved or renamed."""
 
     def __init__(self, name: str, folder: str | Path | None, **options: Any) -> None:
         dirpath = None if folder is None else Path(folder, "checkpoints")
@@ -132,14 +133,14 @@ class _RunCheckpoint(ModelCheckpoint):
 
     @cached_property
     def state_key(self) -> str:
-        """Name this callback in checkpoints; Lightning asks at every hook of every step, and would build it anew."""
+        """The key of this callback in checkpoints. Lightning asks for it at every hook, and would build it anew."""
         return super().state_key
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over the best result so far where its file lies in this run's folder, else begin anew.
+        """Take over the best result so far if its file is in this run's folder; otherwise start without one.
 
-        Lightning compares the folders' spelling and forgets the best result when it differs: the next worse epoch
-        would overwrite ``best.ckpt``.
+        Lightning compares how the folders are spelled, and forgets the best result if they differ. The next epoch, even
+        a worse one, would then overwrite ``best.ckpt``.
         """
         here = str(Path(self.dirpath or "", Path(state_dict["best_model_path"]).name))
         if state_dict["best_model_path"] and Path(here).is_file():
@@ -156,7 +157,7 @@ class BestCheckpoint(_RunCheckpoint):
         folder: The run folder; by default that of the trainer's logger.
 
     Attributes:
-        best_epoch: Which epoch ``best.ckpt`` is of, counted from 1; ``None`` where it is not known.
+        best_epoch: The epoch of ``best.ckpt``, counted from 1; ``None`` before there is one.
         metrics: The metrics of that epoch; empty if it was trained before a resume.
     """
 
@@ -167,7 +168,7 @@ class BestCheckpoint(_RunCheckpoint):
         super().__init__("best", folder, monitor=monitor, mode=mode)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Compare this epoch, unless no validation has run yet."""
+        """Compare this epoch with the best one, unless no validation has run yet."""
         if self.monitor in trainer.callback_metrics:
             super().on_train_epoch_end(trainer, pl_module)
 
@@ -176,13 +177,13 @@ class BestCheckpoint(_RunCheckpoint):
         return {**super().state_dict(), "best_epoch": self.best_epoch}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take it up again with the best result."""
+        """Take over the best result and its epoch."""
         super().load_state_dict(state_dict)
         if self.best_model_path:
             self.best_epoch = state_dict.get("best_epoch")
 
     def take_from_disk(self) -> None:
-        """Say of the best result what ``best.ckpt`` says of itself; nothing where there is none."""
+        """Read the best result and its epoch from ``best.ckpt``, if there is one."""
         path, self.best_model_path, self.best_model_score, self.best_epoch = Path(self.best_model_path), "", None, None
         if path.is_file():
             with suppress(TlearnError, KeyError):
@@ -195,7 +196,7 @@ class BestCheckpoint(_RunCheckpoint):
 
 
 class LastCheckpoint(_RunCheckpoint):
-    """Keep the newest epoch as ``checkpoints/last.ckpt``, with or without validation: what a resume starts from.
+    """Keep the newest epoch as ``checkpoints/last.ckpt``, from which a run is resumed, with or without validation.
 
     Args:
         folder: The run folder; by default that of the trainer's logger.
@@ -205,25 +206,25 @@ class LastCheckpoint(_RunCheckpoint):
         super().__init__("last", folder)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Have the files written that still wait, before loggers and other processes come to fetch them."""
+        """Write the checkpoints that wait, before loggers and other processes read them."""
         super().on_train_end(trainer, pl_module)
         flush_checkpoints(trainer)
         trainer.strategy.barrier()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Have them written also after a fault, before anything else is tried."""
+        """Write the checkpoints that wait, also after an error."""
         super().on_exception(trainer, pl_module, exception)
         flush_checkpoints(trainer)
 
 
 class WrittenCheckpointsCallback(Callback):
-    """Have the checkpoints written at the end of training, before other callbacks speak of them.
+    """Write the checkpoints that wait at the end of training, before other callbacks report them.
 
-    It stands first in the trainer's list; Lightning puts those that keep checkpoints last.
+    The checkpoint callbacks cannot do this: Lightning moves them to the end of the list.
     """
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write what waits.
+        """Write them.
 
         Raises:
             TlearnError: The disk refuses.
@@ -231,7 +232,7 @@ class WrittenCheckpointsCallback(Callback):
         flush_checkpoints(trainer)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Write what waits; a disk that refuses does not hide the fault that ended the run."""
+        """Write them; a disk that refuses does not hide the error that ended the run."""
         try:
             flush_checkpoints(trainer)
         except TlearnError as error:
@@ -242,12 +243,12 @@ class WrittenCheckpointsCallback(Callback):
 
 
 def checkpoint_lost(trainer: Trainer) -> bool:
-    """Tell whether a checkpoint could not be written, so that the files are those of an earlier epoch."""
+    """Tell whether a checkpoint could not be written, so the files are those of an earlier epoch."""
     return getattr(trainer.strategy.checkpoint_io, "lost", False)
 
 
 def saved_epochs(trainer: Trainer) -> int:
-    """Count the epochs that the ``last.ckpt`` on the disk has behind it."""
+    """Return the number of finished epochs in the ``last.ckpt`` on the disk."""
     path = last_checkpoint(trainer)
     if path is None or not path.is_file():
         return 0
@@ -261,12 +262,12 @@ def flush_checkpoints(trainer: Trainer) -> None:
 
 
 def best_checkpoint(trainer: Trainer) -> BestCheckpoint | None:
-    """Return what keeps ``best.ckpt``, if there is validation to choose by."""
+    """Return the callback that keeps ``best.ckpt``, or ``None``."""
     return next((c for c in trainer.checkpoint_callbacks if isinstance(c, BestCheckpoint)), None)
 
 
 def last_checkpoint(trainer: Trainer) -> Path | None:
-    """Return where ``last.ckpt`` lies, or will lie, if this run writes one."""
+    """Return the path of ``last.ckpt``, also before it is written; ``None`` if this run writes none."""
     for callback in trainer.checkpoint_callbacks:
         if isinstance(callback, LastCheckpoint) and callback.dirpath:
             return Path(callback.dirpath, "last.ckpt")
@@ -277,6 +278,6 @@ def run_folder(trainer: Trainer) -> Path:
     """Return the folder that holds everything of a run."""
     if (last := last_checkpoint(trainer)) is not None:
         return last.parent.parent
-    # Not `trainer.log_dir`: it asks the other processes, which may not be listening.
+    # Not `trainer.log_dir`: it broadcasts, and the other processes may not take part.
     logger = trainer.logger
     return Path(getattr(logger, "log_dir", None) or getattr(logger, "save_dir", None) or trainer.default_root_dir)

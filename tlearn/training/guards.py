@@ -1,4 +1,4 @@
-"""Callbacks that stop a run early: a loss that is not finite, a monitor that nothing logs."""
+"""Callbacks that stop a bad run early: a loss that is not finite, a monitor that nothing logs."""
 
 from __future__ import annotations
 
@@ -20,23 +20,24 @@ from tlearn.training.typed import callbacks_of, logging_interval
 
 
 class FiniteLossCallback(Callback):
-    """End training where its loss is NaN or infinite, before an epoch's end and its checkpoints.
+    """End training if the loss is NaN or infinite, before the epoch is validated and saved.
 
-    Losses are kept as they come and looked at together, every ``trainer.log_every_n_steps`` batches and at an epoch's
-    last, before it is validated: a look waits for a GPU. While the head trains on cached features once an epoch does,
-    for a look takes a good part of a step. Only the loss counts: with loss scaling, gradients overflow now and then.
+    Losses are collected and checked together, every ``trainer.log_every_n_steps`` batches and at the last batch of an
+    epoch, because each check waits for the GPU. While the head trains on cached features, whose steps are hardly longer
+    than a check, they are checked once an epoch. Gradients are not checked, since loss scaling makes them overflow now
+    and then.
     """
 
     # An epoch whose loss is not finite is not saved.
     before: ClassVar = (BestCheckpoint, LastCheckpoint)
 
     def __init__(self) -> None:
-        # Step, counted from 1, loss, and the rates of the step before, which made the weights that gave it.
+        # Step, counted from 1; its loss; and the rates of the step before, which made the weights that gave this loss.
         self._waiting: list[tuple[int, Tensor, dict[str, float]]] = []
         self._done, self._rates = 0, dict[str, float]()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begin anew: what is left may be an interrupted run's."""
+        """Drop what an interrupted run may have left."""
         module = model_of(trainer)
         self._waiting, self._done = [], trainer.global_step
         self._rates = module.rates_used or module.rates_in_use()
@@ -44,13 +45,15 @@ class FiniteLossCallback(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
-        """Keep the loss of this batch, and look when it is time.
+        """Keep the loss of this batch, and check the losses so far when it is time.
 
         Raises:
-            TlearnError: One of the losses is no number; epoch, step and rates are named.
+            DivergedError: A loss is not finite. The message names epoch, step and learning rates.
         """
         module = model_of(trainer)
-        self._waiting.append((self._done + 1, outputs["loss"], self._rates))  # with accumulation several have one step
+        self._waiting.append(
+            (self._done + 1, outputs["loss"], self._rates)
+        )  # batches that are accumulated share a step
         self._done, self._rates = trainer.global_step, module.rates_used or self._rates
         every = logging_interval(trainer)
         is_time = len(self._waiting) >= every > 0 and not module.takes_features
@@ -58,7 +61,7 @@ class FiniteLossCallback(Callback):
             self._look(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Look at what is left where ``max_steps`` or ``max_time`` ended the epoch."""
+        """Check the rest if ``max_steps`` or ``max_time`` ended the epoch."""
         if self._waiting:
             self._look(trainer)
 
@@ -71,7 +74,7 @@ def _check(trainer: Trainer, waiting: list[tuple[int, Tensor, dict[str, float]]]
     losses = torch.stack([loss for _, loss, _ in waiting]).detach()
     if summed((~losses.isfinite()).int()).sum() == 0:
         return
-    losses = summed(losses)  # of all processes: they end together
+    losses = summed(losses)  # of all processes, so that they end together
     first = int((~losses.isfinite()).nonzero()[0])
     step, _, rates = waiting[first]
     groups = [group for optimizer in trainer.optimizers for group in optimizer.param_groups]
@@ -83,13 +86,13 @@ def _check(trainer: Trainer, waiting: list[tuple[int, Tensor, dict[str, float]]]
 
 
 class MonitorCheckCallback(Callback):
-    """Compare every callback's and scheduler's ``monitor`` with what the module will log."""
+    """Refuse a callback or scheduler whose ``monitor`` is never logged."""
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Check all of them.
+        """Compare every monitor with the metrics that the model logs.
 
         Raises:
-            TlearnError: A name that will never be logged, with the names that will.
+            TlearnError: A metric is never logged. The message lists those that are.
         """
         module = model_of(trainer)
         of = module.task, module.num_outputs

@@ -1,4 +1,4 @@
-"""Places where Lightning's own way is replaced: the profiler, and where averages of weights begin."""
+"""Replacements of Lightning's own parts: the profiler, and the start of weight averaging."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NOTHING = nullcontext()
 
 
 class NoProfiler(PassThroughProfiler):
-    """Time nothing; Lightning's own makes a generator for each of a step's hundred hooks, 5 % of a head step."""
+    """Time nothing. Lightning's own makes a generator for each of a step's hundred hooks: 5 % of a head step."""
 
     def profile(self, action_name: str) -> AbstractContextManager[None]:  # type: ignore[override]  # a decorated generator
         """Return a context that does nothing."""
@@ -24,13 +24,14 @@ class NoProfiler(PassThroughProfiler):
 
 @torch.no_grad()
 def begin_averages(callbacks: Iterable[Callback], module: LightningModule) -> None:
-    """Give averages the network of the first step, which validation shows until they begin.
+    """Copy the network of the first step into the callbacks that average weights.
 
-    Lightning copies it earlier, before a head is solved and values get their unit.
+    Lightning copies it earlier, before the head is solved and the unit of a regression is known. Validation uses this
+    copy until averaging starts.
 
     Args:
-        callbacks: The trainer's; others are passed over.
-        module: Before its first step.
+        callbacks: The trainer's; those that average no weights are skipped.
+        module: The network before its first step.
     """
     for callback in callbacks:
         copy = callback._average_model if isinstance(callback, WeightAveraging) else None

@@ -1,4 +1,4 @@
-"""What makes a run repeatable: its config and split in the run folder, its config in every checkpoint."""
+"""The run folder: config and split, which make a run repeatable, and a lock against a second process."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class RunRecordCallback(Callback):
     """Write the config and the split into the run folder, and the config into every checkpoint.
 
     Args:
-        config: The whole config as plain values; any verb accepts it back.
-        resumed: The checkpoint with which a run goes on in its folder, which has a config already.
+        config: The whole config as plain values, in the form that any verb accepts.
+        resumed: The checkpoint from which a run is resumed in its own folder, which has a config already.
     """
 
     def __init__(self, config: dict[str, Any], resumed: Path | None = None) -> None:
@@ -42,7 +42,7 @@ class RunRecordCallback(Callback):
         """Write both files.
 
         Raises:
-            TlearnError: The folder holds a run already, or another process is at work in it.
+            TlearnError: The folder holds another run, or another process trains in it.
         """
         if not trainer.is_global_zero:
             return
@@ -60,27 +60,30 @@ class RunRecordCallback(Callback):
         write_whole(folder / "split.json", json.dumps(data_of(trainer).split_record()))
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Add the config: ``test`` and ``predict`` from a checkpoint repeat no option."""
+        """Add the config, so that ``test`` and ``predict`` need no option but the checkpoint."""
         checkpoint[CONFIG_KEY] = self.config
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Let the folder go."""
+        """Release the folder's lock."""
         self.let_go()
 
     def let_go(self) -> None:
-        """Let others into the folder: after a fault once all is written, which no hook knows."""
+        """Release the folder's lock.
+
+        After an error the command line calls this, because no Lightning hook runs after the last file is written.
+        """
         if self._held is not None:
             with suppress(OSError):
-                fcntl.flock(self._held, fcntl.LOCK_UN)  # for worker processes too, which have a copy
+                fcntl.flock(self._held, fcntl.LOCK_UN)  # also for data workers, which hold a copy
             os.close(self._held)
             self._held = None
 
 
 def make_run_folder(trainer: Trainer) -> Path | None:
-    """Make the folder of a new run, under the first number that is free: two that start together get two folders.
+    """Make the folder of a new run under the first free number; two runs that start together get two folders.
 
-    A folder that was named is no matter of this, and ``None`` is returned; `RunRecordCallback` refuses it where it
-    holds a run.
+    Returns:
+        The folder; ``None`` if the user named one, which `RunRecordCallback` refuses if it holds a run.
     """
     if is_trial(trainer) or not trainer.is_global_zero:
         return None
@@ -92,14 +95,14 @@ def make_run_folder(trainer: Trainer) -> Path | None:
         view: Any = trainer  # which has a property of this name, without a setter
         view._default_root_dir, made = str(folder), folder
     while isinstance(logger, (TensorBoardLogger, CSVLogger)) and logger._version is None:
-        made = Path(logger.log_dir)  # looks for a number
+        made = Path(logger.log_dir)  # the logger chooses a number
         if not _is_made(made):
             logger._version = None
     return made
 
 
 def drop_refused_run(made: Path | None) -> None:
-    """Take away the folder that was made for a run, where the run was refused before it wrote its config."""
+    """Remove the folder that was made for a run, if the run was refused before it wrote its config."""
     if made is not None and not (made / "config.yaml").exists():
         for begun in made.glob("events.out.tfevents.*"):
             begun.unlink()
@@ -118,9 +121,9 @@ def _is_made(folder: Path) -> bool:
 
 
 def _hold(folder: Path) -> int:
-    """Keep other processes from going on with the same run; the system lets go when this one ends, however it does.
+    """Lock the folder against other processes. The system releases the lock however this process ends.
 
-    Worker processes of one that was killed hold the folder until they notice, which takes torch 5 s.
+    The data workers of a killed process keep the lock until they notice, which takes torch 5 s.
     """
     held = os.open(folder, os.O_RDONLY)
     end_s = time.monotonic() + _PATIENCE_S
@@ -140,7 +143,7 @@ def _is_locked(held: int) -> bool:
     except BlockingIOError:
         return False
     except OSError:
-        pass  # a file system that locks no folders
+        pass  # this file system cannot lock folders
     return True
 
 

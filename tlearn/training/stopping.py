@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SLURM's warning end ``fit`` between two steps, with a checkpoint that goes on there."""
+"""Ctrl-C, SIGTERM and SLURM's warning end ``fit`` between two steps, with a checkpoint that resumes there."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") i
 
 
 class StopCallback(Callback):
-    """Finish the step, write ``last.ckpt``, and end the run as Lightning ends one that got a SIGTERM.
+    """On a signal, finish the step, write ``last.ckpt``, and end the run as Lightning does after a SIGTERM.
 
-    The exit code is 128 and the signal's number, as in a shell: 130 for Ctrl-C, 143 for SIGTERM, 138 for SIGUSR1,
-    which SLURM sends before a job's time is over (``#SBATCH --signal=USR1@120``). A job of SLURM is also queued anew
-    after SIGUSR1, if it then goes on by itself, that is with ``resume: auto``. Lightning's own handlers would save
-    within a step and go on elsewhere, or stop while gradients are gathered; these stand in for them.
+    The exit code is 128 plus the number of the signal, as in a shell: 130 for Ctrl-C, 143 for SIGTERM, and 138 for
+    SIGUSR1, which SLURM sends before a job's time is over (``#SBATCH --signal=USR1@120``). After SIGUSR1 a SLURM job is
+    also requeued, if it resumes by itself, that is with ``resume: auto``. These handlers replace Lightning's, which
+    would save within a step and resume elsewhere, or stop while gradients are accumulated.
 
-    Validation stops at its next batch. Before the first step there is nothing to save, and a second signal does not
-    wait: both end the run at once. Whatever is being written then is left as it was.
+    A validation stops at its next batch. Before the first step there is nothing to save, so the run ends at once. A
+    second signal also ends it at once. A file that is being written then stays as it was.
 
     Args:
-        requeues: The command goes on by itself when it is run again.
+        requeues: The command resumes by itself when it is run again.
     """
 
     # A run that a signal ends inside an epoch continues there; these would take the epoch for finished.
@@ -48,21 +48,21 @@ class StopCallback(Callback):
         self.requeues = requeues
         self._asked: int | None = None
         self._steps = self._saved = self._trains = False
-        self._is_first = True  # of several processes
+        self._is_first = True  # of several processes: rank 0
         self._before: dict[int, Any] = {}
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Let ``trainer.max_time`` count from here: a run that it ended could not go on otherwise."""
+        """Count ``trainer.max_time`` from here; otherwise a run that it ended could not be resumed."""
         for callback in callbacks_of(trainer):
             if isinstance(callback, Timer):
                 callback._offset = 0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Know that there is something to train."""
+        """Note that there is something to train."""
         self._trains = True
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Say where a limit has left nothing to train, which Lightning does not."""
+        """Warn if a limit left nothing to train; Lightning does not say so."""
         if not self._trains and trainer.is_global_zero:
             log.warning(
                 "nothing was trained: trainer.max_epochs, max_steps, max_time or limit_train_batches leaves no step"
@@ -70,9 +70,9 @@ class StopCallback(Callback):
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Take the signals for as long as ``fit`` runs; in a thread Python gives none."""
+        """Handle the signals while ``fit`` runs. Outside the main thread Python allows no handlers."""
         if threading.current_thread() is threading.main_thread():
-            # Who ignores a signal, as nohup and shells do for what runs behind them, goes on ignoring it.
+            # A signal that is ignored stays ignored: nohup, and shells for background jobs, set it so.
             handlers = {number: signal.getsignal(number) for number in _SIGNALS}
             self._before = {number: was for number, was in handlers.items() if was not in (None, signal.SIG_IGN)}
         self._pid = os.getpid()
@@ -86,29 +86,30 @@ class StopCallback(Callback):
                 _requeue()
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        """Stop, once the step before is logged; from the first step on wait for a step's end."""
+        """Stop here if the step before was saved; from the first step on a signal waits for the end of its step."""
         self._stop_if_saved()
         if not self._steps:
             self._steps, self._is_first = True, trainer.is_global_zero
-            self._take_signals()  # Lightning has put its own before them
+            self._take_signals()  # Lightning has installed its own meanwhile
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Save, if the run is to stop and no gradient waits for its step."""
+        """Save if a signal came, unless gradients of this step are still being accumulated."""
         if steps_done(trainer) and self._is_asked(trainer):
             self._save(trainer)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Stop before a validation, which the resumed run does."""
+        """Stop before a validation; the resumed run does it."""
         self._stop_if_saved()
 
     def on_validation_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
-        """Save and stop inside a validation, unless it looks at averaged weights in the place of those that train.
+        """Save and stop within a validation, unless it uses averaged weights in place of the trained ones.
 
-        Nor with several processes: each has batches of its own number, and would wait for the others' answer.
+        With several processes it runs to its end: they may have different numbers of batches, and would wait forever
+        for each other's answer.
         """
         if trainer.world_size > 1:
             return
@@ -118,7 +119,7 @@ class StopCallback(Callback):
             self._stop_if_saved()
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Stop between two epochs, where there is a checkpoint already."""
+        """Stop between two epochs, whose checkpoint is already written."""
         if self._steps and self._is_asked(trainer):
             self._saved = True
         self._stop_if_saved()
@@ -128,11 +129,11 @@ class StopCallback(Callback):
         self._stop_if_saved()
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Wait for no more steps."""
+        """From here on a signal ends the run at once."""
         self._steps = False
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Say what happened, and how to go on."""
+        """Say what happened, and how to resume."""
         if not isinstance(exception, (KeyboardInterrupt, SIGTERMException)) or not trainer.is_global_zero:
             return
         path = last_checkpoint(trainer)
@@ -143,7 +144,7 @@ class StopCallback(Callback):
         print(f"stopped {where}; to go on: python -m tlearn fit --ckpt_path {path}", flush=True)
 
     def _is_asked(self, trainer: Trainer) -> bool:
-        """Tell whether this process, or any of a run with several, has had a signal: all stop at the same step."""
+        """Tell whether any process has had a signal, so that all stop at the same step."""
         return bool(trainer.strategy.reduce_boolean_decision(self._asked is not None, all=False))
 
     def _save(self, trainer: Trainer) -> None:
@@ -155,7 +156,10 @@ class StopCallback(Callback):
         self._saved = True
 
     def _stop_if_saved(self) -> None:
-        """End the run; of several processes the first says why: others' codes would be faults to who started them."""
+        """End the run if it was saved.
+
+        Only rank 0 exits with the signal's code; a launcher would treat a non-zero code of another rank as a crash.
+        """
         if self._saved:
             raise SIGTERMException(128 + (self._asked or signal.SIGTERM) if self._is_first else 0)
 
@@ -165,11 +169,11 @@ class StopCallback(Callback):
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if os.getpid() != self._pid or self._saved:
-            return  # a worker process: it serves until this one stops; or it is on its way out, and writes the card
+            return  # a data worker, which serves until this process stops; or the run is already ending
         waits = self._steps and self._asked is None
         self._asked = number
         if waits:
-            # Not print: it may be at work below this.
+            # Not print: the signal may have interrupted a print.
             os.write(2, f"{signal.Signals(number).name}: stops after this step; once more: at once\n".encode())
         elif number == signal.SIGINT:
             raise KeyboardInterrupt
@@ -178,7 +182,7 @@ class StopCallback(Callback):
 
 
 class _EndingLoop(_FitLoop):
-    """Begin and end a training that has no step left, where Lightning leaves out both."""
+    """A fit loop that calls the hooks of begin and end even if no step is left; Lightning's skips both."""
 
     @property
     def skip(self) -> bool:
@@ -186,14 +190,14 @@ class _EndingLoop(_FitLoop):
 
 
 def end_only(trainer: Trainer) -> None:
-    """Let the next ``fit`` of a run that was ended behind its last step write what a run writes at its end."""
+    """Let the next ``fit`` only write what a run writes at its end, for a run that was killed after its last step."""
     before = trainer.fit_loop
     trainer.fit_loop = _EndingLoop(trainer, before.min_epochs, before.max_epochs)
     trainer.fit_loop.epoch_loop = before.epoch_loop
 
 
 def _requeue() -> None:
-    """Ask SLURM to run this job again; elsewhere do nothing."""
+    """Ask SLURM to run this job again; do nothing outside of SLURM."""
     job = os.environ.get("SLURM_JOB_ID")
     if job is None:
         return

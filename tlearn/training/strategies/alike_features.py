@@ -1,7 +1,7 @@
-"""Tell features that say nothing from features that say little. N images, D features.
+"""Tell whether features differ between images by more than rounding. N images, D features.
 
-The same picture has other last bits in a batch of another size. A head that is solved on nothing but those bits scales
-them up until it knows some of the training images by heart, and reports an accuracy that cannot be.
+The same picture gets other last bits in a batch of another size. A head that is solved on features which differ in
+those bits alone would learn some of the training images by heart, and report an accuracy that means nothing.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ FLOAT32_ROUNDING = 2.0**-12
 
 
 def rounding_of(precision: str) -> float:
-    """Return how far, relative to its size, a feature may lie from what it is, by Lightning's name of a precision."""
+    """Return the relative rounding error of features, for a precision as Lightning names it."""
     if "bf16" in precision:
         return torch.finfo(torch.bfloat16).eps
     return torch.finfo(torch.float16).eps if precision.startswith("16") else FLOAT32_ROUNDING
@@ -24,12 +24,12 @@ def rounding_of(precision: str) -> float:
 def are_alike(features: Tensor, rounding: float = FLOAT32_ROUNDING) -> bool:
     """Tell whether features (N, D) differ between images by no more than rounding.
 
-    A feature that varies is enough for no. Each is measured by its own size or, where that is small, by the median one:
-    a feature may be small because large numbers cancel out, and then it has their rounding.
+    One feature that varies is enough to answer no. Each is compared with its own size, or with the median size if that
+    is larger: a feature may be small because large numbers cancel out, and then it has their rounding error.
 
     Args:
         features: float32, of images that should differ.
-        rounding: Relative to a feature's size, see `rounding_of`.
+        rounding: Relative to the size of a feature, see `rounding_of`.
     """
     if len(features) < 2:
         return False

@@ -31,13 +31,13 @@ _AUGMENTED = "data.augment changes the images in every epoch (model.cache_views:
 
 
 def frozen_epochs(module: TransferModule) -> float:
-    """Count the epochs from the start in which no parameter of the backbone trains; infinity for all."""
+    """Return the number of epochs before a parameter of the backbone trains; infinity if none ever does."""
     rules = [rule for name, rule in module.rules.items() if name.startswith("backbone.") and rule.lr_scale is not None]
     return min((rule.from_epoch for rule in rules), default=float("inf"))
 
 
 def describe(trainer: Trainer, module: TransferModule) -> dict[str, Any]:
-    """Name everything that shapes the features but the choice of images, as plain values."""
+    """Return everything that determines the features, except the choice of images, as plain values."""
     device = module.device
     weights = {name: [str(x.dtype), list(x.shape), fingerprint(x)] for name, x in module.backbone.state_dict().items()}
     chip = torch.cuda.get_device_name(device) if device.type == "cuda" else torch.backends.cpu.get_cpu_capability()
@@ -47,7 +47,7 @@ def describe(trainer: Trainer, module: TransferModule) -> dict[str, Any]:
         "backbone": module.hparams["backbone"],
         **({"backbone_args": arguments} if arguments else {}),
         "tap": list(module.backbone.taps),
-        "trains": module.backbone_trains,  # if not, a folded twin computes, with other last bits
+        "trains": module.backbone_trains,  # if not, a folded copy computes, with other last bits
         "weights": key_of(weights),
         "image_size": module.preprocess.image_size,
         "normalise": [module.preprocess.mean.tolist(), module.preprocess.std.tolist()],
@@ -59,13 +59,13 @@ def describe(trainer: Trainer, module: TransferModule) -> dict[str, Any]:
 
 
 def features_of(trainer: Trainer, module: TransferModule, split: FitSplit) -> list[Tensor]:
-    """Return the features of a split, float32 (N, D), one tensor for each view: the plain one, and the augmented.
+    """Return the features of a split, one float32 tensor (N, D) for each view: the plain one, then augmented ones.
 
-    They come from the cache, or go into it, unless it is off or the run sees only a part of the images.
+    They are read from the cache, or computed and stored, unless the cache is off or the run uses a part of the images.
 
     Args:
         trainer: Gives data and precision.
-        module: Gives the network, frozen so far.
+        module: Gives the network, whose backbone has not trained yet.
         split: ``train`` or ``val``.
 
     Raises:
@@ -90,8 +90,8 @@ def _cached(trainer: Trainer, module: TransferModule, split: FitSplit, view: int
     renew = module.feature_cache == "refresh"
     found, shape = None if renew else load(about), (len(images), module.backbone.num_features)
     how = "from the cache"
-    missing = found is None or found.shape != shape  # another shape: somebody made it up
-    if summed(torch.tensor(int(missing))):  # for any process
+    missing = found is None or found.shape != shape  # a file of another shape is not ours
+    if summed(torch.tensor(int(missing))):  # in any process
         found, how = _computed(trainer, module, split, view, about, shape, renew)
     assert found is not None
     log.info(
@@ -111,12 +111,12 @@ def _computed(
     shape: tuple[int, int],
     renew: bool,
 ) -> tuple[Features, str]:
-    """Compute features and store them: several processes a share each, which the first of each machine writes."""
+    """Compute features and store them. Several processes compute a share each; the first on each machine writes."""
     how = "from the cache"
 
     def chunks() -> Iterator[Features]:
         nonlocal how
-        how = "computed once"  # not where another run does it meanwhile: nobody asks for them then
+        how = "computed once"  # not reached if another run has stored them meanwhile
         for rows in iterate_over_split(trainer, module, split, module.features, view):
             yield rows.numpy()
 
@@ -127,7 +127,7 @@ def _computed(
         fill(about, shape, [whole], renew)
     trainer.strategy.barrier()
     stored = load(about)
-    # Where machines share no folder, the others keep their own.
+    # Machines that share no folder each keep their own.
     return whole if stored is None else stored, "computed once"
 
 
@@ -137,20 +137,20 @@ def _by_shares(trainer: Trainer, module: TransferModule, split: FitSplit, view: 
 
 
 class FeatureCacheCallback(Callback):
-    """Let the head train on cached features for as long as the backbone is frozen, then on images."""
+    """Let the head train on cached features while the backbone is frozen, then on images."""
 
     def __init__(self) -> None:
         self._first_epoch = 0
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Note where a resumed run begins: Lightning counts its epochs only after `on_fit_start`."""
+        """Note the first epoch of a resumed run; Lightning sets its counters only after `on_fit_start`."""
         self._first_epoch = finished_epochs(checkpoint)
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Compute or load the features, unless something speaks against it.
+        """Compute or load the features, unless there is an obstacle.
 
         Raises:
-            TlearnError: ``feature_cache: refresh`` where there is nothing to cache, or ``cache_views`` in vain.
+            TlearnError: There is nothing to cache, but ``feature_cache: refresh`` or ``cache_views`` asks for it.
         """
         module = model_of(trainer)
         reason = obstacle(trainer, module, self._first_epoch)
@@ -167,21 +167,21 @@ class FeatureCacheCallback(Callback):
             log.info("features are not cached: %s", reason)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Go over to images when the first stage opens; the loaders ask for each epoch anew."""
+        """Switch to images when the first stage opens; the loaders ask at the start of each pass what to serve."""
         module = model_of(trainer)
         if trainer.current_epoch >= frozen_epochs(module):
             _take_images(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Take images again."""
+        """Switch to images."""
         _take_images(trainer)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Take images again, also after a fault."""
+        """Switch to images, also after an error: Lightning then calls neither `on_train_end` nor `teardown`."""
         _take_images(trainer)
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Take images again, also where no epoch was left to train."""
+        """Switch to images, also if no epoch was left to train: Lightning then does not call `on_train_end`."""
         _take_images(trainer)
 
 
@@ -193,7 +193,7 @@ def _take_images(trainer: Trainer) -> None:
 
 
 def obstacle(trainer: Trainer, module: TransferModule, first_epoch: int = 0) -> str | None:
-    """Say why a run that begins with this epoch trains on images from its start; ``None`` where it need not."""
+    """Say why a run that starts with this epoch cannot train on features; ``None`` if it can."""
     if reason := obstacle_to_storing(trainer, module):
         return reason
     if frozen_epochs(module) <= first_epoch:
@@ -204,7 +204,7 @@ def obstacle(trainer: Trainer, module: TransferModule, first_epoch: int = 0) -> 
 
 
 def obstacle_to_storing(trainer: Trainer, module: TransferModule) -> str | None:
-    """Say why features are not kept at all; ``None`` where they are."""
+    """Say why features are not stored; ``None`` if they are."""
     data = own_data_of(trainer)
     if module.feature_cache == "off":
         return "it is off"
@@ -216,10 +216,10 @@ def obstacle_to_storing(trainer: Trainer, module: TransferModule) -> str | None:
 
 
 def check_views(trainer: Trainer, module: TransferModule) -> None:
-    """Say what ``model.cache_views`` saves and costs.
+    """Log what ``model.cache_views`` saves and costs.
 
     Raises:
-        TlearnError: Nothing would be cached, the views would be alike, or their targets cannot be kept.
+        TlearnError: Nothing would be cached, all views would be the same, or their targets cannot be stored.
     """
     data = data_of(trainer)
     views = module.cache_views

@@ -1,4 +1,4 @@
-"""Run the network over a split as it stands, without changing anything. N images, D features, K outputs."""
+"""Run the network over a split, without changing anything. N images, D features, K outputs."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ _PIXELS = 2**18  # in a batch: 256 images of 32 px, the fastest there; few enoug
 
 
 class BatchSizeTuner:
-    """Try a few batch sizes while they already work, then go on with the fastest.
+    """Try a few batch sizes on the first batches of the work, then use the fastest.
 
-    On a CPU the features have the same bits in batches of any of these sizes; the rest that fills none of them is one
-    batch whatever was chosen.
+    On a CPU features are bit-identical for all these batch sizes. The remainder is always one batch, so that results do
+    not depend on the choice.
 
     Args:
-        size: Where to begin; half and twice of it are tried too, each after a batch that does not count.
-        images: How many there are.
-        tries: Try at all: on a GPU another size may mean other bits.
+        size: The first size. Half and twice of it are tried too, each after one batch that does not count.
+        images: The number of images.
+        tries: Try other sizes at all; on a GPU they may give other bits.
 
     Attributes:
         next: Images in the next batch.
@@ -43,9 +43,9 @@ class BatchSizeTuner:
         self.next = self._choose()
 
     def note(self, images: int, time_s: float) -> None:
-        """Take the time of a batch."""
+        """Note the time of a batch."""
         self._whole -= images
-        self._time_s[images] = time_s / images  # the second replaces the first
+        self._time_s[images] = time_s / images  # the second batch of a size replaces the first
         self.next = self._choose()
 
     def _choose(self) -> int:
@@ -56,14 +56,14 @@ class BatchSizeTuner:
 
 
 def positions_of(share: Share, images: int, largest: int) -> range:
-    """Return a process's share of images in their order; what fills no batch is the last one's.
+    """Return the positions of the images that one process computes; the last process gets the remainder.
 
-    So each batch, of whatever size, and its features' bits are those of a single process.
+    The shares are whole batches, so the batches and the bits of the features are those of a single process.
 
     Args:
-        share: Which process of how many.
-        images: How many there are.
-        largest: Images in the largest batch; a smaller one is a half or a quarter of it.
+        share: The process and the number of processes.
+        images: The number of images.
+        largest: Images in the largest batch. Smaller ones are a half or a quarter of it.
     """
     batches = images // largest
     first, end = (batches * number // share.processes * largest for number in (share.rank, share.rank + 1))
@@ -77,7 +77,7 @@ def run_over_split(
 
     Args:
         trainer: Gives the data and the precision.
-        module: Gives the device; it is in eval mode meanwhile.
+        module: Gives the device. It is in eval mode meanwhile.
         split: ``train`` or ``val``.
         compute: Turns images (B, 3, H, W) into rows (B, ...).
 
@@ -97,10 +97,10 @@ def iterate_over_split(
     view: int = 0,
     share: Share = ALONE,
 ) -> Iterator[Tensor]:
-    """Yield what `run_over_split` returns part by part: rows as float32 (n, ...), N in all, on the CPU.
+    """Yield the rows of `run_over_split` batch by batch, float32 (n, ...) on the CPU.
 
-    View 0 shows the images as they are, any other in one augmented form. With a share of a process, N is that of its
-    images, which follow those of the processes before it.
+    View 0 shows the images as they are, any other number one augmented form of them. With the share of a process, only
+    its images are computed.
     """
     data = data_of(trainer)
     size_px = module.preprocess.image_size or max(data.image_shape_px)

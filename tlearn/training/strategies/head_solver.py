@@ -1,8 +1,8 @@
-"""A linear head in closed form or by L-BFGS, over many strengths of its penalty. N images, D features, K classes.
+"""Solve a linear head in closed form or by L-BFGS, for many strengths of the penalty. N images, D features, K classes.
 
-The features are centred, brought to variance 1 on average, and turned into the eigenvectors of their covariance. There
-ridge regression is a division, and logistic regression is nearly round: where all classes are alike, its Hessian is
-(K - 1) / K^2 times the covariance; scaled by that, L-BFGS needs 10 to 20 steps for a strength instead of hundreds.
+The features are centred, scaled to variance 1 on average, and rotated into the eigenvectors of their covariance. In
+this basis ridge regression is a division. Logistic regression is well conditioned: if all classes are equally likely,
+its Hessian is (K - 1) / K^2 times the covariance. Scaled by that, L-BFGS needs 10 to 20 steps instead of hundreds.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from tlearn.base.types import Task
 from tlearn.models.losses import compute_loss
 from tlearn.training.strategies.alike_features import are_alike
 
-# Of the penalty on the squared weights, beside a mean loss of about 1: to choose is worth more than to converge.
+# The penalty on the squared weights; the mean loss is about 1. A good choice is worth more than exact convergence.
 STRENGTHS = tuple(10.0**power for power in range(1, -8, -1))
 _TOLERANCE = 3e-4  # on the scaled gradient: within 1e-5 of the least loss, on 50,000 x 512 features
 _MOST_STEPS = 300
 
 
 class SolvedHead(NamedTuple):
-    """A linear layer and what it is worth.
+    """A linear layer, and how good it is.
 
     Attributes:
         weight: (K, D).
         bias: (K,).
-        strength: The penalty that validation liked best, for features of variance 1 on average.
+        strength: The penalty with the lowest validation loss, for features of variance 1 on average.
         val_loss: Mean loss on validation.
     """
 
@@ -47,9 +47,9 @@ class Turned(NamedTuple):
         rows: float32 (N, R).
         eigenvalues: float64 (R,), the variance along each direction.
         basis: float32 (D, R).
-        mean: Of the features (D,).
-        scale: What they were divided by.
-        weights: Of the images (N,), 1 on average.
+        mean: Mean of the features (D,), which was subtracted.
+        scale: The number that the features were divided by.
+        weights: Weight of each image (N,), 1 on average.
     """
 
     rows: Tensor
@@ -64,7 +64,7 @@ class Turned(NamedTuple):
         return ((features - self.mean) / self.scale) @ self.basis
 
     def back(self, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the layer (K, D) and (K,) for features as they came."""
+        """Return the layer, (K, D) and (K,), for features in their original basis."""
         weight = weight.float() @ self.basis.T / self.scale
         return weight, bias.float() - weight @ self.mean
 

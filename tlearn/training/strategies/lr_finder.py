@@ -1,7 +1,7 @@
-"""Find a learning rate by a range test that keeps the ratios between groups.
+"""Find a learning rate by a range test that keeps the ratios between parameter groups.
 
-Raise the rate from step to step and watch the loss (Smith, 2017, arXiv 1506.01186). Lightning's own finder sets every
-group to one rate, and so undoes ``lr_scales``.
+The rate rises from step to step while the loss is watched (Smith, 2017, arXiv 1506.01186). Lightning's own finder sets
+all groups to one rate, which would undo ``lr_scales``.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ _LOWEST, _HIGHEST = 1e-7, 10.0  # rates of the fastest group
 _SMOOTHING = 0.9
 _SETTLING = 10  # steps before the smoothed loss means something
 _DIVERGED = 4.0  # times the lowest smoothed loss so far
-_EDGE = 3  # a loss that is lowest in so many last steps of the range had not turned
+_EDGE = 3  # if the loss is lowest in the last steps of the range, so many, it had not started to rise
 
 
 def suggest_rate(rates: Sequence[float], losses: Sequence[float]) -> float | None:
-    """Return a tenth of the rate at which the smoothed loss is lowest, or ``None`` where it never falls.
+    """Return a tenth of the rate at which the smoothed loss is lowest, or ``None`` if the loss never falls.
 
-    The minimum is where training is about to diverge; a tenth of it is fastai's rule (Howard and Gugger, 2020). The
-    steepest point, the other common rule, is mostly noise when batches are small.
+    At the minimum training is about to diverge; a tenth of it is fastai's rule (Howard and Gugger, 2020). The steepest
+    point, the other common rule, is mostly noise if batches are small.
 
     Args:
-        rates: Rising.
-        losses: The training loss at each.
+        rates: Learning rates in rising order.
+        losses: The training loss at each rate.
     """
     smooth = _smoothed(losses)[_SETTLING:]
     if not smooth or min(smooth) >= smooth[0]:
@@ -49,10 +49,10 @@ def suggest_rate(rates: Sequence[float], losses: Sequence[float]) -> float | Non
 
 
 def still_falls(losses: Sequence[float]) -> bool:
-    """Tell whether the smoothed loss is lowest at the range's end, so that nothing shows where training diverges.
+    """Tell whether the smoothed loss is lowest at the end of the range, so the rate of divergence is unknown.
 
     Args:
-        losses: The training loss at each rate of the range; fewer where the test ended before.
+        losses: The training loss at each rate; fewer if the test ended before.
     """
     smooth = _smoothed(losses)
     return len(losses) == _STEPS and smooth.index(min(smooth)) >= _STEPS - _EDGE
@@ -62,15 +62,15 @@ def _smoothed(losses: Sequence[float]) -> list[float]:
     smooth, average = [], 0.0
     for step, loss in enumerate(losses, start=1):
         average = _SMOOTHING * average + (1 - _SMOOTHING) * loss
-        smooth.append(average / (1 - _SMOOTHING**step))  # without the pull of the first zero
+        smooth.append(average / (1 - _SMOOTHING**step))  # corrects for the start at zero
     return smooth
 
 
 class LearningRateFinderCallback(Callback):
-    """Find the rate before the first step, use it, and leave everything else exactly as it was.
+    """Find the learning rate before the first step and use it. Everything else stays exactly as it was.
 
     Attributes:
-        factor: What it multiplied the config's rates with; ``None`` before. A resumed run has it from its checkpoint.
+        factor: The factor on the config's rates; ``None`` before the test. A resumed run takes it from its checkpoint.
     """
 
     after: ClassVar = (HeadProbeCallback,)  # rates are tried with the head that training starts from
@@ -79,28 +79,28 @@ class LearningRateFinderCallback(Callback):
         self.factor: float | None = None
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what a checkpoint keeps, for the card of the run that goes on."""
+        """Return the factor, which the card of a resumed run reports."""
         return {} if self.factor is None else {"factor": self.factor}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take it up again."""
+        """Take the factor of the run that is resumed."""
         self.factor = state_dict["factor"]
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Let the network know that its rates are not those given."""
+        """Tell the network that its rates are not those of the options."""
         module = model_of(trainer)
         module.finds_rates = True
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Let another run of this network keep to what is given."""
+        """Let the next run of this network use the rates of its options."""
         module = model_of(trainer)
         module.finds_rates = False
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Run the test on training batches; the found rate goes into optimizer, scheduler and log.
+        """Run the test on training batches, and set the rate in optimizer and scheduler.
 
         Raises:
-            TlearnError: The loss falls at no rate, or at all.
+            TlearnError: The loss falls at no rate, or still falls at the highest one.
         """
         module = model_of(trainer)
         if trainer.global_step > 0:

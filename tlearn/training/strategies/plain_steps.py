@@ -1,6 +1,6 @@
-"""Plain training steps outside Lightning's loop, to measure with.
+"""Plain training steps outside Lightning's loop, for measurements.
 
-Loss, precision, optimizer and clipping are those of the run; accumulation and the pull of L2-SP are not in it.
+They use the loss, precision, optimizer and clipping of the run, but neither gradient accumulation nor L2-SP.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tlearn.training.typed import data_of
 
 
 def training_batches(trainer: Trainer, module: TransferModule) -> Iterator[Batch]:
-    """Yield training batches on the module's device, epoch after epoch, without end."""
+    """Yield training batches on the module's device, epoch after epoch, forever."""
     loader = data_of(trainer).train_dataloader()
     sampler: Any = loader.sampler  # typed as any iterable
     epoch = 0
@@ -29,7 +29,7 @@ def training_batches(trainer: Trainer, module: TransferModule) -> Iterator[Batch
 
 
 def training_step(trainer: Trainer, module: TransferModule, optimizer: torch.optim.Optimizer, batch: Batch) -> float:
-    """Take one step, in whatever modes the module is in, and return its loss."""
+    """Take one step, without changing the module's train or eval mode, and return the loss."""
     optimizer.zero_grad(set_to_none=True)
     with trainer.precision_plugin.forward_context():
         loss = module.training_loss(module(batch.images), batch.targets)

@@ -1,7 +1,7 @@
-"""Put the solved head into the network before the first step.
+"""Solve the linear head before the first step.
 
-For ``model.head_init: probe`` it is the first half of LP-FT (Kumar et al., 2022, arXiv 2202.10054): a fine-tuning that
-starts from a random head first spoils the features it was given. For ``model.head_solver`` it is all of the training.
+For ``model.head_init: probe`` this is the first half of LP-FT (Kumar et al., 2022, arXiv 2202.10054): fine-tuning from
+a random head first damages the pretrained features. For ``model.head_solver`` it is the whole training.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ log = logging.getLogger(__name__)
 
 
 class HeadProbeCallback(Callback):
-    """Put the solved head into the network before the first step; a resumed run has it already."""
+    """Solve the head before the first step. A resumed run has it already."""
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Solve it and say what it reaches."""
+        """Solve the head, put it into the network, and log what it reaches."""
         module = model_of(trainer)
         if trainer.global_step > 0:
             return
         train, val = (_features_and_targets(trainer, module, split) for split in ("train", "val"))
-        if not trainer.is_global_zero:  # every process has the same features, but sums may differ in their last bits
+        if not trainer.is_global_zero:  # all have the same features, but sums may differ in their last bits
             received: Any = trainer.strategy.broadcast(None)
             put_head(module, received)
             return
@@ -62,7 +62,7 @@ class HeadProbeCallback(Callback):
 
 
 def put_head(module: TransferModule, solved: SolvedHead) -> None:
-    """Put a solved head into a network whose head is one linear layer."""
+    """Copy a solved head into a network whose head has one linear layer."""
     layer = next(part for part in module.head.modules() if isinstance(part, nn.Linear))
     with torch.no_grad():
         layer.weight.copy_(solved.weight)
@@ -70,7 +70,7 @@ def put_head(module: TransferModule, solved: SolvedHead) -> None:
 
 
 def _without_rounding(features: Tensor, targets: Tensor, precision: str) -> tuple[Tensor, Tensor]:
-    """Make features that differ by rounding alone equal, and say so: a head would learn the rounding by heart."""
+    """If all features differ by rounding alone, make them equal and warn; a head would learn the rounding."""
     if not are_alike(features, rounding_of(precision)):
         return features, targets
     log.warning(

@@ -1,4 +1,4 @@
-"""Mix the weights before and after fine-tuning (WiSE-FT; Wortsman et al., 2022, arXiv 2109.01903)."""
+"""Mix the weights from before and after fine-tuning (WiSE-FT; Wortsman et al., 2022, arXiv 2109.01903)."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class Mixture(NamedTuple):
     """One point on the line between start and fine-tuned.
 
     Attributes:
-        share: Of the fine-tuned weights.
-        accuracy: On validation; minus the loss for other tasks.
-        loss: On validation.
-        temperature: What the logits of the mixture are divided by, fitted on validation.
+        share: Share of the fine-tuned weights.
+        accuracy: Validation accuracy; minus the validation loss for tasks other than classification.
+        loss: Validation loss.
+        temperature: The temperature of the mixture, fitted on validation.
     """
 
     share: float
@@ -39,7 +39,7 @@ class Mixture(NamedTuple):
 
 
 def interpolate(start: Mapping[str, Tensor], tuned: Mapping[str, Tensor], share: float) -> dict[str, Tensor]:
-    """Return ``(1 - share) * start + share * tuned``, BatchNorm statistics included; counters are the tuned ones.
+    """Return ``(1 - share) * start + share * tuned``, also for BatchNorm statistics; counters are those of ``tuned``.
 
     Args:
         start: State dict before the first step.
@@ -54,25 +54,25 @@ def interpolate(start: Mapping[str, Tensor], tuned: Mapping[str, Tensor], share:
 
 
 class WiseFTCallback(Callback):
-    """Write ``checkpoints/wise_ft.ckpt``: the mixture of start and best epoch that validation likes best."""
+    """Write ``checkpoints/wise_ft.ckpt``, the mixture of start and best epoch that is best on validation."""
 
     after: ClassVar = (FeatureCacheCallback,)  # which lets the network take images again
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Check that there will be something to choose by.
+        """Check that the run validates and saves.
 
         Raises:
-            TlearnError: No validation, or no checkpoints.
+            TlearnError: It does not.
         """
         if not is_trial(trainer) and not (trainer.enable_validation and best_checkpoint(trainer)):
             raise TlearnError("model.wise_ft chooses on validation and writes a checkpoint; leave both switched on")
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Try eleven mixtures, keep the best one, and leave the network as training left it."""
+        """Try eleven mixtures and save the best one. The network stays as training left it."""
         module = model_of(trainer)
         callback = best_checkpoint(trainer)
         if callback is None or not callback.best_model_path:
-            return  # fast_dev_run
+            return  # nothing was saved: fast_dev_run
         best = Path(callback.best_model_path)
         checkpoint = trainer.strategy.checkpoint_io.load_checkpoint(best)
         left = {name: value.clone() for name, value in module.network_state().items()}
