@@ -1,4 +1,4 @@
-"""What a pass over validation or test images tells: pure functions. N images, K classes, H and W pixels."""
+"""The results of a pass over validation or test images, by pure functions. N images, K classes."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ _SCATTERED = 500
 
 
 class Answers(NamedTuple):
-    """A pass, put the way people look at it.
+    """The answers of a pass as probabilities or values.
 
     Attributes:
-        task: One class an image, any number of them, or a value.
+        task: One class an image, any number of labels, or values.
         class_names: K names; none for a regression of one column.
         outputs: The pass.
-        temperature: What logits are divided by.
+        temperature: The number that logits are divided by.
         given: Probabilities (N, K) at that temperature, or values (N, K).
-        targets: Class numbers (N,), 0, 1 and NaN for what is unknown (N, K), or values (N, K).
+        targets: Class numbers (N,), labels 0, 1 or NaN if unknown (N, K), or values (N, K).
     """
 
     task: Task
@@ -39,14 +39,14 @@ class Answers(NamedTuple):
 
 
 def answers_from(task: Task, class_names: Sequence[str], outputs: Outputs, temperature: float) -> Answers:
-    """Turn logits into probabilities, once for all who look at them."""
+    """Turn the logits of a pass into probabilities."""
     given = answers_of(task, outputs.logits, temperature)
     targets = outputs.targets.view_as(given).float() if task == "regression" else outputs.targets
     return Answers(task, class_names, outputs, temperature, given, targets)
 
 
 def confusion_matrix(answers: Answers) -> Tensor:
-    """Count images, int64 (K, K): rows are true classes, columns predicted ones."""
+    """Return the numbers of images, int64 (K, K): rows are true classes, columns are predicted ones."""
     matrix: Tensor = multiclass_confusion_matrix(
         answers.given.argmax(dim=1), answers.targets, len(answers.class_names), validate_args=False
     )
@@ -54,12 +54,12 @@ def confusion_matrix(answers: Answers) -> Tensor:
 
 
 class ClassScores(NamedTuple):
-    """How well each class is told; float64 (K,) each, NaN where nothing can be said.
+    """The scores of each class; float64 (K,) each, NaN if undefined.
 
     Attributes:
-        images: That have it, int64.
+        images: Number of images of the class, int64.
         accuracy: Share of these that are found (recall).
-        precision: Share of right ones among the images that are said to have it.
+        precision: Share of right ones among the images that are predicted as the class.
         f1: Harmonic mean of the two.
     """
 
@@ -70,7 +70,7 @@ class ClassScores(NamedTuple):
 
 
 def class_scores(answers: Answers) -> ClassScores:
-    """Score every class; none of a regression."""
+    """Return the scores of every class, not for a regression."""
     if answers.task == "classification":
         matrix = confusion_matrix(answers)
         hits, true, said = matrix.diagonal(), matrix.sum(dim=1), matrix.sum(dim=0)
@@ -88,7 +88,7 @@ def reliability(answers: Answers, temperature: float) -> Reliability:
 
 
 def is_wrong(answers: Answers) -> Tensor:
-    """Tell of each image whether its class, or any of its labels, is wrong: bool (N,); a value always is."""
+    """Tell for each image whether its class or one of its labels is wrong, bool (N,); a value always is."""
     if answers.task == "classification":
         return answers.given.argmax(dim=1) != answers.targets
     if answers.task == "multilabel":
@@ -98,7 +98,7 @@ def is_wrong(answers: Answers) -> Tensor:
 
 
 def least_sure(answers: Answers, count: int) -> list[int]:
-    """Return positions of at most ``count`` images of classes or labels, the least sure answers first."""
+    """Return the positions of at most ``count`` images, the least sure answers first; not for a regression."""
     if answers.task == "classification":
         sureness = answers.given.max(dim=1).values
     else:
@@ -107,10 +107,11 @@ def least_sure(answers: Answers, count: int) -> list[int]:
 
 
 def worst_mistakes(answers: Answers, count: int) -> list[int]:
-    """Return positions in the pass, the worst first, of at most ``count`` images.
+    """Return the positions of at most ``count`` images, the worst mistakes first.
 
-    One class: wrong ones, by the probability of the wrong class. Several labels: those with a wrong label, by how far
-    the probability of the worst label is off. A value: by distance, whatever it is.
+    With one class an image, these are wrong answers, ordered by the probability of the wrong class. With several
+    labels, these are images with a wrong label, ordered by the error of the worst probability. Values are ordered by
+    their error, however small.
     """
     if answers.task == "classification":
         confidence, predicted = answers.given.max(dim=1)
@@ -134,7 +135,7 @@ def _several(answers: Answers) -> bool:
 
 
 class Verdict(NamedTuple):
-    """What is true of an image and what the network says, as texts; ``probability`` is ``None`` for a value."""
+    """The true and the predicted answer for an image, as texts; ``probability`` is ``None`` for a value."""
 
     true: str
     predicted: str
@@ -142,7 +143,7 @@ class Verdict(NamedTuple):
 
 
 def in_words(task: Task, class_names: Sequence[str], target: Tensor) -> str:
-    """Name what a target says: a class number (), 0, 1 or NaN for each label (K,), or a value."""
+    """Return a target as text: a class number (), labels 0, 1 or NaN (K,), or a value."""
     if task == "regression":
         values = [f"{value:.6g}" for value in target.reshape(-1).tolist()]
         return ", ".join(f"{name} {value}" for name, value in zip(class_names, values, strict=False)) or values[0]
@@ -154,7 +155,7 @@ def in_words(task: Task, class_names: Sequence[str], target: Tensor) -> str:
 
 
 def verdict(answers: Answers, position: int) -> Verdict:
-    """Put the answer for one image of the pass into words."""
+    """Return the true and the predicted answer for one image of the pass."""
     given, target = answers.given[position], answers.targets[position]
     words = partial(in_words, answers.task, answers.class_names)
     if answers.task == "regression":
@@ -168,7 +169,7 @@ def verdict(answers: Answers, position: int) -> Verdict:
 
 
 def summary_of(answers: Answers) -> dict[str, Any]:
-    """Describe the pass in plain values, as ``evaluation/SPLIT.json`` holds it, without its pictures."""
+    """Describe the pass in plain values, for ``evaluation/SPLIT.json``; pictures are added elsewhere."""
     content: dict[str, Any] = {
         "split": answers.outputs.split,
         "epoch": answers.outputs.epoch,
@@ -183,14 +184,14 @@ def summary_of(answers: Answers) -> dict[str, Any]:
         chosen = torch.linspace(0, len(pairs) - 1, min(len(pairs), _SCATTERED)).long()
         return content | {
             **{"confusion": None, "per_class": [], "calibration": None},
-            # Columns of several units have no axes in common.
+            # Columns of different units do not fit into one chart.
             "scatter": None
             if _several(answers)
             else [[float(f"{v:.6g}") for v in pair] for pair in pairs[chosen].tolist()],
         }
     matrix = confusion_matrix(answers).tolist() if answers.task == "classification" else None
     calibration = None
-    if answers.given.isfinite().all():  # else there was a loss that is no number
+    if answers.given.isfinite().all():  # else the loss was not finite
         temperatures = {"before": 1.0, "after": answers.temperature}
         calibration = {name: _as_dict(reliability(answers, value)) for name, value in temperatures.items()}
     return content | {
@@ -200,7 +201,7 @@ def summary_of(answers: Answers) -> dict[str, Any]:
 
 
 def per_class_rows(answers: Answers) -> list[dict[str, Any]]:
-    """List each class with its number of images, accuracy, precision and F1; ``None`` where nothing can be said."""
+    """List the number of images, accuracy, precision and F1 of each class; ``None`` if undefined."""
     scores = class_scores(answers)
     return [
         {"name": name, "images": int(scores.images[n])}

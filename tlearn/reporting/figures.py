@@ -1,6 +1,6 @@
 """Figures of an evaluation, as pixels. N images, K classes, H and W pixels.
 
-Matplotlib without pyplot: nothing global is kept, no window is opened.
+They use Matplotlib without pyplot, which would keep global state and open windows.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from tlearn.reporting.evaluation import Answers, class_scores, confusion_matrix,
 
 Pixels = NDArray[np.uint8]
 
-SHOWN_CLASSES = 30  # more do not fit on a laptop's screen with their names
+SHOWN_CLASSES = 30  # more do not fit on a laptop's screen
 _LONGEST = 22  # letters of a class name
 _DPI = 100
-_BLUE, _ORANGE, _GREY = "#0072B2", "#E69F00", "#666666"  # Okabe and Ito's: told apart by colour-blind readers too
-# For class names in Chinese, Japanese or Korean, where one is installed.
+_BLUE, _ORANGE, _GREY = "#0072B2", "#E69F00", "#666666"  # of Okabe and Ito: colour-blind readers can tell them apart
+# For class names in Chinese, Japanese or Korean, if one of them is installed.
 _FURTHER_FONTS = (
     "Noto Sans CJK",
     "Noto Sans SC",
@@ -41,7 +41,7 @@ _FURTHER_FONTS = (
 
 
 def confusion_figure(answers: Answers) -> Pixels:
-    """Draw who is taken for whom: numbers of images, shaded by their share of the true class."""
+    """Draw the confusion matrix: numbers of images, shaded by their share of the true class."""
     matrix = confusion_matrix(answers)
     mistakes = matrix.sum(dim=0) + matrix.sum(dim=1) - 2 * matrix.diagonal()
     shown = mistakes.argsort(descending=True, stable=True)[:SHOWN_CLASSES].sort().values
@@ -64,7 +64,7 @@ def confusion_figure(answers: Answers) -> Pixels:
 
 
 def per_class_figure(answers: Answers) -> Pixels:
-    """Draw the share of each class's images that is found, the lowest first."""
+    """Draw the recall of each class, the lowest first."""
     scores = class_scores(answers)
     present = scores.images.nonzero().flatten()
     order = present[scores.accuracy[present].argsort(stable=True)][:SHOWN_CLASSES]
@@ -86,7 +86,7 @@ def per_class_figure(answers: Answers) -> Pixels:
 
 
 def reliability_figure(answers: Answers) -> Pixels:
-    """Draw how often probabilities come true, before and after temperature scaling."""
+    """Draw the reliability diagram before and after temperature scaling."""
     figure = Figure(figsize=(9, 4.6), dpi=_DPI)
     figure.suptitle(f"{title_of(answers)}: do probabilities come true?", fontsize=11)
     margins = {"left": 0.07, "right": 0.98, "bottom": 0.11, "top": 0.86, "wspace": 0.08}
@@ -99,7 +99,7 @@ def reliability_figure(answers: Answers) -> Pixels:
 
 
 def scatter_figure(answers: Answers) -> Pixels:
-    """Draw predicted against true values, of a regression's first column where it has several."""
+    """Draw predicted against true values of a regression's first column."""
     of = f" of {shortened(answers.class_names[0])}" if answers.class_names else ""
     figure, axes = _figure((5.5, 5.5), f"{title_of(answers)}: predicted and true values{of}", left_in=0.9)
     true, given = answers.targets[:, 0].numpy(), answers.given[:, 0].numpy()
@@ -121,7 +121,7 @@ def gallery_figure(pictures: Tensor, captions: Sequence[str], title: str, column
     size_in = columns * tile_in, rows * (high_in + text_in) + title_in
     figure = Figure(figsize=size_in, dpi=_DPI)
     figure.suptitle(title, fontsize=11, y=1 - 0.12 / size_in[1], va="top")
-    # One pair of axes in inches: one for each picture takes three times as long.
+    # One pair of axes in inches; a pair for each picture would take three times as long.
     axes = figure.add_axes((0, 0, 1, 1), xlim=(0, size_in[0]), ylim=(0, size_in[1]))
     axes.set_axis_off()
     for number, (picture, caption) in enumerate(zip(pictures, captions, strict=True)):
@@ -136,7 +136,7 @@ def gallery_figure(pictures: Tensor, captions: Sequence[str], title: str, column
 
 
 def overlay(pictures: Tensor, heat: Tensor) -> Tensor:
-    """Lay heat (N, H, W), each scaled to its own maximum, over uint8 pictures (N, 3, H, W); the same form returns."""
+    """Blend heat maps (N, H, W), each scaled to its own maximum, with uint8 pictures (N, 3, H, W)."""
     from matplotlib import colormaps
 
     heat = heat.nan_to_num(0)  # after a loss that is no number
@@ -147,20 +147,20 @@ def overlay(pictures: Tensor, heat: Tensor) -> Tensor:
 
 
 def shortened(name: str) -> str:
-    """Cut a long class name, keep it on one line, and keep its dollars from being read as mathematics."""
+    """Put a class name on one line, cut it if it is long, and escape dollars, which mean mathematics."""
     line = " ".join(name.split())
     line = line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"
     return line.replace("$", r"\$")
 
 
 def title_of(answers: Answers) -> str:
-    """Name the pass: its split and epoch."""
+    """Return the split and the epoch of a pass, as words."""
     name = {"val": "validation"}.get(answers.outputs.split, answers.outputs.split)
     return f"{name}, epoch {answers.outputs.epoch}" if answers.outputs.epoch else name
 
 
 def _figure(size_in: tuple[float, float], title: str, left_in: float, bottom_in: float = 0.55) -> tuple[Figure, Axes]:
-    """Make axes with margins in inches: matplotlib's own layout takes half of the time that a figure takes."""
+    """Make axes with margins in inches; Matplotlib's own layout takes half of the time of a figure."""
     width_in, height_in = size_in
     figure = Figure(figsize=size_in, dpi=_DPI)
     figure.suptitle(title, fontsize=11, y=1 - 0.1 / height_in, va="top")
@@ -170,7 +170,7 @@ def _figure(size_in: tuple[float, float], title: str, left_in: float, bottom_in:
 
 
 def _width_in(names: Sequence[str]) -> float:
-    """Guess how wide names are; Chinese letters are twice as wide as Latin ones."""
+    """Estimate the width of names in inches; Chinese characters are twice as wide as Latin letters."""
     return max((sum(0.095 if letter.isascii() else 0.17 for letter in name) for name in names), default=0.0)
 
 

@@ -1,4 +1,4 @@
-"""Where in a picture the network sees what speaks for an output: Grad-CAM (Selvaraju et al., 2017, arXiv 1610.02391).
+"""Grad-CAM: the parts of a picture that raise an output (Selvaraju et al., 2017, arXiv 1610.02391).
 
 B images, C channels, D features, K outputs, H and W pixels as the network sees them, h and w positions of a map.
 """
@@ -20,43 +20,41 @@ Part = TypeVar("Part", bound=nn.Module)
 
 
 def grad_cam(module: TransferModule, images: Tensor, outputs: Tensor) -> Tensor:
-    """Show what in each image speaks for one of its outputs; what speaks against it is cut off.
+    """Return how much each pixel raises one output of its image; pixels that lower it are 0.
 
-    Several taps are summed before the cut, for the logit is a function of them all. Values are not scaled.
+    Several taps are summed before negative values are cut off, because the logit depends on all of them. The values are
+    not scaled.
 
     Args:
-        module: Whatever its mode, its precision, what of it is frozen, and whether batches hold images at the time; it
-            stays as it is, in and out of a run.
+        module: In any mode and precision, frozen or not, also while batches hold cached features. It does not change.
         images: uint8 (B, 3, ., .), as batches hold them, on any device.
-        outputs: int64 (B,), the number of the logit of each image that is explained; 0 for a regression.
+        outputs: int64 (B,), for each image the number of the logit that is explained; 0 for a regression.
 
     Returns:
-        float32 (B, H, W) on the CPU, at least 0, for the pictures that the network sees: after ``module.preprocess``,
-        which may cut off edges.
+        float32 (B, H, W) on the CPU, at least 0, for the pictures after ``module.preprocess``, which may cut off edges.
 
     Raises:
-        TlearnError: The images have another size than the network takes, or the tapped stage of a timm network gives no
-            map.
+        TlearnError: The network does not take images of this size, or the tapped stage of a timm network has no map.
     """
     return pixel_shares(module, images, outputs).relu()
 
 
 def pixel_shares(module: TransferModule, images: Tensor, outputs: Tensor) -> Tensor:
-    """Return `grad_cam` before the cut, float32 (B, H, W): what speaks for an output and, below 0, against it.
+    """Return `grad_cam` with its negative values, float32 (B, H, W): below 0 a pixel lowers the output.
 
-    A tapped stage's map is summed over its channels, each weighted by the mean gradient of the logit, through the
-    pooled features of that tap alone: what a later tap makes of the map is in its own share. Then it is spread over
-    the pixels, bilinearly and keeping the sum. So where the head is linear and maps are mean-pooled, all shares and the
-    bias add up to the logit (for sizes that are multiples of the map's). Where a normalisation follows the pooling, as
-    in ConvNeXt, they add up to 0: a share is then for or against by comparison with the rest of the picture.
+    The map of a tapped stage is summed over its channels, each weighted by the mean gradient of the logit. The gradient
+    goes through the pooled features of this tap alone; what a later tap makes of the map belongs to that tap. Then the
+    map is spread over the pixels, bilinearly and with the same sum. For a linear head on mean-pooled maps, all shares
+    and the bias add up to the logit, if the picture's sides are multiples of the map's. If a normalisation follows the
+    pooling, as in ConvNeXt, they add up to 0: a share is then relative to the rest of the picture.
 
-    In a ViT the class token is pooled, which the last block's patches do not reach: the map is what the attention of
-    the tapped block gets, without the class token. At the stem the token has read nothing: the map is zero there.
+    A ViT pools the class token, which the patches of the last block do not reach. Its map is the input of the attention
+    of the tapped block, without the class token. At the stem the token has read nothing, so the map is 0.
 
-    Args and errors are those of `grad_cam`.
+    Arguments and errors are those of `grad_cam`.
     """
     device = module.preprocess.mean.device
-    # Lightning validates in inference mode, whose tensors know no gradient; copied outside of it they are plain ones.
+    # Lightning validates in inference mode, whose tensors have no gradient; copies made outside of it do.
     with torch.inference_mode(False), torch.enable_grad(), torch.autocast(device.type, enabled=False):
         pixels = _frozen_copy(module.preprocess)(images.clone().to(device))
         backbone, head = _frozen_copy(module.backbone), _frozen_copy(module.head)
@@ -65,8 +63,8 @@ def pixel_shares(module: TransferModule, images: Tensor, outputs: Tensor) -> Ten
 
 
 def _frozen_copy(part: Part) -> Part:
-    """Return a copy that computes in float32, and whose parameters need no graph: hooks and gradients stay in it."""
-    # Without hooks: a callback's or a logger's holds on to things that cannot be copied, a loader's processes for one.
+    """Return a copy that computes in float32, with parameters that need no gradient."""
+    # Without hooks: those of callbacks and loggers refer to things that cannot be copied, such as a loader's processes.
     hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
     unhooked: dict[int, Any] = {id(getattr(each, name)): OrderedDict() for each in part.modules() for name in hooks}
     return deepcopy(part, unhooked).float().eval().requires_grad_(False)
@@ -76,7 +74,7 @@ def _tap_shares(backbone: Backbone, head: nn.Module, pixels: Tensor, outputs: Te
     """Return each tap's share of the explained logit, by position (B, h, w).
 
     Args:
-        backbone: A copy, which is left with hooks.
+        backbone: A copy, on which hooks are left.
         head: Features (B, D) to logits (B, K).
         pixels: float32 (B, 3, H, W).
         outputs: int64 (B,).
@@ -96,10 +94,10 @@ def _tap_shares(backbone: Backbone, head: nn.Module, pixels: Tensor, outputs: Te
 
 
 class _Held(dict[str, Tensor]):
-    """Tap to the map that the gradient is taken by."""
+    """Tap to the map with respect to which the gradient is taken."""
 
     def hold(self, tap: str, x: Tensor) -> Tensor:
-        """Return what stands in for a tap's map; that of a class token was held where it read the patches."""
+        """Replace the map of a tap by a leaf. For a class token `_hold_attention` has done so already."""
         if tap in self:
             return x
         self[tap] = x.detach().clone().requires_grad_()
@@ -107,12 +105,12 @@ class _Held(dict[str, Tensor]):
 
 
 def _hold_attention(backbone: Backbone) -> _Held:
-    """Hold what the attention gets where a class token is pooled; the rest is for the caller to hold."""
+    """Hold the input of the attention for taps that pool a class token; the caller holds the other maps."""
     held = _Held()
     for tap, path in backbone.attention().items():
 
         def read(part: nn.Module, given: tuple[Any, ...], tap: str = tap) -> tuple[Any, ...]:
-            """Give the held tokens wherever the attention gets its first input: as query, key and value."""
+            """Use the held tokens as query, key and value."""
             tokens = held.hold(tap, given[0])
             return tuple(tokens if x is given[0] else x for x in given)
 
@@ -121,7 +119,7 @@ def _hold_attention(backbone: Backbone) -> _Held:
 
 
 def _spread(share: Tensor, shape: torch.Size) -> Tensor:
-    """Spread what positions have (B, h, w) over the pixels of pictures of that shape: (B, H, W) of the same sum."""
+    """Spread shares (B, h, w) over the pixels of pictures of that shape, (B, H, W) with the same sum."""
     height, width = shape[-2:]
     enlarged = F.interpolate(share[:, None], (height, width), mode="bilinear")[:, 0]
     return enlarged * (share[0].numel() / (height * width))

@@ -1,4 +1,4 @@
-"""``card.json``, ``card.md`` and ``report.html`` in the run folder: what a run was, and what it reached."""
+"""Write ``card.json``, ``card.md`` and ``report.html`` into the run folder, at the end of a fit and of a test."""
 
 from __future__ import annotations
 
@@ -41,16 +41,16 @@ _FROM_PYTHON = "trainer.fit(model, datamodule=data)"
 
 
 class RunCardCallback(Callback):
-    """Write the card and the report when ``fit`` ends, also by Ctrl-C or a fault.
+    """Write the card and the report when ``fit`` ends, also by Ctrl-C or an error.
 
     Args:
-        command: As it was typed; ``None`` for a run from Python.
-        config: The whole config as plain values; ``None`` for a run from Python, whose options are read off its parts.
-        audit: Watches what is frozen.
-        ending: Notes which rule ended the run.
+        command: The command as it was typed; ``None`` for a run from Python.
+        config: The whole config as plain values; ``None`` for a run from Python, whose options are read from its parts.
+        audit: The audit of frozen tensors.
+        ending: Knows which rule ended the run.
     """
 
-    after: ClassVar = (WrittenCheckpointsCallback, EndingCallback)  # what the card says of them is settled then
+    after: ClassVar = (WrittenCheckpointsCallback, EndingCallback)  # the card reports what they have found
     before: ClassVar = (StopCallback,)  # which may end the run as soon as an epoch starts
 
     def __init__(
@@ -63,7 +63,7 @@ class RunCardCallback(Callback):
         self._facts: dict[str, Any] | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Gather what is known before the first step, and show it."""
+        """Collect and log what is known before the first step."""
         module = model_of(trainer)
         self._start_s, self._started = time.perf_counter(), datetime.now(UTC)
         data = data_of(trainer)
@@ -81,17 +81,17 @@ class RunCardCallback(Callback):
             write(trainer, "run/data", data_page(self._facts["data"], self._facts["doctor"]))
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Keep the answers of the epoch before, if it is the best one."""
+        """Keep the answers of the last epoch, if it is the best one."""
         self._keep_best(trainer, model_of(trainer))
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write all of it."""
+        """Write card and report."""
         self._keep_best(trainer, model_of(trainer))
-        status = "interrupted" if self.ending.facts["by"] == "max_time" else "finished"  # it can be gone on with
+        status = "interrupted" if self.ending.facts["by"] == "max_time" else "finished"  # it can be resumed
         attempt("the card of the run", lambda: self._write(trainer, model_of(trainer), status))
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Write what there is; a fault in that does not hide the one that ended the run."""
+        """Write what is known; an error in this does not hide the one that ended the run."""
         interrupted = isinstance(exception, (KeyboardInterrupt, SIGTERMException))
         status = "interrupted" if interrupted else f"failed: {one_line(exception)}"
         attempt("the card of the run", lambda: self._write(trainer, model_of(trainer), status))
@@ -108,14 +108,14 @@ class RunCardCallback(Callback):
         if self._facts is None or not trainer.is_global_zero:
             return
         for logger in trainer.loggers:
-            logger.save()  # metrics.csv, whose curves the report shows
+            logger.save()  # the report shows the curves of metrics.csv
         folder = run_folder(trainer)
         before = read_card(folder)
         shown = self._shown(trainer, module, before)
         if shown is not None:
             write_evaluation(folder, data_of(trainer), shown)
         tested = before.get("test")
-        if self._best is not None:  # in a run that went on: what was tested is no longer the best
+        if self._best is not None:  # in a resumed run: the tested checkpoint is no longer the best
             tested = None
             for path in (folder / "evaluation").glob("test*"):
                 path.unlink()
@@ -142,7 +142,7 @@ class RunCardCallback(Callback):
         return {**epochs, "saved": saved_epochs(trainer)} if checkpoint_lost(trainer) else epochs
 
     def _shown(self, trainer: Trainer, module: TransferModule, before: Mapping[str, Any]) -> Answers | None:
-        """Return the answers of the best epoch, or of the last where none is known; none that no checkpoint gives."""
+        """Return the answers of the best epoch whose checkpoint was written, or of the last epoch if none is known."""
         best, last = best_checkpoint(trainer), module.evaluation.last
         if self._best is not None and (best is None or best.best_epoch != self._best.outputs.epoch):
             self._best, self._best_metrics = None, {}  # its checkpoint could not be written
@@ -151,7 +151,7 @@ class RunCardCallback(Callback):
         return self._best
 
     def _times(self, before: Mapping[str, Any]) -> dict[str, Any]:
-        """Say what was typed and how long it took; a run that goes on is still the one that was begun."""
+        """Return command, start and duration; a resumed run keeps those of its beginning."""
         time_s = round(time.perf_counter() - self._start_s + (before.get("time_s") or 0.0), 1)
         if before.get("command") and before.get("started"):
             kept = {key: before[key] for key in ("command", "started")}
@@ -181,15 +181,15 @@ class RunCardCallback(Callback):
 
 
 class TestCardCallback(Callback):
-    """Add a test's results to the card of its run, or begin one where the checkpoint lies in no run.
+    """Add the results of a test to the card of its run; start a card if the checkpoint lies in no run folder.
 
     Args:
-        command: As it was typed.
+        command: The command as it was typed.
         config: The whole config as plain values.
-        checkpoint: What is tested.
+        checkpoint: The checkpoint that is tested.
     """
 
-    __test__ = False  # no test class of pytest
+    __test__ = False  # for pytest, which collects classes of this name
 
     def __init__(self, command: str, config: dict[str, Any], checkpoint: Path) -> None:
         self.command, self.config, self.checkpoint = command, config, checkpoint
@@ -224,14 +224,14 @@ class TestCardCallback(Callback):
         write(trainer, "run/card", card_markdown(content), step_of(trainer))
 
     def _run_folder(self) -> Path | None:
-        """Return the folder of the run that wrote the checkpoint, whatever logger named it."""
+        """Return the folder of the run that wrote the checkpoint, or ``None``."""
         folder = self.checkpoint.parent.parent
         inside = self.checkpoint.parent.name == "checkpoints" and (folder / "config.yaml").is_file()
         return folder if inside else None
 
 
 def read_card(folder: Path) -> dict[str, Any]:
-    """Return what ``card.json`` holds, nothing where there is none or a foreign one."""
+    """Return the content of ``card.json``; empty if there is none, or one of another program."""
     with suppress(OSError, ValueError):
         content = json.loads((folder / "card.json").read_text(encoding="utf-8"))
         if isinstance(content, dict) and content.get("format") == 1:
@@ -240,7 +240,7 @@ def read_card(folder: Path) -> dict[str, Any]:
 
 
 def write_card(folder: Path, content: Mapping[str, Any]) -> None:
-    """Write the card as JSON and Markdown, and the report over all that lies in the folder."""
+    """Write the card as JSON and Markdown, and the report of everything in the folder."""
     write_whole(folder / "card.json", json.dumps(content, indent=1))
     write_whole(folder / "card.md", card_markdown(dict(content)))
     write_whole(folder / "report.html", report_html(folder))

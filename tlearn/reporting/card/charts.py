@@ -1,7 +1,7 @@
-"""Charts as inline SVG text, for a page that needs no script and no picture file.
+"""Charts as inline SVG, for a page without scripts and picture files.
 
-Colours are CSS classes that the page's style sheet defines for light and dark; each series also has a dash pattern, a
-marker of its own and a label at its end, for readers who see no colours and for paper without them.
+Colours are CSS classes, which the page's style sheet defines for light and dark. Each series also has its own dash
+pattern, marker and label, for readers who see no colours and for prints without them.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _LINE_PX = 14
 
 @dataclass(frozen=True)
 class Line:
-    """One series: what it is called, and its points in the order of x."""
+    """One series: its label, and its points in the order of x."""
 
     label: str
     points: Sequence[Point]
@@ -45,9 +45,9 @@ def line_chart(lines: Sequence[Line], what: str, show: Format, best: float | Non
 
     Args:
         lines: Series over epochs counted from 1; none may be empty.
-        what: What the chart shows, for those who hear it.
-        show: How a value is written.
-        best: The epoch to mark, and on the first line.
+        what: What the chart shows, for screen readers.
+        show: Formats a value.
+        best: The epoch to mark, also on the first line.
     """
     values = [y for line in lines for _, y in line.points]
     epochs = [x for line in lines for x, _ in line.points]
@@ -63,7 +63,7 @@ def line_chart(lines: Sequence[Line], what: str, show: Format, best: float | Non
 
 
 def reliability_diagram(calibrations: Mapping[str, Mapping[str, Any]]) -> str:
-    """Draw the accuracy of answers over the confidence they were given with; on the diagonal they agree.
+    """Draw the accuracy of answers over their confidence; on the diagonal they agree.
 
     Args:
         calibrations: ``before`` and ``after`` temperature scaling, or one of them, each with ``ece`` and ``bins``; a

@@ -1,4 +1,4 @@
-"""Read ``metrics.csv``, Lightning's CSVLogger's, into curves over epochs."""
+"""Read the ``metrics.csv`` of Lightning's `CSVLogger` into curves over epochs."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ Curves = dict[str, dict[int, float]]
 
 
 def read_curves(path: Path) -> Curves:
-    """Return column name to epoch, counted from 1, to value; nothing where there is no file.
+    """Return column name to epoch, counted from 1, to value; empty without a file.
 
-    In the file epochs are counted from 0, in cards and for people from 1. Rows are sparse, and those of learning rates
-    name no epoch: they come before the other rows of theirs. Of a value logged often the last in an epoch counts, of a
-    learning rate the first. A resumed run may bring a header of its own, and a killed one may leave half a line. Values
-    that are no finite number cannot be drawn and are left out.
+    The file counts epochs from 0. Most cells are empty. Learning-rate rows have no epoch column; they precede the other
+    rows of the same epoch. The last value of an epoch counts, for a learning rate the first. A resumed run may add a
+    header, and a killed run may leave half a line. Values that are not finite are left out.
     """
     if not path.is_file():
         return {}
@@ -38,7 +37,7 @@ def read_curves(path: Path) -> Curves:
 
 
 def learning_rates(curves: Curves) -> Curves:
-    """Return the curves of learning rates that change, by the name of their group, the fastest first."""
+    """Return the curves of learning rates by the name of their group, the highest first; empty if none changes."""
     rates = {name.removeprefix("lr-"): curve for name, curve in curves.items() if name.startswith("lr-")}
     rates = {name: curve for name, curve in rates.items() if not name.endswith(("-momentum", "-weight_decay"))}
     if all(len(set(curve.values())) < 2 for curve in rates.values()):

@@ -1,4 +1,4 @@
-"""``evaluation/`` in the run folder: an evaluation as JSON for the report, and as tables for a spreadsheet."""
+"""Write ``evaluation/`` in the run folder: JSON for the report, and tables for a spreadsheet."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from tlearn.reporting.pictures import worst_rows
 
 
 def write_evaluation(folder: Path, data: Any, answers: Answers) -> None:
-    """Write ``SPLIT.json``; of a test also ``test_confusion.csv`` and ``test_per_class.csv``.
+    """Write ``SPLIT.json``, and for a test also ``test_confusion.csv`` and ``test_per_class.csv``.
 
     Args:
-        folder: The run's; ``evaluation/`` is made in it.
-        data: Fetches the pictures of the worst mistakes.
-        answers: The pass.
+        folder: The run folder, in which ``evaluation/`` is made.
+        data: Gives the pictures of the worst mistakes.
+        answers: The answers of the pass.
     """
     split, place = answers.outputs.split, folder / "evaluation"
     place.mkdir(parents=True, exist_ok=True)

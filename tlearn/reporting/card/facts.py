@@ -1,4 +1,4 @@
-"""The facts of a run, as ``card.json`` holds them: gathered from what takes part in it."""
+"""The sections of ``card.json``, read from the network, the data and the trainer of a run."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from tlearn.training.typed import data_of
 
 _LIBRARIES = ("tlearn", "torch", "torchvision", "lightning", "torchmetrics")
 _PLAIN = (bool, int, float, str)
-_LOOKED_AT = 5000  # picture files; the verb `doctor` takes its time with more
+_LOOKED_AT = 5000  # picture files; with more, only the verb `doctor` looks at them
 
 
 def network_facts(module: TransferModule) -> dict[str, Any]:
-    """Describe what trains and what does not."""
+    """Describe the network: task, classes, trainable and frozen parameters."""
     stages = summarise(module)
     return {
         "task": module.task,
@@ -42,7 +42,7 @@ def network_facts(module: TransferModule) -> dict[str, Any]:
 
 
 def data_facts(data: ImageDataModule, config: dict[str, Any], splits: tuple[str, ...]) -> dict[str, Any]:
-    """Count the images of each split and class, and name the data.
+    """Describe the data: their options, and the number of images of each split and class.
 
     Args:
         data: Set up for these splits.
@@ -58,11 +58,11 @@ def data_facts(data: ImageDataModule, config: dict[str, Any], splits: tuple[str,
 
 
 def doctor_facts(data: ImageDataModule, is_pretrained: bool) -> dict[str, Any]:
-    """Say what the doctor finds among the pictures of training and validation: test data are opened by ``test`` alone.
+    """Return the doctor's findings in training and validation pictures; only ``test`` may open test data.
 
     Args:
         data: Set up for fitting.
-        is_pretrained: The network has learned from photographs.
+        is_pretrained: The network was trained on photographs.
     """
     if not isinstance(data, ImageFilesDataModule):
         return {"findings": [], "note": f"{type(data).__name__} reads no picture files of your own"}
@@ -79,7 +79,7 @@ def doctor_facts(data: ImageDataModule, is_pretrained: bool) -> dict[str, Any]:
 
 
 def environment_facts(trainer: Trainer, config: dict[str, Any]) -> dict[str, Any]:
-    """Name versions, device, precision and seed."""
+    """Return versions, device, precision and seed."""
     device = trainer.strategy.root_device
     where = f"{device.type}, {cores_allowed()} of {os.cpu_count()} cores"
     if device.type == "cuda":
@@ -111,18 +111,18 @@ def config_of(trainer: Trainer) -> dict[str, Any]:
 
 
 def settings_of(config: dict[str, Any], found_factor: float | None = None) -> dict[str, Any]:
-    """Return the options of network and training that are not left out, flat.
+    """Return the options of network and training that are set, flat.
 
     Args:
         config: The whole config as plain values.
-        found_factor: What ``--find_lr`` multiplied its rates with.
+        found_factor: The factor that ``--find_lr`` found for its rates.
     """
     settings = hyper_parameters(config, found_factor)
     return {key: value for key, value in settings.items() if value != "none"}
 
 
 def numbers_of(metrics: dict[str, Any], *prefixes: str) -> dict[str, float]:
-    """Return the metrics of these stages as plain numbers, but those that are no number."""
+    """Return the metrics with these prefixes as plain numbers, without NaN."""
     values = {name: float(value) for name, value in metrics.items() if name.startswith(prefixes)}
     return {name: value for name, value in values.items() if value == value}
 

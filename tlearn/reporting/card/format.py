@@ -1,4 +1,4 @@
-"""How figures, names and options are written for people, the same in ``card.md`` and ``report.html``."""
+"""The format of numbers, names and options, the same in ``card.md`` and ``report.html``."""
 
 from __future__ import annotations
 
@@ -31,42 +31,42 @@ _LONGEST_VALUE = 300
 
 
 def visible(text: object) -> str:
-    """Write out characters that show nothing or act on their neighbours: newlines, controls, changes of direction."""
+    """Escape characters that are invisible or act on their neighbours: newlines, controls, changes of direction."""
     seen = (unicodedata.category(c)[0] == "C" or c in "\u2028\u2029" for c in str(text))
     return "".join(c.encode("unicode_escape").decode() if acts else c for c, acts in zip(str(text), seen, strict=True))
 
 
 def part(card: Mapping[str, Any], key: str) -> dict[str, Any]:
-    """Return a part of a card, empty where it is null or missing."""
+    """Return a section of a card; empty if it is null or missing."""
     value = card.get(key)
     return value if isinstance(value, dict) else {}
 
 
 def metric_words(name: str) -> str:
-    """Turn ``val/acc`` into ``validation accuracy``; a name of somebody's own stays as it is."""
+    """Turn ``val/acc`` into ``validation accuracy``; names that are not known stay as they are."""
     split, _, metric = name.partition("/")
     return f"{SPLITS[split]} {METRICS[metric]}" if split in SPLITS and metric in METRICS else name
 
 
 def percent(share: float | None) -> str:
-    """Write a share as ``91.0 %``."""
+    """Format a share as ``91.0 %``."""
     return f"{100 * share:.1f}\N{NO-BREAK SPACE}%" if share is not None else NOT_KNOWN
 
 
 def figure(name: str, value: float | None) -> str:
-    """Write the value of a metric by its name, ``acc`` or ``val/acc``: shares in per cent."""
+    """Format the value of a metric, such as ``acc`` or ``val/acc``; shares in per cent."""
     if value is None:
         return NOT_KNOWN
     return percent(value) if name.rpartition("/")[2] in _SHARES and math.isfinite(value) else f"{value:.4f}"
 
 
 def count(number: int | None) -> str:
-    """Write a count with its thousands parted."""
+    """Format a count with separators between thousands."""
     return f"{number:,}" if number is not None else NOT_KNOWN
 
 
 def duration(time_s: float | None) -> str:
-    """Write ``2 h 5 min``, ``2 min 3 s`` or ``4.2 s``."""
+    """Format a duration as ``2 h 5 min``, ``2 min 3 s`` or ``4.2 s``."""
     if time_s is None:
         return ""
     if time_s < 60:
@@ -78,7 +78,7 @@ def duration(time_s: float | None) -> str:
 
 
 def moment(started: str | None) -> str:
-    """Write an ISO time to the minute, with its zone."""
+    """Format an ISO time to the minute, with its zone."""
     try:
         return f"{datetime.fromisoformat(started or ''):%Y-%m-%d %H:%M %Z}".strip()
     except ValueError:
@@ -86,7 +86,7 @@ def moment(started: str | None) -> str:
 
 
 def plain_value(value: Any) -> str:
-    """Write an option's value as a person would type it, a dash where it has none; what is very long is cut."""
+    """Format the value of an option as it is typed; a dash for ``None``, and long values are cut."""
     if value is None:
         return "\N{EN DASH}"
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
@@ -94,7 +94,7 @@ def plain_value(value: Any) -> str:
 
 
 def options(values: Mapping[str, Any], above: str = "") -> list[tuple[str, str]]:
-    """List options as a person would type them, those inside of others by their dotted names."""
+    """List options as they are typed, nested ones by dotted names."""
     found = []
     for name, value in values.items():
         inside = isinstance(value, dict) and value

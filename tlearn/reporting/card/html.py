@@ -1,4 +1,4 @@
-"""``report.html``: one page for whoever trained a network, that opens offline and can be mailed."""
+"""``report.html``: one page about a run, which opens offline and can be mailed."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ _TITLES = {"loss": "Loss", "acc": "Accuracy", "f1": "F1", "mae": "Mean absolute 
 
 
 def report_html(folder: Path) -> str:
-    """Build the page from what a run's folder holds.
+    """Build the page from the files of a run folder.
 
     Args:
-        folder: With ``card.json``; ``metrics.csv`` and ``evaluation/*.json`` are shown where they are there.
+        folder: Holds ``card.json``; ``metrics.csv`` and ``evaluation/*.json`` are shown if they exist.
 
     Raises:
-        TlearnError: No card, or not a readable one.
+        TlearnError: There is no card, or it cannot be read.
     """
     card = _read_card(folder / "card.json")
     curves = read_curves(folder / "metrics.csv")
@@ -56,7 +56,7 @@ def report_html(folder: Path) -> str:
     )
 
 
-@cache  # compiling it takes a tenth of a second; every evaluation writes the page anew
+@cache  # compiling takes a tenth of a second
 def _template() -> Template:
     environment = Environment(
         loader=PackageLoader("tlearn.reporting.card", "."),
@@ -80,7 +80,7 @@ def _read_card(path: Path) -> dict[str, Any]:
 
 
 def _read_evaluation(path: Path) -> dict[str, Any] | None:
-    """Return what is in the file; a report without a file that cannot be read is better than none."""
+    """Return the content of the file, or ``None``: a report without a damaged file is better than no report."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -110,5 +110,5 @@ def _chart(title: str, found: Curves, show: Format, best: int | None) -> list[tu
 
 
 def _share_tick(share: float) -> str:
-    """Write a share at an axis, without decimals it does not need."""
+    """Format a share for an axis, without trailing zeros."""
     return f"{100 * share:.4g}\N{NO-BREAK SPACE}%"

@@ -1,4 +1,4 @@
-"""What `report.html` shows of a card and of its evaluations."""
+"""The values that the template of ``report.html`` shows, from a card and its evaluations."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tlearn.reporting.card.format import METRICS, SPLITS, count, duration, figur
 
 
 def head_view(card: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what stands at the top: name, status, results, facts, and what the run did."""
+    """Return the head of the page: name, status, results, facts, and what the run did."""
     label, value, epoch = card_words.best_words(card)
     test_label, test_value = card_words.test_words(card)
     results = [(value, f"best {label}", epoch)] if value else []
@@ -88,7 +88,7 @@ def data_view(card: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def doctor_view(card: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the findings, and what else there is to say of them."""
+    """Return the doctor's findings and its note."""
     doctor = part(card, "doctor")
     findings = [
         {
@@ -103,7 +103,7 @@ def doctor_view(card: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def test_command(card: Mapping[str, Any]) -> str | None:
-    """Return how a test was started, if that was another command."""
+    """Return the command of the test, if it differs from that of the run."""
     command = part(card, "test").get("command")
     return command if isinstance(command, str) and command != card.get("command") else None
 
@@ -118,14 +118,14 @@ _NAMES = {"test": "Test", "val": "Validation"}
 def evaluation_view(
     split: str, folder: Path, card: Mapping[str, Any], file: Mapping[str, Any] | None, curves: Curves
 ) -> dict[str, Any] | None:
-    """Return what the page shows of one split; ``None`` where nothing is known of it.
+    """Return what the page shows of one split; ``None`` if nothing is known of it.
 
     Args:
         split: ``val`` or ``test``.
-        folder: The run's; tables that lie in it are linked.
-        card: The run's card.
-        file: What ``evaluation/<split>.json`` holds, if it is there.
-        curves: Those of the run: validation metrics of the epoch that was evaluated come from them.
+        folder: The run folder; tables in it are linked.
+        card: The card of the run.
+        file: The content of ``evaluation/<split>.json``, if it exists.
+        curves: The curves of the run, which give the validation metrics of the evaluated epoch.
     """
     metrics = _metrics(split, card, file or {}, curves)
     if not metrics and file is None:
@@ -152,7 +152,7 @@ def evaluation_view(
 
 
 def accepted_picture(source: object) -> str | None:
-    """Return a picture's data URI if it is one of a JPEG or PNG and nothing else."""
+    """Return a picture if it is the data URI of a JPEG or PNG, and nothing else."""
     return source if isinstance(source, str) and _PICTURE.fullmatch(source) else None
 
 
@@ -193,7 +193,7 @@ def _matrix(names: Sequence[str], matrix: Sequence[Sequence[int]]) -> dict[str, 
 
 
 def _shade(number: int, images: int) -> int:
-    """Return the step of the ramp, 0 for none at all; by the root, so that rare confusions differ too."""
+    """Return the shade of a cell, 0 for no image; by the square root, so that rare confusions differ too."""
     return min(_SHADES - 1, 1 + math.floor((_SHADES - 1) * math.sqrt(number / images))) if number else 0
 
 

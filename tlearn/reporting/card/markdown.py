@@ -26,7 +26,7 @@ def parameters_page(module: TransferModule) -> str:
 
 
 def freeze_plan_page(module: TransferModule) -> str:
-    """List which stages train, from when on, at which factor of the learning rate, and because of which option."""
+    """Return a table of the stages: when they train, at which factor of the learning rate, and by which option."""
     rows = []
     for rule, members in group_by_rule(module.rules).values():
         stages = ", ".join(dict.fromkeys(module.stages[name] for name in members))
@@ -37,7 +37,7 @@ def freeze_plan_page(module: TransferModule) -> str:
 
 
 def data_page(data: Mapping[str, Any], doctor: Mapping[str, Any]) -> str:
-    """Count the images of each class and split, and say what the doctor found; both as the card has them."""
+    """Return tables of the images of each class and split, and of the doctor's findings, as the card has them."""
     splits = data["splits"]
     names = list(dict.fromkeys(name for split in splits.values() for name in split["classes"]))
     rows = [("all", *(f"{split['images']:,}" for split in splits.values()))]
@@ -58,12 +58,12 @@ def _table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 _SHOWN_CLASSES, _SHOWN_STAGES, _SHOWN_OPTIONS, _SHOWN_FINDINGS = 20, 14, 16, 8
 _MARKS = re.compile(r"[\\`*\[\]|~#$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
-# What GitHub turns into a link or a mention without any brackets.
+# GitHub turns these into links or mentions even without brackets.
 _LINKS = re.compile(r"(?<=[A-Za-z]):(?=//)|(?<=www)\.|@", re.IGNORECASE)
 
 
 def card_markdown(card: dict[str, Any]) -> str:
-    """Write a run's card as Markdown; names of classes and files stand in it as text, whatever they hold."""
+    """Return the card as Markdown. Names of classes and files are escaped, whatever they contain."""
     sections = (
         ("", _opening(card)),
         ("Results", _results(card)),
@@ -84,7 +84,7 @@ def card_markdown(card: dict[str, Any]) -> str:
 
 
 def markdown_text(text: object) -> str:
-    """Escape a text so that no Markdown or HTML in it acts, in a line or in a cell of a table."""
+    """Escape a text so that it contains no Markdown or HTML, in a line or in a cell of a table."""
     safe = _MARKS.sub(lambda found: "\\" + found[0], escape(visible(text), quote=False))
     return _LINKS.sub(lambda found: f"&#{ord(found[0])};", safe)
 
@@ -189,7 +189,7 @@ def _pairs(values: Mapping[str, Any]) -> list[str]:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]], *columns: str) -> list[str]:
-    """Write the lines of a table; what stands in its cells is text, ``columns`` say how each is aligned."""
+    """Return the lines of a table. Cells are escaped; ``columns`` are the alignments."""
     body = [" | ".join(markdown_text(cell) for cell in row) for row in rows]
     return [f"| {line} |" for line in (" | ".join(head), " | ".join(columns), *body)]
 

@@ -1,4 +1,4 @@
-"""What a run's card says in sentences, the same in ``card.md`` and ``report.html``."""
+"""The sentences of a card, the same in ``card.md`` and ``report.html``."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from tlearn.reporting.card.format import MAIN_METRIC, NOT_KNOWN, figure, metric_
 
 
 def title(card: Mapping[str, Any]) -> str:
-    """Name the run: ``finetune, version 0``."""
+    """Return the name of the run: ``finetune, version 0``."""
     version = card.get("version")
     return str(card.get("name") or "run") + (f", version {version}" if version is not None else "")
 
 
 def status_words(card: Mapping[str, Any]) -> str:
-    """Say how the run ended, by which rule, and after how much of what was planned."""
+    """Say how the run ended, by which rule, and after how many of the planned epochs."""
     status, epochs = str(card.get("status") or "how it ended is not known"), part(card, "epochs")
     done, planned = epochs.get("done"), epochs.get("planned")
     of = "" if done is None else f" after {done} of {planned} epochs" if planned else f" after {_epochs(done)}"
@@ -30,14 +30,14 @@ def status_words(card: Mapping[str, Any]) -> str:
 
 
 def _rule(ended: Mapping[str, Any]) -> str:
-    """Name what ended a run before its last epoch; a fault is told elsewhere."""
+    """Name the rule that ended a run before its last epoch; `alert` reports an error."""
     if not ended.get("words") or ended.get("by") == "fault":
         return ""
     return f" by {ended['words']} (epoch {ended.get('epoch')}, step {ended.get('step')})"
 
 
 def alert(card: Mapping[str, Any]) -> str:
-    """Say what a reader must know before anything else; empty after a run that came to its end."""
+    """Say first that a run was interrupted or failed; empty if it was finished."""
     status = str(card.get("status") or "")
     if status == "interrupted":
         return f"This run was {status_words(card)}. What follows is what there was by then."
@@ -48,7 +48,7 @@ def alert(card: Mapping[str, Any]) -> str:
 
 
 def best_words(card: Mapping[str, Any]) -> tuple[str, str, str]:
-    """Return label, value and epoch, counted from 1, of the best result; empty texts where no validation ran."""
+    """Return label, value and epoch, counted from 1, of the best result; empty texts without validation."""
     best = part(card, "best")
     if best.get("value") is None:
         return "", "", ""
@@ -57,7 +57,7 @@ def best_words(card: Mapping[str, Any]) -> tuple[str, str, str]:
 
 
 def test_words(card: Mapping[str, Any]) -> tuple[str, str]:
-    """Return label and value of the test's main metric; empty texts where no test ran."""
+    """Return label and value of the test's main metric; empty texts without a test."""
     metrics = part(part(card, "test"), "metrics")
     names = [f"test/{MAIN_METRIC.get(card.get('task') or '', 'acc')}", "test/loss", *metrics]
     name = next((name for name in names if metrics.get(name) is not None), None)
@@ -65,7 +65,7 @@ def test_words(card: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def what_it_did(card: Mapping[str, Any]) -> str:
-    """Say in one sentence which network learned what from how much."""
+    """Say in one sentence which network learned what, and from how many images."""
     model, splits = part(card, "model"), part(part(card, "data"), "splits")
     network = str(model.get("backbone") or "A network")
     if card.get("status") == "tested":
@@ -81,7 +81,7 @@ def what_it_did(card: Mapping[str, Any]) -> str:
 
 
 def audit_words(card: Mapping[str, Any]) -> str:
-    """Say what the freeze audit compared, and what came of it."""
+    """Say what the freeze audit compared, and its result."""
     audit = part(card, "audit")
     if not audit.get("frozen_tensors"):
         return "Nothing was frozen, so there was nothing to audit." if audit else "No audit is on record."
@@ -92,7 +92,7 @@ def audit_words(card: Mapping[str, Any]) -> str:
 
 
 def doctor_words(card: Mapping[str, Any]) -> str:
-    """Say what else there is to say of the doctor's findings, above all why there are none."""
+    """Return the doctor's note, above all why there are no findings."""
     doctor = part(card, "doctor")
     note = str(doctor.get("note") or "").rstrip(".")
     if doctor.get("findings"):
@@ -101,7 +101,7 @@ def doctor_words(card: Mapping[str, Any]) -> str:
 
 
 def checkpoint_path(card: Mapping[str, Any]) -> str | None:
-    """Return where the best checkpoint lies, quoted for a shell, seen from the folder that the run was started in."""
+    """Return the path of the best checkpoint, quoted for a shell, relative to where the run was started."""
     inside = part(card, "best").get("checkpoint") or part(card, "test").get("checkpoint")
     if not inside:
         return None
@@ -109,7 +109,7 @@ def checkpoint_path(card: Mapping[str, Any]) -> str | None:
 
 
 def predict_command(card: Mapping[str, Any]) -> str | None:
-    """Return what to type to use the result; ``None`` without a checkpoint."""
+    """Return the command that uses the result; ``None`` without a checkpoint."""
     path = checkpoint_path(card)
     return path and f"python -m tlearn predict --ckpt_path {path} --data PICTURES --out predictions.csv"
 

@@ -78,15 +78,15 @@ def solve_head(
     class_weights: Tensor | None = None,
     label_smoothing: float = 0.0,
 ) -> SolvedHead:
-    """Solve the head for every strength, and keep the one with the least loss on ``val``.
+    """Solve the head for every strength, and return the one with the lowest loss on ``val``.
 
     Args:
-        task: Values are always solved by ridge regression.
+        task: A regression is always solved by ridge regression.
         train: Features, float32 (N, D), and class numbers (N,) or values (N, K), on the CPU.
         val: The same for validation.
         num_classes: K.
-        solver: Logistic regression by L-BFGS, or ridge regression of the classes' indicators; the latter is scaled so
-            that its outputs are logits, by one factor that validation likes best.
+        solver: Logistic regression by L-BFGS, or ridge regression on one-hot classes. The outputs of the latter become
+            logits by one factor, the best on validation.
         class_weights: Weight of each class (K,) in the loss.
         label_smoothing: Share of each target spread over all classes.
     """
@@ -109,12 +109,12 @@ def solve_head(
 
 
 def turn(features: Tensor, weights: Tensor) -> Turned:
-    """Centre features (N, D), scale them to variance 1 on average, and decompose them; weights are of images (N,).
+    """Centre features (N, D), scale them to variance 1 on average, and rotate them; images have weights (N,).
 
-    Of features that differ by rounding alone nothing is left: any layer on them is its bias.
+    Features that differ by rounding alone become 0, so any layer on them is its bias.
     """
-    # One scale for all features: a scale each would give the quietest of them the largest weights, through which the
-    # first steps of a fine-tuning tear the backbone apart.
+    # One scale for all features. A scale for each would give features of low variance the largest weights, and through
+    # them the first steps of a fine-tuning would damage the backbone.
     weights = weights / weights.mean()
     mean = weights @ features / len(features)
     rows = torch.zeros_like(features) if are_alike(features) else features - mean
@@ -130,7 +130,7 @@ def _from_covariance(rows: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _from_products_of_rows(rows: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-    """Return those that matter: fewer images than features span no more directions than there are images."""
+    """Return the directions that the images span, if there are fewer images than features."""
     weighted = (rows * weights.sqrt()[:, None]).double()
     eigenvalues, vectors = torch.linalg.eigh(weighted @ weighted.T / len(rows))
     kept = eigenvalues > 1e-9 * eigenvalues[-1].clamp_min(1e-12)  # below: rounding
@@ -139,7 +139,7 @@ def _from_products_of_rows(rows: Tensor, weights: Tensor) -> tuple[Tensor, Tenso
 
 
 def ridge_path(turned: Turned, targets: Tensor) -> Iterator[tuple[float, Tensor, Tensor]]:
-    """Yield each strength with the layer (K, R) and (K,) that it gives for targets (N, K)."""
+    """Yield each strength with its layer, (K, R) and (K,), for targets (N, K)."""
     mean = turned.weights @ targets / len(targets)
     moments = ((targets - mean) * turned.weights[:, None]).T @ turned.rows / len(targets)
     for strength in STRENGTHS:
@@ -150,7 +150,7 @@ def _logistic_path(turned: Turned, targets: Tensor) -> Iterator[tuple[float, Ten
     classes, width = targets.shape[1], turned.rows.shape[1]
     wanted, layer = targets.T.contiguous(), torch.zeros(classes, width + 1, dtype=torch.float64)
     curvature = (classes - 1) / classes**2
-    for strength in STRENGTHS:  # from the strongest: each is a good start for the next
+    for strength in STRENGTHS:  # from the strongest down: each solution is a good start for the next
         bound = torch.cat([curvature * turned.eigenvalues + strength, torch.tensor([curvature])])
         layer = _minimise(turned, wanted, strength, layer, bound.rsqrt())
         yield strength, layer[:, :-1], layer[:, -1]
@@ -179,9 +179,9 @@ def _minimise(turned: Turned, wanted: Tensor, strength: float, start: Tensor, sc
 
 
 def _logistic_loss(turned: Turned, wanted: Tensor, strength: float, layer: Tensor) -> tuple[float, Tensor]:
-    """Return loss and gradient (K, D + 1); by hand, since autograd multiplies in an order that takes twice as long."""
+    """Return loss and gradient (K, D + 1), by hand: autograd multiplies in an order that takes twice as long."""
     weight, bias = layer[:, :-1], layer[:, -1]
-    # (K, N): the softmax over rows of ten takes fifteen times as long
+    # As (K, N): a softmax over rows of ten takes fifteen times as long
     log_shares = F.linear(turned.rows, weight.float(), bias.float()).T.contiguous().log_softmax(dim=0)
     loss = -float((log_shares * wanted).sum(dim=0, dtype=torch.float64) @ turned.weights.double()) / wanted.shape[1]
     rest = log_shares.exp_().sub_(wanted).mul_(turned.weights)
