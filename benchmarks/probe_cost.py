@@ -10,44 +10,20 @@ from __future__ import annotations
 
 import sys
 import time
+from functools import partial
 from statistics import median
 
-from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch import Trainer
 
-from tlearn.analysis.probe import ProbeCallback, probe
+from tlearn.analysis.probe import probe
 from tlearn.analysis.stage_features import network_like
 from tlearn.cli.arguments import split_arguments
-from tlearn.cli.transfer_cli import run_as
-from tlearn.commands.probe import ProbeCLI, take_words, with_sizes
+from tlearn.commands.probe import drop_strategy, take_words
+from tlearn.commands.untrained import untrained
 from tlearn.training.module import TransferModule
 from tlearn.training.strategies.features import iterate_over_split
 
 _TIMES = 3
-
-
-class _CostCallback(ProbeCallback):
-    """Time both."""
-
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Print the seconds and their ratio."""
-        assert isinstance(pl_module, TransferModule)
-        bare_s, probe_s = list[float](), list[float]()
-        for _ in range(_TIMES):
-            bare_s.append(sum(_bare_pass(trainer, pl_module, size) for size in self.sizes_px))
-            start_s = time.perf_counter()
-            probe(trainer, pl_module, self.sizes_px)
-            probe_s.append(time.perf_counter() - start_s)
-        ratio = median(probe_s) / median(bare_s)
-        print(f"probe {median(probe_s):.1f} s, bare passes {median(bare_s):.1f} s: {ratio:.2f} times (n = {_TIMES})")
-        trainer.should_stop = True
-
-
-class _CostCLI(ProbeCLI):
-    """The command line of the probe, timed."""
-
-    def own_callbacks(self, config: dict[str, object]) -> list[_CostCallback]:  # type: ignore[override]
-        """Time it."""
-        return [_CostCallback(self.sizes_px)]
 
 
 def _bare_pass(trainer: Trainer, module: TransferModule, size_px: int) -> float:
@@ -62,9 +38,18 @@ def _bare_pass(trainer: Trainer, module: TransferModule, size_px: int) -> float:
 
 
 def main() -> None:
-    """Run it."""
+    """Print the seconds of both and their ratio."""
     _, sizes_px, arguments = take_words(split_arguments(["probe", *sys.argv[1:]]))
-    run_as(with_sizes(_CostCLI, sizes_px), arguments)
+    cli = untrained(arguments, change=partial(drop_strategy, place="probe", sizes_px=sizes_px))
+    bare_s, probe_s = list[float](), list[float]()
+    with cli.measuring():
+        for _ in range(_TIMES):
+            bare_s.append(sum(_bare_pass(cli.trainer, cli.model, size) for size in sizes_px))
+            start_s = time.perf_counter()
+            probe(cli.trainer, cli.model, sizes_px)
+            probe_s.append(time.perf_counter() - start_s)
+    ratio = median(probe_s) / median(bare_s)
+    print(f"probe {median(probe_s):.1f} s, bare passes {median(bare_s):.1f} s: {ratio:.2f} times (n = {_TIMES})")
 
 
 if __name__ == "__main__":

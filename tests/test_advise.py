@@ -19,7 +19,7 @@ from tlearn.analysis.candidates import candidates
 from tlearn.analysis.decision import Effect, decide, expected_time_s, logit, sigmoid
 from tlearn.analysis.effects import EFFECTS
 from tlearn.analysis.learning_curve import CurvePoint, forecast, measure_curve
-from tlearn.analysis.measurements import Facts, choose_size, choose_tap
+from tlearn.analysis.measurements import Measurements, choose_size, choose_tap
 from tlearn.analysis.pilots import PilotResult
 from tlearn.analysis.probe import Probe
 from tlearn.analysis.similarity import logme
@@ -55,24 +55,24 @@ def test_whole_way(tlearn: Tlearn, small: str, tmp_path: Path, monkeypatch: pyte
     source = "runs/small/version_0/checkpoints/best.ckpt"
     words = ["-c", small, "--model.weights", source, "--data.classes", "[5, 6, 7]", "--image_sizes", "16,32"]
     out, found, config = advised(tlearn, *words, "--trainer.max_epochs", "3")
-    facts, choice = found["facts"], found["advice"]["choice"]
-    assert f"Advice: {choice['candidate']['name']} at {facts['size_px']} px" in " ".join(out.split())
+    measured, choice = found["facts"], found["advice"]["choice"]
+    assert f"Advice: {choice['candidate']['name']} at {measured['size_px']} px" in " ".join(out.split())
     names = [each["candidate"]["name"] for each in found["advice"]["outlooks"]]
     assert names in (
         ["frozen", "tap", "partial", "lp_ft", "full", "scratch"],
         ["frozen", "partial", "lp_ft", "full", "scratch"],
     )
-    assert {pilot["candidate"] for pilot in facts["pilots"]} == {"partial", "lp_ft", "full"}
-    assert sorted(pilot["steps"] for pilot in facts["pilots"]) == [4, 8, 8]
-    assert facts["steps"] == 9
-    assert facts["labels_per_class"] == 8
+    assert {pilot["candidate"] for pilot in measured["pilots"]} == {"partial", "lp_ft", "full"}
+    assert sorted(pilot["steps"] for pilot in measured["pilots"]) == [4, 8, 8]
+    assert measured["steps"] == 9
+    assert measured["labels_per_class"] == 8
     assert all(each["peak_memory_bytes"] > 1e8 for each in found["advice"]["outlooks"])
-    assert [point["images"] for point in facts["forecast"]["points"]] == [6, 12, 24]
-    assert set(facts["batch_norm_shift"]) == {"stem", "layer1", "layer2", "layer3", "layer4"}
+    assert [point["images"] for point in measured["forecast"]["points"]] == [6, 12, 24]
+    assert set(measured["batch_norm_shift"]) == {"stem", "layer1", "layer2", "layer3", "layer4"}
     assert config["model"] == {
         "backbone": "resnet18",
         "weights": source,
-        "image_size": facts["size_px"],
+        "image_size": measured["size_px"],
         **choice["candidate"]["options"],
     }
     assert config["data"]["init_args"]["classes"] == [5, 6, 7]
@@ -168,7 +168,9 @@ def probe_of(stage: str, ridge: float, left_out: float, size_px: int = 32) -> St
     return StageProbe(stage, size_px, 512, ridge, 0.1, left_out, ridge)
 
 
-def facts_of(last: StageProbe, best: StageProbe, pilots: list[PilotResult], random_score: float | None = 0.3) -> Facts:
+def measured_of(
+    last: StageProbe, best: StageProbe, pilots: list[PilotResult], random_score: float | None = 0.3
+) -> Measurements:
     stages = [best, last] if best != last else [last]
     every = ("stem", "layer1", "layer2", "layer3", "layer4")
     taps = list(every) if best.stage == "all" else [best.stage]
@@ -180,7 +182,7 @@ def facts_of(last: StageProbe, best: StageProbe, pilots: list[PilotResult], rand
     seen = {"probe": found, "size_px": 32, "last": last, "best": best, "taps": taps, "neighbours_gap": 0.0}
     seen["start"] = start
     more: dict[str, Any] = {"random_score": random_score, "logme": 0.0, "batch_norm_shift": {}, "forecast": None}
-    return Facts(**about, **seen, **more, **costs, frozen_val_loss=0.8, pilots=pilots, candidates=named)  # type: ignore[arg-type]
+    return Measurements(**about, **seen, **more, **costs, frozen_val_loss=0.8, pilots=pilots, candidates=named)  # type: ignore[arg-type]
 
 
 def pilot_of(name: str, val_loss: float, step_time_s: float = 0.1) -> PilotResult:
@@ -195,17 +197,17 @@ def test_trains_unless_the_trial_made_it_worse() -> None:
     effects = dict.fromkeys(EFFECTS, NOTHING)
     others = [pilot_of("partial", 0.7, 0.05), pilot_of("full", 1.5)]
     for val_loss, chosen in ((0.6, "lp_ft"), (1.09, "lp_ft"), (1.11, "tap")):  # the head alone: 0.8
-        facts = facts_of(LAST, probe_of("all", 0.85, 0.86), [pilot_of("lp_ft", val_loss), *others])
-        advice = decide(facts, effects)
+        measured = measured_of(LAST, probe_of("all", 0.85, 0.86), [pilot_of("lp_ft", val_loss), *others])
+        advice = decide(measured, effects)
         assert advice.choice.candidate.name == chosen
         assert ("did not raise" in advice.reason) == (chosen == "lp_ft")
-    facts = facts_of(LAST, LAST, [pilot_of("lp_ft", 2.0), *others])
-    assert decide(facts, effects).choice.candidate.name == "frozen"
+    measured = measured_of(LAST, LAST, [pilot_of("lp_ft", 2.0), *others])
+    assert decide(measured, effects).choice.candidate.name == "frozen"
 
 
 def test_training_begins_where_the_head_was_solved() -> None:
-    facts = facts_of(LAST, probe_of("all", 0.85, 0.86), PILOTS)
-    outlooks = {each.candidate.name: each for each in decide(facts, dict.fromkeys(EFFECTS, NOTHING)).outlooks}
+    measured = measured_of(LAST, probe_of("all", 0.85, 0.86), PILOTS)
+    outlooks = {each.candidate.name: each for each in decide(measured, dict.fromkeys(EFFECTS, NOTHING)).outlooks}
     assert outlooks["frozen"].score == pytest.approx(0.79)
     assert outlooks["tap"].score == outlooks["lp_ft"].score == pytest.approx(0.858)
     assert outlooks["lp_ft"].candidate.options["tap"] == ["stem", "layer1", "layer2", "layer3", "layer4"]
@@ -220,9 +222,9 @@ def test_single_stage_must_win_by_more_than_noise() -> None:
 
 
 def test_effects_are_added() -> None:
-    facts = facts_of(LAST, LAST, PILOTS)
+    measured = measured_of(LAST, LAST, PILOTS)
     effects = dict.fromkeys(EFFECTS, NOTHING) | {"lp_ft": Effect(0.1, 0.2, 0.5, 0.3)}
-    outlook = next(each for each in decide(facts, effects).outlooks if each.candidate.name == "lp_ft")
+    outlook = next(each for each in decide(measured, effects).outlooks if each.candidate.name == "lp_ft")
     middle = logit(0.79) + 0.1 + 0.2 * math.log2(100 / 50) + 0.5 * (0.8 - 0.6)
     assert outlook.score == pytest.approx(sigmoid(middle))
     spread = 1.645 * math.hypot(0.3, (0.79 * 0.21 * 500) ** -0.5)
@@ -230,22 +232,22 @@ def test_effects_are_added() -> None:
 
 
 def test_scratch_starts_from_random_features() -> None:
-    facts = facts_of(LAST, LAST, PILOTS, random_score=0.9)
-    outlooks = {each.candidate.name: each for each in decide(facts, dict.fromkeys(EFFECTS, NOTHING)).outlooks}
+    measured = measured_of(LAST, LAST, PILOTS, random_score=0.9)
+    outlooks = {each.candidate.name: each for each in decide(measured, dict.fromkeys(EFFECTS, NOTHING)).outlooks}
     assert outlooks["scratch"].score == pytest.approx(0.9)
 
 
 def test_single_stage_is_offered_where_it_is_best() -> None:
-    facts = facts_of(LAST, probe_of("layer2", 0.85, 0.86), PILOTS)
-    advice = decide(facts, dict.fromkeys(EFFECTS, NOTHING))
+    measured = measured_of(LAST, probe_of("layer2", 0.85, 0.86), PILOTS)
+    advice = decide(measured, dict.fromkeys(EFFECTS, NOTHING))
     assert advice.choice.candidate.name == "tap"
     assert advice.choice.candidate.options["tap"] == "layer2"
     assert advice.reason.startswith("A head on layer2 beats one on all stages side by side beyond the noise")
 
 
 def test_times_are_sums_of_what_was_timed() -> None:
-    facts = facts_of(LAST, LAST, PILOTS)
-    times = {each.name: expected_time_s(facts, each) for each in facts.candidates}
+    measured = measured_of(LAST, LAST, PILOTS)
+    times = {each.name: expected_time_s(measured, each) for each in measured.candidates}
     validation = 10 * 2.0 * 100 / 500
     assert times["frozen"] == pytest.approx(1 + 2 + 0.5)
     assert times["lp_ft"] == pytest.approx(1 + 2 + 0.5 + 130 * 0.1 + validation)

@@ -11,13 +11,23 @@ from typing import TYPE_CHECKING, Any
 from tlearn.version import __version__
 
 if TYPE_CHECKING:
+    from tlearn.analysis.plan import Plan
+    from tlearn.analysis.probe import Probe
     from tlearn.base.errors import TlearnError
     from tlearn.cli import main
     from tlearn.cli.callbacks import callbacks_for
+    from tlearn.commands.advise import Advice, advise
+    from tlearn.commands.compare.compare import Comparison, compare
+    from tlearn.commands.doctor import doctor
     from tlearn.commands.evaluate import Evaluation, test, validate
+    from tlearn.commands.export import Export, export
     from tlearn.commands.fit import Run, fit
+    from tlearn.commands.optimize import optimize
+    from tlearn.commands.plan import plan
     from tlearn.commands.predict import Predictions, predict
+    from tlearn.commands.probe import probe
     from tlearn.data.datamodule import ImageDataModule
+    from tlearn.data.files.findings import Finding
     from tlearn.data.shards.datamodule import StreamingDataModule
     from tlearn.data.sources.cifar10 import CIFAR10DataModule
     from tlearn.data.sources.digits import DigitsDataModule
@@ -29,52 +39,78 @@ if TYPE_CHECKING:
     from tlearn.training.module import TransferModule
 
 __all__ = [
+    "Advice",
     "CIFAR10DataModule",
+    "Comparison",
     "DigitsDataModule",
     "Evaluation",
+    "Export",
+    "Finding",
     "HuggingFaceDataModule",
     "ImageDataModule",
     "ImageFolderDataModule",
     "ImageTableDataModule",
+    "Plan",
     "Prediction",
     "Predictions",
     "Predictor",
+    "Probe",
     "Run",
     "StreamingDataModule",
     "TlearnError",
     "TorchvisionDataModule",
     "TransferModule",
     "__version__",
+    "advise",
     "callbacks_for",
+    "compare",
+    "doctor",
+    "export",
     "fit",
     "load",
     "main",
+    "optimize",
+    "plan",
     "predict",
+    "probe",
     "test",
     "validate",
 ]
 
 _HOMES = {
+    "Advice": "tlearn.commands.advise",
     "CIFAR10DataModule": "tlearn.data",
+    "Comparison": "tlearn.commands.compare.compare",
     "DigitsDataModule": "tlearn.data",
     "Evaluation": "tlearn.commands.evaluate",
+    "Export": "tlearn.commands.export",
+    "Finding": "tlearn.data.files.findings",
     "HuggingFaceDataModule": "tlearn.data",
     "ImageDataModule": "tlearn.data",
     "ImageFolderDataModule": "tlearn.data",
     "ImageTableDataModule": "tlearn.data",
+    "Plan": "tlearn.analysis.plan",
     "Prediction": "tlearn.deploy",
     "Predictions": "tlearn.commands.predict",
     "Predictor": "tlearn.deploy",
+    "Probe": "tlearn.analysis.probe",
     "Run": "tlearn.commands.fit",
     "StreamingDataModule": "tlearn.data",
     "TlearnError": "tlearn.base.errors",
     "TorchvisionDataModule": "tlearn.data",
     "TransferModule": "tlearn.models",
+    "advise": "tlearn.commands.advise",
     "callbacks_for": "tlearn.cli.callbacks",
+    "compare": "tlearn.commands.compare.compare",
+    "doctor": "tlearn.commands.doctor",
+    "export": "tlearn.commands.export",
     "fit": "tlearn.commands.fit",
     "load": "tlearn.deploy",
     "main": "tlearn.cli",
+    "optimize": "tlearn.commands.optimize",
+    "plan": "tlearn.commands.plan",
     "predict": "tlearn.commands.predict",
+    "probe": "tlearn.commands.probe",
     "test": "tlearn.commands.evaluate",
     "validate": "tlearn.commands.evaluate",
 }

@@ -16,10 +16,8 @@ from typing import Any
 
 from benchmarks.advise.runs import images_of, words_of
 from benchmarks.advise.scenarios import SCENARIOS, Scenario
-from tlearn.analysis.advise import AdviseCallback
 from tlearn.cli.arguments import split_arguments
-from tlearn.cli.transfer_cli import run_as
-from tlearn.commands.advise import AdviseCLI
+from tlearn.commands.advise import ask
 
 FACTS = Path(__file__).parent / "facts.jsonl"
 
@@ -29,11 +27,10 @@ def measure(scenario: Scenario, seed: int, root: Path, sources: Path) -> dict[st
     words = ["fit", *words_of(scenario, seed, images_of(scenario, seed, root), sources)]
     with TemporaryDirectory() as folder:
         start_s = time.perf_counter()
-        cli = run_as(AdviseCLI, split_arguments([*words, "--trainer.default_root_dir", folder]))
+        asked = ask(split_arguments([*words, "--trainer.default_root_dir", folder]))
         time_s = time.perf_counter() - start_s
-    facts = next(c for c in cli.trainer.callbacks if isinstance(c, AdviseCallback)).facts  # type: ignore[attr-defined]
-    assert facts is not None
-    return {"scenario": scenario.name, "seed": seed, "time_s": round(time_s, 2), "facts": asdict(facts)}
+    measured = asdict(asked.advice.measurements)
+    return {"scenario": scenario.name, "seed": seed, "time_s": round(time_s, 2), "facts": measured}
 
 
 def main() -> None:

@@ -27,9 +27,9 @@ from benchmarks.advise.facts import FACTS
 from benchmarks.advise.runs import RESULTS, Result, read_results
 from benchmarks.advise.scenarios import SCENARIOS
 from tlearn.analysis.candidates import Candidate
-from tlearn.analysis.decision import Advice, Effect, base_score, decide, inputs, logit, noise_of
+from tlearn.analysis.decision import Decision, Effect, base_score, decide, inputs, logit, noise_of
 from tlearn.analysis.learning_curve import CurvePoint, Forecast
-from tlearn.analysis.measurements import Facts
+from tlearn.analysis.measurements import Measurements
 from tlearn.analysis.pilots import PilotResult
 from tlearn.analysis.probe import Probe
 from tlearn.analysis.stage_probe import StageProbe
@@ -63,7 +63,7 @@ class Case:
     source: str
     labels: int
     seed: int
-    facts: Facts
+    facts: Measurements
     time_s: float
     reached: dict[str, float]
     own: dict[str, float]
@@ -104,7 +104,7 @@ def read_cases(facts: Path = FACTS, results: Path = RESULTS) -> list[Case]:
     return cases
 
 
-def parse_facts(stored: dict[str, Any]) -> Facts:
+def parse_facts(stored: dict[str, Any]) -> Measurements:
     """Make facts of their JSON."""
     found = {"copies": 0, "shared": 0, **stored["probe"]}
     stages = [StageProbe(**each) for each in found["stages"]]
@@ -122,7 +122,7 @@ def parse_facts(stored: dict[str, Any]) -> Facts:
     }
     parts |= {"pilots": [PilotResult(**each) for each in stored["pilots"]]}
     parts |= {"candidates": [Candidate(**each) for each in stored["candidates"]]}
-    return Facts(**{**stored, **parts})
+    return Measurements(**{**stored, **parts})
 
 
 def fit_effects(cases: Sequence[Case], left_out: Callable[[Case], str]) -> dict[str, Effect]:
@@ -167,7 +167,7 @@ def name_of(case: Case, candidate: Candidate) -> str:
     return f"tap_{case.facts.taps[0]}" if single else candidate.name
 
 
-def advise_unseen(cases: Sequence[Case]) -> dict[tuple[str, int], Advice]:
+def advise_unseen(cases: Sequence[Case]) -> dict[tuple[str, int], Decision]:
     """Advise on every case with effects fitted without its data set."""
     advice = {}
     for fold in {case.fold for case in cases}:

@@ -1,4 +1,4 @@
-"""Decide on a strategy from what was measured. Pure: the same facts give the same advice.
+"""Decide on a strategy from what was measured. Pure: the same measurements give the same decision.
 
 What heads reach on fixed features is measured. What training adds to that is expected from the labels a class and from
 the strategy's own pilot, by an effect fitted to real runs (`tlearn.analysis.effects`), on the scale of logits.
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tlearn.analysis.candidates import Candidate
-from tlearn.analysis.measurements import Facts, pooled
+from tlearn.analysis.measurements import Measurements, pooled
 from tlearn.analysis.pilots import PilotResult
 
 _EDGE = 0.01  # a score is kept at least this far from 0 and 1 before its logit is taken
@@ -69,8 +69,8 @@ class Outlook:
 
 
 @dataclass(frozen=True)
-class Advice:
-    """The choice.
+class Decision:
+    """The strategy that was chosen, beside all others.
 
     Attributes:
         choice: See `decide`.
@@ -83,7 +83,7 @@ class Advice:
     outlooks: list[Outlook]
 
 
-def decide(facts: Facts, effects: Mapping[str, Effect]) -> Advice:
+def decide(measured: Measurements, effects: Mapping[str, Effect]) -> Decision:
     """Choose by what was measured.
 
     A head on an earlier stage, where it beats all stages side by side beyond the noise: what follows that stage was
@@ -91,41 +91,41 @@ def decide(facts: Facts, effects: Mapping[str, Effect]) -> Advice:
     the fixed policies, unless its trial made validation worse: then the head as it is. See `benchmarks.advise`.
 
     Args:
-        facts: What was measured.
+        measured: Everything that was measured.
         effects: Of each strategy, by its name.
     """
-    outlooks = [_outlook(facts, candidate, effects[candidate.name]) for candidate in facts.candidates]
+    outlooks = [_outlook(measured, candidate, effects[candidate.name]) for candidate in measured.candidates]
     head = [each for each in outlooks if not each.candidate.trains_backbone][-1]  # of all stages, see `choose_tap`
     trained = next((each for each in outlooks if each.candidate.name == "lp_ft"), None)
     if trained is None:  # no head can be solved, or there is nothing to transfer
-        return Advice(
+        return Decision(
             max(outlooks, key=lambda each: each.score), "It is the one with the highest expectation.", outlooks
         )
     if isinstance(head.candidate.options.get("tap"), str):
-        return Advice(head, _EARLIER.format(stage=facts.best.stage), outlooks)
-    made_worse = inputs(facts, "lp_ft")[2] < -_TOLERATED
-    return Advice(head, _WORSE, outlooks) if made_worse else Advice(trained, _TRAIN, outlooks)
+        return Decision(head, _EARLIER.format(stage=measured.best.stage), outlooks)
+    made_worse = inputs(measured, "lp_ft")[2] < -_TOLERATED
+    return Decision(head, _WORSE, outlooks) if made_worse else Decision(trained, _TRAIN, outlooks)
 
 
-def base_score(facts: Facts, candidate: str) -> float:
+def base_score(measured: Measurements, candidate: str) -> float:
     """Return the measured score that a strategy is expected to change."""
-    if candidate == "scratch" and facts.random_score is not None:
-        return facts.random_score
-    each = {"frozen": facts.last, "tap": facts.best}.get(candidate, facts.start)
-    return pooled(each, facts.probe)
+    if candidate == "scratch" and measured.random_score is not None:
+        return measured.random_score
+    each = {"frozen": measured.last, "tap": measured.best}.get(candidate, measured.start)
+    return pooled(each, measured.probe)
 
 
-def inputs(facts: Facts, candidate: str) -> tuple[float, float, float]:
+def inputs(measured: Measurements, candidate: str) -> tuple[float, float, float]:
     """Return what an effect is multiplied by: 1, doublings of 50 labels a class, and what the pilot gained."""
-    pilot = pilot_of(facts, candidate)
-    gain = facts.frozen_val_loss - pilot.val_loss if pilot and facts.frozen_val_loss is not None else 0.0
-    return 1.0, math.log2(facts.labels_per_class / 50), max(-1.0, min(gain, 1.0))
+    pilot = pilot_of(measured, candidate)
+    gain = measured.frozen_val_loss - pilot.val_loss if pilot and measured.frozen_val_loss is not None else 0.0
+    return 1.0, math.log2(measured.labels_per_class / 50), max(-1.0, min(gain, 1.0))
 
 
-def pilot_of(facts: Facts, candidate: str) -> PilotResult | None:
+def pilot_of(measured: Measurements, candidate: str) -> PilotResult | None:
     """Return the pilot of a strategy; from scratch a step costs what it costs to train everything."""
     names = ("scratch", "full") if candidate == "scratch" else (candidate,)
-    return next((pilot for pilot in facts.pilots if pilot.candidate in names), None)
+    return next((pilot for pilot in measured.pilots if pilot.candidate in names), None)
 
 
 def logit(score: float) -> float:
@@ -143,37 +143,37 @@ def sigmoid(value: float) -> float:
     return 1 / (1 + math.exp(-value))
 
 
-def noise_of(facts: Facts, candidate: str) -> float:
+def noise_of(measured: Measurements, candidate: str) -> float:
     """Return the standard deviation of a measured score's logit, from the images that it was measured on."""
-    kept = _kept_off(base_score(facts, candidate))
-    return float((kept * (1 - kept) * (facts.probe.train_images + facts.probe.val_images)) ** -0.5)
+    kept = _kept_off(base_score(measured, candidate))
+    return float((kept * (1 - kept) * (measured.probe.train_images + measured.probe.val_images)) ** -0.5)
 
 
-def _outlook(facts: Facts, candidate: Candidate, effect: Effect) -> Outlook:
-    one, doublings, gain = inputs(facts, candidate.name)
+def _outlook(measured: Measurements, candidate: Candidate, effect: Effect) -> Outlook:
+    one, doublings, gain = inputs(measured, candidate.name)
     if candidate.name == "scratch":
         gain = 0.0  # its pilot is another's
-    middle = logit(base_score(facts, candidate.name))
+    middle = logit(base_score(measured, candidate.name))
     middle += effect.constant * one + effect.doubling * doublings + effect.pilot * gain
-    spread = _Z90 * math.hypot(effect.deviation, noise_of(facts, candidate.name))
-    pilot = pilot_of(facts, candidate.name)
+    spread = _Z90 * math.hypot(effect.deviation, noise_of(measured, candidate.name))
+    pilot = pilot_of(measured, candidate.name)
     return Outlook(
         candidate=candidate,
         score=sigmoid(middle),
         low=sigmoid(middle - spread),
         high=sigmoid(middle + spread),
-        time_s=expected_time_s(facts, candidate),
-        peak_memory_bytes=pilot.peak_memory_bytes if pilot else facts.pass_peak_bytes,
+        time_s=expected_time_s(measured, candidate),
+        peak_memory_bytes=pilot.peak_memory_bytes if pilot else measured.pass_peak_bytes,
     )
 
 
-def expected_time_s(facts: Facts, candidate: Candidate) -> float:
+def expected_time_s(measured: Measurements, candidate: Candidate) -> float:
     """Return the expected seconds of a whole ``fit``, imports left out, from steps and passes that were timed."""
-    pass_s = facts.probe.pass_time_s[facts.size_px]
-    images = facts.probe.train_images + facts.probe.val_images
+    pass_s = measured.probe.pass_time_s[measured.size_px]
+    images = measured.probe.train_images + measured.probe.val_images
     needs_head = candidate.options.get("head_init") == "probe" or not candidate.trains_backbone
-    time_s = facts.start_s + (pass_s + facts.solve_time_s if needs_head else 0.0)
-    pilot = pilot_of(facts, candidate.name)
+    time_s = measured.start_s + (pass_s + measured.solve_time_s if needs_head else 0.0)
+    pilot = pilot_of(measured, candidate.name)
     if pilot is None:
         return time_s
-    return time_s + facts.steps * pilot.step_time_s + facts.epochs * pass_s * facts.probe.val_images / images
+    return time_s + measured.steps * pilot.step_time_s + measured.epochs * pass_s * measured.probe.val_images / images

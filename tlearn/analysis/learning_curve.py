@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from lightning.pytorch.loggers import Logger
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -98,6 +99,13 @@ def forecast(points: Sequence[CurvePoint]) -> Forecast | None:
     noise = (last.deviation**2 + before.deviation**2) ** 0.5
     is_flat = before.error - last.error < noise
     return Forecast(list(points), float(_gain(sizes, errors, deviations)), float(low), float(high), is_flat)
+
+
+def log_curve(loggers: Iterable[Logger], found: Forecast) -> None:
+    """Log the score over the number of training images, which takes the place of steps."""
+    for point in found.points:
+        for logger in loggers:
+            logger.log_metrics({"advise/score_over_images": 1 - point.error}, step=point.images)
 
 
 def _gain(sizes: NDArray[np.float64], errors: NDArray[np.float64], deviations: NDArray[np.float64]) -> float:

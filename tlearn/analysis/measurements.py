@@ -23,6 +23,7 @@ from tlearn.training.module import TransferModule
 from tlearn.training.strategies.alike_features import rounding_of
 from tlearn.training.strategies.head_solver import SolvedHead, solve_head
 from tlearn.training.strategies.known_labels import known_groups
+from tlearn.training.typed import data_of
 
 # Of the steps of a whole run: a pilot's round, at the least and at the most, and rounds.
 _PILOT_SHARE, _FEWEST_STEPS, _MOST_STEPS, _ROUNDS = 0.06, 4, 100, 2
@@ -30,8 +31,8 @@ _PILOTED = ("partial", "lp_ft", "full")
 
 
 @dataclass(frozen=True)
-class Facts:
-    """What was measured.
+class Measurements:
+    """Everything that was measured.
 
     Attributes:
         task: Kind of targets.
@@ -86,22 +87,22 @@ class Facts:
     pass_peak_bytes: int | None = None
 
 
-def gather(
+def measure(
     trainer: Trainer,
     module: TransferModule,
     sizes_px: Sequence[int],
     epochs: int,
     start_s: float,
     kept: Mapping[str, Any] | None = None,
-) -> Facts:
-    """Measure.
+) -> Measurements:
+    """Measure everything that `decide` needs.
 
     Args:
-        trainer: Gives data, precision and device.
+        trainer: See `rigged`.
         module: Gives the pretrained network; left as it is.
         sizes_px: Image sizes to probe; empty for its own.
         epochs: Of the strategies that take steps.
-        start_s: See `Facts`.
+        start_s: See `Measurements`.
         kept: Options of the model that are the user's in every strategy.
 
     Raises:
@@ -124,14 +125,14 @@ def gather(
         named = [each for each in named if each.name in ("frozen", "scratch")]
     head, solve_time_s = _solved(module, features, start.stage)
     points = measure_curve(module.task, train, val, module.num_classes, best.strength)
-    planned = epochs * trainer.num_training_batches
+    planned = epochs * len(data_of(trainer).train_dataloader())
     rows = features.train[last.stage]
-    return Facts(
+    return Measurements(
         task=module.task,
         num_outputs=module.num_classes,
         labels_per_class=found.train_images / (module.num_classes if module.task == "classification" else 1),
         epochs=epochs,
-        steps=int(planned),
+        steps=planned,
         start_s=start_s,
         probe=found,
         size_px=size,
@@ -146,7 +147,7 @@ def gather(
         forecast=forecast(points),
         solve_time_s=solve_time_s,
         frozen_val_loss=head.val_loss if head else None,
-        pilots=_piloted(trainer, module, named, size, head, int(planned)),
+        pilots=_piloted(trainer, module, named, size, head, planned),
         candidates=named,
         time_s=time.perf_counter() - begin_s,
         pass_peak_bytes=pass_peak_bytes,

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import Trainer
+from lightning.pytorch.loggers import Logger
 from torch import Tensor
 
 from tlearn.analysis.stage_features import StageFeatures, own_size_px, stage_features
 from tlearn.analysis.stage_probe import SCORES, TOGETHER, StageProbe, best_of, probe_stage, score
 from tlearn.base.errors import TlearnError
 from tlearn.data.files.listing import listed
-from tlearn.training.module import TransferModule, model_of
+from tlearn.training.module import TransferModule
 from tlearn.training.strategies.alike_features import rounding_of
 from tlearn.training.strategies.head_solver import solve_head
 from tlearn.training.typed import data_of
@@ -129,32 +130,10 @@ def _check_classes(module: TransferModule, targets: Tensor) -> None:
         )
 
 
-class ProbeCallback(Callback):
-    """Probe where the first step would be, log a curve per stage over the image sizes, and take no step.
-
-    Args:
-        sizes_px: Sides of what the network is to see; empty for its own.
-
-    Attributes:
-        probe: ``None`` until then.
-    """
-
-    def __init__(self, sizes_px: Sequence[int]) -> None:
-        self.sizes_px = sizes_px
-        self.probe: Probe | None = None
-
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Probe."""
-        module = model_of(trainer)
-        self.probe, _ = probe(trainer, module, self.sizes_px)
-        log_curves(trainer, self.probe)
-        trainer.should_stop = True
-
-
-def log_curves(trainer: Trainer, found: Probe) -> None:
-    """Log the scores of each stage over the image sizes in pixels, which stand where steps would."""
+def log_curves(loggers: Iterable[Logger], found: Probe) -> None:
+    """Log the scores of each stage over the image sizes in pixels, which take the place of steps."""
     for each in found.stages:
         values = {f"probe/{each.stage}": each.ridge, f"probe_left_out/{each.stage}": each.left_out}
         values[f"probe_neighbours/{each.stage}"] = each.neighbours
-        for logger in trainer.loggers:
+        for logger in loggers:
             logger.log_metrics(values, step=each.image_size_px)

@@ -49,6 +49,11 @@ class Arguments:
         words = self.words or [self.verb or "fit", *(config.word for config in self.configs), *self.options]
         return shlex.join(["python", "-m", "tlearn", *words])
 
+    @property
+    def asks_help(self) -> bool:
+        """Tell whether ``--help`` is typed."""
+        return any(word in ("-h", "--help") for word in self.options)
+
     def value_of(self, option: str) -> str | None:
         """Return the last value given for ``--option value`` or ``--option=value``."""
         found = None
@@ -239,13 +244,27 @@ def arguments_of(
     Raises:
         TlearnError: There is no such config, or a value that no option can hold.
     """
-    configs = [] if config is None else [Config(config if isinstance(config, Mapping) else find_config(str(config)))]
+    configs = [] if config is None else [config_of(config)]
     words = list[str]()
     for name, value in (options or {}).items():
         text = value if isinstance(value, str) else str(value) if isinstance(value, Path) else as_json(value, name)
         check_typed(f"--{name}", text)
         words.append(f"--{name}={text}")
     return Arguments(verb, configs, words, where="in options")
+
+
+def config_of(source: str | Path | Mapping[str, Any]) -> Config:
+    """Make a config of its path, the name of one that ships with tlearn, or a nested mapping.
+
+    Raises:
+        TlearnError: There is no such config.
+    """
+    return Config(source if isinstance(source, Mapping) else find_config(str(source)))
+
+
+def with_own(options: Mapping[str, Any] | None, **own: Any) -> dict[str, Any]:
+    """Add the arguments of a verb's own that are given to the options of a call from Python."""
+    return {**(options or {}), **{name: value for name, value in own.items() if value is not None}}
 
 
 def split_arguments(words: Sequence[str]) -> Arguments:

@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 import tempfile
+from collections.abc import Callable
 from contextlib import ExitStack
 from copy import deepcopy
 from pathlib import Path
@@ -285,11 +286,11 @@ def run(arguments: Arguments) -> TransferCLI:
     return run_as(TransferCLI, going_on(arguments))
 
 
-def run_as(kind: type[_Kind], arguments: Arguments) -> _Kind:
+def run_as(kind: Callable[[Arguments, Checkpoint | None, Path], _Kind], arguments: Arguments) -> _Kind:
     """Run a verb and return what it made.
 
     Args:
-        kind: What ties it all together; ``plan`` and ``doctor`` have their own.
+        kind: Makes the command line: `TransferCLI`, or a verb's own kind of it.
         arguments: The command line in parts.
 
     Raises:

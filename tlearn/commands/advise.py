@@ -1,29 +1,31 @@
-"""The verb `advise`: which strategy, image size and rates for these images."""
+"""The verb ``advise``, and `tlearn.advise`: which strategy, image size and rates for your images."""
 
 from __future__ import annotations
 
 import textwrap
 import time
-from collections.abc import Collection, Mapping
-from dataclasses import asdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
-from lightning.pytorch import Callback
 
-from tlearn.analysis.advise import AdviseCallback
-from tlearn.analysis.decision import Advice, decide
+from tlearn.analysis.decision import Decision, decide
 from tlearn.analysis.effects import EFFECTS
-from tlearn.analysis.measurements import Facts
+from tlearn.analysis.learning_curve import log_curve
+from tlearn.analysis.measurements import Measurements, measure
+from tlearn.analysis.probe import log_curves
 from tlearn.base.errors import TlearnError
 from tlearn.base.files import write_whole
-from tlearn.cli.arguments import Arguments
+from tlearn.cli.arguments import Arguments, arguments_of, with_own
 from tlearn.cli.config_files import leaves
-from tlearn.cli.transfer_cli import plain_config, run_as
+from tlearn.cli.faults import translated_faults
+from tlearn.cli.isolation import called_from_python
+from tlearn.cli.transfer_cli import plain_config
 from tlearn.commands.advise_text import print_advice, why
-from tlearn.commands.probe import ProbeCLI, take_words, with_sizes, write_result
-from tlearn.training.typed import callbacks_of
+from tlearn.commands.probe import drop_strategy, take_words, write_result
+from tlearn.commands.untrained import UntrainedCLI, untrained
 
 # The strategy: what `advise` is asked for. All other options of the model are the user's.
 DECIDED = (
@@ -36,6 +38,164 @@ _OF_STEPS = ("warmup_steps", "warmup_epochs")
 # Options that change what a trial shows.
 _IN_TRIALS = ("class_weights", "label_smoothing", "batch_norm")
 _PARTS = ("trainer", "model")
+_DEFAULT_OUT = Path("advised.yaml")
+_USAGE = """usage: python -m tlearn advise --config CONFIG [--image_sizes 32,64,128] [--out advised.yaml]
+
+measures on your images: probes of every stage, nested subsets, short trials of the strategies that could win; prints
+what to do, why, what to expect and what it costs, and writes a config that fit takes; CONFIG and options are those of
+fit: all are kept but the strategy, which is what is asked: what trains, from which rate, on which head and image size
+
+  --image_sizes S,S  sides in pixels to choose from; model.image_size, or the data's own, by default
+  --out FILE         the config to write; advised.yaml by default. All that was measured is in the run folder"""
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What to do for your images, why, and what to expect.
+
+    Attributes:
+        config: A config that `tlearn.fit` takes. It follows the advice and keeps your other options.
+        text: The reasons, in one paragraph.
+        decision: The strategy that was chosen, and the expected score and cost of every other.
+        measurements: Everything that the decision rests on.
+        not_kept: Dotted names of options that were given and that the advice decides otherwise.
+        time_s: Seconds that the advice took.
+    """
+
+    config: dict[str, Any]
+    text: str
+    decision: Decision
+    measurements: Measurements
+    not_kept: list[str]
+    time_s: float
+
+    def write(self, path: str | Path) -> None:
+        """Write the config as YAML, with the reasons above it.
+
+        Raises:
+            TlearnError: The file cannot be written.
+        """
+        write_whole(Path(path), _as_yaml(self.config, [self.text, _said(self.not_kept)], Path(path).name))
+
+
+def advise(
+    config: str | Path | Mapping[str, Any] | None = None,
+    options: Mapping[str, Any] | None = None,
+    *,
+    image_sizes: Sequence[int] | None = None,
+    out: str | Path | None = None,
+) -> Advice:
+    """Measure what would pay for your images, as ``python -m tlearn advise`` does.
+
+    Args:
+        config: A config as for `tlearn.fit`. Its strategy is what is asked for; all other options are kept.
+        options: Dotted option names to values; they beat the config.
+        image_sizes: Sides in pixels to choose from; by default ``model.image_size``, or the data's own.
+        out: A YAML file to write the advised config to. `Advice.config` holds it too.
+
+    Raises:
+        TlearnError: A fault in the options, the data or the weights, or whatever `tlearn.fit` refuses.
+    """
+    with called_from_python():
+        asked = ask(arguments_of("advise", config, with_own(options, image_sizes=image_sizes, out=out)))
+        _keep(asked)
+        if asked.out is not None:
+            asked.advice.write(asked.out)
+        return asked.advice
+
+
+def run(arguments: Arguments) -> None:
+    """Print what to do and why, and write a config that does it."""
+    if arguments.asks_help:
+        print(_USAGE)
+        return
+    asked = ask(arguments)
+    advice, out = asked.advice, asked.out or _DEFAULT_OUT
+    print_advice(advice.measurements, advice.decision)
+    for place in _keep(asked):
+        print(f"all of it: {place}")
+    advice.write(out)
+    if advice.not_kept:
+        print(_said(advice.not_kept))
+    print(f"advice took {advice.time_s:.0f} s; to follow it: python -m tlearn fit --config {out}")
+
+
+class Asked(NamedTuple):
+    """A command line of advice, the advice, and the file to write the config to."""
+
+    cli: UntrainedCLI
+    advice: Advice
+    out: Path | None
+
+
+def ask(arguments: Arguments) -> Asked:
+    """Measure and decide as a command line says; see `advise`."""
+    begin_s = time.perf_counter()
+    out, sizes_px, arguments = take_words(arguments)
+    given = _Given(typed_keys(arguments), sizes_px)
+    cli = untrained(arguments, change=given.take)
+    with translated_faults(arguments), cli.measuring():
+        start_s, trials = time.perf_counter() - begin_s, kept_in_trials(given.kept("model"))
+        measured = measure(cli.trainer, cli.model, sizes_px, given.epochs, start_s, trials)
+        log_curves(cli.trainer.loggers, measured.probe)
+        if measured.forecast:
+            log_curve(cli.trainer.loggers, measured.forecast)
+    decision = decide(measured, EFFECTS)
+    config = advised_config(given, measured, decision)
+    dropped = not_kept(given.plain, given.typed, config)
+    text, time_s = why(measured, decision), measured.start_s + measured.time_s
+    return Asked(cli, Advice(config, text, decision, measured, dropped, time_s), out)
+
+
+def _keep(asked: Asked) -> list[Path]:
+    content = {"advice": asdict(asked.advice.decision), "facts": asdict(asked.advice.measurements)}
+    return write_result(asked.cli, "advice.json", content, None)
+
+
+def _said(dropped: Collection[str]) -> str:
+    return f"not as typed, for the advice decides it: {', '.join(dropped)}" if dropped else ""
+
+
+class _Given:
+    """The options that advice is asked for.
+
+    Args:
+        typed: See `typed_keys`.
+        sizes_px: The image sizes to choose from.
+
+    Attributes:
+        epochs: What the strategies that take steps may use.
+        plain: The whole config as plain values.
+        defaults: The whole config where nothing is typed.
+    """
+
+    epochs: int
+    plain: dict[str, Any]
+    defaults: dict[str, Any]
+
+    def __init__(self, typed: set[str], sizes_px: Sequence[int]) -> None:
+        self.typed, self._sizes_px = typed, sizes_px
+
+    def take(self, cli: UntrainedCLI) -> None:
+        """Note the options, then take the strategy out of them.
+
+        Raises:
+            TlearnError: The number of epochs is open.
+        """
+        config, parser = cli.config[cli.verb], cli._parser(cli.verb)
+        epochs = config.trainer.max_epochs
+        if epochs is None or epochs < 1:
+            raise TlearnError(
+                f"advise needs trainer.max_epochs of at least 1, got {epochs}: it is what strategies may use"
+            )
+        self.epochs, self.plain = int(epochs), plain_config(parser, config)
+        # data have no default, which is no fault here
+        self.defaults = yaml.safe_load(parser.dump(parser.get_defaults(), skip_none=False, skip_validation=True))
+        drop_strategy(cli, "advise", self._sizes_px)
+
+    def kept(self, part: str) -> dict[str, Any]:
+        """Return the options of ``trainer`` or ``model`` that are the user's, see `kept_options`."""
+        return kept_options(self.plain, self.defaults, self.typed, part)
 
 
 def typed_keys(arguments: Arguments) -> set[str]:
@@ -90,97 +250,22 @@ def not_kept(given: Mapping[str, Any], typed: Collection[str], advised: Mapping[
     return [*found, *(["find_lr"] if given.get("find_lr") else [])]
 
 
-_DEFAULT_OUT = Path("advised.yaml")
-_USAGE = """usage: python -m tlearn advise --config CONFIG [--image_sizes 32,64,128] [--out advised.yaml]
-
-measures on your images: probes of every stage, nested subsets, short trials of the strategies that could win; prints
-what to do, why, what to expect and what it costs, and writes a config that fit takes; CONFIG and options are those of
-fit: all are kept but the strategy, which is what is asked: what trains, from which rate, on which head and image size
-
-  --image_sizes S,S  sides in pixels to choose from; model.image_size, or the data's own, by default
-  --out FILE         the config to write; advised.yaml by default. All that was measured is in the run folder"""
-
-
-class AdviseCLI(ProbeCLI):
-    """The command line of ``fit``, of which the strategy is left open."""
-
-    place = "advise"
-
-    def __init__(self, arguments: Arguments, *args: Any) -> None:
-        self.begin_s = time.perf_counter()
-        self.typed = typed_keys(arguments)
-        super().__init__(arguments, *args)
-
-    def before_instantiate_classes(self) -> None:
-        """Note the epochs before they are taken away.
-
-        Raises:
-            TlearnError: Their number is open.
-        """
-        epochs = self.config[self.verb].trainer.max_epochs
-        if epochs is None or epochs < 1:
-            raise TlearnError(
-                f"advise needs trainer.max_epochs of at least 1, got {epochs}: it is what strategies may use"
-            )
-        self.epochs = int(epochs)
-        parser = self._parser(self.verb)
-        self.given = plain_config(parser, self.config[self.verb])
-        # data have no default, which is no fault here
-        self.defaults = yaml.safe_load(parser.dump(parser.get_defaults(), skip_none=False, skip_validation=True))
-        super().before_instantiate_classes()
-
-    def kept(self, part: str) -> dict[str, Any]:
-        """Return the options of a part of the config that are the user's, see `kept_options`."""
-        return kept_options(self.given, self.defaults, self.typed, part)
-
-    def own_callbacks(self, config: dict[str, Any]) -> list[Callback]:
-        """Measure, and nothing else."""
-        return [AdviseCallback(self.sizes_px, self.epochs, self.begin_s, kept_in_trials(self.kept("model")))]
-
-
-def advise(arguments: Arguments) -> Advice | None:
-    """Print what to do and why, and write a config that does it.
-
-    Raises:
-        TlearnError: A fault in the words, data or weights that nothing can be told from, or whatever ``fit`` refuses.
-    """
-    if any(word in ("-h", "--help") for word in arguments.options):
-        print(_USAGE)
-        return None
-    out, sizes_px, arguments = take_words(arguments)
-    cli = run_as(with_sizes(AdviseCLI, sizes_px), arguments)
-    facts = next(c for c in callbacks_of(cli.trainer) if isinstance(c, AdviseCallback)).facts
-    assert facts is not None
-    advice = decide(facts, EFFECTS)
-    print_advice(facts, advice)
-    write_result(cli.trainer, "advice.json", {"advice": asdict(advice), "facts": asdict(facts)}, None)
-    out = out or _DEFAULT_OUT
-    config = advised_config(cli, facts, advice)
-    dropped = not_kept(cli.given, cli.typed, config)
-    said = f"not as typed, for the advice decides it: {', '.join(dropped)}" if dropped else ""
-    write_whole(out, _as_yaml(config, [why(facts, advice), said], out.name))
-    if said:
-        print(said)
-    print(f"advice took {facts.start_s + facts.time_s:.0f} s; to follow it: python -m tlearn fit --config {out}")
-    return advice
-
-
-def advised_config(cli: AdviseCLI, facts: Facts, advice: Advice) -> dict[str, Any]:
+def advised_config(given: _Given, measured: Measurements, decision: Decision) -> dict[str, Any]:
     """Return a config that follows the advice, with all of the user's options that it does not decide.
 
     Args:
-        cli: Knows the config that advice was asked for.
-        facts: What was measured.
-        advice: The choice.
+        given: The options that advice was asked for.
+        measured: Everything that was measured.
+        decision: The choice.
     """
-    options, plain = advice.choice.candidate.options, cli.given
+    options, plain = decision.choice.candidate.options, given.plain
     takes_steps = "head_solver" not in options
-    model = {key: plain["model"][key] for key in ("backbone", "weights")} | {"image_size": facts.size_px}
+    model = {key: plain["model"][key] for key in ("backbone", "weights")} | {"image_size": measured.size_px}
     trainer = {key: plain["trainer"][key] for key in ("accelerator", "precision") if plain["trainer"].get(key)}
     return {
         "seed_everything": plain["seed_everything"],
-        "trainer": trainer | cli.kept("trainer") | {"max_epochs": facts.epochs if takes_steps else 1},
-        "model": model | kept_by(cli.kept("model"), takes_steps) | options,
+        "trainer": trainer | given.kept("trainer") | {"max_epochs": measured.epochs if takes_steps else 1},
+        "model": model | kept_by(given.kept("model"), takes_steps) | options,
         "data": plain["data"],
     }
 

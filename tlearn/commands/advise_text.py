@@ -8,71 +8,71 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from tlearn.analysis.decision import Advice
-from tlearn.analysis.measurements import Facts, best_by_size, pooled
+from tlearn.analysis.decision import Decision
+from tlearn.analysis.measurements import Measurements, best_by_size, pooled
 from tlearn.commands.probe import print_copies
 
 _LITTLE, _LIKE, _UNLIKE, _WORTH = 50, 0.25, 1.0, 0.02
 
 
-def print_advice(facts: Facts, advice: Advice) -> None:
+def print_advice(measured: Measurements, decision: Decision) -> None:
     """Print the table and the paragraph."""
-    title = f"expected {facts.probe.score} at {facts.size_px} px, and what a fit costs on this machine"
+    title = f"expected {measured.probe.score} at {measured.size_px} px, and what a fit costs on this machine"
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("strategy", overflow="fold")
-    for column in (f"{facts.probe.score} %\n[90 % interval]", "seconds", "peak\nMB"):
+    for column in (f"{measured.probe.score} %\n[90 % interval]", "seconds", "peak\nMB"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("what it does", overflow="fold")
-    for each in advice.outlooks:
-        name = f"[bold]{each.candidate.name} *[/]" if each is advice.choice else each.candidate.name
+    for each in decision.outlooks:
+        name = f"[bold]{each.candidate.name} *[/]" if each is decision.choice else each.candidate.name
         interval = f"{100 * each.score:.1f} \\[{100 * each.low:.0f}, {100 * each.high:.0f}]"
         memory = f"{each.peak_memory_bytes / 1e6:,.0f}" if each.peak_memory_bytes else "-"
         table.add_row(name, interval, f"{each.time_s:,.0f}", memory, each.candidate.what)
     Console().print(table)
-    print_copies(facts.probe)
-    Console().print(why(facts, advice), markup=False, highlight=False)
+    print_copies(measured.probe)
+    Console().print(why(measured, decision), markup=False, highlight=False)
 
 
-def why(facts: Facts, advice: Advice) -> str:
+def why(measured: Measurements, decision: Decision) -> str:
     """Say why, in one paragraph, with the numbers."""
-    choice = advice.choice
+    choice = decision.choice
     return " ".join(
         sentence
         for sentence in (
-            f"Advice: {choice.candidate.name} at {facts.size_px} px ({choice.candidate.what}).",
-            _labels(facts),
-            _head(facts),
-            _sizes(facts),
-            _pretraining(facts),
-            _similarity(facts),
-            _pilots(facts),
-            _choice(advice),
+            f"Advice: {choice.candidate.name} at {measured.size_px} px ({choice.candidate.what}).",
+            _labels(measured),
+            _head(measured),
+            _sizes(measured),
+            _pretraining(measured),
+            _similarity(measured),
+            _pilots(measured),
+            _choice(decision),
             _rate(choice.candidate.options),
-            _more(facts),
+            _more(measured),
         )
         if sentence
     )
 
 
-def _labels(facts: Facts) -> str:
-    budget = f"and training may take {facts.epochs} epochs, {facts.steps} steps (trainer.max_epochs)"
-    if facts.task != "classification":
-        return f"You have {facts.probe.train_images} training images, {budget}."
-    much = "little" if facts.labels_per_class < _LITTLE else "not little"
-    return f"You have {facts.labels_per_class:.0f} labelled images a class to train on, which is {much}, {budget}."
+def _labels(measured: Measurements) -> str:
+    budget = f"and training may take {measured.epochs} epochs, {measured.steps} steps (trainer.max_epochs)"
+    if measured.task != "classification":
+        return f"You have {measured.probe.train_images} training images, {budget}."
+    much = "little" if measured.labels_per_class < _LITTLE else "not little"
+    return f"You have {measured.labels_per_class:.0f} labelled images a class to train on, which is {much}, {budget}."
 
 
-def _head(facts: Facts) -> str:
-    last, best = pooled(facts.last, facts.probe), pooled(facts.best, facts.probe)
+def _head(measured: Measurements) -> str:
+    last, best = pooled(measured.last, measured.probe), pooled(measured.best, measured.probe)
     text = f"With the network fixed, a linear head on its last stage reaches {100 * last:.1f} %"
-    if facts.best == facts.last:
+    if measured.best == measured.last:
         return f"{text}, more than on any earlier stage."
-    where = "on all stages side by side" if facts.best.stage == "all" else f"on {facts.best.stage}"
+    where = "on all stages side by side" if measured.best.stage == "all" else f"on {measured.best.stage}"
     return f"{text}, and {100 * best:.1f} % {where}."
 
 
-def _sizes(facts: Facts) -> str:
-    scores = best_by_size(facts.probe)
+def _sizes(measured: Measurements) -> str:
+    scores = best_by_size(measured.probe)
     if len(scores) < 2:
         return ""
     seen = ", ".join(f"{100 * score:.1f} % at {size} px" for size, score in scores.items())
@@ -81,16 +81,18 @@ def _sizes(facts: Facts) -> str:
     )
 
 
-def _pretraining(facts: Facts) -> str:
-    if facts.random_score is None:
+def _pretraining(measured: Measurements) -> str:
+    if measured.random_score is None:
         return "There are no weights to transfer from: model.weights is null."
-    gain = pooled(facts.best, facts.probe) - facts.random_score
-    text = f"The same network with random weights reaches {100 * facts.random_score:.1f} % that way, so what yours has "
+    gain = pooled(measured.best, measured.probe) - measured.random_score
+    text = (
+        f"The same network with random weights reaches {100 * measured.random_score:.1f} % that way, so what yours has "
+    )
     return text + (f"learned is worth {100 * gain:.1f} points here." if gain > _WORTH else "learned is of no use here.")
 
 
-def _similarity(facts: Facts) -> str:
-    shifts = facts.batch_norm_shift
+def _similarity(measured: Measurements) -> str:
+    shifts = measured.batch_norm_shift
     if not shifts:
         return ""
     last = list(shifts.values())[-1]
@@ -98,23 +100,22 @@ def _similarity(facts: Facts) -> str:
     stage = list(shifts)[-1]
     return (
         f"Your pictures look {like} those it learned from: what arrives in {stage} lies {last:.2f} standard deviations "
-        f"from what did then (0 would be the same), and LogME of its last stage is {facts.logme:.3f}."
+        f"from what did then (0 would be the same), and LogME of its last stage is {measured.logme:.3f}."
     )
 
 
-def _pilots(facts: Facts) -> str:
-    if not facts.pilots or facts.frozen_val_loss is None:
+def _pilots(measured: Measurements) -> str:
+    if not measured.pilots or measured.frozen_val_loss is None:
         return ""
-    runs = ", ".join(f"{p.candidate} {p.val_loss:.2f} after {p.steps} steps" for p in facts.pilots)
-    return (
-        f"In short real trials the loss on validation went from {facts.frozen_val_loss:.2f} (fixed network) to: {runs}."
-    )
+    runs = ", ".join(f"{p.candidate} {p.val_loss:.2f} after {p.steps} steps" for p in measured.pilots)
+    before = f"{measured.frozen_val_loss:.2f} (fixed network)"
+    return f"In short real trials the loss on validation went from {before} to: {runs}."
 
 
-def _choice(advice: Advice) -> str:
-    choice = advice.choice
+def _choice(decision: Decision) -> str:
+    choice = decision.choice
     interval = f"nine times in ten between {100 * choice.low:.0f} and {100 * choice.high:.0f}"
-    return f"{advice.reason} Expected of it: {100 * choice.score:.1f} % ({interval})."
+    return f"{decision.reason} Expected of it: {100 * choice.score:.1f} % ({interval})."
 
 
 def _rate(options: dict[str, Any]) -> str:
@@ -124,10 +125,10 @@ def _rate(options: dict[str, Any]) -> str:
     return f"It trains by {name} from a learning rate of {rate:g} down to 0."
 
 
-def _more(facts: Facts) -> str:
-    if facts.forecast is None:
+def _more(measured: Measurements) -> str:
+    if measured.forecast is None:
         return "There are too few images to tell what more labels would bring."
-    found = facts.forecast
+    found = measured.forecast
     if found.is_flat:
         return "The last doubling of the labels brought less than its noise: more may bring a fixed network little."
     return (

@@ -17,7 +17,7 @@ _SHOWN_DIGITS = 8
 _USAGE = "usage: python -m tlearn cache ls | cache rm NAME ... | cache rm all"
 
 
-def cache(arguments: Arguments) -> None:
+def run(arguments: Arguments) -> None:
     """List the entries (``ls``), or remove those named (``rm NAME ...``) or all of them (``rm all``).
 
     Raises:

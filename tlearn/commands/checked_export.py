@@ -1,8 +1,8 @@
-"""The verb ``export`` at work: the checkpoint, the data of its run to check with, and the file."""
+"""Export a checkpoint: read it, find images to check with, and write the file."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from jsonargparse import Namespace
@@ -16,12 +16,14 @@ from tlearn.cli.faults import translated_faults
 from tlearn.cli.quiet import quieten
 from tlearn.cli.resume import Checkpoint, open_checkpoint
 from tlearn.data.datamodule import ImageDataModule
-from tlearn.deploy.check import Examples, examples_from_folders
+from tlearn.deploy.check import Agreement, Examples, examples_from_folders
 from tlearn.deploy.export import export_network
 from tlearn.deploy.loading import framing_of, load_module
 
 
-def export_checkpoint(arguments: Arguments, out: Path, folders: Sequence[Path], int8: bool) -> None:
+def export_checkpoint(
+    arguments: Arguments, out: Path, folders: Sequence[Path], int8: bool, tell: Callable[[str], object]
+) -> Agreement:
     """Write the network of the checkpoint that a command line names.
 
     Args:
@@ -29,6 +31,7 @@ def export_checkpoint(arguments: Arguments, out: Path, folders: Sequence[Path], 
         out: The file to write.
         folders: Pictures to check with, in place of the run's own data.
         int8: Write 8 bits.
+        tell: Called with a line for each thing that was done.
 
     Raises:
         TlearnError: No such checkpoint, no images to check with, or whatever `export_network` refuses.
@@ -42,7 +45,7 @@ def export_checkpoint(arguments: Arguments, out: Path, folders: Sequence[Path], 
         read = (
             examples_from_folders(folders, framing_of(module)) if folders else _examples_of_run(checkpoint, arguments)
         )
-        export_network(module, out, read, checkpoint=checkpoint.path, int8=int8)
+        return export_network(module, out, read, checkpoint=checkpoint.path, int8=int8, tell=tell)
 
 
 def _examples_of_run(checkpoint: Checkpoint, arguments: Arguments) -> Examples:

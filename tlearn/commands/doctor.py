@@ -1,4 +1,4 @@
-"""The verb `doctor`: look at every picture file."""
+"""The verb ``doctor``, and `tlearn.doctor`: look at every picture file."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -15,10 +15,10 @@ from rich.text import Text
 
 from tlearn.base.errors import TlearnError
 from tlearn.base.files import check_folder_of, write_whole
-from tlearn.cli.arguments import Arguments
-from tlearn.cli.defaults import make_data, settle_pictures
-from tlearn.cli.transfer_cli import TransferCLI, plain_config, run_as
-from tlearn.data.datamodule import ImageDataModule, Split
+from tlearn.cli.arguments import Arguments, arguments_of, with_own
+from tlearn.cli.isolation import called_from_python
+from tlearn.commands.untrained import untrained
+from tlearn.data.datamodule import Split
 from tlearn.data.doctor.diagnosis import diagnose, summary_of
 from tlearn.data.doctor.lists import diagnose_labels, names_and_places, rare_classes, skipped_files
 from tlearn.data.files.exclusions import EXCLUSIONS, read_exclusions, write_exclusions
@@ -76,69 +76,104 @@ looks at every picture file of all splits; CONFIG and options are those of fit
   --out FILE  where to write all that was found; doctor.json by default"""
 
 
-class DataCLI(TransferCLI):
-    """The command line of ``fit``, of which only the data are made."""
+def doctor(
+    config: str | Path | Mapping[str, Any] | None = None,
+    options: Mapping[str, Any] | None = None,
+    *,
+    fix: bool = False,
+    out: str | Path | None = None,
+) -> list[Finding]:
+    """Look at every picture file of all splits, as ``python -m tlearn doctor`` does.
 
-    data: ImageDataModule
+    Args:
+        config: A config as for `tlearn.fit`.
+        options: Dotted option names to values; they beat the config.
+        fix: Put broken files, copies and contrary labels on the list ``tlearn-exclude.json`` beside the pictures. A fit
+            leaves them out; no file is deleted.
+        out: A JSON file to write all that was found to.
 
-    def before_instantiate_classes(self) -> None:
-        """Settle what the data need to know."""
-        config = self.config[self.verb]
-        self.plain = plain_config(self._parser(self.verb), config)
-        settle_pictures(config, self.checkpoint)
-
-    def instantiate_classes(self) -> None:
-        """Make the data alone: no network, no weights, no trainer."""
-        self.data = make_data(self.config[self.verb].data)
-
-    def _run_subcommand(self, subcommand: str) -> None:
-        """Do nothing."""
-
-
-def doctor(arguments: Arguments) -> list[Finding]:
-    """Look at all pictures of all splits, print and write what was found, and leave out what ``--fix`` may.
+    Returns:
+        What was found. A fit stops at findings whose ``severity`` is ``error``.
 
     Raises:
-        TlearnError: The data are no picture files, ``fit`` would stop at what was found, or nothing can be written.
+        TlearnError: The data are no picture files, or something cannot be written.
     """
-    if any(word in ("-h", "--help") for word in arguments.options):
+    with called_from_python():
+        words = arguments_of("doctor", config, with_own(options, out=out))
+        words.options.extend([_FIX] if fix else [])
+        looked = _look(words)
+        excluded = _excluded(looked)
+        if looked.out is not None:
+            _write(looked.out, looked, excluded)
+        return looked.findings
+
+
+def run(arguments: Arguments) -> None:
+    """Print and write what is found in the pictures, and leave out what ``--fix`` may.
+
+    Raises:
+        TlearnError: A fit would stop at what was found.
+    """
+    if arguments.asks_help:
         print(_USAGE)
-        return []
+        return
+    looked = _look(arguments)
+    out, data = looked.out or Path("doctor.json"), looked.data
+    print_findings(looked.splits, looked.findings)
+    excluded = _excluded(looked)
+    if looked.fix and excluded:
+        print(f"{len(excluded)} pictures are left out from now on: {data.root / EXCLUSIONS}")
+    elif looked.fix:
+        print("nothing to leave out")
+    elif any(finding.exclude for finding in looked.findings):
+        print(f"--fix puts them on the list {data.root / EXCLUSIONS}; no file is deleted")
+    _write(out, looked, excluded)
+    print(f"all of it: {out}")
+    _refuse_errors(data, looked.findings, looked.fix)
+
+
+class _Looked(NamedTuple):
+    data: ImageFilesDataModule
+    pictures: list[Picture]
+    findings: list[Finding]
+    splits: dict[str, Any]
+    fix: bool
+    out: Path | None
+
+
+def _look(arguments: Arguments) -> _Looked:
     fix, arguments = arguments.take_flag(_FIX)
     given, arguments = arguments.take(_OUT, "the name of a file to write")
-    out = Path(given or "doctor.json")
-    check_folder_of(out)
-    cli = run_as(DataCLI, replace(arguments, verb="fit"))
-    if not isinstance(cli.data, ImageFilesDataModule):
-        raise TlearnError(f"doctor looks at picture files; {type(cli.data).__name__} has none of its own")
-    pictures, findings = _look(cli.data)
-    pictures, first = names_and_places(cli.data, pictures)
-    findings += [*first, *skipped_files(cli.data)]
-    names = cli.data.class_names if cli.data.task == "classification" else []
+    check_folder_of(Path(given or "doctor.json"))
+    cli = untrained(replace(arguments, verb="fit"), makes="data")
+    data = cli.data
+    if not isinstance(data, ImageFilesDataModule):
+        raise TlearnError(f"doctor looks at picture files; {type(data).__name__} has none of its own")
+    pictures, findings = _pictures_of(data)
+    pictures, first = names_and_places(data, pictures)
+    findings += [*first, *skipped_files(data)]
+    names = data.class_names if data.task == "classification" else []
     is_pretrained = cli.plain["model"]["weights"] is not None
-    findings += diagnose(pictures, names, cli.data.framing.size_px, is_pretrained, cli.data.task)
-    findings += _targets(cli.data, pictures)
+    findings += diagnose(pictures, names, data.framing.size_px, is_pretrained, data.task)
+    findings += _targets(data, pictures)
     left_out = {name for finding in findings for name in finding.exclude} if fix else set()
-    findings += rare_classes(cli.data, pictures, left_out)
-    summary = summary_of(pictures)
-    print_findings(summary, findings)
-    excluded = read_exclusions(cli.data.root)
-    if fix:
-        excluded |= {name: why for finding in findings for name, why in finding.exclude.items()}
-        if cli.data.task == "classification":
-            _refuse_to_empty(pictures, excluded)
+    findings += rare_classes(data, pictures, left_out)
+    return _Looked(data, pictures, findings, summary_of(pictures), fix, Path(given) if given else None)
+
+
+def _excluded(looked: _Looked) -> dict[str, str]:
+    """Return the files that are left out, with the reasons; with ``fix`` write the list first."""
+    data, excluded = looked.data, read_exclusions(looked.data.root)
+    if looked.fix:
+        excluded |= {name: why for finding in looked.findings for name, why in finding.exclude.items()}
+        if data.task == "classification":
+            _refuse_to_empty(looked.pictures, excluded)
         if excluded:
-            print(f"{len(excluded)} pictures are left out from now on: {write_exclusions(cli.data.root, excluded)}")
-        else:
-            print("nothing to leave out")
-    elif any(finding.exclude for finding in findings):
-        print(f"--fix puts them on the list {cli.data.root / EXCLUSIONS}; no file is deleted")
-    _write(out, cli.data, summary, findings, excluded)
-    _refuse_errors(cli.data, findings, fix)
-    return findings
+            write_exclusions(data.root, excluded)
+    return excluded
 
 
-def _look(data: ImageFilesDataModule) -> tuple[list[Picture], list[Finding]]:
+def _pictures_of(data: ImageFilesDataModule) -> tuple[list[Picture], list[Finding]]:
     pictures, findings = list[Picture](), list[Finding]()
     for split in get_args(Split):
         try:
@@ -148,18 +183,15 @@ def _look(data: ImageFilesDataModule) -> tuple[list[Picture], list[Finding]]:
     return pictures, findings
 
 
-def _write(
-    out: Path, data: ImageFilesDataModule, summary: Mapping[str, Any], findings: list[Finding], excluded: dict[str, str]
-) -> None:
+def _write(out: Path, looked: _Looked, excluded: dict[str, str]) -> None:
     content: dict[str, Any] = {
-        "root": str(data.root.absolute()),
-        "class_names": data.class_names,
-        "splits": summary,
-        "findings": [asdict(finding) for finding in findings],
+        "root": str(looked.data.root.absolute()),
+        "class_names": looked.data.class_names,
+        "splits": looked.splits,
+        "findings": [asdict(finding) for finding in looked.findings],
         "excluded": excluded,
     }
     write_whole(out, json.dumps(content, indent=1))
-    print(f"all of it: {out}")
 
 
 def _targets(data: ImageFilesDataModule, pictures: list[Picture]) -> list[Finding]:

@@ -1,17 +1,21 @@
-"""The verb ``export``: its options, and what can be refused before any work. Until then it loads no torch."""
+"""The verb ``export``, and `tlearn.export`: a checkpoint as a file. Wrong options are refused before torch loads."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from tlearn.base.errors import TlearnError, unknown
 from tlearn.base.files import check_folder_of
-from tlearn.cli.arguments import Arguments
+from tlearn.cli.arguments import Arguments, arguments_of, with_own
+from tlearn.cli.isolation import called_from_python
+
+if TYPE_CHECKING:
+    from tlearn.deploy.check import Agreement
 
 # What each kind of file needs beyond what tlearn itself does.
 _NEEDS = {".onnx": ("onnx", "onnxscript", "onnxruntime"), ".pt2": (), ".safetensors": ()}
@@ -47,21 +51,71 @@ class _Options:
     data: tuple[Path, ...]
 
 
-def export(arguments: Arguments) -> None:
+@dataclass(frozen=True)
+class Export:
+    """A network that was written as a file, and checked.
+
+    Attributes:
+        path: The file.
+        agreement: How near its answers are to the library's on the same images.
+        notes: What the command line prints: what it was checked on, what 8 bits cost, and what was written.
+    """
+
+    path: Path
+    agreement: Agreement
+    notes: list[str]
+
+
+def export(
+    config: str | Path | Mapping[str, Any] | None = None,
+    options: Mapping[str, Any] | None = None,
+    *,
+    ckpt_path: str | Path,
+    out: str | Path,
+    quantize: Literal["int8"] | None = None,
+    data: str | Path | Sequence[str | Path] = (),
+) -> Export:
     """Write the network of a checkpoint as a file that works without its run.
 
+    Args:
+        config: A config as for `tlearn.fit`, whose runs ``best``, ``last`` and ``wise_ft`` are looked for in.
+        options: Dotted names of options that say where runs lie, such as ``trainer.default_root_dir``, to values.
+        ckpt_path: ``best``, ``last`` or ``wise_ft`` of the newest run of this config, a run folder or a file.
+        out: The file to write. Its ending is ``.onnx``, ``.pt2`` or ``.safetensors``.
+        quantize: ``int8`` writes 8-bit weights and activations, calibrated on training images; ``.onnx`` alone.
+        data: Folders of pictures to check and calibrate with; by default the run's own images.
+
     Raises:
-        TlearnError: A wrong option, a missing package or folder, said before the checkpoint is read; a network that
-            cannot be exported; an export that answers differently, of which nothing is left.
+        TlearnError: A wrong argument, a missing package or folder, or a network that cannot be exported; an export that
+            answers differently, of which nothing is left.
     """
-    if any(word in ("-h", "--help") for word in arguments.options):
+    with called_from_python():
+        own = with_own(options, ckpt_path=ckpt_path, out=out, quantize=quantize)
+        arguments = arguments_of("export", config, own)
+        folders = [data] if isinstance(data, (str, Path)) else data
+        arguments.options.extend(["--data", *map(str, folders)] if folders else [])
+        return _export(arguments)
+
+
+def run(arguments: Arguments) -> None:
+    """Write the network of a checkpoint as a file, and print what it was checked on."""
+    if arguments.asks_help:
         print(_USAGE)
         return
-    options = _parsed(arguments.options)
+    _export(arguments, print)
+
+
+def _export(arguments: Arguments, tell: Callable[[str], object] = lambda _: None) -> Export:
+    options, notes = _parsed(arguments.options), list[str]()
     _refuse_early(options)
     from tlearn.commands.checked_export import export_checkpoint
 
-    export_checkpoint(arguments, options.out, options.data, options.quantize == "int8")
+    def note(line: str) -> None:
+        notes.append(line)
+        tell(line)
+
+    agreement = export_checkpoint(arguments, options.out, options.data, options.quantize == "int8", note)
+    return Export(options.out, agreement, notes)
 
 
 class _Parser(argparse.ArgumentParser):

@@ -1,4 +1,4 @@
-"""The verb ``optimize``: pack a folder of pictures into shards, for sets that no disk holds."""
+"""The verb ``optimize``, and `tlearn.optimize`: pack a folder of pictures into shards, for sets that no disk holds."""
 
 from __future__ import annotations
 
@@ -12,10 +12,14 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from tlearn.base.errors import TlearnError, unknown
 from tlearn.cli.arguments import Arguments
+from tlearn.cli.isolation import called_from_python
+
+if TYPE_CHECKING:
+    from tlearn.data.shards.index import ShardIndex
 
 _SHARD_MB, _ON_ERROR, _UNKNOWN = "--shard_mb", "--data.init_args.on_error", "--data.init_args.unknown_classes"
 _DEFAULT_MB, _MOST_MB = 64.0, 4000.0  # LitData's own size; places in a shard are numbers of 32 bits
@@ -29,15 +33,48 @@ they are; fit streams them from there, or from object storage that OUT was copie
   {_UNKNOWN} ignore    leave out classes that train lacks, instead of stopping"""
 
 
-def optimize(arguments: Arguments) -> None:
-    """Look at all pictures as ``fit`` does, pack them, and say how to go on.
+def optimize(
+    folder: str | Path,
+    out: str | Path,
+    *,
+    shard_mb: float = _DEFAULT_MB,
+    on_error: Literal["error", "skip"] = "error",
+    unknown_classes: Literal["error", "ignore"] = "error",
+) -> ShardIndex:
+    """Pack a folder of pictures into shards, which `tlearn.StreamingDataModule` reads.
+
+    Args:
+        folder: Pictures as ``train/<class>/...``, with ``val`` and ``test`` beside ``train`` if there are any.
+        out: The folder to write. It must not exist.
+        shard_mb: The size in megabytes that a shard may grow to; LitData's own by default.
+        on_error: ``skip`` leaves out files that cannot be read, instead of stopping.
+        unknown_classes: ``ignore`` leaves out classes that ``train`` lacks, instead of stopping.
 
     Raises:
-        TlearnError: The folder is not one that ``fit`` would take, OUT exists, or it cannot be written.
+        TlearnError: The folder is not one that a fit would take, ``out`` exists, or it cannot be written.
     """
-    if any(word in ("-h", "--help") for word in arguments.options):
+    with called_from_python():
+        words = {_SHARD_MB: shard_mb, _ON_ERROR: on_error, _UNKNOWN: unknown_classes}
+        options = [str(folder), str(out), *(f"{name}={value}" for name, value in words.items())]
+        return _optimize(Arguments("optimize", options=options))[0]
+
+
+def run(arguments: Arguments) -> None:
+    """Pack a folder of pictures, and print how to go on."""
+    if arguments.asks_help:
         print(_USAGE)
         return
+    index, out = _optimize(arguments)
+    from tlearn.data.files.listing import number_of
+
+    shards = [shard for sharded in index.splits.values() for shard in sharded.shards]
+    count, megabytes = sum(shard.images for shard in shards), sum(shard.size_bytes for shard in shards) / 1e6
+    said = f"{count} images in {number_of(len(shards), 'shard')}, {megabytes:.1f} MB: {out}"
+    following = ["python", "-m", "tlearn", "fit", "--config", "stream.yaml", "--data.init_args.root", str(out)]
+    print(f"{said}; next: {shlex.join(following)}")
+
+
+def _optimize(arguments: Arguments) -> tuple[ShardIndex, Path]:
     size, arguments = arguments.take(_SHARD_MB, "a number of megabytes")
     given, arguments = arguments.take(_ON_ERROR, "error or skip")
     on_error = _chosen(_ON_ERROR, given, ("error", "skip"))
@@ -50,14 +87,13 @@ def optimize(arguments: Arguments) -> None:
         raise TlearnError(f"expected optimize FOLDER OUT [{_SHARD_MB} 64], got '{' '.join(['optimize', *words])}'")
     root, out = Path(words[0]).expanduser(), Path(words[1]).expanduser()
     _check(root, out)
-    _pack(root, out, _bytes_of(size), on_error, unknown_classes)
+    return _pack(root, out, _bytes_of(size), on_error, unknown_classes), out
 
 
-def _pack(root: Path, out: Path, shard_bytes: int, on_error: Any, unknown_classes: Any) -> None:
+def _pack(root: Path, out: Path, shard_bytes: int, on_error: Any, unknown_classes: Any) -> ShardIndex:
     from tlearn.base.machine import limit_threads
     from tlearn.cli.quiet import quieten
     from tlearn.data.datamodule import Split
-    from tlearn.data.files.listing import number_of
     from tlearn.data.images.on_disk import StreamedImages
     from tlearn.data.shards.writer import write_shards
     from tlearn.data.sources.folder import ImageFolderDataModule
@@ -72,13 +108,7 @@ def _pack(root: Path, out: Path, shard_bytes: int, on_error: Any, unknown_classe
             assert isinstance(images, StreamedImages)
             splits[split] = images
     with _ending_as_ctrl_c():
-        index = write_shards(splits, data.class_names, out, shard_bytes)
-    shards = [shard for sharded in index.splits.values() for shard in sharded.shards]
-    count, megabytes = sum(shard.images for shard in shards), sum(shard.size_bytes for shard in shards) / 1e6
-    print(
-        f"{count} images in {number_of(len(shards), 'shard')}, {megabytes:.1f} MB: {out}; next: "
-        + shlex.join(["python", "-m", "tlearn", "fit", "--config", "stream.yaml", "--data.init_args.root", str(out)])
-    )
+        return write_shards(splits, data.class_names, out, shard_bytes)
 
 
 @contextmanager

@@ -1,8 +1,9 @@
-"""The verb `plan`: what a fit would do and cost."""
+"""The verb ``plan``, and `tlearn.plan`: what a fit would do and cost."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,13 @@ from rich.table import Table
 from tlearn.analysis.plan import Plan, PlanCallback
 from tlearn.base.errors import TlearnError
 from tlearn.base.files import check_folder_of, write_whole
-from tlearn.cli.arguments import Arguments
+from tlearn.cli.arguments import Arguments, arguments_of, with_own
 from tlearn.cli.callbacks import head_and_rate
+from tlearn.cli.isolation import called_from_python
 from tlearn.cli.transfer_cli import TransferCLI, as_list, run_as
 from tlearn.reporting.parameters import totals
 from tlearn.training.freeze_audit import FreezeAuditCallback
 from tlearn.training.guards import MonitorCheckCallback
-from tlearn.training.typed import callbacks_of
 
 
 def print_plan(plan: Plan) -> None:
@@ -85,24 +86,51 @@ class PlanCLI(TransferCLI):
     def own_callbacks(self, config: dict[str, Any]) -> list[Callback]:
         """Check what ``fit`` would check, then plan."""
         finder = head_and_rate(self.model, True) if self._get(self.config_init, "find_lr") else []
-        return [MonitorCheckCallback(), FreezeAuditCallback(), *finder, PlanCallback()]
+        self.planner = PlanCallback()
+        return [MonitorCheckCallback(), FreezeAuditCallback(), *finder, self.planner]
 
 
-def plan(arguments: Arguments) -> Plan:
-    """Print the plan of what ``fit`` would do with the same words, and write it where ``--out`` says.
+def plan(
+    config: str | Path | Mapping[str, Any] | None = None,
+    options: Mapping[str, Any] | None = None,
+    *,
+    out: str | Path | None = None,
+) -> Plan:
+    """Work out what `tlearn.fit` would do with the same config and options, and what it would cost on this machine.
+
+    Args:
+        config: A config as for `tlearn.fit`.
+        options: Dotted option names to values; they beat the config.
+        out: A JSON file to write the plan to.
 
     Raises:
-        TlearnError: Whatever ``fit`` would refuse, or a folder to write to that does not exist.
+        TlearnError: Whatever `tlearn.fit` would refuse, or ``out`` lies in a folder that does not exist.
     """
+    with called_from_python():
+        made, place = _plan(arguments_of("plan", config, with_own(options, out=out)))
+        _write(made, place)
+        return made
+
+
+def run(arguments: Arguments) -> None:
+    """Print the plan of what ``fit`` would do with the same words, and write it where ``--out`` says."""
+    made, place = _plan(arguments)
+    print_plan(made)
+    _write(made, place)
+
+
+def _plan(arguments: Arguments) -> tuple[Plan, Path | None]:
     out, arguments = arguments.take(_OUT, "the name of a file to write")
     if arguments.value_of("--ckpt_path"):
         raise TlearnError("plan tells of a whole run, not of the rest of one; drop --ckpt_path")
-    if out is not None:
-        check_folder_of(Path(out))
-    cli = run_as(PlanCLI, replace(arguments, verb="fit"))
-    made = next(c for c in callbacks_of(cli.trainer) if isinstance(c, PlanCallback)).plan
+    place = None if out is None else Path(out)
+    if place is not None:
+        check_folder_of(place)
+    made = run_as(PlanCLI, replace(arguments, verb="fit")).planner.plan
     assert made is not None
-    print_plan(made)
-    if out is not None:
-        write_whole(Path(out), json.dumps(asdict(made), indent=1))
-    return made
+    return made, place
+
+
+def _write(made: Plan, place: Path | None) -> None:
+    if place is not None:
+        write_whole(place, json.dumps(asdict(made), indent=1))

@@ -1,25 +1,28 @@
-"""The verb `probe`: what each stage of the network is worth for these images."""
+"""The verb ``probe``, and `tlearn.probe`: what each stage of the network is worth for your images."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple
 
 from jsonargparse import Namespace
-from lightning.pytorch import Callback, Trainer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from tlearn.analysis.probe import Probe, ProbeCallback
+from tlearn.analysis.probe import Probe, log_curves
+from tlearn.analysis.probe import probe as probe_stages
 from tlearn.base.errors import TlearnError
 from tlearn.base.files import check_folder_of, write_whole
-from tlearn.cli.arguments import Arguments
-from tlearn.cli.transfer_cli import TransferCLI, run_as
-from tlearn.training.typed import callbacks_of
+from tlearn.cli.arguments import Arguments, arguments_of, with_own
+from tlearn.cli.faults import translated_faults
+from tlearn.cli.isolation import called_from_python
+from tlearn.commands.untrained import UntrainedCLI, untrained
 
 
 def print_probe(found: Probe) -> None:
@@ -84,60 +87,85 @@ _STRATEGY: dict[str, Any] = {
     "warmup_steps": None,
     "warmup_epochs": None,
 }
+_NO_TRAINING: dict[str, Any] = {
+    "callbacks": None,
+    "enable_checkpointing": False,
+    "num_sanity_val_steps": 0,
+    "max_epochs": 1,
+    "max_steps": -1,
+    "min_epochs": None,
+    "min_steps": None,
+    "limit_train_batches": 1.0,
+    "limit_val_batches": 1.0,
+    "fast_dev_run": False,
+}
 
 
-class ProbeCLI(TransferCLI):
-    """The command line of ``fit``: network and data as they are, without the strategy, and without any step."""
+def probe(
+    config: str | Path | Mapping[str, Any] | None = None,
+    options: Mapping[str, Any] | None = None,
+    *,
+    image_sizes: Sequence[int] | None = None,
+    out: str | Path | None = None,
+) -> Probe:
+    """Measure what each stage of a network is worth for your images, as ``python -m tlearn probe`` does.
 
-    sizes_px: tuple[int, ...] = ()
-    place = "probe"
-    chooses = True
-
-    def before_instantiate_classes(self) -> None:
-        """Take the strategy away, and let picture files be read at the largest size."""
-        config = self.config[self.verb]
-        config.model.update(Namespace(_STRATEGY))
-        self.run_name = f"{self.place}/{self.run_name}"
-        super().before_instantiate_classes()
-        given = self.plain["data"].get("init_args", {})
-        if self.sizes_px and "size_px" in given and given["size_px"] is None:
-            config.data.init_args.size_px = max(self.sizes_px)
-
-    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
-        """Take away what only training needs, the user's callbacks too."""
-        bare: dict[str, Any] = {
-            "callbacks": None,
-            "enable_checkpointing": False,
-            "num_sanity_val_steps": 0,
-            "max_epochs": 1,
-        }
-        bare |= {"limit_train_batches": 1.0, "limit_val_batches": 1.0, "fast_dev_run": False}
-        return super().instantiate_trainer(**bare, min_epochs=None, min_steps=None, max_steps=-1, **kwargs)
-
-    def own_callbacks(self, config: dict[str, Any]) -> list[Callback]:
-        """Probe, and nothing else."""
-        return [ProbeCallback(self.sizes_px)]
-
-
-_Kind = TypeVar("_Kind", bound=ProbeCLI)
-
-
-def probe(arguments: Arguments) -> Probe | None:
-    """Print what each stage is worth, and write it into the run folder and where ``--out`` says.
+    Args:
+        config: A config as for `tlearn.fit`. Its strategy does not matter.
+        options: Dotted option names to values; they beat the config.
+        image_sizes: Sides in pixels of what the network sees; by default ``model.image_size``, or the data's own.
+        out: A JSON file to write the result to. It is in the run folder ``runs/probe/...`` too.
 
     Raises:
-        TlearnError: A fault in the words, data or weights that nothing can be told from, or whatever ``fit`` refuses.
+        TlearnError: A fault in the options, the data or the weights, or whatever `tlearn.fit` refuses.
     """
-    if any(word in ("-h", "--help") for word in arguments.options):
+    with called_from_python():
+        looked = _look(arguments_of("probe", config, with_own(options, image_sizes=image_sizes, out=out)))
+        write_result(looked.cli, "probe.json", asdict(looked.found), looked.out)
+        return looked.found
+
+
+def run(arguments: Arguments) -> None:
+    """Print what each stage is worth, and write it into the run folder and where ``--out`` says."""
+    if arguments.asks_help:
         print(_USAGE)
-        return None
+        return
+    looked = _look(arguments)
+    print_probe(looked.found)
+    for place in write_result(looked.cli, "probe.json", asdict(looked.found), looked.out):
+        print(f"all of it: {place}")
+
+
+class _Looked(NamedTuple):
+    cli: UntrainedCLI
+    found: Probe
+    out: Path | None
+
+
+def _look(arguments: Arguments) -> _Looked:
     out, sizes_px, arguments = take_words(arguments)
-    cli = run_as(with_sizes(ProbeCLI, sizes_px), arguments)
-    found = next(c for c in callbacks_of(cli.trainer) if isinstance(c, ProbeCallback)).probe
-    assert found is not None
-    print_probe(found)
-    write_result(cli.trainer, "probe.json", asdict(found), out)
-    return found
+    cli = untrained(arguments, change=partial(drop_strategy, place="probe", sizes_px=sizes_px))
+    with translated_faults(arguments), cli.measuring():
+        found, _ = probe_stages(cli.trainer, cli.model, sizes_px)
+        log_curves(cli.trainer.loggers, found)
+    return _Looked(cli, found, out)
+
+
+def drop_strategy(cli: UntrainedCLI, place: str, sizes_px: Sequence[int]) -> None:
+    """Take the strategy out of the options, and what only training needs, the user's callbacks too.
+
+    Args:
+        cli: The command line, parsed.
+        place: The folder of its runs under the root of runs.
+        sizes_px: Image sizes. Picture files are decoded at the largest.
+    """
+    cli.run_name = f"{place}/{cli.run_name}"
+    config = cli.config[cli.verb]
+    config.model.update(Namespace(_STRATEGY))
+    config.trainer.update(Namespace(_NO_TRAINING))
+    data = config.data.get("init_args") or Namespace()
+    if sizes_px and "size_px" in data and data.size_px is None:
+        data.size_px = max(sizes_px)
 
 
 def take_words(arguments: Arguments) -> tuple[Path | None, tuple[int, ...], Arguments]:
@@ -162,15 +190,11 @@ def _sizes(text: str) -> tuple[int, ...]:
     return tuple(sorted(map(int, words)))
 
 
-def with_sizes(kind: type[_Kind], sizes_px: tuple[int, ...]) -> type[_Kind]:
-    """Return the command line with these image sizes: a parser of Lightning's makes it, which takes none of ours."""
-    return type(kind.__name__, (kind,), {"sizes_px": sizes_px})
-
-
-def write_result(trainer: Trainer, name: str, content: dict[str, Any], out: Path | None) -> None:
-    """Write a result into the run folder, and where ``--out`` says, and name the places."""
-    places = [Path(trainer.log_dir, name)] if trainer.log_dir else []
-    for place in [*places, *([out] if out else [])]:
+def write_result(cli: UntrainedCLI, name: str, content: dict[str, Any], out: Path | None) -> list[Path]:
+    """Write a result as JSON into the run folder and to another file, and return both paths."""
+    folder = cli.trainer.log_dir
+    places = [*([Path(folder, name)] if folder else []), *([out] if out else [])]
+    for place in places:
         place.parent.mkdir(parents=True, exist_ok=True)
         write_whole(place, json.dumps(content, indent=1))
-        print(f"all of it: {place}")
+    return places

@@ -35,9 +35,15 @@ _KINDS = {
 
 
 def export_network(
-    module: TransferModule, out: Path, examples: Examples, *, checkpoint: Path | None = None, int8: bool = False
+    module: TransferModule,
+    out: Path,
+    examples: Examples,
+    *,
+    checkpoint: Path | None = None,
+    int8: bool = False,
+    tell: Callable[[str], object] = print,
 ) -> Agreement:
-    """Write a network as ``.onnx``, ``.pt2`` or ``.safetensors``, and print how well it agrees with the library.
+    """Write a network as ``.onnx``, ``.pt2`` or ``.safetensors``, and tell how well it agrees with the library.
 
     Args:
         module: The network; it is left as it is, modes included.
@@ -45,6 +51,7 @@ def export_network(
         examples: Images to check with.
         checkpoint: Where the network came from, to be told in the file.
         int8: Write 8 bits (``.onnx`` alone); the float32 file is checked first.
+        tell: Called with a line for each thing that was done.
 
     Raises:
         TlearnError: It cannot be exported or written, or it answers differently; nothing is left behind then.
@@ -54,14 +61,14 @@ def export_network(
     kind, about = _KINDS[out.suffix], metadata_of(module, checkpoint)
     with _scratch(out) as scratch, _disk_faults(out, Path(scratch, out.name)):
         files = _written(kind, ExportedNetwork(module), Path(scratch, out.name), about, module)
-        agreement = _checked(kind, module, files[0], examples)
+        agreement = _checked(kind, module, files[0], examples, tell)
         if int8:
-            quantise_and_report(module.task, files[0], examples)
+            tell(quantise_and_report(module.task, files[0], examples))
         size_mb = files[0].stat().st_size / 1e6
         for file in files:
             on_disk(file)
             file.replace(out.absolute().parent / file.name)
-    print(f"wrote {' and '.join(str(out.with_name(file.name)) for file in files)} ({size_mb:.1f} MB)")
+    tell(f"wrote {' and '.join(str(out.with_name(file.name)) for file in files)} ({size_mb:.1f} MB)")
     return agreement
 
 
@@ -80,14 +87,16 @@ def _written(
         raise TlearnError(f"{name} cannot be exported to {path.suffix}: {one_line(error, 200)}") from error
 
 
-def _checked(kind: _Kind, module: TransferModule, file: Path, examples: Examples) -> Agreement:
+def _checked(
+    kind: _Kind, module: TransferModule, file: Path, examples: Examples, tell: Callable[[str], object]
+) -> Agreement:
     agreement = check(module, kind.open(file), examples)
     said = f"checked on {agreement.images} {examples.what} with {kind.engine()}: {agreement}"
     if not agreement.holds:
         raise TlearnError(
             f"the export answers differently, nothing was written; {said}; expected 100 % and at most {TOLERANCE:g}"
         )
-    print(said)
+    tell(said)
     return agreement
 
 

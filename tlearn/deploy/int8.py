@@ -87,8 +87,8 @@ _MOST_MEASURED = 1024
 _BATCH = 32
 
 
-def quantise_and_report(task: Task, file: Path, examples: Examples) -> None:
-    """Replace a float32 ONNX file by its 8-bit twin, and print what that cost and saved.
+def quantise_and_report(task: Task, file: Path, examples: Examples) -> str:
+    """Replace a float32 ONNX file by its 8-bit twin, and return in words what that cost and saved.
 
     Args:
         task: The network's.
@@ -105,10 +105,10 @@ def quantise_and_report(task: Task, file: Path, examples: Examples) -> None:
         said = f"{compare(task, before, after)} from float32"
     calibrating = min(len(examples.calibrate), MOST_CALIBRATING)
     sizes = [f"{path.stat().st_size / 1e6:.1f} MB" for path in (file, target)]
-    print(
+    target.replace(file)
+    return (
         f"int8, calibrated on {calibrating} images: {said}, on {len(before)} {examples.what}; {sizes[0]} to {sizes[1]}"
     )
-    target.replace(file)
 
 
 def score(task: Task, answers: Tensor, targets: Tensor) -> str:

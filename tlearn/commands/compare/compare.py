@@ -1,4 +1,4 @@
-"""The verb ``compare``: several configs, the same images, seeds and measure."""
+"""The verb ``compare``, and `tlearn.compare`: several configs, the same images, seeds and score."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from tlearn.analysis.ranking import Standing, is_mcnemar, rank
 from tlearn.base.errors import DivergedError, TlearnError
 from tlearn.base.files import check_folder_of, write_whole
-from tlearn.cli.arguments import Arguments
+from tlearn.cli.arguments import Arguments, arguments_of, config_of, with_own
 from tlearn.cli.config_files import Config, find_config
+from tlearn.cli.isolation import called_from_python
 from tlearn.commands.compare.measured_fit import SCORE
-from tlearn.commands.compare.runs import Entry, Field, Result, Variant, scores_of
+from tlearn.commands.compare.runs import CheckedVariant, Experiment, RunResult, Variant, scores_of
 from tlearn.commands.compare.table import About, Cost, print_comparison
 
 log = logging.getLogger(__name__)
@@ -36,28 +37,94 @@ best epochs answer on the validation images, which must be the same; a run that 
   --out FILE   write everything, each image's score too, as JSON"""
 
 
-def compare(arguments: Arguments) -> list[Standing]:
-    """Fit every config with every seed, print who did best and what it cost, and write it where ``--out`` says.
+@dataclass(frozen=True)
+class Comparison:
+    """How several configs did on the same validation images.
+
+    Attributes:
+        standings: A standing for each config, the best first.
+        costs: Config name to what its runs took.
+        runs: Config name to its runs, one for each seed.
+        about: The score, the number of images and seeds, and the kind of test.
+        val: Fingerprint of the validation images, their targets and their order.
+    """
+
+    standings: list[Standing]
+    costs: dict[str, Cost]
+    runs: dict[str, list[RunResult]]
+    about: About
+    val: str
+
+    def write(self, path: str | Path) -> None:
+        """Write everything, the score of each image too, as JSON.
+
+        Raises:
+            TlearnError: The file cannot be written.
+        """
+        rows = [
+            asdict(each) | asdict(self.costs[each.name]) | {"runs": [asdict(run) for run in self.runs[each.name]]}
+            for each in self.standings
+        ]
+        content: dict[str, Any] = {**asdict(self.about), "val": self.val, "standings": rows}
+        write_whole(Path(path), json.dumps(content, indent=1))
+
+
+Source = str | Path | Mapping[str, Any]
+
+
+def compare(
+    configs: Sequence[Source] | Mapping[str, Source],
+    options: Mapping[str, Any] | None = None,
+    *,
+    seeds: int = 3,
+    name: str | None = None,
+    out: str | Path | None = None,
+) -> Comparison:
+    """Fit several configs with the same seeds, and compare what their best epochs answer on the same images.
+
+    A run that is finished is not done again.
+
+    Args:
+        configs: Two configs or more, each as for `tlearn.fit`; a mapping gives each of them a name.
+        options: Dotted option names to values, for all of them; they beat the configs.
+        seeds: The number of runs of each config, with the seeds 0, 1, ...
+        name: The runs lie under ``runs/compare/NAME``; by default it is made of the configs' names.
+        out: A JSON file to write everything to, the score of each image too.
 
     Raises:
-        TlearnError: A fault in the words, configs that cannot be compared, or whatever ``fit`` refuses.
+        TlearnError: Configs that cannot be compared, or whatever `tlearn.fit` refuses.
     """
-    if any(word in ("-h", "--help") for word in arguments.options):
+    with called_from_python():
+        arguments = arguments_of("compare", None, with_own(options, seeds=seeds, name=name, out=out))
+        named = configs.items() if isinstance(configs, Mapping) else [(None, config) for config in configs]
+        given = [(each, config_of(config)) for each, config in named]
+        made, place = _compare(arguments, [(each or config.name, config) for each, config in given])
+        if place is not None:
+            made.write(place)
+        return made
+
+
+def run(arguments: Arguments) -> None:
+    """Print who did best and what it cost, and write it where ``--out`` says."""
+    if arguments.asks_help:
         print(_USAGE)
-        return []
+        return
+    arguments = _with_bare_configs(arguments)
+    show(*_compare(arguments, [(config.name, config) for config in arguments.configs]))
+
+
+def _compare(arguments: Arguments, configs: Sequence[tuple[str, Config]]) -> tuple[Comparison, Path | None]:
     out, seeds, arguments = take_common(arguments, seeds=3)
     name, arguments = arguments.take(_NAME, "a name")
     if name and Path(name).name != name:
         raise TlearnError(f"{_NAME}: expected the name of one folder, got '{name}'")
-    arguments = _with_bare_configs(arguments)
-    _check_configs(arguments.configs)
-    stems = [config.name for config in arguments.configs]
-    folder = f"compare/{name or '_vs_'.join(stems)}"
-    field = Field(seeds)
-    for stem, config in zip(stems, arguments.configs, strict=True):
-        field.enter(Variant(stem, f"{folder}/{stem}", replace(arguments, verb="fit", configs=[config])))
-    _say_what_differs(field.entries)
-    return report(field, fit_all(field), out)
+    _check_configs(configs)
+    folder = f"compare/{name or '_vs_'.join(each for each, _ in configs)}"
+    experiment = Experiment(seeds)
+    for each, config in configs:
+        experiment.enter(Variant(each, f"{folder}/{each}", replace(arguments, verb="fit", configs=[config])))
+    _say_what_differs(experiment.variants)
+    return comparison_of(experiment, fit_all(experiment)), out
 
 
 def take_common(arguments: Arguments, seeds: int) -> tuple[Path | None, int, Arguments]:
@@ -97,17 +164,17 @@ def positive(option: str, given: str | None, default: int) -> int:
     return int(given)
 
 
-def fit_all(field: Field) -> dict[str, list[Result]]:
+def fit_all(experiment: Experiment) -> dict[str, list[RunResult]]:
     """Fit all that have entered, and return name to results; a variant whose loss is no number is left out, and said.
 
     Raises:
         TlearnError: None is left.
     """
-    results = dict[str, list[Result]]()
+    results = dict[str, list[RunResult]]()
     with saying_what_is_kept():
-        for entry in field.entries:
-            with leaving_out_what_diverges(entry.variant.name):
-                results[entry.variant.name] = field.fit(entry)
+        for checked in experiment.variants:
+            with leaving_out_what_diverges(checked.variant.name):
+                results[checked.variant.name] = experiment.fit(checked)
     if not results:
         raise TlearnError("the loss of every variant became no number, nothing is left to compare; lower the rates")
     return results
@@ -132,32 +199,28 @@ def saying_what_is_kept() -> Iterator[None]:
         raise
 
 
-def report(field: Field, results: Mapping[str, list[Result]], out: Path | None) -> list[Standing]:
-    """Rank, print, and write.
+def comparison_of(experiment: Experiment, runs: dict[str, list[RunResult]]) -> Comparison:
+    """Rank the variants of an experiment by their runs.
 
     Args:
-        field: All that took part.
-        results: Name to results, a run for each seed.
-        out: Where everything is written as JSON; nowhere by default.
-
-    Returns:
-        The standings, the best first.
+        experiment: All variants that took part.
+        runs: Variant name to its runs, one for each seed.
     """
-    data = field.entries[0].data
-    scores = {name: scores_of(of) for name, of in results.items()}
+    data = experiment.variants[0].data
+    scores = {name: scores_of(of) for name, of in runs.items()}
     standings = rank(scores, higher_is_better=data.task != "regression")
-    exact = all(map(is_mcnemar, scores.values()))
-    about = About(SCORE[data.task], data.images, field.seeds, exact)
-    costs = {name: _cost(of) for name, of in results.items()}
+    about = About(SCORE[data.task], data.images, experiment.seeds, all(map(is_mcnemar, scores.values())))
+    return Comparison(standings, {name: _cost(of) for name, of in runs.items()}, runs, about, data.val)
+
+
+def show(found: Comparison, out: Path | None) -> None:
+    """Print a comparison, and write it to a file."""
     print()
-    print_comparison(standings, costs, about)
-    _say_what_is_mixed(results)
+    print_comparison(found.standings, found.costs, found.about)
+    _say_what_is_mixed(found.runs)
     if out is not None:
-        rows = [asdict(s) | asdict(costs[s.name]) | {"runs": [asdict(r) for r in results[s.name]]} for s in standings]
-        content: dict[str, Any] = {**asdict(about), "val": data.val, "standings": rows}
-        write_whole(out, json.dumps(content, indent=1))
+        found.write(out)
         print(f"all of it: {out}")
-    return standings
 
 
 def _with_bare_configs(arguments: Arguments) -> Arguments:
@@ -171,26 +234,26 @@ def _with_bare_configs(arguments: Arguments) -> Arguments:
     return replace(arguments, configs=configs, options=options)
 
 
-def _check_configs(configs: Sequence[Config]) -> None:
-    for config in configs:
+def _check_configs(configs: Sequence[tuple[str, Config]]) -> None:
+    for _, config in configs:
         config.refuse_verbs(("fit", "compare"))
     if len(configs) < 2:
         raise TlearnError(f"compare needs two configs or more, got {len(configs)}: compare A.yaml B.yaml")
-    stem, times = Counter(config.name for config in configs).most_common(1)[0]
+    name, times = Counter(name for name, _ in configs).most_common(1)[0]
     if times > 1:
-        raise TlearnError(f"two configs are named {stem}, and their runs would be one; name each once")
+        raise TlearnError(f"two configs are named {name}, and their runs would be one; name each once")
 
 
-def _say_what_differs(entries: Sequence[Entry]) -> None:
+def _say_what_differs(variants: Sequence[CheckedVariant]) -> None:
     for option, (part, name) in _BUDGET.items():
-        plain = [entry.plain[part] for entry in entries]
+        plain = [checked.plain[part] for checked in variants]
         values = [(each.get("init_args") or each).get(name) for each in plain]
         if len(set(values)) > 1:
-            each = ", ".join(f"{e.variant.name} {value}" for e, value in zip(entries, values, strict=True))
+            each = ", ".join(f"{e.variant.name} {value}" for e, value in zip(variants, values, strict=True))
             log.warning("the configs differ in %s: %s", option, each)
 
 
-def _say_what_is_mixed(results: Mapping[str, list[Result]]) -> None:
+def _say_what_is_mixed(results: Mapping[str, list[RunResult]]) -> None:
     runs = [run for of in results.values() for run in of]
     if len({(run.device, *run.versions.items()) for run in runs}) > 1:
         log.warning("the runs are of several devices or versions (see result.json): costs cannot be compared")
@@ -200,7 +263,7 @@ def _say_what_is_mixed(results: Mapping[str, list[Result]]) -> None:
         log.warning("peak memory is that of the process since its start: this system does not reset it")
 
 
-def _cost(results: Sequence[Result]) -> Cost:
+def _cost(results: Sequence[RunResult]) -> Cost:
     return Cost(
         seconds=sum(result.seconds for result in results) / len(results),
         peak_memory_bytes=max(result.peak_memory_bytes for result in results),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
@@ -17,7 +16,8 @@ from tlearn.base.errors import TlearnError
 from tlearn.base.machine import PeakMemory
 from tlearn.base.types import LABEL_THRESHOLD, Task
 from tlearn.cli.arguments import Arguments
-from tlearn.cli.transfer_cli import TransferCLI
+from tlearn.cli.faults import translated_faults
+from tlearn.commands.untrained import UntrainedCLI, untrained
 from tlearn.reporting.hparams import HyperParametersCallback, hyper_parameters
 from tlearn.training.checkpoints import best_checkpoint
 from tlearn.training.module import TransferModule, model_of
@@ -29,43 +29,33 @@ from tlearn.version import __version__
 SCORE = {"classification": "accuracy", "multilabel": "F1", "regression": "absolute error"}
 
 
-@dataclass
-class PlacedArguments(Arguments):
-    """A command line whose run has a place of its own under the root of runs.
+def measured_fit(arguments: Arguments, place: str) -> dict[str, Any]:
+    """Train, and measure what it took and what the best epoch answers.
 
-    Attributes:
-        place: Such as ``compare/a_vs_b/a-seed0``.
+    Args:
+        arguments: The command line of the fit.
+        place: The folder of the run under the root of runs, such as ``compare/a_vs_b/a-seed0``.
+
+    Returns:
+        The fields of a `RunResult` that are known after the run alone.
+
+    Raises:
+        TlearnError: No epoch was validated, or whatever the fit refuses.
     """
 
-    place: str = "default"
-
-    @property
-    def run_name(self) -> str:
+    def put(cli: UntrainedCLI) -> None:
         """Name the run after its place."""
-        return self.place
+        cli.run_name = place
 
-
-class MeasuredCLI(TransferCLI):
-    """The command line of ``fit``, whose run is measured."""
-
-    chooses = True
-
-    @property
-    def measured(self) -> dict[str, Any]:
-        """Return what was measured: the part of a result that is known after the run alone.
-
-        Raises:
-            TlearnError: No epoch was validated.
-        """
-        found = next(c for c in callbacks_of(self.trainer) if isinstance(c, _MeasuringCallback)).measured
-        if found is None:
-            raise TlearnError("no epoch was validated: nothing to compare; see max_epochs, check_val_every_n_epoch")
-        return found
-
-    def own_callbacks(self, config: dict[str, Any]) -> list[Callback]:
-        """Measure where the run is recorded."""
-        own = super().own_callbacks(config)
-        return [_MeasuringCallback(self.plain) if isinstance(c, HyperParametersCallback) else c for c in own]
+    cli = untrained(arguments, change=put)
+    measuring, callbacks = _MeasuringCallback(cli.plain), callbacks_of(cli.trainer)
+    # It logs costs to the hparams tab, where a fit logs settings alone.
+    callbacks[:] = [measuring if isinstance(each, HyperParametersCallback) else each for each in callbacks]
+    with translated_faults(arguments):
+        cli.train()
+    if measuring.measured is None:
+        raise TlearnError("no epoch was validated: nothing to compare; see max_epochs, check_val_every_n_epoch")
+    return measuring.measured
 
 
 class _MeasuringCallback(Callback):

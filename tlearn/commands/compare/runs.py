@@ -24,9 +24,8 @@ from tlearn.base.files import write_whole
 from tlearn.base.places import DEFAULT_ROOT
 from tlearn.base.types import Task
 from tlearn.cli.arguments import Arguments
-from tlearn.cli.transfer_cli import run_as
-from tlearn.commands.compare.measured_fit import SCORE, MeasuredCLI, PlacedArguments
-from tlearn.commands.doctor import DataCLI
+from tlearn.commands.compare.measured_fit import SCORE, measured_fit
+from tlearn.commands.untrained import UntrainedCLI, untrained
 from tlearn.data.datamodule import ImageDataModule
 from tlearn.models.state import fingerprint
 
@@ -52,7 +51,7 @@ class Variant:
 
 
 @dataclass(frozen=True)
-class Facts:
+class DataIdentity:
     """What must be alike, of the data of one variant.
 
     Attributes:
@@ -71,7 +70,7 @@ class Facts:
 
 
 @dataclass(frozen=True)
-class Entry:
+class CheckedVariant:
     """A variant whose options have been checked and whose data have been looked at.
 
     Attributes:
@@ -84,17 +83,17 @@ class Entry:
     variant: Variant
     plain: dict[str, Any]
     config_hash: str
-    data: Facts
+    data: DataIdentity
 
 
 @dataclass(frozen=True)
-class Result:
+class RunResult:
     """A finished run, as `RESULT` holds it.
 
     Attributes:
-        config_hash: See `Entry`.
-        train: See `Facts`.
-        val: See `Facts`.
+        config_hash: See `CheckedVariant`.
+        train: See `DataIdentity`.
+        val: See `DataIdentity`.
         seed: ``seed_everything``.
         metric: Name of what chose the best epoch.
         value: Its value there.
@@ -128,7 +127,7 @@ class Result:
     versions: dict[str, str]
 
 
-class Field:
+class Experiment:
     """The variants that meet on the same images.
 
     Args:
@@ -137,38 +136,39 @@ class Field:
 
     def __init__(self, seeds: int) -> None:
         self.seeds = seeds
-        self.entries: list[Entry] = []
-        self._facts: dict[str, Facts] = {}
+        self.variants: list[CheckedVariant] = []
+        self._identities: dict[str, DataIdentity] = {}
 
-    def enter(self, variant: Variant) -> Entry:
+    def enter(self, variant: Variant) -> CheckedVariant:
         """Check a variant before anything is trained.
 
         Raises:
             TlearnError: Whatever the parser refuses, an option that leaves nothing to compare, or other validation
                 images, task or classes than the first variant's.
         """
-        cli = run_as(DataCLI, replace(variant.arguments, options=[*variant.arguments.options, f"{_SEED}=0"]))
+        options = [*variant.arguments.options, f"{_SEED}=0"]
+        cli = untrained(replace(variant.arguments, options=options), makes="data")
         _refuse_what_leaves_nothing(variant.name, cli.plain, resumes=cli.checkpoint is not None)
-        entry = Entry(variant, cli.plain, _hash_of(cli.plain), self._facts_of(cli))
-        if self.entries:
-            _refuse_other_images(self.entries[0], entry)
-        self.entries.append(entry)
-        return entry
+        checked = CheckedVariant(variant, cli.plain, _hash_of(cli.plain), self._identity_of(cli))
+        if self.variants:
+            _refuse_other_images(self.variants[0], checked)
+        self.variants.append(checked)
+        return checked
 
-    def fit(self, entry: Entry) -> list[Result]:
+    def fit(self, checked: CheckedVariant) -> list[RunResult]:
         """Fit a variant with every seed, but for runs that are finished already."""
-        return [_finished_or_run(entry, seed) for seed in range(self.seeds)]
+        return [_finished_or_run(checked, seed) for seed in range(self.seeds)]
 
-    def _facts_of(self, cli: DataCLI) -> Facts:
+    def _identity_of(self, cli: UntrainedCLI) -> DataIdentity:
         # Of variants with the same options of the data these are read once, and never kept: runs read their own.
         key = key_of({"data": cli.plain["data"], "image_size": cli.plain["model"]["image_size"]})
-        if key not in self._facts:
+        if key not in self._identities:
             cli.data.setup("fit")
-            self._facts[key] = _look(cli.data)
-        return self._facts[key]
+            self._identities[key] = _look(cli.data)
+        return self._identities[key]
 
 
-def scores_of(results: list[Result]) -> Scores:
+def scores_of(results: list[RunResult]) -> Scores:
     """Return the scores of a variant's runs, (S, N)."""
     return np.array([result.scores for result in results], dtype=np.float64)
 
@@ -187,8 +187,8 @@ def _refuse_what_leaves_nothing(name: str, plain: Mapping[str, Any], resumes: bo
             raise TlearnError(f"{name}: {fault}, which leaves nothing to compare; drop the option")
 
 
-def _refuse_other_images(first: Entry, entry: Entry) -> None:
-    both, one, other = f"{first.variant.name} and {entry.variant.name}", first.data, entry.data
+def _refuse_other_images(first: CheckedVariant, checked: CheckedVariant) -> None:
+    both, one, other = f"{first.variant.name} and {checked.variant.name}", first.data, checked.data
     if one.task != other.task:
         raise TlearnError(f"{both} have different tasks, {one.task} and {other.task}; compare like with like")
     if one.class_names != other.class_names:
@@ -216,28 +216,28 @@ def _hash_of(plain: Mapping[str, Any]) -> str:
     return key_of(kept)
 
 
-def _look(data: ImageDataModule) -> Facts:
+def _look(data: ImageDataModule) -> DataIdentity:
     images = data.dataset("val")
     # How large files are decoded may differ between variants, the pictures may not.
     pictures = getattr(images, "pictures", None)
     source = data.fingerprint_of("val") if pictures is None else pictures.fingerprint()
     val = {"source": source, "rows": fingerprint(images.indices), "targets": fingerprint(images.targets)}
-    return Facts(data.task, data.class_names, len(images), data.data_fingerprint, key_of(val))
+    return DataIdentity(data.task, data.class_names, len(images), data.data_fingerprint, key_of(val))
 
 
-def _place(entry: Entry, seed: int) -> str:
-    return f"{entry.variant.folder}-seed{seed}"
+def _place(checked: CheckedVariant, seed: int) -> str:
+    return f"{checked.variant.folder}-seed{seed}"
 
 
-def _folder(entry: Entry, seed: int) -> Path:
-    return Path(entry.plain["trainer"]["default_root_dir"] or DEFAULT_ROOT, _place(entry, seed))
+def _folder(checked: CheckedVariant, seed: int) -> Path:
+    return Path(checked.plain["trainer"]["default_root_dir"] or DEFAULT_ROOT, _place(checked, seed))
 
 
-def _finished_or_run(entry: Entry, seed: int) -> Result:
+def _finished_or_run(checked: CheckedVariant, seed: int) -> RunResult:
     """Take a finished run; another one in its place, or half a one, is replaced."""
-    folder, who, data = _folder(entry, seed), f"{entry.variant.name}, seed {seed}", entry.data
+    folder, who, data = _folder(checked, seed), f"{checked.variant.name}, seed {seed}", checked.data
     found = _read(folder / RESULT)
-    if found and (found.config_hash, found.train, found.val) == (entry.config_hash, data.train, data.val):
+    if found and (found.config_hash, found.train, found.val) == (checked.config_hash, data.train, data.val):
         print(f"{who}: finished before, taken from {folder / RESULT}", flush=True)
         return found
     if list(folder.glob("version_*")):
@@ -246,29 +246,29 @@ def _finished_or_run(entry: Entry, seed: int) -> Result:
     (folder / RESULT).unlink(missing_ok=True)  # first: it must never speak of another run
     for run in folder.glob("version_*"):
         shutil.rmtree(run)
-    return _run(entry, seed)
+    return _run(checked, seed)
 
 
-def _read(path: Path) -> Result | None:
+def _read(path: Path) -> RunResult | None:
     try:
-        return Result(**json.loads(path.read_text(encoding="utf-8")))
+        return RunResult(**json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):  # none, half a one, or another version's
         return None
 
 
-def _run(entry: Entry, seed: int) -> Result:
-    print(f"\n{entry.variant.name}, seed {seed}", flush=True)
+def _run(checked: CheckedVariant, seed: int) -> RunResult:
+    print(f"\n{checked.variant.name}, seed {seed}", flush=True)
     gc.collect()  # the run before is in circles; its memory is not this one's
-    arguments, place = entry.variant.arguments, _place(entry, seed)
+    arguments, place = checked.variant.arguments, _place(checked, seed)
     options = [*arguments.options, f"{_SEED}={seed}"]
-    measured = run_as(MeasuredCLI, PlacedArguments("fit", arguments.configs, options, place=place)).measured
-    data = entry.data
+    measured = measured_fit(Arguments("fit", arguments.configs, options), place)
+    data = checked.data
     about: dict[str, Any] = {
-        "config_hash": entry.config_hash,
+        "config_hash": checked.config_hash,
         "train": data.train,
         "val": data.val,
         "score": SCORE[data.task],
     }
-    result = Result(**about, seed=seed, **measured)
-    write_whole(_folder(entry, seed) / RESULT, json.dumps(asdict(result)))
+    result = RunResult(**about, seed=seed, **measured)
+    write_whole(_folder(checked, seed) / RESULT, json.dumps(asdict(result)))
     return result

@@ -13,19 +13,19 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from tlearn.analysis.ranking import Standing
 from tlearn.base.errors import TlearnError, one_line
 from tlearn.cli.arguments import Arguments
 from tlearn.cli.config_files import check_typed
 from tlearn.commands.compare.compare import (
+    comparison_of,
     fit_all,
     leaving_out_what_diverges,
     positive,
-    report,
     saying_what_is_kept,
+    show,
     take_common,
 )
-from tlearn.commands.compare.runs import Field, Result, Variant, scores_of
+from tlearn.commands.compare.runs import Experiment, RunResult, Variant, scores_of
 
 if TYPE_CHECKING:
     from optuna.trial import Trial
@@ -54,7 +54,7 @@ class Swept:
     ends: tuple[float, float] | None = None
 
 
-def sweep(arguments: Arguments) -> list[Standing]:
+def run(arguments: Arguments) -> None:
     """Fit a config with every combination of the values given, print who did best, and how to have it again.
 
     With ``--trials N`` Optuna's TPE (Bergstra et al., 2011) chooses N combinations one after the other.
@@ -67,16 +67,16 @@ def sweep(arguments: Arguments) -> list[Standing]:
     swept, arguments = _take_sweeps(arguments)
     if not arguments.configs:
         raise TlearnError(f"{_SWEEP} varies a config; name one: fit --config CONFIG {_SWEEP} OPTION=VALUES")
-    field = Field(seeds)
+    experiment = Experiment(seeds)
     if given is None:
         for choice in _grid(swept):
-            field.enter(_variant(arguments, choice))
-        results = fit_all(field)
+            experiment.enter(_variant(arguments, choice))
+        results = fit_all(experiment)
     else:
-        results = _search(field, arguments, swept, positive(_TRIALS, given, 1))
-    standings = report(field, results, out)
-    _say_how(field, standings[0].name, results)
-    return standings
+        results = _search(experiment, arguments, swept, positive(_TRIALS, given, 1))
+    found = comparison_of(experiment, results)
+    show(found, out)
+    _say_how(experiment, found.standings[0].name, results)
 
 
 def _take_sweeps(arguments: Arguments) -> tuple[list[Swept], Arguments]:
@@ -165,34 +165,36 @@ def _as_folder(name: str) -> str:
     return safe if safe == name else f"{safe}~{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
-def _search(field: Field, arguments: Arguments, swept: Sequence[Swept], trials: int) -> dict[str, list[Result]]:
+def _search(
+    experiment: Experiment, arguments: Arguments, swept: Sequence[Swept], trials: int
+) -> dict[str, list[RunResult]]:
     try:
         import optuna
     except ImportError as error:
         raise TlearnError(f"{_TRIALS} needs Optuna: pip install 'tlearn[sweep]'") from error
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=_SEED))
-    results = dict[str, list[Result]]()
+    results = dict[str, list[RunResult]]()
     for number in range(trials):
         trial = study.ask()
         variant = _variant(arguments, {each.option: _draw(trial, each) for each in swept})
         print(f"\ntrial {number + 1} of {trials}: {variant.name}", flush=True)
         if variant.name not in results:  # of few values one is drawn again
             with saying_what_is_kept(), leaving_out_what_diverges(variant.name):
-                results[variant.name] = field.fit(field.enter(variant))
+                results[variant.name] = experiment.fit(experiment.enter(variant))
         if variant.name not in results:
             study.tell(trial, state=optuna.trial.TrialState.FAIL)
             continue
         score = float(scores_of(results[variant.name]).mean())
-        study.tell(trial, _sign(field) * score)
+        study.tell(trial, _sign(experiment) * score)
     if not results:
         raise TlearnError("the loss of every trial became no number, nothing is left to compare; lower the rates")
     return results
 
 
-def _sign(field: Field) -> int:
+def _sign(experiment: Experiment) -> int:
     """Return what makes scores something to minimise."""
-    return 1 if field.entries[0].data.task == "regression" else -1
+    return 1 if experiment.variants[0].data.task == "regression" else -1
 
 
 def _draw(trial: Trial, swept: Swept) -> Any:
@@ -212,9 +214,9 @@ def drawn_in_logs(lowest: float, highest: float) -> bool:
     return lowest > 0 and highest / lowest > _LOG_FROM
 
 
-def _say_how(field: Field, name: str, results: Mapping[str, list[Result]]) -> None:
-    variant = next(entry.variant for entry in field.entries if entry.variant.name == name)
-    best = min(results[name], key=lambda result: _sign(field) * float(scores_of([result]).mean()))
+def _say_how(experiment: Experiment, name: str, results: Mapping[str, list[RunResult]]) -> None:
+    variant = next(checked.variant for checked in experiment.variants if checked.variant.name == name)
+    best = min(results[name], key=lambda result: _sign(experiment) * float(scores_of([result]).mean()))
     arguments = variant.arguments
     configs = [word for config in arguments.configs for word in ("--config", str(config))]
     words = ["fit", *configs, *arguments.options, f"--seed_everything={best.seed}"]
