@@ -21,8 +21,9 @@ from tests.fake_cifar import patch_checksums
 from tests.test_training import events, last, newest
 from tlearn.base import feature_store
 from tlearn.base.feature_store import Features, fill, key_of, load
-from tlearn.data.images.in_memory import CachedFeatures, InMemoryImages, PhasedLoader
+from tlearn.data.images.in_memory import CachedFeatures, InMemoryImages
 from tlearn.data.images.sampling import EpochBatchSampler
+from tlearn.data.loaders import PhasedLoader
 
 FROZEN = ("--model.freeze_backbone", "true")
 

@@ -9,10 +9,10 @@ from torch import Tensor
 
 from tlearn.base.errors import TlearnError
 from tlearn.base.types import Batch, Task
-from tlearn.data.datamodule import InMemoryDataModule
 from tlearn.data.images.augment import Augment
 from tlearn.data.images.in_memory import InMemoryImages
 from tlearn.data.images.keyed_random import key
+from tlearn.data.sources.in_memory import InMemoryDataModule
 
 
 class Toy(InMemoryDataModule):

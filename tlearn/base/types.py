@@ -1,8 +1,8 @@
-"""What data and models agree on. Letters: B images in a batch, H and W pixels, K classes."""
+"""The types that data and models share. Letters: B images in a batch, H and W pixels, K classes."""
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Self
 
 import torch
 from numpy.typing import NDArray
@@ -10,11 +10,19 @@ from torch import Tensor
 
 Task = Literal["classification", "multilabel", "regression"]
 
-LABEL_THRESHOLD = 0.5  # of several labels one holds from this probability on, as in torchmetrics
+LABEL_THRESHOLD = 0.5  # a label holds from this probability on, as in torchmetrics
 
 
-class Batch(NamedTuple):
-    """What a datamodule hands to a model.
+class _Tensors(NamedTuple):
+    images: Tensor
+    targets: Tensor
+    indices: Tensor
+
+
+class Batch(_Tensors):
+    """One batch, as a data module hands it to a model.
+
+    It unpacks into its three tensors. Only batches of files to predict for have the faults as a fourth part.
 
     Attributes:
         images: uint8 pixels, (B, 3, H, W); float32 features (B, D) while a head trains on the cache.
@@ -23,17 +31,33 @@ class Batch(NamedTuple):
         indices: int64 (B,), the position of each image in its source (the training or the test set as it lies on disk).
     """
 
-    images: Tensor
-    targets: Tensor
-    indices: Tensor
+    # `faults` is untyped here: mypy would refuse ``Batch(*tensors)``.
+    def __new__(cls, images: Tensor, targets: Tensor, indices: Tensor, faults: Any = None) -> Self:
+        """Keep the parts; nothing is copied."""
+        # An element, not an attribute: torch and Lightning rebuild a named tuple from its elements.
+        return tuple.__new__(cls, (images, targets, indices, *([] if faults is None else [faults])))
+
+    @property
+    def faults(self) -> list[str] | None:
+        """B texts that say why a picture could not be read, empty where it could; ``None`` for data with labels."""
+        rest: tuple[Any, ...] = self[len(self._fields) :]
+        return rest[0] if rest else None
+
+    def _replace(self, **parts: Any) -> Self:
+        """Return a batch with some parts changed; a named tuple's own would drop the faults."""
+        return type(self)(**{**self._asdict(), "faults": self.faults, **parts})
+
+    def __repr__(self) -> str:
+        """Show all parts; a named tuple's own fails on a fourth."""
+        return f"Batch{tuple(self)}"
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Send images between processes in shared memory, and the rest by value.
 
-        torch would share all three, which for the small ones takes a twentieth of the time of decoding a batch.
+        torch would share all three tensors. For the two small ones that takes a twentieth of the time of decoding.
         """
-        return _received, (self.images, self.targets.numpy(), self.indices.numpy())
+        return _received, (self.images, self.targets.numpy(), self.indices.numpy(), self.faults)
 
 
-def _received(images: Tensor, targets: NDArray[Any], indices: NDArray[Any]) -> Batch:
-    return Batch(images, torch.from_numpy(targets), torch.from_numpy(indices))
+def _received(images: Tensor, targets: NDArray[Any], indices: NDArray[Any], faults: list[str] | None) -> Batch:
+    return Batch(images, torch.from_numpy(targets), torch.from_numpy(indices), faults)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tlearn.data.datamodule import ImageDataModule, InMemoryDataModule, Split
+from tlearn.data.datamodule import ImageDataModule, Split
 from tlearn.data.doctor.diagnosis import diagnose, summary_of
 from tlearn.data.doctor.lists import diagnose_labels, names_and_places, rare_classes, skipped_files
 from tlearn.data.files.exclusions import EXCLUSIONS, read_exclusions, write_exclusions
@@ -22,15 +22,15 @@ from tlearn.data.sources.cifar10 import CIFAR10_CLASSES, CIFAR10DataModule
 from tlearn.data.sources.digits import DigitsDataModule
 from tlearn.data.sources.folder import ImageFolderDataModule
 from tlearn.data.sources.huggingface import HuggingFaceDataModule
+from tlearn.data.sources.in_memory import InMemoryDataModule
 from tlearn.data.sources.labelled_files import ImageFilesDataModule
 from tlearn.data.sources.table import ImageTableDataModule
-from tlearn.data.sources.to_predict import UNREADABLE, PredictFilesDataModule
+from tlearn.data.sources.to_predict import PredictFilesDataModule
 from tlearn.data.sources.torchvision import TorchvisionDataModule
 
 __all__ = [
     "CIFAR10_CLASSES",
     "EXCLUSIONS",
-    "UNREADABLE",
     "Augment",
     "BatchAugment",
     "BatchKey",

@@ -15,12 +15,12 @@ from torch import Tensor
 from tlearn.base.errors import TlearnError
 from tlearn.base.files import whole_file
 from tlearn.base.processes import collected, gathered
+from tlearn.base.types import Batch
 from tlearn.data.files.listing import number_of
-from tlearn.data.sources.to_predict import UNREADABLE
 from tlearn.deploy.prediction_table import columns_of, open_table, rows_of
 from tlearn.models.state import check_answers
 from tlearn.training.module import model_of
-from tlearn.training.typed import data_of
+from tlearn.training.typed import own_data_of
 
 TOP_K = 5
 
@@ -51,13 +51,12 @@ class PredictionWriterCallback(BasePredictionWriter):
         module = model_of(trainer)
         self.rows = self.faults = 0
         self._first_fault = ""
-        self._data: Any = data_of(trainer)
-        self._named = hasattr(self._data, "picture_names")
+        self._data = own_data_of(trainer)
         self.target = self.out or Path(trainer.log_dir or trainer.default_root_dir) / "predictions.csv"
         batches = torch.cat(gathered(torch.tensor([sum(trainer.num_predict_batches)])))
         self._rounds = int(batches.min())  # in which every process has a batch
         self._rest: list[Any] = []
-        first = "path" if self._named else "index"
+        first = "path" if self._data is not None and self._data.has_picture_names else "index"
         self.columns = columns_of(module.task, module.class_names, self.top_k, first)
         if not trainer.is_global_zero:
             return
@@ -72,7 +71,7 @@ class PredictionWriterCallback(BasePredictionWriter):
         pl_module: LightningModule,
         prediction: Any,
         batch_indices: Sequence[int] | None,
-        batch: Any,
+        batch: Batch,
         batch_idx: int,
         dataloader_idx: int,
     ) -> None:
@@ -86,8 +85,9 @@ class PredictionWriterCallback(BasePredictionWriter):
         check_answers(answers, str(trainer.ckpt_path or "the network"))
         middle = rows_of(module.task, module.class_names, self.top_k, answers)
         places = batch.indices.cpu()
-        first: list[Any] = self._data.picture_names(places) if self._named else places.tolist()
-        faults = self._faults(batch)
+        names = None if self._data is None else self._data.picture_names(places)
+        first: list[Any] = places.tolist() if names is None else names
+        faults = batch.faults or [""] * len(places)
         rows = [
             [name, *([None] * len(cells) if fault else cells), fault or None]
             for name, cells, fault in zip(first, middle, faults, strict=True)
@@ -132,9 +132,3 @@ class PredictionWriterCallback(BasePredictionWriter):
         faults = [f"{row[0]} ({row[-1]})" for row in rows if row[-1] is not None]
         self._first_fault = self._first_fault or next(iter(faults), "")
         self.faults += len(faults)
-
-    def _faults(self, batch: Any) -> list[str]:
-        if not hasattr(self._data, "fault_of"):
-            return [""] * len(batch.indices)
-        marked = zip(batch.indices.tolist(), batch.targets.tolist(), strict=True)
-        return [self._data.fault_of(row) if mark == UNREADABLE else "" for row, mark in marked]

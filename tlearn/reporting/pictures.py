@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms.v2.functional import resize
 
+from tlearn.data.datamodule import ImageDataModule, Split
 from tlearn.reporting.evaluation import Answers, Verdict, in_words, is_wrong, least_sure, verdict, worst_mistakes
 from tlearn.reporting.figures import Pixels, gallery_figure, overlay, shortened, title_of
 from tlearn.reporting.grad_cam import grad_cam
@@ -25,14 +26,14 @@ _EXPLAINED = 8  # of the images with Grad-CAM half are right and half are wrong,
 _TILE_PX = 160
 
 
-def pictures_at(data: Any, answers: Answers, positions: Sequence[int]) -> Tensor:
+def pictures_at(data: ImageDataModule, answers: Answers, positions: Sequence[int]) -> Tensor:
     """Return images of the pass by their positions in it, uint8 (N, 3, H, W), never augmented."""
     rows = answers.outputs.indices[list(positions)]
     images: Tensor = data.dataset(answers.outputs.split).serve(rows, 0)[0]
     return images
 
 
-def worst_figure(data: Any, answers: Answers) -> Pixels:
+def worst_figure(data: ImageDataModule, answers: Answers) -> Pixels:
     """Draw the worst mistakes of the network; without mistakes, the least sure answers."""
     positions, title = worst_mistakes(answers, SHOWN), "worst mistakes"
     if not positions:
@@ -42,7 +43,7 @@ def worst_figure(data: Any, answers: Answers) -> Pixels:
     return gallery_figure(tiles(pictures_at(data, answers, positions)), captions, f"{title_of(answers)}: {title}")
 
 
-def grad_cam_figure(data: Any, answers: Answers, module: TransferModule) -> Pixels:
+def grad_cam_figure(data: ImageDataModule, answers: Answers, module: TransferModule) -> Pixels:
     """Draw images beside their Grad-CAM for the predicted class: sure and right answers first, then the worst mistakes.
 
     For several labels the most probable one is explained, for a regression what raises the value of its first column.
@@ -82,7 +83,7 @@ def tiles(pictures: Tensor) -> Tensor:
     return small
 
 
-def worst_rows(data: Any, answers: Answers, count: int = 24) -> list[dict[str, Any]]:
+def worst_rows(data: ImageDataModule, answers: Answers, count: int = 24) -> list[dict[str, Any]]:
     """Describe the worst mistakes for ``evaluation/SPLIT.json``, each with its picture as a JPEG in base64."""
     positions = worst_mistakes(answers, count)
     if not positions:
@@ -98,11 +99,12 @@ def worst_rows(data: Any, answers: Answers, count: int = 24) -> list[dict[str, A
     return rows
 
 
-def _names(data: Any, answers: Answers, positions: Sequence[int]) -> list[str]:
+def _names(data: ImageDataModule, answers: Answers, positions: Sequence[int]) -> list[str]:
     rows = answers.outputs.indices[list(positions)]
-    if not hasattr(data, "root") or not hasattr(data, "picture_names"):
+    names = data.picture_names(rows, answers.outputs.split)
+    if names is None:
         return [f"image {row}" for row in rows.tolist()]
-    return [path.removeprefix(f"{data.root}/") for path in data.picture_names(rows, answers.outputs.split)]
+    return [path.removeprefix(f"{data.root}/") for path in names]
 
 
 def _as_text(picture: Tensor) -> str:
@@ -129,8 +131,9 @@ class InputPicturesCallback(Callback):
             return
         attempt("the grid of images", lambda: self._draw(trainer, module, data))
 
-    def _draw(self, trainer: Trainer, pl_module: TransferModule, data: Any) -> None:
-        for split, name in (("train", "training"), ("val", "validation")):
+    def _draw(self, trainer: Trainer, pl_module: TransferModule, data: ImageDataModule) -> None:
+        splits: dict[Split, str] = {"train": "training", "val": "validation"}
+        for split, name in splits.items():
             if split == "val" and not trainer.enable_validation:
                 continue
             batch = data.sample(split, _SHOWN)

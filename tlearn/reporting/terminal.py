@@ -97,7 +97,7 @@ class OutcomeCallback(Callback):
             print(f"ended in epoch {facts['epoch']}, after step {facts['step']}, by {facts['words']}")
         _say_report(trainer)
         if (path := _say_best(trainer)) is not None:
-            files = hasattr(data_of(trainer), "picture_names")
+            files = data_of(trainer).has_picture_names
             verb, pictures = ("predict", " --data PICTURES --out predictions.csv") if files else ("test", "")
             print(f"next: python -m tlearn {verb} --ckpt_path {path}{pictures}")
         elif last is not None:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from tlearn.base.processes import gathered
 from tlearn.base.types import Batch, Task
+from tlearn.data.datamodule import Split
 from tlearn.models.calibration import reliability_of
 
 
@@ -23,7 +24,7 @@ class Outputs(NamedTuple):
         indices: int64 (N,), positions in the source.
     """
 
-    split: str
+    split: Split
     epoch: int
     logits: Tensor
     targets: Tensor
@@ -52,7 +53,7 @@ class Evaluation:
         """Keep the answers to a batch, (B, K)."""
         self._parts.append((output, batch.targets, batch.indices))
 
-    def finish(self, split: str, epoch: int) -> Outputs | None:
+    def finish(self, split: Split, epoch: int) -> Outputs | None:
         """Put the batches of all processes together, in the order of the source.
 
         Returns:

@@ -27,6 +27,7 @@ from tlearn.cli.arguments import Arguments
 from tlearn.commands.compare.measured_fit import SCORE, measured_fit
 from tlearn.commands.untrained import UntrainedCLI, untrained
 from tlearn.data.datamodule import ImageDataModule
+from tlearn.data.images.on_disk import StreamedImages
 from tlearn.models.state import fingerprint
 
 RESULT = "result.json"
@@ -219,8 +220,7 @@ def _hash_of(plain: Mapping[str, Any]) -> str:
 def _look(data: ImageDataModule) -> DataIdentity:
     images = data.dataset("val")
     # How large files are decoded may differ between variants, the pictures may not.
-    pictures = getattr(images, "pictures", None)
-    source = data.fingerprint_of("val") if pictures is None else pictures.fingerprint()
+    source = images.pictures.fingerprint() if isinstance(images, StreamedImages) else data.fingerprint_of("val")
     val = {"source": source, "rows": fingerprint(images.indices), "targets": fingerprint(images.targets)}
     return DataIdentity(data.task, data.class_names, len(images), data.data_fingerprint, key_of(val))
 

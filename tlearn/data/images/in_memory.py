@@ -1,30 +1,28 @@
-"""Images in memory as one tensor, served as whole batches. Letters: N images, B images in a batch, H and W pixels.
+"""Images, or their features, in memory as one tensor. Letters: N images, B images in a batch, H and W pixels.
 
 Per-image Python costs more than a small network's forward pass. So the sampler yields one key for a whole batch, and
-the dataset answers it with one gather. The key carries the epoch, for workers that persist never hear of a new one.
+the dataset answers it with one gather. The key carries the epoch, because persistent workers are not told of a new one.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from tlearn.base.types import Batch
 from tlearn.data.images.augment import BatchAugment
 from tlearn.data.images.image_set import BatchKey, ImageSet
 from tlearn.data.images.keyed_random import uniform
 
-_MERGED_ROWS = 4096
-_VIEW = 100  # the stream that draws views: none of augmentation's
+_VIEW = 100  # the random stream of views; augmentation uses lower numbers
 
 
 class InMemoryImages(ImageSet):
-    """Images of one tensor; a device holds it once for all its parts."""
+    """Images of one tensor, of which each device holds one copy for all parts."""
 
     def __init__(self, images: Tensor, targets: Tensor, indices: Tensor, transform: BatchAugment | None = None) -> None:
         """Hold references; nothing is copied.
@@ -47,13 +45,13 @@ class InMemoryImages(ImageSet):
         return height, width
 
     def part(self, indices: Tensor) -> InMemoryImages:
-        """Return other images of the same source; a device holds the source once for all its parts."""
+        """Return other images of the same source; they share its copies on devices."""
         part = InMemoryImages(self.images, self.targets, indices)
         part._copies = self._copies
         return part
 
     def serve(self, rows: Tensor, epoch: int) -> tuple[Tensor, Tensor]:
-        """Gather a batch, where the images lie, and transform it; they go to a device with the first batch."""
+        """Gather a batch on the device and transform it; the source is copied there with the first batch."""
         images, targets = self._source()
         there = rows.to(self.device, non_blocking=True)
         images = images.index_select(0, there)  # four times as fast as images[rows]
@@ -80,7 +78,7 @@ class CachedFeatures(Dataset[Batch]):
 
         Args:
             views: Each float32 (N, D), a row for each of ``images``, in their order.
-            images: What they were computed from; gives targets and positions.
+            images: The images they were computed from, for targets and positions.
             seed: Decides which view of an image an epoch shows.
         """
         self.views, self.indices, self.seed = views, images.indices, seed
@@ -107,64 +105,8 @@ def _gather(rows: Tensor, positions: Tensor) -> Tensor:
     return rows.index_select(0, positions.to(rows.device, non_blocking=True))
 
 
-class Resumable:
-    """Tells Lightning that an epoch can be gone on with; where, its own counters say, which the sampler is given."""
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return nothing."""
-        return {}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take nothing."""
-
-
-class ResumableLoader(Resumable, DataLoader[Batch]):
-    """A loader of images to train on."""
-
-
-class PhasedLoader(Resumable):
-    """Serve features while there are some, images afterwards; asked anew at the start of every pass."""
-
-    def __init__(
-        self, features: Callable[[], Dataset[Batch] | None], images: DataLoader[Batch], merges: bool = False
-    ) -> None:
-        """Take both.
-
-        Args:
-            features: Returns the features, or ``None`` once images are wanted.
-            images: The loader of the images; its sampler decides order and batches in both phases.
-            merges: Serve features in batches of thousands: for a head to answer, not to learn from.
-        """
-        self.features, self.images, self.merges = features, images, merges
-        self.sampler, self.batch_sampler = images.sampler, images.batch_sampler  # Lightning looks at both
-
-    def __len__(self) -> int:
-        """Count batches."""
-        return len(self.images)
-
-    def __iter__(self) -> Iterator[Batch]:
-        """Yield the batches of one pass."""
-        features = self.features()
-        if features is None:
-            yield from self.images
-            return
-        for batch_key in _merged(self.sampler) if self.merges else self.sampler:
-            yield features[batch_key]
-
-
-def _merged(keys: Iterable[BatchKey]) -> Iterator[BatchKey]:
-    waiting: list[BatchKey] = []
-    for batch_key in keys:
-        waiting.append(batch_key)
-        if sum(len(each.positions) for each in waiting) >= _MERGED_ROWS:
-            yield BatchKey(batch_key.epoch, torch.cat([each.positions for each in waiting]))
-            waiting = []
-    if waiting:
-        yield BatchKey(waiting[0].epoch, torch.cat([each.positions for each in waiting]))
-
-
 def fingerprint(*tensors: Tensor, about: str = "") -> str:
-    """Hash pixels and targets to 32 hexadecimal digits, to tell whether data are still the same (BLAKE2b, 1 GB/s)."""
+    """Hash pixels and targets to 32 hexadecimal digits, to tell whether data have changed (BLAKE2b, 1 GB/s)."""
     digest = hashlib.blake2b(about.encode(), digest_size=16)
     for tensor in tensors:
         digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())

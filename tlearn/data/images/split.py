@@ -1,4 +1,4 @@
-"""Who is trained on and who validates: pure functions over labels. Letters: N images, K classes."""
+"""Choose the images to train on and those to validate on. Letters: N images, K classes."""
 
 from __future__ import annotations
 
@@ -15,11 +15,45 @@ from tlearn.base.name_forms import same_name
 from tlearn.base.plain_values import texts
 from tlearn.data.class_names import too_few_to_divide
 from tlearn.data.files.listing import listed, number_of
+from tlearn.data.images.image_set import ImageSet
 from tlearn.data.images.keyed_random import uniform
 
 Positions = NDArray[np.int64]
 
 _TAKE_STREAM, _SPLIT_STREAM = 16, 17  # the augmentation draws from the streams below them
+
+
+def train_and_val(
+    train: ImageSet,
+    val: ImageSet | None,
+    val_fraction: float,
+    train_per_class: int | None,
+    seed: int,
+    class_names: Sequence[str] | None,
+) -> tuple[ImageSet, ImageSet]:
+    """Return the images to train on and those to validate on.
+
+    Args:
+        train: The training source.
+        val: The validation source; ``None`` splits validation off the training source.
+        val_fraction: Share to split off; 0 for none.
+        train_per_class: See `take_per_class`; ``None`` trains on all.
+        seed: See `stratified_split`.
+        class_names: Likewise; ``None`` where an image has not one class.
+
+    Raises:
+        TlearnError: A class has too few images.
+    """
+    if val is None and val_fraction == 0:
+        val = train.part(train.indices[:0])
+    elif val is None:
+        labels = train.targets[train.indices].numpy()
+        kept, held_back = stratified_split(labels, val_fraction, seed, class_names, train.draw_keys())
+        train, val = train.part(train.indices[kept]), train.part(train.indices[held_back])
+    if train_per_class is not None:
+        rows = take_per_class(train.targets.numpy(), train.indices.numpy(), train_per_class, seed, class_names or [])
+        train = train.part(torch.from_numpy(rows))
+    return train, val
 
 
 def stratified_split(
@@ -31,15 +65,15 @@ def stratified_split(
 ) -> tuple[Positions, Positions]:
     """Divide images into training and validation, each class in the same proportion on both sides.
 
-    Not scikit-learn's: importing it takes 0.4 s at every start, and it may leave a rare class out of one side.
+    scikit-learn's own split would take 0.4 s to import at every start, and may leave a rare class out of one side.
 
     Args:
-        labels: (N,) class numbers; read for their length alone when ``class_names`` is None.
+        labels: (N,) class numbers; only their number is used when ``class_names`` is None.
         val_fraction: Share of each class to validate on; every class has at least one image on both sides.
-        seed: The draw's own seed, not the run's: runs with different seeds are judged on the same images.
+        seed: Seed of the draw, apart from the run's: runs with different seeds validate on the same images.
         class_names: Names of the classes 0 to K - 1; None for a plain split, since values to regress have no classes.
-        keys: int64 (N,), what an image's draw depends on besides the seed: with keys made from its name it stays where
-            it is when other images come and go. Its position by default.
+        keys: int64 (N,), the key of each image's draw. A key made from its name keeps it on its side when other images
+            come and go. Its position by default.
 
     Returns:
         Sorted positions of the training and of the validation images; together they are all N.
@@ -72,7 +106,7 @@ def take_per_class(
         labels: (N,) class numbers.
         indices: The positions in ``labels`` to choose from.
         per_class: How many to keep of each class.
-        seed: Decides which. The choice is nested: asking for 20 keeps those that asking for 10 keeps.
+        seed: Decides which. The choice is nested: the 10 images that are kept of a class are among the 20.
         class_names: Names of the classes 0 to K - 1.
 
     Returns:
@@ -103,8 +137,8 @@ def class_numbers(selection: Sequence[str] | None, class_names: Sequence[str], l
 
     Args:
         selection: Names; ``None`` for all.
-        class_names: The names there are.
-        least: How many it takes; several labels an image may be a single one.
+        class_names: The names to choose from.
+        least: The smallest number of classes; ``multilabel`` may have a single one.
 
     Raises:
         TlearnError: A name is unknown or given twice, is no text, or too few are given.

@@ -30,6 +30,8 @@ class StreamingDataModule(StreamedDataModule):
         root: The folder or URL; names of pictures are relative to the folder that was optimized.
     """
 
+    root: str
+
     def __init__(
         self,
         root: str,

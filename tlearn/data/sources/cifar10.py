@@ -7,19 +7,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
-from jsonargparse.typing import NonNegativeInt, PositiveInt
 from torch import Tensor
 from torchvision.datasets import CIFAR10
 from torchvision.datasets.utils import calculate_md5, download_url, extract_archive
 
 from tlearn.base.errors import TlearnError
-from tlearn.data.datamodule import InMemoryDataModule
 from tlearn.data.files.progress import short_timeout
-from tlearn.data.images.augment import NO_AUGMENT, Augment
 from tlearn.data.images.split import class_numbers, renumbered
+from tlearn.data.sources.in_memory import InMemoryDataModule
 
 
 def check(root: Path) -> None:
@@ -115,18 +113,10 @@ CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog
 class CIFAR10DataModule(InMemoryDataModule):
     """CIFAR-10, or some of its classes."""
 
+    root: Path
+
     def __init__(
-        self,
-        root: str = "data",
-        download: bool = True,
-        classes: list[str] | None = None,
-        batch_size: PositiveInt = 64,
-        val_fraction: float = 0.1,
-        split_seed: int = 0,
-        train_per_class: PositiveInt | None = None,
-        augment: Augment = NO_AUGMENT,
-        drop_last: bool = False,
-        num_workers: NonNegativeInt = 0,
+        self, root: str = "data", download: bool = True, classes: list[str] | None = None, **options: Any
     ) -> None:
         """Take the options; no data are read.
 
@@ -134,28 +124,14 @@ class CIFAR10DataModule(InMemoryDataModule):
             root: Folder that holds ``cifar-10-batches-py`` or ``cifar-10-python.tar.gz``, or will.
             download: Fetch the files (170 MB) where they are missing or damaged.
             classes: Names of the classes to use, numbered in the order given; all ten by default.
-            batch_size: Images in a batch; 64 is the tutorial's.
-            val_fraction: Share of the training set to validate on.
-            split_seed: Decides that share, apart from ``seed_everything``: the same images whatever the run's seed.
-            train_per_class: Train on so many images of each class; all by default. Validation stays the same.
-            augment: Random changes to training images; none by default.
-            drop_last: Leave out a last training batch that is not full.
-            num_workers: Processes that prepare batches; 0 is fastest, since the images are in memory.
+            **options: Those of `ImageDataModule`.
 
         Raises:
             TlearnError: A class is unknown, or fewer than 2 are given.
         """
         self._numbers = class_numbers(classes, CIFAR10_CLASSES)
-        super().__init__(
-            class_names=[CIFAR10_CLASSES[number] for number in self._numbers],
-            batch_size=batch_size,
-            val_fraction=val_fraction,
-            split_seed=split_seed,
-            train_per_class=train_per_class,
-            augment=augment,
-            drop_last=drop_last,
-            num_workers=num_workers,
-        )
+        names = [CIFAR10_CLASSES[number] for number in self._numbers]
+        super().__init__(class_names=names, task="classification", **options)
         self.root, self.download = Path(root).expanduser().absolute(), download
         self._checked = False
 

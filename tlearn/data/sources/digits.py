@@ -8,16 +8,15 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from jsonargparse.typing import NonNegativeInt, PositiveInt
+from jsonargparse.typing import PositiveInt
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import interpolate
 
 from tlearn.base.plain_values import plain_values, texts
 from tlearn.base.types import Task
-from tlearn.data.datamodule import InMemoryDataModule
-from tlearn.data.images.augment import NO_AUGMENT, Augment
 from tlearn.data.images.split import class_numbers, renumbered, stratified_split
+from tlearn.data.sources.in_memory import InMemoryDataModule
 
 _NAMES = tuple("0123456789")
 _TEST_FRACTION, _TEST_SEED = 0.2, 0  # fixed for good: a test set that changes measures nothing
@@ -32,13 +31,7 @@ class DigitsDataModule(InMemoryDataModule):
         classes: list[int] | None = None,
         size_px: PositiveInt = 32,
         task: Task = "classification",
-        batch_size: PositiveInt = 64,
-        val_fraction: float = 0.1,
-        split_seed: int = 0,
-        train_per_class: PositiveInt | None = None,
-        augment: Augment = NO_AUGMENT,
-        drop_last: bool = False,
-        num_workers: NonNegativeInt = 0,
+        **options: Any,
     ) -> None:
         """Take the options; no data are read.
 
@@ -46,29 +39,14 @@ class DigitsDataModule(InMemoryDataModule):
             classes: Digits to use, numbered in the order given; all ten by default.
             size_px: Height and width after bilinear enlargement; 32 is CIFAR-10's size.
             task: ``classification``, or ``regression`` to predict the digit's value.
-            batch_size: Images in a batch; 64 is the tutorial's.
-            val_fraction: Share of the training set to validate on.
-            split_seed: Decides that share, apart from ``seed_everything``: the same images whatever the run's seed.
-            train_per_class: Train on so many images of each class; all by default. Validation stays the same.
-            augment: Random changes to training images; none by default.
-            drop_last: Leave out a last training batch that is not full.
-            num_workers: Processes that prepare batches; 0 is fastest, since the images are in memory.
+            **options: Those of `ImageDataModule`.
 
         Raises:
             TlearnError: A digit is unknown, fewer than 2 are given, or an option does not fit regression.
         """
         self._numbers = class_numbers(None if classes is None else texts("classes", classes), _NAMES)
-        super().__init__(
-            class_names=[] if task == "regression" else [_NAMES[number] for number in self._numbers],
-            task=task,
-            batch_size=batch_size,
-            val_fraction=val_fraction,
-            split_seed=split_seed,
-            train_per_class=train_per_class,
-            augment=augment,
-            drop_last=drop_last,
-            num_workers=num_workers,
-        )
+        names = [] if task == "regression" else [_NAMES[number] for number in self._numbers]
+        super().__init__(class_names=names, task=task, **options)
         (self.size_px,) = plain_values(size_px=size_px)
 
     def load_split(self, split: Literal["train", "test"]) -> tuple[Tensor, Tensor]:

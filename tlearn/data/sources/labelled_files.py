@@ -55,6 +55,8 @@ class ImageFilesDataModule(StreamedDataModule, ABC):
         skipped: Of each split that `pictures_of` has listed, the files that are no pictures by their names.
     """
 
+    root: Path
+
     def __init__(self, *, root: Path, on_error: Literal["error", "skip"] = "error", **options: Any) -> None:
         """Take the options.
 

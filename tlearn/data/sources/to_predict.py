@@ -21,13 +21,12 @@ from tlearn.base.types import Batch, Task
 from tlearn.data.datamodule import Split
 from tlearn.data.files.listing import endings, find_pictures, number_of, remedies
 from tlearn.data.files.reading import UnreadableImageError, read_image
-from tlearn.data.images.image_set import ImageSet
+from tlearn.data.images.image_set import BatchKey, ImageSet
 from tlearn.data.images.on_disk import FilePictures, StreamedImages, in_threads
 from tlearn.data.sources.picture_base import StreamedDataModule
 
 log = logging.getLogger(__name__)
 
-READABLE, UNREADABLE = 0, -1
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _LIST = "a list, no picture; for the paths in it: --data - < {}"
 _TABLE = "a table, no picture; for one with labels: --data ImageTableDataModule --data.table {}"
@@ -72,42 +71,33 @@ class PredictFilesDataModule(StreamedDataModule):
         """Do nothing: the files are listed."""
 
     def predict_dataloader(self) -> DataLoader[Batch]:
-        """Serve the pictures in order; the targets say which are readable."""
+        """Serve the pictures in order, each batch with its faults."""
         count = len(self.pictures)
         targets = torch.zeros(count, dtype=torch.int64)
         images = TolerantImages(self.pictures, self.framing, targets, torch.arange(count))
         return self._evaluation_loader(images)
 
-    def picture_names(self, rows: Tensor) -> list[str]:
+    def picture_names(self, rows: Tensor, split: Split = "val") -> list[str]:
         """Return the paths of pictures (B,) as they were found."""
         return self.pictures.paths(rows)
 
-    def fault_of(self, row: int) -> str:
-        """Say why a file gives no picture."""
-        try:
-            read_image(self.pictures.path(row), self.framing)
-        except UnreadableImageError as error:
-            return str(error)
-        return "not readable at first, then it was"
-
 
 class TolerantImages(StreamedImages):
-    """Files of which some may give no picture: those are black, with the target `UNREADABLE`."""
+    """Files of which some may give no picture: those are black, and the batch says why."""
 
     pictures: FilePictures
 
-    def serve(self, rows: Tensor, epoch: int) -> tuple[Tensor, Tensor]:
-        """Decode a batch."""
-        images = in_threads(self._read_or_none, rows.tolist())
-        blank = torch.zeros(3, *self.shape_px, dtype=torch.uint8)
-        targets = torch.tensor([READABLE if image is not None else UNREADABLE for image in images])
-        return torch.stack([blank if image is None else image for image in images]), targets
+    def __getitem__(self, batch_key: BatchKey) -> Batch:
+        """Decode a batch; its targets are 0."""
+        rows = self.indices[batch_key.positions]
+        images, faults = zip(*in_threads(self._read, rows.tolist()), strict=True)
+        return Batch(torch.stack(images), self.targets[rows], rows, list(faults))
 
-    def _read_or_none(self, row: int) -> Tensor | None:
+    def _read(self, row: int) -> tuple[Tensor, str]:
         try:
-            return read_image(self.pictures.path(row), self.framing)
-        except UnreadableImageError:
-            return None
+            return read_image(self.pictures.path(row), self.framing), ""
+        except UnreadableImageError as error:
+            return torch.zeros(3, *self.shape_px, dtype=torch.uint8), str(error) or "unreadable"
 
 
 def _lines_of(text: str) -> list[str]:

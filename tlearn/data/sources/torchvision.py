@@ -87,6 +87,8 @@ def _address(fault: Exception) -> str:
 class TorchvisionDataModule(StreamedDataModule):
     """FashionMNIST, Flowers102, OxfordIIITPet, EuroSAT and their like."""
 
+    root: Path
+
     def __init__(
         self,
         dataset: str,

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from tlearn.base.files import safe_cell, write_whole
+from tlearn.data.datamodule import ImageDataModule
 from tlearn.reporting.evaluation import Answers, confusion_matrix, per_class_rows, summary_of
 from tlearn.reporting.pictures import worst_rows
 
 
-def write_evaluation(folder: Path, data: Any, answers: Answers) -> None:
+def write_evaluation(folder: Path, data: ImageDataModule, answers: Answers) -> None:
     """Write ``SPLIT.json``, and for a test also ``test_confusion.csv`` and ``test_per_class.csv``.
 
     Args:
