@@ -25,12 +25,13 @@ from tlearn.data.sources.huggingface import HuggingFaceDataModule
 from tlearn.data.sources.in_memory import InMemoryDataModule
 from tlearn.data.sources.labelled_files import ImageFilesDataModule
 from tlearn.data.sources.table import ImageTableDataModule
-from tlearn.data.sources.to_predict import PredictFilesDataModule
+from tlearn.data.sources.to_predict import UNREADABLE, PredictFilesDataModule
 from tlearn.data.sources.torchvision import TorchvisionDataModule
 
 __all__ = [
     "CIFAR10_CLASSES",
     "EXCLUSIONS",
+    "UNREADABLE",
     "Augment",
     "BatchAugment",
     "BatchKey",

@@ -27,6 +27,7 @@ from tlearn.data.sources.picture_base import StreamedDataModule
 
 log = logging.getLogger(__name__)
 
+UNREADABLE = -1  # the target of a picture that could not be read
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _LIST = "a list, no picture; for the paths in it: --data - < {}"
 _TABLE = "a table, no picture; for one with labels: --data ImageTableDataModule --data.table {}"
@@ -88,10 +89,11 @@ class TolerantImages(StreamedImages):
     pictures: FilePictures
 
     def __getitem__(self, batch_key: BatchKey) -> Batch:
-        """Decode a batch; its targets are 0."""
+        """Decode a batch; the targets are 0, or `UNREADABLE`."""
         rows = self.indices[batch_key.positions]
         images, faults = zip(*in_threads(self._read, rows.tolist()), strict=True)
-        return Batch(torch.stack(images), self.targets[rows], rows, list(faults))
+        targets = torch.tensor([UNREADABLE if fault else 0 for fault in faults])
+        return Batch(torch.stack(images), targets, rows, list(faults))
 
     def _read(self, row: int) -> tuple[Tensor, str]:
         try:
