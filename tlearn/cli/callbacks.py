@@ -174,9 +174,12 @@ def callbacks_for(
     phases = Phases(
         watch=[*_guards(audit, ending), *_measures(True), *(_pictures() if pictures else [])],
         change=_changes(model, find_lr),
-        save=[BestCheckpoint(_monitor(model), folder), LastCheckpoint(folder)] if checkpoints else [],
     )
+    kept = [BestCheckpoint(_monitor(model)), LastCheckpoint()] if checkpoints else []
+    phases.save += kept
     if folder is not None:
+        for callback in kept:
+            callback.put_into(folder)
         phases.watch.append(RunCardCallback(None, None, audit, ending))
     return phases.in_order()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from contextlib import suppress
-from copy import copy, deepcopy
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -14,14 +13,15 @@ import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
-from torch import Tensor
 
 from tlearn.base.errors import TlearnError
 from tlearn.base.files import whole_file
 from tlearn.models.state import check_weights
 from tlearn.models.weights.safe_load import read_checkpoint
-from tlearn.training.checkpoint_content import make_readable
+from tlearn.training.checkpoint_content import make_readable, size_bytes, snapshot
+from tlearn.training.evaluation import Outputs
 from tlearn.training.exact_resume import finished_epochs
+from tlearn.training.module import model_of
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         check_weights(checkpoint, path)
         if path.exists() and time.monotonic() < self._due_s.get(path, 0.0):
             self._waiting.pop(path, None)  # moves to the end: files are written in the order of their last change
-            self._waiting[path] = _snapshot(checkpoint)
+            self._waiting[path] = snapshot(checkpoint)
             return
         self._waiting.pop(path, None)
         self.flush()  # best.ckpt before the last.ckpt that refers to it
@@ -93,7 +93,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         start_s = time.monotonic()
         path.parent.mkdir(parents=True, exist_ok=True)
         self.lost = True  # until the file is complete
-        with whole_file(path, _size_bytes(checkpoint)) as partial:
+        with whole_file(path, size_bytes(checkpoint)) as partial:
             torch.save(checkpoint, partial)
         self.lost = False
         end_s = time.monotonic()
@@ -105,31 +105,15 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         return read_checkpoint(path)
 
 
-def _size_bytes(value: Any) -> int:
-    """Return the size of the tensors in bytes; the rest of a checkpoint is small."""
-    if isinstance(value, Tensor):
-        return value.nbytes
-    parts = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
-    return sum(map(_size_bytes, parts))
-
-
-def _snapshot(value: Any) -> Any:
-    """Copy what training will change. For tensors this takes a third of the time of ``deepcopy``."""
-    if isinstance(value, Tensor):
-        return value.detach().to("cpu", copy=True)  # a GPU may have no memory left, and may fail
-    if isinstance(value, dict):
-        copied = copy(value)  # keeps the type: a state dict carries the versions of its layers
-        copied.update({key: _snapshot(item) for key, item in value.items()})
-        return copied
-    return [_snapshot(item) for item in value] if type(value) is list else deepcopy(value)
-
-
 class _RunCheckpoint(ModelCheckpoint):
     """Keeps one file of a fixed name, and finds it again when the run folder was moved or renamed."""
 
-    def __init__(self, name: str, folder: str | Path | None, **options: Any) -> None:
-        dirpath = None if folder is None else Path(folder, "checkpoints")
-        super().__init__(dirpath, name, save_on_train_epoch_end=True, enable_version_counter=False, **options)
+    def __init__(self, name: str, **options: Any) -> None:
+        super().__init__(filename=name, save_on_train_epoch_end=True, enable_version_counter=False, **options)
+
+    def put_into(self, folder: str | Path) -> None:
+        """Write into ``checkpoints/`` of this run folder; by default it is that of the trainer's logger."""
+        self.dirpath = str(Path(folder, "checkpoints").expanduser().resolve())
 
     @cached_property
     def state_key(self) -> str:
@@ -154,18 +138,21 @@ class BestCheckpoint(_RunCheckpoint):
 
     Args:
         monitor: ``val/acc``, or ``val/loss`` for a regression. Never a test metric.
-        folder: The run folder; by default that of the trainer's logger.
 
     Attributes:
         best_epoch: The epoch of ``best.ckpt``, counted from 1; ``None`` before there is one.
         metrics: The metrics of that epoch; empty if it was trained before a resume.
+        outputs: The validation answers of that epoch; ``None`` if it was trained before a resume.
+        temperature: The temperature of that epoch.
     """
 
-    def __init__(self, monitor: str, folder: str | Path | None = None) -> None:
+    def __init__(self, monitor: str) -> None:
         self.best_epoch: int | None = None
         self.metrics: dict[str, float] = {}
+        self.outputs: Outputs | None = None
+        self.temperature = 1.0
         mode: Literal["min", "max"] = "min" if monitor.endswith("loss") else "max"
-        super().__init__("best", folder, monitor=monitor, mode=mode)
+        super().__init__("best", monitor=monitor, mode=mode)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Compare this epoch with the best one, unless no validation has run yet."""
@@ -188,22 +175,22 @@ class BestCheckpoint(_RunCheckpoint):
         if path.is_file():
             with suppress(TlearnError, KeyError):
                 self.load_state_dict(read_checkpoint(path)["callbacks"][self.state_key])
+        if self.outputs is not None and self.outputs.epoch != self.best_epoch:
+            self.metrics, self.outputs = {}, None
 
     def _save_checkpoint(self, trainer: Trainer, filepath: str) -> None:
         self.best_epoch = trainer.current_epoch + 1
-        self.metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
         super()._save_checkpoint(trainer, filepath)
+        module = model_of(trainer)
+        self.metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        self.outputs, self.temperature = module.evaluation.last, module.temperature
 
 
 class LastCheckpoint(_RunCheckpoint):
-    """Keep the newest epoch as ``checkpoints/last.ckpt``, from which a run is resumed, with or without validation.
+    """Keep the newest epoch as ``checkpoints/last.ckpt``, from which a run is resumed, with or without validation."""
 
-    Args:
-        folder: The run folder; by default that of the trainer's logger.
-    """
-
-    def __init__(self, folder: str | Path | None = None) -> None:
-        super().__init__("last", folder)
+    def __init__(self) -> None:
+        super().__init__("last")
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the checkpoints that wait, before loggers and other processes read them."""

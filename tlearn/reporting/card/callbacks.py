@@ -25,16 +25,15 @@ from tlearn.reporting.evaluation import Answers, answers_from
 from tlearn.reporting.hparams import found_factor
 from tlearn.reporting.loggers import attempt, step_of, write
 from tlearn.training.checkpoints import (
+    BestCheckpoint,
     WrittenCheckpointsCallback,
     best_checkpoint,
     checkpoint_lost,
     run_folder,
     saved_epochs,
 )
-from tlearn.training.evaluation import Outputs
 from tlearn.training.freeze_audit import FreezeAuditCallback
 from tlearn.training.module import TransferModule, model_of
-from tlearn.training.stopping import StopCallback
 from tlearn.training.typed import data_of
 
 _FROM_PYTHON = "trainer.fit(model, datamodule=data)"
@@ -51,15 +50,12 @@ class RunCardCallback(Callback):
     """
 
     after: ClassVar = (WrittenCheckpointsCallback, EndingCallback)  # the card reports what they have found
-    before: ClassVar = (StopCallback,)  # which may end the run as soon as an epoch starts
 
     def __init__(
         self, command: str | None, config: dict[str, Any] | None, audit: FreezeAuditCallback, ending: EndingCallback
     ) -> None:
         self.command, self.audit, self.ending = command or _FROM_PYTHON, audit, ending
         self._given, self.config = config, config or {}
-        self._best: Answers | None = None
-        self._best_metrics: dict[str, float] = {}
         self._facts: dict[str, Any] | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -80,13 +76,8 @@ class RunCardCallback(Callback):
             write(trainer, "run/freeze_plan", freeze_plan_page(module))
             write(trainer, "run/data", data_page(self._facts["data"], self._facts["doctor"]))
 
-    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Keep the answers of the last epoch, if it is the best one."""
-        self._keep_best(trainer, model_of(trainer))
-
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write card and report."""
-        self._keep_best(trainer, model_of(trainer))
         status = "interrupted" if self.ending.facts["by"] == "max_time" else "finished"  # it can be resumed
         attempt("the card of the run", lambda: self._write(trainer, model_of(trainer), status))
 
@@ -96,14 +87,6 @@ class RunCardCallback(Callback):
         status = "interrupted" if interrupted else f"failed: {one_line(exception)}"
         attempt("the card of the run", lambda: self._write(trainer, model_of(trainer), status))
 
-    def _keep_best(self, trainer: Trainer, module: TransferModule) -> None:
-        best, last = best_checkpoint(trainer), module.evaluation.last
-        if best is None or last is None or best.best_epoch != last.epoch:
-            return
-        if self._best is None or self._best.outputs is not last:
-            self._best = _answers(module, last)
-            self._best_metrics = card.numbers_of(trainer.callback_metrics, "train/", "val/")
-
     def _write(self, trainer: Trainer, module: TransferModule, status: str) -> None:
         if self._facts is None or not trainer.is_global_zero:
             return
@@ -111,11 +94,13 @@ class RunCardCallback(Callback):
             logger.save()  # the report shows the curves of metrics.csv
         folder = run_folder(trainer)
         before = read_card(folder)
-        shown = self._shown(trainer, module, before)
+        best, shown = best_checkpoint(trainer), _shown(trainer, module, before)
         if shown is not None:
             write_evaluation(folder, data_of(trainer), shown)
         tested = before.get("test")
-        if self._best is not None:  # in a resumed run: the tested checkpoint is no longer the best
+        if (
+            best is not None and best.outputs is not None
+        ):  # in a resumed run: the tested checkpoint is no longer the best
             tested = None
             for path in (folder / "evaluation").glob("test*"):
                 path.unlink()
@@ -125,7 +110,7 @@ class RunCardCallback(Callback):
             **self._times(before),
             "ended": self.ending.facts,
             "epochs": self._epochs(trainer),
-            "best": self._best_facts(trainer, before),
+            "best": _best_facts(best, before.get("best") or {}),
             "metrics": card.numbers_of(trainer.callback_metrics, *module.evaluation.stages(self.ending.epoch)),
             "test": tested,
             "audit": self._audit_facts(),
@@ -141,15 +126,6 @@ class RunCardCallback(Callback):
         epochs = {"done": self.ending.epoch, "planned": planned if planned >= 0 else None}
         return {**epochs, "saved": saved_epochs(trainer)} if checkpoint_lost(trainer) else epochs
 
-    def _shown(self, trainer: Trainer, module: TransferModule, before: Mapping[str, Any]) -> Answers | None:
-        """Return the answers of the best epoch whose checkpoint was written, or of the last epoch if none is known."""
-        best, last = best_checkpoint(trainer), module.evaluation.last
-        if self._best is not None and (best is None or best.best_epoch != self._best.outputs.epoch):
-            self._best, self._best_metrics = None, {}  # its checkpoint could not be written
-        elif self._best is None and not before.get("best") and last is not None:
-            return _answers(module, last)
-        return self._best
-
     def _times(self, before: Mapping[str, Any]) -> dict[str, Any]:
         """Return command, start and duration; a resumed run keeps those of its beginning."""
         time_s = round(time.perf_counter() - self._start_s + (before.get("time_s") or 0.0), 1)
@@ -157,19 +133,6 @@ class RunCardCallback(Callback):
             kept = {key: before[key] for key in ("command", "started")}
             return {**kept, "continued": [*before.get("continued", []), self.command], "time_s": time_s}
         return {"command": self.command, "started": self._started.isoformat(timespec="seconds"), "time_s": time_s}
-
-    def _best_facts(self, trainer: Trainer, before: Mapping[str, Any]) -> dict[str, Any] | None:
-        best = best_checkpoint(trainer)
-        if best is None or best.best_model_score is None:
-            return None
-        known = before.get("best") or {}
-        return {
-            "monitor": best.monitor,
-            "value": float(best.best_model_score),
-            "epoch": best.best_epoch or known.get("epoch"),
-            "metrics": self._best_metrics or known.get("metrics", {}),
-            "checkpoint": f"checkpoints/{Path(best.best_model_path).name}",
-        }
 
     def _audit_facts(self) -> dict[str, Any]:
         audit = self.audit
@@ -198,11 +161,12 @@ class TestCardCallback(Callback):
         """Write card, report and tables."""
         module = model_of(trainer)
         data = data_of(trainer)
-        if module.evaluation.last is None or not trainer.is_global_zero:
+        last = module.evaluation.last
+        if last is None or not trainer.is_global_zero:
             return
         folder = self._run_folder() or run_folder(trainer)
         folder.mkdir(parents=True, exist_ok=True)
-        write_evaluation(folder, data, _answers(module, module.evaluation.last))
+        write_evaluation(folder, data, answers_from(module.task, module.class_names, last, module.temperature))
         content = read_card(folder) or {
             **_place(folder),
             "status": "tested",
@@ -250,5 +214,23 @@ def _place(folder: Path) -> dict[str, Any]:
     return {"format": 1, "folder": str(folder), "name": folder.parent.name, "version": version_of(folder)}
 
 
-def _answers(module: TransferModule, outputs: Outputs) -> Answers:
-    return answers_from(module.task, module.class_names, outputs, module.temperature)
+def _shown(trainer: Trainer, module: TransferModule, before: Mapping[str, Any]) -> Answers | None:
+    """Return the answers of the best epoch, or of the last one if neither this run nor its card knows a best epoch."""
+    best, last = best_checkpoint(trainer), module.evaluation.last
+    if best is not None and best.outputs is not None:
+        return answers_from(module.task, module.class_names, best.outputs, best.temperature)
+    if last is None or before.get("best") or checkpoint_lost(trainer):
+        return None
+    return answers_from(module.task, module.class_names, last, module.temperature)
+
+
+def _best_facts(best: BestCheckpoint | None, known: Mapping[str, Any]) -> dict[str, Any] | None:
+    if best is None or best.best_model_score is None:
+        return None
+    return {
+        "monitor": best.monitor,
+        "value": float(best.best_model_score),
+        "epoch": best.best_epoch or known.get("epoch"),
+        "metrics": card.numbers_of(best.metrics, "train/", "val/") or known.get("metrics", {}),
+        "checkpoint": f"checkpoints/{Path(best.best_model_path).name}",
+    }
