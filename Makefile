@@ -45,7 +45,7 @@ test-browser: install  ## TensorBoard and the report in a real browser (Chromium
 test-faults: install  ## what is done to tlearn, and what holds: a table (INTO=docs/reliability.md: written there)
 	@rm -f .pytest_cache/faults.xml
 	$(PY) -m pytest -n $(PROCESSES) --dist loadgroup -m fault --junitxml=.pytest_cache/faults.xml || true
-	@$(PY) -m tests.fault_table .pytest_cache/faults.xml $(INTO)
+	@$(PY) -m tests.helpers.fault_table .pytest_cache/faults.xml $(INTO)
 
 test-all: install  ## every test; those marked realdata need the real data sets
 	$(PY) -m pytest

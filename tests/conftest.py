@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 import pytest
 import torch
 
-from tests.fake_cifar import patch_checksums, write_fake_cifar10
+from tests.helpers.fake_cifar import patch_checksums, write_fake_cifar10
 
 
 class Answer(NamedTuple):
@@ -47,7 +47,7 @@ def _alone() -> Iterator[None]:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Let the results tell tests/fault_table.py what a test did to tlearn, and what it asserts that held."""
+    """Let the results tell tests/helpers/fault_table.py what a test did to tlearn, and what it asserts that held."""
     if fault := item.get_closest_marker("fault"):
         item.user_properties += zip(("fault", "held"), fault.args, strict=True)
 

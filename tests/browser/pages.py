@@ -19,7 +19,7 @@ from urllib.parse import quote, urlencode
 import numpy as np
 from PIL import Image
 
-from tests.dashboard_server import eventually
+from tests.helpers.dashboard_server import eventually
 
 if TYPE_CHECKING:  # most people have no browser to test with; they read this file none the less
     from playwright.sync_api import Browser, Locator, Page

@@ -15,7 +15,7 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tests.browser import pages
-from tests.dashboard_server import Dashboard, make_dashboard
+from tests.helpers.dashboard_server import Dashboard, make_dashboard
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

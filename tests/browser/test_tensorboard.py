@@ -11,7 +11,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tests.browser import pages
-from tests.dashboard_server import RUN, Dashboard, fit_and_test, make_dashboard
+from tests.helpers.dashboard_server import RUN, Dashboard, fit_and_test, make_dashboard
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

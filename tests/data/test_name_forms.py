@@ -13,7 +13,7 @@ import torch
 from lightning.pytorch import Trainer
 
 from tests.conftest import Tlearn
-from tests.fake_pictures import CONFIG, picture, write_folder
+from tests.helpers.fake_pictures import CONFIG, picture, write_folder
 from tlearn import ImageFolderDataModule, ImageTableDataModule, StreamingDataModule, TlearnError, TransferModule
 from tlearn.base.name_forms import canonical, looks
 from tlearn.data.class_names import Spelling

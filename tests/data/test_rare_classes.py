@@ -12,7 +12,7 @@ import pytest
 from lightning.pytorch import Trainer
 
 from tests.conftest import Tlearn
-from tests.fake_pictures import CONFIG, write_folder
+from tests.helpers.fake_pictures import CONFIG, write_folder
 from tlearn import ImageFolderDataModule, ImageTableDataModule, TlearnError, TransferModule
 from tlearn.data.datamodule import ImageDataModule
 

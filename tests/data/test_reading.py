@@ -11,7 +11,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from torch import Tensor
 from torchvision.transforms.v2 import functional as F
 
-from tests.fake_pictures import picture, write_broken
+from tests.helpers.fake_pictures import picture, write_broken
 from tlearn.data.files.reading import Framing, UnreadableImageError, read_image, resized_crop_box
 
 AS_IS = Framing(size_px=64, crop_pct=1.0)

@@ -17,11 +17,11 @@ import torch
 from torch import Tensor
 
 from tests.conftest import Tlearn
-from tests.fake_pictures import CONFIG, write_folder, write_splits
-from tests.hostile_files import pickles
-from tests.test_distributed import TWO, done
-from tests.test_mid_epoch import EVERY_STEP, assert_same
-from tests.test_training import last
+from tests.helpers.fake_pictures import CONFIG, write_folder, write_splits
+from tests.helpers.hostile_files import pickles
+from tests.training.exact_resume.test_mid_epoch import EVERY_STEP, assert_same
+from tests.training.test_distributed import TWO, done
+from tests.training.test_training import last
 from tlearn import ImageFolderDataModule, StreamingDataModule, TlearnError, main
 from tlearn.data.images.augment import Augment
 from tlearn.data.shards.index import digest_of

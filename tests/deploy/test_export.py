@@ -22,7 +22,7 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as F
 
 from tests.conftest import SMALL, Tlearn
-from tests.fake_pictures import write_folder
+from tests.helpers.fake_pictures import write_folder
 from tlearn import main
 from tlearn.base.errors import TlearnError
 from tlearn.base.types import Task

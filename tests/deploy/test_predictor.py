@@ -8,7 +8,7 @@ from PIL import Image
 
 import tlearn as package
 from tests.conftest import Tlearn
-from tests.fake_pictures import CONFIG, picture, write_broken, write_flat, write_splits
+from tests.helpers.fake_pictures import CONFIG, picture, write_broken, write_flat, write_splits
 
 
 @pytest.fixture
