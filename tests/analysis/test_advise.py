@@ -118,9 +118,9 @@ def test_options_that_the_advice_does_not_decide_are_kept(
     assert "model.lr_scales" in Path("advised.yaml").read_text().split("\nseed_everything")[0]
     assert len(tried) == 3
     for made in tried:
-        assert (made.label_smoothing, made.backbone.batch_norm_follows) == (0.2, True)
-        assert made.class_weights_tensor is not None
-        assert made.class_weights_tensor.tolist() == [1, 2, 3]
+        assert (made.objective.options.label_smoothing, made.backbone.batch_norm_follows) == (0.2, True)
+        assert made.objective.class_weights is not None
+        assert made.objective.class_weights.tolist() == [1, 2, 3]
     assert tlearn("fit", "-c", "advised.yaml").code == 0
 
 

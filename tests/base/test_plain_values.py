@@ -235,12 +235,12 @@ def test_copies_share_no_hook() -> None:
     """What loading a state forgets is the copy's own; functions of the user's are shared, not copied."""
     model = module()
     for twin in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
-        model._twins[None] = model.backbone
+        model._copies[None] = model.backbone
         twin.load_state_dict(model.state_dict())
-        assert model._twins
-        assert not twin._twins
+        assert model._copies
+        assert not twin._copies
         model.load_state_dict(twin.state_dict())
-        assert not model._twins
+        assert not model._copies
         assert getattr(twin._extract, "__self__", None) is twin
     assert copy.deepcopy(model)._optimizer is model._optimizer
 

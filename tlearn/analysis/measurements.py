@@ -209,8 +209,8 @@ def _solved(module: TransferModule, features: StageFeatures, stage: str) -> tupl
         features.train[stage],
         features.val[stage],
         module.num_classes,
-        class_weights=module.class_weights_tensor,
-        label_smoothing=module.label_smoothing,
+        class_weights=module.objective.class_weights,
+        label_smoothing=module.objective.options.label_smoothing,
     )
     return head, time.perf_counter() - start_s
 

@@ -141,8 +141,9 @@ def network_for(module: TransferModule, candidate: Candidate, size_px: int) -> T
     """Make the network that a strategy trains, from the pretrained one or, from scratch, from random weights."""
     options = {name: value for name, value in candidate.options.items() if name not in _NOT_FOR_PILOTS}
     made = network_like(module, size_px, candidate.options.get("weights", "same") is not None, **options)
-    if made.class_weights_tensor is not None and module.class_weights_tensor is not None:
-        made.class_weights_tensor.copy_(module.class_weights_tensor)  # of `balanced` they are known once a fit begins
+    if made.objective.class_weights is not None and module.objective.class_weights is not None:
+        # Balanced ones are known once a fit begins.
+        made.objective.class_weights.copy_(module.objective.class_weights)
     return made
 
 

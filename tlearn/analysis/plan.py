@@ -91,7 +91,7 @@ def make_plan(trainer: Trainer, module: TransferModule) -> Plan:
     epochs = trainer.max_epochs or -1
     if epochs < 0:
         raise TlearnError("plan needs trainer.max_epochs, a run without end has no plan")
-    if module.cache_views > 1:
+    if module.caching.cache_views > 1:
         check_views(trainer, module)
     rates = _learning_rates(trainer, module, epochs)
     groups = [
@@ -105,10 +105,10 @@ def make_plan(trainer: Trainer, module: TransferModule) -> Plan:
     training_pass_s = forward_s * trainer.num_training_batches
     validation_s = forward_s * sum(int(count) for count in trainer.num_val_batches)
     cached = 0 if obstacle(trainer, module) else int(min(epochs, frozen_epochs(module)))
-    passes_s = training_pass_s * module.cache_views + validation_s
+    passes_s = training_pass_s * module.caching.cache_views + validation_s
     keeps = not obstacle_to_storing(trainer, module)
-    features_time_s = passes_s if cached or (module.solves_head and keeps) else 0.0
-    probe_time_s = passes_s if module.solves_head and not keeps else 0.0
+    features_time_s = passes_s if cached or (module.head_start.solves_head and keeps) else 0.0
+    probe_time_s = passes_s if module.head_start.solves_head and not keeps else 0.0
     times = _epoch_times(trainer, module, epochs, validation_s, cached)
     return Plan(
         groups=groups,

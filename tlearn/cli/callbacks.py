@@ -167,7 +167,7 @@ def callbacks_for(
     Raises:
         TlearnError: ``find_lr`` with a head that is solved, or a card or WiSE-FT without checkpoints.
     """
-    if not checkpoints and (folder is not None or model.wise_ft):
+    if not checkpoints and (folder is not None or model.head_start.wise_ft):
         what = "folder" if folder is not None else "model.wise_ft"
         raise TlearnError(f"{what} needs checkpoints, and checkpoints is False; set it to True, or drop {what}")
     audit, ending = FreezeAuditCallback(), EndingCallback()
@@ -215,14 +215,14 @@ def head_and_rate(model: TransferModule, finds_rate: bool) -> list[Callback]:
     Raises:
         TlearnError: A learning rate is to be found for a head that is solved.
     """
-    if finds_rate and model.head_solver != "sgd":
-        raise TlearnError(f"model.head_solver {model.head_solver} takes no steps; drop --find_lr")
-    head: list[Callback] = [HeadProbeCallback()] if model.solves_head else []
+    if finds_rate and model.head_start.head_solver != "sgd":
+        raise TlearnError(f"model.head_solver {model.head_start.head_solver} takes no steps; drop --find_lr")
+    head: list[Callback] = [HeadProbeCallback()] if model.head_start.solves_head else []
     return [*head, *([LearningRateFinderCallback()] if finds_rate else [])]
 
 
 def _changes(model: TransferModule, finds_rate: bool) -> list[Callback]:
-    mixture = [WiseFTCallback()] if model.wise_ft else []
+    mixture = [WiseFTCallback()] if model.head_start.wise_ft else []
     return [FeatureCacheCallback(), *head_and_rate(model, finds_rate), *mixture]
 
 

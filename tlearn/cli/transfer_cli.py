@@ -219,8 +219,8 @@ class TransferCLI(LightningCLI):
         why = "there are no validation images (data.init_args.val_fraction is 0)"
         wants = {
             "the comparison": self.chooses,
-            f"model.head_solver {self.model.head_solver}": self.model.head_solver != "sgd",
-            "model.head_init probe": self.model.solves_head,
+            f"model.head_solver {self.model.head_start.head_solver}": self.model.head_start.head_solver != "sgd",
+            "model.head_init probe": self.model.head_start.solves_head,
         }
         for what, is_so in wants.items():
             if is_so:

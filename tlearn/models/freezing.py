@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from typing import Any
 
 from torch import nn
 
 from tlearn.base.errors import TlearnError, unknown
+from tlearn.models.options import FreezeOptions
 
 
 @dataclass(frozen=True)
@@ -170,6 +172,78 @@ def _group_name(rule: Rule, names: Sequence[str]) -> str:
     if rule is not REST:
         return rule.pattern
     return "head" if all(name.startswith("head.") for name in names) else "rest"
+
+
+class FreezeSchedule:
+    """Decides for each parameter of a network whether it trains, from when on, and how fast.
+
+    Attributes:
+        options: What the rules were made from.
+        stages: Parameter name to stage (``stem``, ``layer1``, ..., ``head``), in the model's order.
+        rules: Parameter name to its rule.
+    """
+
+    def __init__(self, options: FreezeOptions, stages: Mapping[str, str], order: Sequence[str]) -> None:
+        """Give every parameter its rule.
+
+        Args:
+            options: What the user asks for.
+            stages: Parameter name to stage, in the model's order.
+            order: The backbone's stages, shallow to deep.
+
+        Raises:
+            TlearnError: A stage that does not exist, options that exclude each other, or nothing left to train.
+        """
+        self.options, self.stages = options, dict(stages)
+        shorthands = (options.freeze_backbone, options.freeze_until, options.lr_scales, options.rules, options.unfreeze)
+        self.rules = assign_rules(self.stages, rules_from_options(order, *shorthands))
+
+    @property
+    def trained_by(self) -> str | None:
+        """Return the option that lets the backbone train, from the start or later; ``None`` if it never does."""
+        found = (rule for name, rule in self.rules.items() if name.startswith("backbone.") and rule.lr_scale)
+        return next((rule.option for rule in found), None)
+
+    def open_stages(self, network: nn.Module, epoch: int) -> bool:
+        """Let the parameters train that their rules open in this epoch, and freeze those not open yet.
+
+        A parameter that trains from the start is left as it is: a callback of the user's may hold it.
+
+        Args:
+            network: Has the parameters.
+            epoch: Counted from 0.
+
+        Returns:
+            Whether a parameter that was frozen trains now.
+        """
+        opened = False
+        for name, rule in self.rules.items():
+            parameter = network.get_parameter(name)
+            if not rule.trains_in(epoch):
+                parameter.requires_grad_(False)
+                parameter.grad = None
+            elif rule.from_epoch and not parameter.requires_grad:
+                parameter.requires_grad_(True)
+                opened = True
+        return opened
+
+    def groups(self, network: nn.Module) -> list[dict[str, Any]]:
+        """Return an optimizer's groups of what trains, now or later; ``lr_scale`` is the factor on the rate of each."""
+        return [
+            {
+                "name": name,
+                "params": [network.get_parameter(member) for member in members],
+                "lr_scale": rule.lr_scale,
+                "from_epoch": rule.from_epoch,
+            }
+            for name, (rule, members) in group_by_rule(self.rules).items()
+        ]
+
+    def never_open(self, epochs: int | None) -> list[Rule]:
+        """Return the rules that open nothing in a run of so many epochs; ``None`` or a negative number has no end."""
+        if epochs is None or epochs < 0:
+            return []
+        return [rule for rule in dict.fromkeys(self.rules.values()) if epochs <= rule.from_epoch]
 
 
 def frozen_modules(root: nn.Module) -> Iterator[nn.Module]:

@@ -6,9 +6,53 @@ from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from tlearn.base.types import Task
+from tlearn.models.options import LossOptions
+
+
+class Objective(nn.Module):
+    """What training minimises; validation reports the same loss without smoothing and class weights.
+
+    Attributes:
+        task: Which loss.
+        options: Label smoothing and class weights.
+        class_weights: Weight of each class, float32 (K,), 1 until they are balanced; ``None`` without weights.
+    """
+
+    class_weights: Tensor | None
+
+    def __init__(self, task: Task, options: LossOptions, num_classes: int) -> None:
+        super().__init__()
+        self.task, self.options, self._num_classes = task, options, num_classes
+        listed = options.class_weights if isinstance(options.class_weights, list) else [1.0] * num_classes
+        # In place from the start: weight averaging copies the module before the classes are counted.
+        weights = torch.tensor(listed, dtype=torch.float) if options.class_weights else None
+        self.register_buffer("class_weights", weights, persistent=False)
+
+    def forward(self, output: Tensor, wanted: Tensor) -> Tensor:
+        """Return the mean loss of a batch, a scalar.
+
+        Args:
+            output: Logits (B, K), or values (B, K).
+            wanted: Targets, see `compute_loss`.
+        """
+        return compute_loss(self.task, output, wanted, self.options.label_smoothing, self.class_weights)
+
+    @property
+    def is_balanced(self) -> bool:
+        """Tell whether the weights are those of the training images, which `balance` counts."""
+        return self.options.class_weights == "balanced"
+
+    def balance(self, labels: Tensor) -> None:
+        """Weigh every class by its number of images.
+
+        Args:
+            labels: Class numbers of all training images (N,).
+        """
+        if self.class_weights is not None:
+            self.class_weights.copy_(balanced_class_weights(labels, self._num_classes))
 
 
 def compute_loss(

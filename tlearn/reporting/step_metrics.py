@@ -187,7 +187,7 @@ class LearningRatesCallback(Callback):
         module = model_of(trainer)
         self._step = -1
         self._is_second = any(isinstance(callback, LearningRateMonitor) for callback in callbacks_of(trainer))
-        warms_up = module.warmup_length or module.unfreeze_warmup_steps
+        warms_up = module.warmup_length or module.freezing.options.unfreeze_warmup_steps
         if self._is_second and warms_up and trainer.is_global_zero:
             log.warning("LearningRateMonitor shows the rates without their warm-up; drop it: fit logs the true ones")
 

@@ -1,4 +1,4 @@
-"""Write no checkpoint that could not be read again: `read_checkpoint` takes tensors and plain values alone."""
+"""Content of a checkpoint beside the weights: tensors and plain values alone, so that it can be read again."""
 
 from __future__ import annotations
 
@@ -7,19 +7,121 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import suppress
 from copy import copy, deepcopy
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import torch
+from lightning.pytorch import LightningModule
+from lightning.pytorch.callbacks import WeightAveraging
 from torch import Tensor
 
 from tlearn.base.errors import TlearnError
 from tlearn.base.plain_values import NotPlainError, plain
+from tlearn.models.about import KEY, About
+from tlearn.models.metrics import EpochMetrics
+from tlearn.models.network import Network
+from tlearn.training.exact_resume import (
+    end_restart,
+    finished_epochs,
+    pending_metric,
+    prepare_resume,
+    progress_of,
+    step_pending,
+)
+from tlearn.training.typed import callbacks_of, own_data_of
 
 # Lightning's keys of what constructors were given, of module and data module.
 _OPTIONS = ("hyper_parameters", "datamodule_hyper_parameters")
 _PLAIN = frozenset({type(None), bool, int, float, str, bytes, Tensor, torch.nn.Parameter})
 _NESTED = (dict, OrderedDict, list, tuple)
+
+
+class ResumableModule(Network, LightningModule):
+    """A network whose checkpoints hold all that it takes to answer, and to resume to the same bits.
+
+    Attributes:
+        train_metrics: Sums of the epoch at hand, which a checkpoint inside an epoch holds too.
+        start: Parameter or buffer name to its value before the first step, kept where an option needs it.
+        rates_used: Group to the learning rate of the last step; empty before the first.
+        is_resumed: The run goes on from a checkpoint, and has not begun to train yet.
+        loaded_epochs: Epochs that the loaded checkpoint had behind it.
+    """
+
+    train_metrics: EpochMetrics
+    start: dict[str, Tensor]
+    rates_used: dict[str, float]
+    is_resumed: bool = False
+    loaded_epochs: int = 0
+    _pending_metric: float | None = None
+    _pending_sums: dict[str, Any] | None = None
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what makes the file a whole: task and class names, as plain values.
+
+        Raises:
+            TlearnError: A callback's state holds what could not be read again.
+        """
+        about = About(self.task, self.class_names, self.temperature, self.pictures, self.unit, self.rates_used)
+        progress = progress_of(self.trainer)
+        checkpoint[KEY] = about.as_plain() | {"pending_metric": pending_metric(self.trainer), "progress": progress}
+        if progress is not None:
+            checkpoint["tlearn_train_metrics"] = self.train_metrics.sums()
+        if self.start:
+            checkpoint["tlearn_start"] = self.start
+        make_readable(checkpoint)  # in a Trainer of the user's there may be no other look at it
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse a checkpoint that speaks of other classes than the data.
+
+        Raises:
+            TlearnError: Another task, or other class names; both are listed. A resume without the weight averaging that
+                the checkpoint was written with.
+        """
+        about = About.in_checkpoint(checkpoint)
+        if self._trainer is not None and self._trainer.state.fn == "fit":
+            self.refuse_resume(checkpoint)
+            self.is_resumed = True
+            prepare_resume(checkpoint)
+            self._pending_sums = checkpoint.get("tlearn_train_metrics")
+        self._pending_metric, self.rates_used = checkpoint[KEY]["pending_metric"], about.rates
+        self.start = checkpoint.get("tlearn_start", {})
+        self.loaded_epochs = finished_epochs(checkpoint) if "loops" in checkpoint else 0  # none beside weights alone
+        self.restore(about)
+
+    def refuse_resume(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse to go on without the weight averaging that a checkpoint was written with, or with a new one.
+
+        Raises:
+            TlearnError: It is so.
+        """
+        was = "current_model_state" in checkpoint
+        averages = any(isinstance(callback, WeightAveraging) for callback in callbacks_of(self.trainer))
+        if was and not averages:
+            raise TlearnError(
+                "the checkpoint holds averaged weights; a resume needs the callback that averages: "
+                "--trainer.callbacks+=EMAWeightAveraging, as before"
+            )
+        if averages and not was:
+            raise TlearnError(
+                "the checkpoint was written without averaging; resume without it, or start anew from its weights: "
+                "--model.weights PATH"
+            )
+
+    def finish_resume(self) -> None:
+        """Do what the checkpoint that is resumed came before; nothing in a run that begins."""
+        if self._pending_metric is not None:
+            step_pending(self.trainer, self._pending_metric)
+            self._pending_metric = None
+        if self._pending_sums is not None:
+            self.train_metrics.add(self._pending_sums, self.device)
+            self._pending_sums = None
+        end_restart(self.trainer)
+
+    def learn_of_pictures(self) -> None:
+        """Remember how the run's data read their pictures, for all that answers later without the data."""
+        if (data := own_data_of(self._trainer)) is not None:
+            self.pictures = asdict(data.framing)
 
 
 def make_readable(checkpoint: dict[str, Any]) -> None:

@@ -1,17 +1,23 @@
-"""The optimizer's learning rates: a rate for each group, and the warm-up."""
+"""The optimizer and its learning rates: a rate for each group, a scheduler, and the warm-up."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import OneCycleLR
+from torch.optim.lr_scheduler import CyclicLR, OneCycleLR, ReduceLROnPlateau
 
-from tlearn.base.errors import TlearnError
+from tlearn.base.errors import TlearnError, one_line
+from tlearn.training.checkpoint_content import with_python_numbers
+from tlearn.training.exact_resume import monitor_of
+from tlearn.training.options import RateOptions
 
+# These are meant to step at every batch; all others step once an epoch.
+_STEPWISE_SCHEDULERS = (OneCycleLR, CyclicLR)
 _IN_GROUPS = ("lr", "initial_lr", "max_lr", "min_lr")
 _IN_SCHEDULERS = ("base_lrs", "max_lrs", "_last_lr")
 
@@ -85,26 +91,59 @@ def rising_share(step: int, steps: int) -> float:
     return 1.0 if step < 0 else min(1.0, (step + 1) / (steps + 1))
 
 
-def check_warm_up(steps: int | None, epochs: int | None, scheduler: Any = None) -> None:
-    """Check the options of the run's warm-up.
+def build_optimizer(
+    groups: list[dict[str, Any]],
+    make_optimizer: Callable[[Any], Optimizer],
+    make_scheduler: Callable[[Any], Any] | None,
+    rates: RateOptions,
+) -> Optimizer | dict[str, Any]:
+    """Build an optimizer and its scheduler.
 
     Args:
-        steps: ``model.warmup_steps``.
-        epochs: ``model.warmup_epochs``.
-        scheduler: What ``model.lr_scheduler`` makes, once it is made.
+        groups: The optimizer's; ``lr_scale`` of each is taken out and becomes part of its rate.
+        make_optimizer: Builds it from groups.
+        make_scheduler: Builds the scheduler from it, if there is one.
+        rates: How the rates move.
+
+    Returns:
+        What Lightning's ``configure_optimizers`` returns.
 
     Raises:
-        TlearnError: Both are given, one is no number of them, or the scheduler has a warm-up of its own.
+        TlearnError: One does not take its options, or a number is infinite or none.
     """
-    given: dict[str, Any] = {"warmup_steps": steps, "warmup_epochs": epochs}  # from Python anything may come
-    for option, value in given.items():
-        if value is not None and not (isinstance(value, int) and value >= 1):
-            raise TlearnError(f"model.{option}: expected a whole number above 0, got {value}")
-    if steps and epochs:
-        raise TlearnError(f"model.warmup_steps {steps} and model.warmup_epochs {epochs} are one warm-up; give one")
-    if (steps or epochs) and isinstance(scheduler, OneCycleLR):
-        option = "warmup_steps" if steps else "warmup_epochs"
-        raise TlearnError(f"OneCycleLR has a warm-up of its own, its option pct_start; drop model.{option}")
+    optimizer: Optimizer = _built("optimizer", make_optimizer, groups)
+    for group in optimizer.param_groups:
+        with_python_numbers(group)
+    _check_groups(optimizer.param_groups)
+    scales = [group.pop("lr_scale") for group in optimizer.param_groups]
+    scale_rates(optimizer.param_groups, [], scales)
+    if make_scheduler is None:
+        return optimizer
+    scheduler = _built("lr_scheduler", make_scheduler, optimizer)
+    with_python_numbers(vars(scheduler))
+    rates.check_scheduler(scheduler)
+    # These set all groups to rates of their own; where the user lists one for each group, those stand.
+    if isinstance(scheduler, _STEPWISE_SCHEDULERS) and len(set(peak_rates(optimizer.param_groups, [scheduler]))) == 1:
+        scale_rates(optimizer.param_groups, [scheduler], scales)
+    usual = "step" if isinstance(scheduler, _STEPWISE_SCHEDULERS) else "epoch"
+    config: dict[str, Any] = {"scheduler": scheduler, "interval": rates.lr_interval or usual}
+    if isinstance(scheduler, ReduceLROnPlateau):
+        config["monitor"] = monitor_of(scheduler, rates.lr_interval)
+    return {"optimizer": optimizer, "lr_scheduler": config}
+
+
+def _built(option: str, make: Callable[[Any], Any], given: Any) -> Any:
+    try:
+        return make(given)
+    except (ValueError, TypeError) as error:
+        raise TlearnError(f"model.{option} does not take its init_args: {one_line(error, 200)}") from error
+
+
+def _check_groups(groups: Iterable[dict[str, Any]]) -> None:
+    for group in groups:
+        for name, value in group.items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise TlearnError(f"model.optimizer.init_args.{name}: expected a finite number, got {value}")
 
 
 class SharedFunction:

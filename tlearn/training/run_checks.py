@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -25,6 +26,10 @@ from torch.optim.lr_scheduler import (
 
 from tlearn.base.errors import TlearnError
 from tlearn.training.exact_resume import steps_before, window_in
+from tlearn.training.options import RateOptions
+from tlearn.training.typed import is_trial
+
+log = logging.getLogger(__name__)
 
 _OPTION = "model.lr_scheduler.init_args"
 
@@ -114,6 +119,30 @@ def check_length(scheduler: Any, interval: str, length: RunLength, resumed: str 
         f"{type(scheduler).__name__} with its {option} needs a run of {wanted} {interval}s, this one takes {units}: it "
         f"does not come to its end{_hint(wanted, interval, length)}"
     ]
+
+
+def check_lengths(trainer: Trainer, batches: float, config: dict[str, Any] | None, rates: RateOptions) -> None:
+    """Compare scheduler and warm-up with the length of the run, and warn of what does not fit; a trial's says nothing.
+
+    Args:
+        trainer: Of the run.
+        batches: Training batches of an epoch.
+        config: Lightning's config of the scheduler, if there is one.
+        rates: Options of the warm-up.
+
+    Raises:
+        TlearnError: The schedule ends before the run does.
+    """
+    if is_trial(trainer):
+        return
+    length = length_of(trainer, batches)
+    lines = []
+    resumed = str(trainer.ckpt_path) if trainer.ckpt_path else None
+    if config is not None:
+        lines += check_length(config["scheduler"], config["interval"], length, resumed)
+    lines += check_warm_up_length(rates.warmup_steps, rates.warmup_epochs, length)
+    for line in lines if trainer.is_global_zero else ():
+        log.warning(line)
 
 
 def check_warm_up_length(steps: int | None, epochs: int | None, length: RunLength) -> list[str]:

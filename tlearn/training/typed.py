@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from lightning.pytorch import Callback, Trainer
 
 from tlearn.base.errors import TlearnError
 from tlearn.data.datamodule import ImageDataModule
+
+
+class OptionCallback(Callback):
+    """A callback through which options of the model act; without it in the trainer's list they would do nothing.
+
+    Attributes:
+        serves: The options' names.
+    """
+
+    serves: ClassVar[frozenset[str]]
+
 
 FitSplit = Literal["train", "val"]  # the splits that ``fit`` opens
 
@@ -35,6 +46,12 @@ def callbacks_of(trainer: Trainer) -> list[Callback]:
     """Return the trainer's own list of callbacks, which may be changed in place."""
     callbacks: list[Callback] = _attributes(trainer).callbacks
     return callbacks
+
+
+def options_served(trainer: Trainer) -> frozenset[str]:
+    """Return the options of the model that a callback of this trainer acts for."""
+    serving = (callback.serves for callback in callbacks_of(trainer) if isinstance(callback, OptionCallback))
+    return frozenset[str]().union(*serving)
 
 
 def is_trial(trainer: Trainer) -> bool:

@@ -272,7 +272,7 @@ def test_options_that_act_through_callbacks_are_not_lost_from_python() -> None:
     data = DigitsDataModule(classes=[0, 1], train_per_class=4, size_px=16)
     model = TransferModule(2, data.class_names, weights=None, tap="stem", head_init="probe")
     trainer = Trainer(max_epochs=1, barebones=True, accelerator="cpu")
-    with pytest.raises(TlearnError, match=r"acts through tlearn\.strategies\.HeadProbeCallback"):
+    with pytest.raises(TlearnError, match=r"head_init: probe acts .* callbacks=tlearn\.callbacks_for"):
         trainer.fit(model, data)
 
 

@@ -81,7 +81,7 @@ class _MeasuringCallback(Callback):
         """Note whether features are kept: the next run that needs them will be quicker."""
         module = model_of(trainer)
         self._keeps_features = not obstacle_to_storing(trainer, module) and (
-            module.takes_features or module.solves_head
+            module.takes_features or module.head_start.solves_head
         )
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

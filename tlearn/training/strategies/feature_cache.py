@@ -10,7 +10,7 @@ from importlib.metadata import version
 from typing import Any
 
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 
 from tlearn.base.errors import TlearnError
@@ -21,7 +21,7 @@ from tlearn.models.state import fingerprint
 from tlearn.training.exact_resume import finished_epochs
 from tlearn.training.module import TransferModule, model_of
 from tlearn.training.strategies.features import iterate_over_split
-from tlearn.training.typed import FitSplit, data_of, is_trial, own_data_of
+from tlearn.training.typed import FitSplit, OptionCallback, data_of, is_trial, own_data_of
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ def features_of(trainer: Trainer, module: TransferModule, split: FitSplit) -> li
     """
     if module.takes_features:
         return list(data_of(trainer).features(split))
-    views = range(module.cache_views if split == "train" else 1)
+    views = range(module.caching.cache_views if split == "train" else 1)
     if obstacle_to_storing(trainer, module):
         return [_by_shares(trainer, module, split, view) for view in views]
     origin = describe(trainer, module)
@@ -87,7 +87,7 @@ def _cached(trainer: Trainer, module: TransferModule, split: FitSplit, view: int
     about = origin | {"data": data.fingerprint_of(split), "split": split, "rows": fingerprint(images.indices)}
     if view:
         about |= {"view": view, "seed": data.seed, "augment": asdict(data.augment)}
-    renew = module.feature_cache == "refresh"
+    renew = module.caching.feature_cache == "refresh"
     found, shape = None if renew else load(about), (len(images), module.backbone.num_features)
     how = "from the cache"
     missing = found is None or found.shape != shape  # a file of another shape is not ours
@@ -136,8 +136,10 @@ def _by_shares(trainer: Trainer, module: TransferModule, split: FitSplit, view: 
     return torch.cat(gathered(torch.cat([torch.empty(0, module.backbone.num_features), *own])))
 
 
-class FeatureCacheCallback(Callback):
+class FeatureCacheCallback(OptionCallback):
     """Let the head train on cached features while the backbone is frozen, then on images."""
+
+    serves = frozenset({"feature_cache", "cache_views"})
 
     def __init__(self) -> None:
         self._first_epoch = 0
@@ -154,9 +156,9 @@ class FeatureCacheCallback(Callback):
         """
         module = model_of(trainer)
         reason = obstacle(trainer, module, self._first_epoch)
-        if reason and module.feature_cache == "refresh":
+        if reason and module.caching.feature_cache == "refresh":
             raise TlearnError(f"model.feature_cache refresh: nothing to cache, {reason}; set it to auto")
-        if module.cache_views > 1 and not 0 < frozen_epochs(module) <= self._first_epoch:
+        if module.caching.cache_views > 1 and not 0 < frozen_epochs(module) <= self._first_epoch:
             check_views(trainer, module)
         if reason is None:
             data = data_of(trainer)
@@ -198,7 +200,7 @@ def obstacle(trainer: Trainer, module: TransferModule, first_epoch: int = 0) -> 
         return reason
     if frozen_epochs(module) <= first_epoch:
         return f"the backbone trains in epoch {first_epoch + 1}"
-    if data_of(trainer).is_augmented and module.cache_views == 1:
+    if data_of(trainer).is_augmented and module.caching.cache_views == 1:
         return _AUGMENTED
     return None
 
@@ -206,7 +208,7 @@ def obstacle(trainer: Trainer, module: TransferModule, first_epoch: int = 0) -> 
 def obstacle_to_storing(trainer: Trainer, module: TransferModule) -> str | None:
     """Say why features are not stored; ``None`` if they are."""
     data = own_data_of(trainer)
-    if module.feature_cache == "off":
+    if module.caching.feature_cache == "off":
         return "it is off"
     if data is None:
         return "the data are not tlearn's"
@@ -222,7 +224,7 @@ def check_views(trainer: Trainer, module: TransferModule) -> None:
         TlearnError: Nothing would be cached, all views would be the same, or their targets cannot be stored.
     """
     data = data_of(trainer)
-    views = module.cache_views
+    views = module.caching.cache_views
     reason = obstacle(trainer, module)
     if reason == _PARTIAL:
         return  # a trial

@@ -11,20 +11,22 @@ import time
 from typing import Any, Literal
 
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor, nn
 
 from tlearn.training.module import TransferModule, model_of
 from tlearn.training.strategies.alike_features import are_alike, rounding_of
 from tlearn.training.strategies.feature_cache import features_of
 from tlearn.training.strategies.head_solver import SolvedHead, solve_head
-from tlearn.training.typed import FitSplit, data_of
+from tlearn.training.typed import FitSplit, OptionCallback, data_of
 
 log = logging.getLogger(__name__)
 
 
-class HeadProbeCallback(Callback):
+class HeadProbeCallback(OptionCallback):
     """Solve the head before the first step. A resumed run has it already."""
+
+    serves = frozenset({"head_init", "head_solver"})
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Solve the head, put it into the network, and log what it reaches."""
@@ -39,7 +41,7 @@ class HeadProbeCallback(Callback):
         start_s = time.perf_counter()
         train = _without_rounding(*train, str(trainer.precision))
         solver: Literal["lbfgs", "ridge"] = (
-            "ridge" if module.head_solver == "ridge" or module.task == "regression" else "lbfgs"
+            "ridge" if module.head_start.head_solver == "ridge" or module.task == "regression" else "lbfgs"
         )
         solved = solve_head(
             module.task,
@@ -47,8 +49,8 @@ class HeadProbeCallback(Callback):
             val,
             module.num_classes,
             solver,
-            module.class_weights_tensor,
-            module.label_smoothing,
+            module.objective.class_weights,
+            module.objective.options.label_smoothing,
         )
         put_head(module, trainer.strategy.broadcast(solved))
         reached = f"val/loss {solved.val_loss:.4f}"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import ClassVar, NamedTuple
 
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 
 from tlearn.base.errors import TlearnError
@@ -17,7 +17,7 @@ from tlearn.training.checkpoints import best_checkpoint
 from tlearn.training.module import TransferModule, model_of
 from tlearn.training.strategies.feature_cache import FeatureCacheCallback
 from tlearn.training.strategies.features import run_over_split
-from tlearn.training.typed import is_trial
+from tlearn.training.typed import OptionCallback, is_trial
 
 _SHARES = tuple(step / 10 for step in range(11))
 
@@ -53,10 +53,12 @@ def interpolate(start: Mapping[str, Tensor], tuned: Mapping[str, Tensor], share:
     return mixed
 
 
-class WiseFTCallback(Callback):
+class WiseFTCallback(OptionCallback):
     """Write ``checkpoints/wise_ft.ckpt``, the mixture of start and best epoch that is best on validation."""
 
     after: ClassVar = (FeatureCacheCallback,)  # which lets the network take images again
+
+    serves = frozenset({"wise_ft"})
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Check that the run validates and saves.

@@ -1,0 +1,250 @@
+"""The network: preprocessing, backbone and head as one whole, in plain torch. B images, K classes, D features."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parameters_to_vector
+
+from tlearn.base.types import Task
+from tlearn.models.about import About
+from tlearn.models.backbones.backbone import Backbone
+from tlearn.models.backbones.folding import folded
+from tlearn.models.backbones.live_taps import LiveTapsConv2d, leave_out_padding, put_back
+from tlearn.models.backbones.timm_backbone import build_backbone
+from tlearn.models.freezing import hold_frozen_in_eval
+from tlearn.models.losses import answers_of
+from tlearn.models.options import BatchNorm, NetworkOptions, options_from
+from tlearn.models.preprocess import Preprocess
+from tlearn.models.state import evaluating
+from tlearn.models.target_unit import AS_IT_IS, TargetUnit
+from tlearn.models.weights.loading import load_weights
+from tlearn.models.weights.statistics import Statistics, given_statistics
+
+log = logging.getLogger(__name__)
+
+_PARTS = ("backbone.", "head.")
+
+
+class Network(nn.Module):
+    """A backbone with a head for your classes, from uint8 pixels to an answer.
+
+    Attributes:
+        options: What it was built from.
+        task: What the head gives: K class scores, of which one or (``multilabel``) any number hold, or K values.
+        class_names: Names of the K classes, or of a regression's columns.
+        num_classes: The number of classes; of a regression that of its columns, at least 1.
+        num_outputs: K, what the head gives.
+        native_size: Side in pixels that the weights were trained at; ``None`` where nobody knows.
+        starts_at_random: There are no weights to transfer from.
+        temperature: What logits are divided by before they become probabilities (Guo et al., 2017, arXiv 1706.04599);
+            1 unless a calibration has set it.
+        pictures: How picture files become what the network was trained on, see `tlearn.data.Framing`; ``None`` where
+            nobody has said.
+    """
+
+    def __init__(self, options: NetworkOptions, batch_norm: BatchNorm = "follows") -> None:
+        """Build the parts and load the weights.
+
+        Args:
+            options: What to build.
+            batch_norm: ``follows`` the batches where a stage trains, or keeps its statistics ``fixed``.
+
+        Raises:
+            TlearnError: A name that does not exist, or weights that cannot be had.
+        """
+        super().__init__()
+        self.options = options
+        self.task: Task = options.task
+        self.num_classes, self.num_outputs, self.class_names = options.num_classes, options.num_outputs, options.names
+        self.backbone = build_backbone(options.backbone, options.tap, options.image_size, options.backbone_args)
+        given = given_statistics(options.pixel_mean, options.pixel_std)
+        mean, std = (given.mean, given.std) if given else (self.backbone.mean, self.backbone.std)
+        self.preprocess = Preprocess(options.image_size, mean, std)
+        hidden = options.head_hidden or ()
+        self.head = build_head(self.backbone.num_features, self.num_outputs, hidden, options.head_dropout)
+        self.backbone.to(memory_format=torch.channels_last)
+        self.backbone.batch_norm_follows = batch_norm == "follows"
+        self.backbone.train()
+        self.native_size: int | None = None
+        self.temperature = 1.0
+        self.pictures: dict[str, Any] | None = None
+        self._unit: TargetUnit | None = None  # until there are values, or a head that was trained
+        self._computes_fast, self._copies = False, dict[torch.dtype | None, Backbone]()
+        self.take_images()
+        self.register_load_state_dict_post_hook(_forget_copies)  # type: ignore[no-untyped-call]
+        self.starts_at_random = options.weights is None
+        if options.weights is not None:
+            self._load(options.weights, given)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Turn uint8 images (B, 3, H, W), or cached features (B, D), into logits (B, K), or values (B, K).
+
+        The head computes in float32 in any mixed precision: casting its weights takes longer than its product.
+        """
+        features = self._extract(images)
+        with torch.autocast(features.device.type, enabled=False):
+            output: Tensor = self.head(features.to(next(self.head.parameters()).dtype))
+        return output
+
+    def features(self, images: Tensor) -> Tensor:
+        """Turn uint8 images (B, 3, H, W) into what the head sees, (B, D)."""
+        pixels = self.preprocess(images)
+        network = self._fast_copy(pixels) if self._computes_fast else self.backbone
+        features: Tensor = network(pixels)
+        return features
+
+    def answer(self, images: Tensor) -> Tensor:
+        """Turn uint8 images (B, 3, H, W) into float32 probabilities (B, K), or values (B, K) in the user's unit."""
+        return self.unit.restored(answers_of(self.task, self(images).float(), self.temperature))
+
+    @property
+    def takes_features(self) -> bool:
+        """Tell whether batches hold features, not images."""
+        return self._extract is _as_they_are
+
+    def take_features(self) -> None:
+        """Let batches hold the features of the frozen backbone (B, D) from now on, in place of images."""
+        self._extract: Callable[[Tensor], Tensor] = _as_they_are
+
+    def take_images(self) -> None:
+        """Let batches hold images (B, 3, H, W) from now on."""
+        self._extract = self.features
+
+    @property
+    def unit(self) -> TargetUnit:
+        """Return the unit of a regression's values: what the head gives has mean 0 and deviation 1 of these."""
+        return self._unit or AS_IT_IS
+
+    def answer_in(self, unit: TargetUnit) -> None:
+        """Answer in this unit from now on, whatever the head has learned so far."""
+        self._unit = unit
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode, but keep what is frozen in eval mode, so that its BatchNorm statistics cannot move."""
+        super().train(mode)
+        hold_frozen_in_eval(self)
+        return self
+
+    def network_state(self) -> dict[str, Tensor]:
+        """Return the state dict of what answers: backbone and head, without metrics; values are references."""
+        return {name: value for name, value in self.state_dict().items() if name.startswith(_PARTS)}
+
+    def stage_names(self) -> dict[str, str]:
+        """Return the stage of each parameter by name, ``stem``, ``layer1``, ..., ``head``, in the model's order."""
+        stages = {f"backbone.{name}": self.backbone.stage_of(name) for name, _ in self.backbone.named_parameters()}
+        return stages | {f"head.{name}": "head" for name, _ in self.head.named_parameters()}
+
+    def restore(self, about: About) -> None:
+        """Take over what a checkpoint says of its network.
+
+        Raises:
+            TlearnError: It speaks of other classes; both are listed.
+        """
+        self.temperature, self.pictures = about.temperature, about.pictures
+        self.answer_in(about.unit)
+        about.check_classes(self.class_names)
+        self.class_names = about.class_names  # as they were written first
+
+    def compute_fast(self, shape: tuple[int, int] | None, is_fixed: bool, is_copied: bool) -> None:
+        """Compute faster until `compute_plainly`, while weights change by an optimizer or not at all.
+
+        A backbone that never trains has copies in which BatchNorm is folded into the convolutions. In one that trains,
+        the weights that meet nothing but padding are no parameters meanwhile.
+
+        Args:
+            shape: H and W of the pictures, where they are known.
+            is_fixed: The backbone never trains.
+            is_copied: Somebody holds a copy of it with whole kernels, as averaging callbacks do.
+        """
+        self._computes_fast = is_fixed
+        if shape is not None and not is_fixed and not is_copied:
+            pixels = torch.zeros(1, 3, *shape, dtype=torch.uint8, device=self.preprocess.mean.device)
+            with evaluating(self):  # so that no BatchNorm statistic moves
+                leave_out_padding(self.backbone, self.preprocess(pixels))
+
+    def compute_plainly(self) -> None:
+        """Make the network a plain one again, whose weights anybody may change."""
+        self._computes_fast = False
+        self._copies.clear()
+        put_back(self.backbone)
+
+    def left_out(self, name: str) -> int:
+        """Count the weights of a parameter's tensor that meet nothing but padding, and are no parameter."""
+        conv = self._live_taps_of(name)
+        return conv.left_out if conv else 0
+
+    def live_part(self, name: str, value: Tensor) -> Tensor:
+        """Return what of a whole tensor belongs to the parameter of this name, as `left_out` leaves it."""
+        conv = self._live_taps_of(name)
+        return value[conv.live] if conv else value
+
+    def _live_taps_of(self, name: str) -> LiveTapsConv2d | None:
+        owner = self.get_submodule(name.rpartition(".")[0])
+        return owner if isinstance(owner, LiveTapsConv2d) and name.endswith(".weight") else None
+
+    def _fast_copy(self, pixels: Tensor) -> Backbone:
+        kind = pixels.device.type
+        dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else None
+        if dtype not in self._copies:
+            self._copies[dtype] = folded(self.backbone, pixels, dtype)
+        return self._copies[dtype]
+
+    def _load(self, weights: str, given: Statistics | None) -> None:
+        new = parameters_to_vector(self.head.parameters()).detach().clone()
+        parts = (self.options.backbone, self.backbone, self.head, self.preprocess, self.class_names)
+        loaded = load_weights(weights, *parts, given)
+        if not torch.equal(new, parameters_to_vector(self.head.parameters())):
+            self._unit = AS_IT_IS  # a head that was trained
+        self.native_size = loaded.native_size
+        log.info(loaded.message)
+        for doubt in loaded.doubts:
+            log.warning(doubt)
+        if self.backbone.built_for:
+            self.native_size = min(self.native_size or 224, 224)  # a larger side of fine-tuning is no need of theirs
+            log.info(self.backbone.built_for)
+
+
+def build_head(num_features: int, num_outputs: int, hidden: Sequence[int] = (), dropout: float = 0.0) -> nn.Module:
+    """Build the head; without hidden layers it is the tutorial's single linear layer.
+
+    Args:
+        num_features: D, what the backbone gives.
+        num_outputs: K, the number of classes, or 1 for a regression.
+        hidden: Width of each hidden layer; each is followed by ReLU.
+        dropout: Share of inputs dropped before every linear layer while training; 0 as in the tutorial.
+    """
+    widths = [num_features, *hidden]
+    layers: list[nn.Module] = []
+    for width, following in zip(widths, [*hidden, num_outputs], strict=True):
+        if dropout:
+            layers.append(nn.Dropout(dropout))
+        layers += [nn.Linear(width, following), nn.ReLU()]
+    layers.pop()  # no ReLU after the last one
+    return layers[0] if len(layers) == 1 else nn.Sequential(*layers)
+
+
+def network_in(checkpoint: Mapping[str, Any]) -> Network:
+    """Rebuild the network that a checkpoint of tlearn holds.
+
+    Raises:
+        TlearnError: It is not tlearn's, or speaks of other classes than its own options.
+    """
+    about = About.in_checkpoint(checkpoint)
+    options = options_from(NetworkOptions, checkpoint["hyper_parameters"])
+    network = Network(options)
+    network.load_state_dict(checkpoint["state_dict"])
+    network.restore(about)
+    return network
+
+
+def _forget_copies(network: Network, _: Any) -> None:
+    network._copies.clear()
+
+
+def _as_they_are(features: Tensor) -> Tensor:
+    return features

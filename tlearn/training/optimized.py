@@ -1,0 +1,172 @@
+"""What an optimizer makes of the network: which stages are open, at which rates, in which step."""
+
+from __future__ import annotations
+
+import logging
+import math
+from typing import Any
+
+import torch
+
+from tlearn.base.errors import TlearnError
+from tlearn.models.freezing import FreezeSchedule, Rule, hold_frozen_in_eval
+from tlearn.models.losses import pull_towards
+from tlearn.training.ddp import wrap_anew
+from tlearn.training.exact_resume import steps_before
+from tlearn.training.optimizer import (
+    SharedFunction,
+    build_optimizer,
+    named_groups,
+    rates_that_give_way,
+    rising_share,
+    starting_rates,
+)
+from tlearn.training.options import HeadStartOptions, RateOptions
+from tlearn.training.run_checks import check_lengths, check_monitor_modes
+from tlearn.training.steps import SteppingModule
+from tlearn.training.typed import callbacks_of, own_data_of
+
+log = logging.getLogger(__name__)
+
+
+class OptimizedModule(SteppingModule):
+    """A network whose stages open by a schedule, and whose learning rates rise in a warm-up.
+
+    Attributes:
+        freezing: Decides which parameter trains, from when on, and how fast.
+        head_start: Options of where head and backbone start.
+        rates: Options of how the learning rates move.
+        finds_rates: A callback finds the learning rates in this run, so that they need not be those given.
+    """
+
+    freezing: FreezeSchedule
+    head_start: HeadStartOptions
+    rates: RateOptions
+    finds_rates: bool = False
+    _optimizer: SharedFunction
+    _lr_scheduler: SharedFunction | None
+    _length_is_checked: bool = False
+
+    @property
+    def stages(self) -> dict[str, str]:
+        """Return the stage of each parameter by name, ``stem``, ``layer1``, ..., ``head``, in the model's order."""
+        return self.freezing.stages
+
+    @property
+    def rules(self) -> dict[str, Rule]:
+        """Return the rule of each parameter by name: whether it trains, from when on, and how fast."""
+        return self.freezing.rules
+
+    @property
+    def backbone_trains(self) -> bool:
+        """Tell whether any parameter of the backbone trains, from the start or later."""
+        return self.freezing.trained_by is not None
+
+    def open_stages(self, epoch: int) -> None:
+        """Let the parameters train that their rules open in this epoch, counted from 0; see `FreezeSchedule`."""
+        if self.freezing.open_stages(self, epoch):
+            self.train()
+            if self._trainer is not None:
+                wrap_anew(self._trainer)
+        hold_frozen_in_eval(self)
+
+    def configure_optimizers(self) -> Any:
+        """Build the optimizer and its scheduler, and check what the run makes of them.
+
+        Raises:
+            TlearnError: A callback or the scheduler takes the worst value of its metric for the best, or the scheduler
+                ends before the run.
+        """
+        configured = self.build_optimizer()
+        self._given_rates = starting_rates(configured["optimizer"] if isinstance(configured, dict) else configured)
+        config = configured["lr_scheduler"] if isinstance(configured, dict) else None
+        if self._trainer is not None:
+            schedulers = [config["scheduler"]] if config else []
+            check_monitor_modes([*callbacks_of(self._trainer), *schedulers])
+            data = own_data_of(self._trainer)
+            self._length_is_checked = data is not None
+            if data is not None:
+                check_lengths(self._trainer, data.train_batches, config, self.rates)
+        return configured
+
+    def build_optimizer(self) -> Any:
+        """Build the optimizer on the groups that the rules make, frozen parameters in none of them.
+
+        Raises:
+            TlearnError: Options of the rate that exclude each other, or would do nothing.
+        """
+        self.rates.check_for(self.head_start.head_solver, self._lr_scheduler is not None)
+        return build_optimizer(self.freezing.groups(self), self._optimizer, self._lr_scheduler, self.rates)
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Pull towards the starting weights, before any clipping."""
+        if strength := self.head_start.l2_sp:
+            parameters = dict(self.backbone.named_parameters("backbone"))
+            start = {name: self.live_part(name, self.start[name]) for name in parameters}
+            pull_towards(parameters, start, strength)
+
+    def optimizer_step(self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Any = None) -> None:
+        """Step, with the lower rates of stages that are warming up; the scheduler never sees those."""
+        if self.head_start.head_solver != "sgd":
+            optimizer_closure()  # loss and metrics of the solved head
+            return
+        groups = optimizer.param_groups
+        rates = [group["lr"] for group in groups]
+        for group in groups:
+            group["lr"] = group["lr"] * self._warmup(group.get("from_epoch", 0))
+        self.rates_used = {name: float(group["lr"]) for name, group in named_groups(groups)}
+        super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
+        for group, rate in zip(groups, rates, strict=True):
+            group["lr"] = rate
+
+    def rates_in_use(self) -> dict[str, float]:
+        """Return the learning rate of each group, by name, in the step at hand: the scheduler's, lower in a warm-up."""
+        named = named_groups(self.trainer.optimizers[0].param_groups)
+        return {name: float(group["lr"]) * self._warmup(group.get("from_epoch", 0)) for name, group in named}
+
+    @property
+    def warmup_length(self) -> int:
+        """Count the steps of the run's warm-up; 0 without one."""
+        epochs = self.rates.warmup_epochs
+        return self.steps_before(epochs) if epochs else self.rates.warmup_steps or 0
+
+    def steps_before(self, epoch: int) -> int:
+        """Count the steps of the optimizer in the epochs before this one, counted from 0, of the trainer at hand.
+
+        Raises:
+            TlearnError: Nobody knows how many batches there are.
+        """
+        batches = self.trainer.num_training_batches
+        if batches == math.inf:
+            raise TlearnError(
+                "the training data have no length, so nobody knows when an epoch ends: set model.warmup_steps in place "
+                "of warmup_epochs, and no model.unfreeze_warmup_steps"
+            )
+        return steps_before(self.trainer, epoch, batches)
+
+    def _warmup(self, from_epoch: int) -> float:
+        share = 1.0
+        if steps := self.warmup_length:
+            share = rising_share(self.global_step, steps)
+        if from_epoch and (steps := self.freezing.options.unfreeze_warmup_steps):
+            share *= rising_share(self.global_step - self.steps_before(from_epoch), steps)
+        return share
+
+    def _say_whose_rates_count(self) -> None:
+        """A Trainer puts the checkpoint's optimizer over the one that was built; the command line has refused that."""
+        if self.is_resumed and not self.finds_rates and self.trainer.is_global_zero:
+            told = rates_that_give_way(self._given_rates, starting_rates(self.trainer.optimizers[0]))
+            if told:
+                log.warning("%s", told)
+        self.is_resumed = False
+
+    def _train_what_trains(self) -> None:
+        """Lightning trains a module in the mode that it finds it in; in eval mode BatchNorm and dropout stand still."""
+        if not any(parameter.requires_grad for parameter in self.parameters()):
+            raise TlearnError(
+                "no parameter of the network requires a gradient, as in one that load() opened; start from its file: "
+                "TransferModule(..., weights=PATH)"
+            )
+        if not self.training:
+            log.info("the module was in eval mode: it trains in train mode, but for what is frozen")
+            self.train()

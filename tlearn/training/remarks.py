@@ -1,0 +1,80 @@
+"""Remarks on a run before its first step: options that would do nothing, and weights that the pictures do not suit."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+from lightning.pytorch import Trainer
+from torch import nn
+
+from tlearn.base.errors import TlearnError
+from tlearn.models.backbones.backbone import Backbone
+from tlearn.models.freezing import Rule
+from tlearn.models.weights.statistics import folded_norms
+from tlearn.training.options import CacheOptions, HeadStartOptions
+from tlearn.training.typed import options_served
+
+log = logging.getLogger(__name__)
+
+_WAY = "acts through a callback that this Trainer lacks; give it callbacks=tlearn.callbacks_for(model)"
+
+
+def check_served(trainer: Trainer, start: HeadStartOptions, caching: CacheOptions, backbone_trains: bool) -> None:
+    """Check that options which act through callbacks have theirs: the command line adds them, Python does not.
+
+    Args:
+        trainer: Has the callbacks.
+        start: Options of the head's start: without their callback the run would be another one.
+        caching: Options of the feature cache: without its callback the run is slower, which is said.
+        backbone_trains: The backbone trains, from the start or later.
+
+    Raises:
+        TlearnError: An option would do nothing.
+    """
+    served = options_served(trainer)
+    wanted = {
+        "head_init": ("head_init: probe", start.head_init == "probe"),
+        "head_solver": (f"head_solver: {start.head_solver}", start.head_solver != "sgd"),
+        "wise_ft": ("wise_ft", start.wise_ft),
+    }
+    for option, (said, is_wanted) in wanted.items():
+        if is_wanted and option not in served:
+            raise TlearnError(f"model.{said} {_WAY}")
+    if caching.feature_cache != "off" and not backbone_trains and "feature_cache" not in served:
+        log.warning("the frozen backbone runs anew in every epoch: model.feature_cache %s", _WAY)
+
+
+def warn_of_small_pictures(side_px: int, native_size_px: int | None) -> None:
+    """Warn of pictures that are much smaller than those which the weights were trained on.
+
+    Args:
+        side_px: What the network sees.
+        native_size_px: What its weights were trained at; ``None`` where nobody knows.
+    """
+    if native_size_px and side_px < native_size_px / 2:
+        log.warning(
+            "%d px pictures into a network pretrained at %d px cost much accuracy; try --model.image_size 128",
+            *(side_px, native_size_px),
+        )
+
+
+def warn_of_folded_norms(backbone: Backbone, rules: Mapping[str, Rule]) -> None:
+    """Warn of BatchNorms that would follow the batches, though they were folded into the convolutions before.
+
+    Args:
+        backbone: With the weights of a file.
+        rules: Parameter name to rule.
+    """
+    if not backbone.batch_norm_follows:
+        return
+    training = {name.rpartition(".")[0] for name, rule in rules.items() if rule.lr_scale is not None}
+    parts: dict[str, nn.Module] = {
+        path: part for path, part in backbone.named_modules(prefix="backbone") if path in training
+    }
+    if found := folded_norms(parts):
+        log.warning(
+            "%d BatchNorms (first: %s) have mean 0 and variance 1 for all channels: they were folded into the "
+            "convolutions, and the network breaks as soon as they follow the batches; set --model.batch_norm fixed",
+            *(len(found), found[0]),
+        )

@@ -1,0 +1,182 @@
+"""Steps and passes of a run: losses, metrics, the answers of an evaluation. B images, K classes."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Literal
+
+from torch import Tensor
+
+from tlearn.base.processes import own_share
+from tlearn.base.types import Batch
+from tlearn.models.calibration import fit_temperature
+from tlearn.models.losses import Objective, compute_loss
+from tlearn.models.metrics import EpochMetrics
+from tlearn.models.state import check_loss, check_network
+from tlearn.models.target_unit import TargetUnit, change_unit, unit_of
+from tlearn.training.checkpoint_content import ResumableModule
+from tlearn.training.ddp import weight_among_processes
+from tlearn.training.evaluation import Evaluation, calibration_errors
+from tlearn.training.exact_resume import missing_factor, scale_gradients
+from tlearn.training.typed import own_data_of
+
+log = logging.getLogger(__name__)
+
+
+class SteppingModule(ResumableModule):
+    """A network with the steps of training, validation, test and prediction.
+
+    Attributes:
+        objective: What training minimises.
+        evaluation: The answers of the last validation or test pass.
+        loss_weight: What the loss of this process counts in the mean over all processes; ``None`` where it is alone.
+    """
+
+    objective: Objective
+    evaluation: Evaluation
+    val_metrics: EpochMetrics
+    test_metrics: EpochMetrics
+    loss_weight: Tensor | None = None
+
+    def measure(self, objective: Objective) -> None:
+        """Begin to count; called once by the constructor.
+
+        Args:
+            objective: What training minimises.
+        """
+        self.objective, self.evaluation = objective, Evaluation()
+        self.train_metrics, self.val_metrics, self.test_metrics = (
+            EpochMetrics(self.task, self.num_outputs, stage, self.class_names) for stage in ("train", "val", "test")
+        )
+        if self._unit is not None:  # of the file whose head was loaded
+            self.answer_in(self._unit)
+
+    def answer_in(self, unit: TargetUnit) -> None:
+        """Answer in this unit from now on, whatever the head has learned so far."""
+        super().answer_in(unit)
+        for metrics in (self.train_metrics, self.val_metrics, self.test_metrics):
+            metrics.unit = unit
+
+    def measure_unit(self) -> None:
+        """Learn a regression's values in a unit in which the training values have mean 0 and deviation 1.
+
+        Raises:
+            TlearnError: They are constant.
+        """
+        data = own_data_of(self._trainer)
+        if data is None:
+            log.warning("values are learned as they are, without a data module of tlearn: bring them to deviation 1")
+            return
+        train = data.dataset("train")
+        new = unit_of(train.targets[train.indices].reshape(len(train), -1), self.class_names)
+        if self._unit is not None:
+            change_unit(self.head, self._unit, new)
+        self.answer_in(new)
+
+    def learned(self, targets: Tensor) -> Tensor:
+        """Turn targets as the data give them into what the head learns: values standardised, all others as they are."""
+        return self.unit.standardised(targets) if self.task == "regression" else targets
+
+    def training_loss(self, output: Tensor, targets: Tensor) -> Tensor:
+        """Return what training minimises (a scalar), with label smoothing and class weights; validation has neither."""
+        loss: Tensor = self.objective(output, self.learned(targets))
+        return loss
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Return the mean loss of a batch; metrics are gathered and logged once an epoch."""
+        output = self(batch.images)
+        loss = self.training_loss(output, batch.targets)
+        self.train_metrics.update(output, loss, self.learned(batch.targets))
+        processes = own_share().processes
+        if processes > 1:
+            weights = self.objective.class_weights
+            self.loss_weight = weight_among_processes(self.task, batch.targets, weights, processes)
+        return loss
+
+    def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
+        """Compute gradients, whose mean over the processes is that of all their images.
+
+        The last window of an epoch's accumulation is the mean of its batches, see `tlearn.training.exact_resume`.
+        """
+        loss = loss if self.loss_weight is None else loss * self.loss_weight
+        if (factor := missing_factor(self.trainer)) != 1.0:
+            scale_gradients(self.parameters(), factor)  # those of the window's batches so far
+            loss = loss * factor
+        super().backward(loss, *args, **kwargs)
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+        """Gather loss and metrics of a batch; callbacks get its ``output`` (B, K): logits, or values in their unit."""
+        return self._evaluate(self.val_metrics, batch)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+        """Gather loss and metrics of a batch; callbacks get its ``output`` (B, K): logits, or values in their unit."""
+        return self._evaluate(self.test_metrics, batch)
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+        """Return ``indices`` (B,) with ``probabilities`` (B, K) or ``values`` (B, K), float32 in any precision."""
+        answer = self.answer(batch.images)
+        return {"indices": batch.indices, "values" if self.task == "regression" else "probabilities": answer}
+
+    def on_validation_start(self) -> None:
+        """Refuse to validate a network that is no number, where that is all that is asked.
+
+        Raises:
+            TlearnError: A weight is NaN or infinite.
+        """
+        self.evaluation.begin()
+        if self.trainer.state.fn == "validate":
+            check_network(self.network_state(), str(self.trainer.ckpt_path or "the network"))
+
+    def on_test_start(self) -> None:
+        """Refuse to test a network that is no number.
+
+        Raises:
+            TlearnError: A weight is NaN or infinite.
+        """
+        self.evaluation.begin()
+        check_network(self.network_state(), str(self.trainer.ckpt_path or "the network"))
+
+    def on_train_epoch_end(self) -> None:
+        """Log ``train/loss`` and ``train/acc`` of the epoch."""
+        self._log_epoch(self.train_metrics)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log ``val/*``; every image counts once, whatever the batch size."""
+        self._finish_pass("val")
+        self._log_epoch(self.val_metrics)
+
+    def on_test_epoch_end(self) -> None:
+        """Log ``test/*``."""
+        self._finish_pass("test")
+        self._log_epoch(self.test_metrics)
+
+    def _evaluate(self, metrics: EpochMetrics, batch: Batch) -> dict[str, Tensor]:
+        output, wanted = self(batch.images), self.learned(batch.targets)
+        metrics.update(output, compute_loss(self.task, output, wanted), wanted)
+        answer = self.unit.restored(output) if self.task == "regression" else output
+        self.evaluation.add(answer, batch)
+        return {"output": answer}
+
+    def _log_epoch(self, metrics: EpochMetrics) -> None:
+        if not self.trainer.sanity_checking:
+            found = metrics.compute()
+            if self.trainer.state.fn != "fit":
+                check_loss(float(found[f"{metrics.stage}/loss"]), str(self.trainer.ckpt_path or "the network"))
+            for name, value in found.items():
+                self.log(name, value, prog_bar=name in ("val/acc", "val/mae", "val/f1"))
+        metrics.reset()
+
+    def _finish_pass(self, split: Literal["val", "test"]) -> None:
+        """Gather the answers, fit the temperature in the validation of a fit, and log how far they can be believed."""
+        verb = self.trainer.state.fn
+        if self.trainer.sanity_checking:
+            return
+        found = self.evaluation.finish(split, self.current_epoch + 1 if verb == "fit" else self.loaded_epochs)
+        if found is None or self.task == "regression":
+            return
+        if verb == "fit":
+            self.temperature = fit_temperature(self.task, found.logits, found.targets)
+            self.log("val/temperature", self.temperature)
+        if verb != "validate":  # which shows the metrics alone
+            for name, value in calibration_errors(self.task, found, self.temperature).items():
+                self.log(name, value)
