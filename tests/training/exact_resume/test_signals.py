@@ -25,7 +25,7 @@ SLOW_STEPS = """
 import sys, time
 from tlearn import main
 from tlearn.models import TransferModule
-from tlearn.strategies import feature_cache
+from tlearn.training.strategies import feature_cache
 
 def slow(name, owner, attribute):
     call = getattr(owner, attribute)
