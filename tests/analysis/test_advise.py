@@ -15,6 +15,7 @@ import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tests.conftest import Tlearn
+from tests.helpers.python_runs import small_network
 from tlearn.analysis.candidates import candidates
 from tlearn.analysis.decision import Effect, decide, expected_time_s, logit, sigmoid
 from tlearn.analysis.effects import EFFECTS
@@ -35,18 +36,6 @@ def advised(tlearn: Tlearn, *words: str) -> tuple[str, dict[str, Any], dict[str,
     assert answer.code == 0, answer.err
     (found,) = Path("runs/advise").glob("*/version_0/advice.json")
     return answer.out, json.loads(found.read_text()), yaml.safe_load(Path("advised.yaml").read_text())
-
-
-def small_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a ResNet18 be a ResNet10: `advise` looks at all its stages."""
-    from torchvision.models import ResNet
-
-    original = ResNet.__init__
-
-    def thin(self: Any, block: Any, layers: Any, **options: Any) -> None:
-        original(self, block, [1, 1, 1, 1], **options)
-
-    monkeypatch.setattr(ResNet, "__init__", thin)
 
 
 def test_whole_way(tlearn: Tlearn, small: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.conftest import Tlearn
+from tests.helpers.runs import planned
 
 SCHEDULE = ["--model.unfreeze", "{layer1: 1, stem: 2}", "--model.lr_scales", "{stem: 0.5}", "--trainer.max_epochs", "4"]
-
-
-def planned(tlearn: Tlearn, tmp_path: Path, *words: str) -> dict[str, Any]:
-    answer = tlearn("plan", *words, "--out", "plan.json")
-    assert answer.code == 0, answer.err
-    return dict(json.loads((tmp_path / "plan.json").read_text()))
 
 
 def test_timeline(tlearn: Tlearn, small: str, tmp_path: Path) -> None:
@@ -39,7 +32,7 @@ def test_timeline(tlearn: Tlearn, small: str, tmp_path: Path) -> None:
 
 
 def test_rates_are_those_of_the_run(tlearn: Tlearn, small: str, tmp_path: Path) -> None:
-    from tests.training.test_training import events
+    from tests.helpers.runs import events
 
     cycle = ["--model.lr_scheduler", "OneCycleLR", "--model.lr_scheduler.max_lr", "0.01"]
     words = ["-c", small, *cycle, "--model.lr_scheduler.total_steps", "12", "--trainer.max_epochs", "4"]

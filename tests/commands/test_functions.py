@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import logging
-import os
-import signal
-import threading
-import warnings
 from pathlib import Path
 from typing import Any
 
-import jsonargparse
-import jsonargparse._paths
 import pytest
 import torch
 import yaml
-from jsonargparse._common import parsing_settings
 
 import tlearn
 from tests.conftest import SMALL
 from tests.helpers.fake_pictures import write_flat, write_splits
+from tests.helpers.process_state import state
 from tlearn.cli.trusted_names import _load  # the loader that jsonargparse has before tlearn changes it
 
 CONFIG: dict[str, Any] = yaml.safe_load(SMALL)
@@ -29,23 +22,6 @@ ONE_EPOCH = {"trainer.max_epochs": 1}
 @pytest.fixture(autouse=True)
 def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-
-
-def state() -> dict[str, Any]:
-    """What a command changes in the process."""
-    loggers = ("tlearn", "lightning.pytorch", "lightning.fabric", "lightning.pytorch.callbacks.early_stopping")
-    found = [logging.getLogger(name) for name in loggers]
-    return {
-        "warnings": list(warnings.filters),
-        "thread hook": threading.excepthook,
-        "loggers": [(each.level, each.propagate, list(each.handlers)) for each in found],
-        "threads": torch.get_num_threads(),
-        "signals": {number: signal.getsignal(number) for number in signal.valid_signals()},
-        "loader": jsonargparse.get_loader("yaml"),
-        "parser": {**parsing_settings, "import_path_verdicts": dict(parsing_settings["import_path_verdicts"])},
-        "open": vars(jsonargparse._paths).get("open"),
-        "variables": {name: value for name, value in os.environ.items() if name.startswith("PL_")},
-    }
 
 
 def test_the_whole_way_from_a_mapping(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from tests.conftest import Tlearn
 from tests.helpers.fake_pictures import CONFIG, FOREIGN, picture, write_folder, write_splits
-from tests.project.test_hostile import at_most
+from tests.helpers.time_limit import at_most
 from tlearn import TlearnError
 from tlearn.data.files.foreign_formats import EXTENSIONS, unread_by_name
 from tlearn.data.files.reading import Framing, UnreadableImageError, read_image

@@ -19,9 +19,8 @@ from torch import Tensor
 from tests.conftest import Tlearn
 from tests.helpers.fake_pictures import CONFIG, write_folder, write_splits
 from tests.helpers.hostile_files import pickles
-from tests.training.exact_resume.test_mid_epoch import EVERY_STEP, assert_same
-from tests.training.test_distributed import TWO, done
-from tests.training.test_training import last
+from tests.helpers.runs import EVERY_STEP, assert_same, last
+from tests.helpers.two_processes import TWO, done
 from tlearn import ImageFolderDataModule, StreamingDataModule, TlearnError, main
 from tlearn.data.images.augment import Augment
 from tlearn.data.shards.index import digest_of

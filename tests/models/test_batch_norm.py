@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from tests.conftest import Tlearn
-from tests.training.test_training import last
-from tests.training.test_unfreezing import SCHEDULE, WATCH, Watch
+from tests.helpers.runs import last
+from tests.helpers.watch import SCHEDULE, WATCH, Watch
 from tlearn import TransferModule
 
 FIXED = ["--model.batch_norm", "fixed"]

@@ -7,12 +7,13 @@ from typing import Any, Literal
 
 import pytest
 import torch
-from lightning.pytorch import Callback, Trainer
+from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import StochasticWeightAveraging
 from torch import nn
 
 from tests.conftest import Tlearn
-from tests.training.test_training import last
+from tests.helpers.python_runs import fit
+from tests.helpers.runs import last
 from tlearn import DigitsDataModule, TransferModule
 from tlearn.models.backbones import live_taps
 from tlearn.models.backbones.live_taps import LiveTapsConv2d, leave_out_padding, live_range, put_back
@@ -100,19 +101,6 @@ class Tall(DigitsDataModule):
     def load_split(self, split: Literal["train", "test"]) -> tuple[torch.Tensor, torch.Tensor]:
         images, targets = super().load_split(split)
         return images[..., 2:6].contiguous(), targets
-
-
-def fit(
-    model: TransferModule, data: DigitsDataModule, callbacks: list[Callback] | None = None, max_epochs: int = 1
-) -> None:
-    Trainer(
-        max_epochs=max_epochs,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        callbacks=callbacks,
-    ).fit(model, data)
 
 
 def test_what_meets_pixels_trains_in_tall_pictures_too() -> None:

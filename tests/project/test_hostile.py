@@ -11,14 +11,13 @@ import json
 import pickle
 import re
 import resource
-import signal
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,6 +26,7 @@ import torch
 from tests.conftest import Answer, Tlearn
 from tests.helpers.fake_pictures import CONFIG, write_flat, write_splits
 from tests.helpers.hostile_files import Toucher, bombs, encoded, harmless_bombs, mutated, pickles, torch_zip
+from tests.helpers.time_limit import at_most
 from tlearn import TlearnError, load
 from tlearn.base.files import safe_cell
 from tlearn.cli.config_files import read_config
@@ -376,24 +376,6 @@ def test_paths_that_no_file_can_have(bad_table: str, tlearn: Tlearn) -> None:
     refused(tlearn("fit", "-c", bad_table), "etc/passwd (no picture format)")
     table.write_text(table.read_text().replace("../" * 30 + "etc/passwd", "/dev/zero"))
     refused(tlearn("fit", "-c", bad_table), "/dev/zero (no regular file)")
-
-
-class TooSlowError(BaseException):
-    """No decoder's own fault, so that nobody takes it for one."""
-
-
-@contextmanager
-def at_most(seconds: float) -> Iterator[None]:
-    def stop(*_: Any) -> NoReturn:
-        raise TooSlowError(f"took longer than {seconds} s")
-
-    kept = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, kept)
 
 
 PICTURES = [

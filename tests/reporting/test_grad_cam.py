@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torchvision.models import get_model
 from torchvision.models.vision_transformer import VisionTransformer
 
-from tests.models.test_live_taps import fit
+from tests.helpers.python_runs import fit
 from tlearn import DigitsDataModule, TransferModule
 from tlearn.base.errors import TlearnError
 from tlearn.models.backbones.live_taps import LiveTapsConv2d, leave_out_padding

@@ -11,12 +11,12 @@ import pytest
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader
 
 from tests.conftest import Tlearn
-from tests.training.exact_resume.test_mid_epoch import EVERY_STEP, assert_same
-from tests.training.test_distributed import CONFIG, TWO, assert_same_weights, done
-from tests.training.test_training import last
+from tests.helpers.python_runs import Endless
+from tests.helpers.runs import EVERY_STEP, assert_same, last
+from tests.helpers.two_processes import CONFIG, TWO, assert_same_weights, done
 from tlearn import TransferModule
 from tlearn.base.types import Batch
 from tlearn.models.losses import compute_loss
@@ -101,16 +101,6 @@ def test_fewer_batches_than_the_data_have(tlearn: Tlearn, small: str, tmp_path: 
     assert Record.norms == pytest.approx(norms, rel=1e-4)
     assert len(norms) == 3
     torch.testing.assert_close(last(tmp_path)["state_dict"]["head.weight"], weights["head.weight"])
-
-
-class Endless(IterableDataset[Batch]):
-    """Three batches whose number nobody knows before."""
-
-    def __iter__(self) -> Any:
-        generator = torch.Generator().manual_seed(0)
-        for number in range(3):
-            images = torch.randint(256, (8, 3, 16, 16), generator=generator, dtype=torch.uint8)
-            yield Batch(images, torch.arange(8) % 3, torch.arange(8) + number)
 
 
 @pytest.mark.filterwarnings("ignore:You defined a `validation_step`")

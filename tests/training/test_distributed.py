@@ -8,11 +8,9 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -20,56 +18,12 @@ from torch import Tensor
 
 from tests.conftest import Tlearn
 from tests.helpers.fake_pictures import write_flat
+from tests.helpers.two_processes import CONFIG, TWO, assert_same_weights, done, started
 from tlearn.base.errors import TlearnError
 from tlearn.base.processes import Share
 from tlearn.data.images.sampling import EpochBatchSampler
 from tlearn.training.ddp import weight_among_processes
 from tlearn.training.strategies.features import positions_of
-
-TWO = ("--trainer.devices", "2", "--trainer.strategy", "ddp")
-# 39 images in batches of 8: the last, of 7, is 4 and 3. Stages open later, and BatchNorm's statistics do not depend on
-# which images are together.
-CONFIG = """
-seed_everything: 3
-trainer: {max_epochs: 3, accelerator: cpu, precision: 32-true, log_every_n_steps: 1}
-model:
-  weights: null
-  tap: layer1
-  batch_norm: fixed
-  unfreeze: {layer1: 1, stem: 2}
-  label_smoothing: 0.1
-  class_weights: [1, 2, 3]
-  optimizer: {class_path: SGD, init_args: {lr: 0.05, momentum: 0.9}}
-data:
-  class_path: DigitsDataModule
-  init_args:
-    {classes: [0, 1, 2], train_per_class: 13, val_fraction: 0.05, batch_size: 8, size_px: 16, augment: {flip: true}}
-"""
-
-
-def started(*words: str, **environment: str) -> subprocess.Popen[str]:
-    """`python -m tlearn ...` in a process of its own, in this folder."""
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "default"} | environment
-    command = [sys.executable, "-m", *(words if words[0] == "torch.distributed.run" else ("tlearn", *words))]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
-
-
-def done(*words: str) -> tuple[str, str]:
-    """Run it to a good end."""
-    out, err = (running := started(*words)).communicate(timeout=600)
-    assert running.returncode == 0, out + err
-    return out, err
-
-
-def weights(run: str) -> dict[str, Tensor]:
-    content: dict[str, Any] = torch.load(Path("runs", run, "version_0/checkpoints/last.ckpt"), weights_only=True)
-    return dict(content["state_dict"])
-
-
-def assert_same_weights(run: str, other: str) -> None:
-    ours, theirs = weights(run), weights(other)
-    for name in theirs:
-        torch.testing.assert_close(ours[name], theirs[name], rtol=0, atol=1e-5)
 
 
 def values(run: str) -> dict[str, float]:

@@ -16,7 +16,7 @@ from torch.nn.functional import cross_entropy
 
 import tlearn as package
 from tests.conftest import Tlearn
-from tests.training.test_not_finite import spoil, spoilt
+from tests.helpers.not_a_number import spoil, spoilt
 from tlearn.base.errors import TlearnError
 from tlearn.models.metrics import EpochMetrics
 from tlearn.training.module import TransferModule

@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import Tlearn
-from tests.training.test_training import events
-from tests.training.test_unfreezing import Watch
+from tests.helpers.runs import curve, events
+from tests.helpers.watch import Watch
 
-WATCH = ["--trainer.callbacks+=tests.training.test_unfreezing.Watch"]
+WATCH = ["--trainer.callbacks+=tests.helpers.watch.Watch"]
 ONE_CYCLE = ["--model.lr_scheduler", "OneCycleLR", "--model.lr_scheduler.max_lr", "0.01"]
-
-
-def curve(root: Path, name: str, version: int = 0) -> dict[int, float]:
-    """Read a curve of metrics.csv, by step; a step is there once."""
-    with (root / f"runs/small/version_{version}/metrics.csv").open(newline="") as file:
-        found = [(int(row["step"]), float(row[name])) for row in csv.DictReader(file) if row.get(name)]
-    assert max(Counter(step for step, _ in found).values()) == 1, found
-    return dict(found)
 
 
 @pytest.mark.parametrize("every", ["10", "4", "1"])

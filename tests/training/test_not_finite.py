@@ -16,7 +16,8 @@ from torch import Tensor
 
 import tlearn as package
 from tests.conftest import Tlearn
-from tests.training.test_training import last
+from tests.helpers.not_a_number import spoil, spoilt
+from tests.helpers.runs import last
 from tlearn.base.errors import TlearnError
 from tlearn.models.state import check_answers, not_finite
 from tlearn.training.checkpoints import AtomicCheckpointIO
@@ -48,25 +49,9 @@ class SpoilWeights(Callback):
             spoil(cast(TransferModule, pl_module))
 
 
-def spoil(module: TransferModule) -> None:
-    for name, parameter in module.head.named_parameters():
-        if name.endswith("bias"):
-            parameter.data.fill_(math.nan)
-
-
 def callback(name: str, **options: int) -> list[str]:
     words = [f"--trainer.callbacks+=tests.training.test_not_finite.{name}"]
     return words + [f"--trainer.callbacks.{key}={value}" for key, value in options.items()]
-
-
-def spoilt(root: Path) -> Path:
-    """Write a copy of best.ckpt whose answers are no numbers."""
-    content = last(root, name="best")
-    for name, value in content["state_dict"].items():
-        if name.startswith("head.") and name.endswith("bias"):
-            value.fill_(math.nan)
-    torch.save(content, root / "spoilt.ckpt")
-    return root / "spoilt.ckpt"
 
 
 @pytest.mark.pictures

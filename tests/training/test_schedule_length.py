@@ -13,7 +13,7 @@ from torch.optim import lr_scheduler as schedulers
 from torch.utils.data import DataLoader
 
 from tests.conftest import Tlearn
-from tests.training.test_accumulation import Endless
+from tests.helpers.python_runs import Endless
 from tlearn import TransferModule
 from tlearn.base.errors import TlearnError
 from tlearn.training.run_checks import RunLength, check_length

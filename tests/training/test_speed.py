@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from tests.conftest import Tlearn
-from tests.training.test_training import events, last, newest
+from tests.helpers.runs import events, last, newest
 from tlearn import DigitsDataModule, TransferModule
 from tlearn.base import machine as threads
 from tlearn.base.machine import FreeThreads, Neighbours, cores_allowed, free_threads

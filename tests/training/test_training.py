@@ -3,30 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tests.conftest import Tlearn
 from tests.helpers.fake_cifar import patch_checksums, write_fake_cifar10
+from tests.helpers.runs import events, last, newest
 from tlearn.models.losses import compute_loss
 from tlearn.models.metrics import build_metrics
-
-
-def last(root: Path, version: int = 0, name: str = "last", run: str = "small") -> dict[str, Any]:
-    path = root / f"runs/{run}/version_{version}/checkpoints/{name}.ckpt"
-    return dict(torch.load(path, weights_only=True))  # C30: plain values and tensors only
-
-
-def events(root: Path, version: int = 0) -> EventAccumulator:
-    return EventAccumulator(str(root / f"runs/small/version_{version}")).Reload()
-
-
-def newest(log: EventAccumulator, tag: str) -> float:
-    """Return the value written last: TensorBoard reads the files of one second in any order."""
-    return float(max(log.Scalars(tag), key=lambda point: point.wall_time).value)
 
 
 def test_small_data_have_a_curve_and_an_hparams_row(tlearn: Tlearn, small: str, tmp_path: Path) -> None:

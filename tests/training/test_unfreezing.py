@@ -3,46 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
 
 from tests.conftest import Tlearn
-from tests.training.exact_resume.test_resume import SCHEDULERS
-from tests.training.test_training import last
-from tlearn import TransferModule
-
-SCHEDULE = ["--model.unfreeze", "{layer1: 1, stem: 2}", "--model.lr_scales", "{stem: 0.5}"]
-WATCH = ["--trainer.callbacks+=tests.training.test_unfreezing.Watch"]
-
-
-class Watch(Callback):
-    """Write down, at every step, what is open, in which mode, and the rates that the optimizer really used."""
-
-    seen: ClassVar[list[dict[str, Any]]] = []
-    rates: ClassVar[list[dict[str, float]]] = []
-
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        def note(optimizer: Any, args: Any, kwargs: Any) -> None:
-            self.rates.append({group["name"]: group["lr"] for group in optimizer.param_groups})
-
-        trainer.optimizers[0].register_step_pre_hook(note)
-
-    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
-        assert isinstance(pl_module, TransferModule)
-        groups = trainer.optimizers[0].param_groups
-        self.seen.append(
-            {
-                "epoch": trainer.current_epoch,
-                "open": {s for n, s in pl_module.stages.items() if pl_module.get_parameter(n).requires_grad},
-                "modes": tuple(
-                    pl_module.get_submodule(f"backbone.{name}").training for name in ("bn1", "layer1.0.bn1")
-                ),
-                "lr": {group["name"]: group["lr"] for group in groups},
-            }
-        )
+from tests.helpers.runs import SCHEDULERS, last
+from tests.helpers.watch import SCHEDULE, WATCH, Watch
 
 
 def test_stages_open_when_they_should(tlearn: Tlearn, small: str, tmp_path: Path) -> None:

@@ -8,18 +8,14 @@ from typing import Any
 import pytest
 import torch
 
-from tests.analysis.test_plan import planned
 from tests.conftest import Tlearn
-from tests.training.exact_resume.test_mid_epoch import EVERY_STEP, assert_same
-from tests.training.exact_resume.test_resume import SCHEDULERS
-from tests.training.test_learning_rates import curve
-from tests.training.test_training import last
-from tests.training.test_unfreezing import Watch
+from tests.helpers.runs import EVERY_STEP, SCHEDULERS, assert_same, curve, last, planned
+from tests.helpers.watch import Watch
 from tlearn import TransferModule
 from tlearn.base.errors import TlearnError
 from tlearn.training.optimizer import rising_share
 
-WATCH = ["--trainer.callbacks+=tests.training.test_unfreezing.Watch"]
+WATCH = ["--trainer.callbacks+=tests.helpers.watch.Watch"]
 COSINE = ["--model.lr_scheduler", "CosineAnnealingLR", "--model.lr_scheduler.T_max", "4"]
 # Four epochs of three steps, of which a scheduler by epochs counts the epochs: the rates of head and whole run.
 WITHOUT = {

@@ -10,7 +10,7 @@ import torch
 from lightning.pytorch import Callback, Trainer
 
 from tests.conftest import Tlearn
-from tests.training.test_training import events, last
+from tests.helpers.runs import events, last
 from tlearn.training.checkpoints import AtomicCheckpointIO
 
 

@@ -5,20 +5,13 @@ from __future__ import annotations
 import csv
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 
 from tests.conftest import Tlearn
-from tests.training.test_training import last
+from tests.helpers.runs import EVERY_STEP, assert_same, last
 
-# Three steps an epoch; every step of the run is kept, so a resume can begin at any.
-EVERY_STEP = [
-    *["--trainer.callbacks+=ModelCheckpoint", "--trainer.callbacks.every_n_train_steps=1"],
-    *["--trainer.callbacks.save_top_k=-1", "--trainer.callbacks.filename={step}"],
-    *["--trainer.callbacks.save_on_train_epoch_end=false"],
-]
 AUGMENTED = ["--data.augment", "{flip: true, crop_padding_px: 2}", "--model.head_dropout", "0.3"]
 PLATEAU = [
     *["--model.lr_scheduler", "lightning.pytorch.cli.ReduceLROnPlateau", "--model.lr_scheduler.monitor", "train/loss"],
@@ -40,17 +33,6 @@ VARIANTS = {
     "averaged": ([*AUGMENTED, "--trainer.callbacks+=EMAWeightAveraging"], (2, 3)),
 }
 SLOW = [name for name in VARIANTS if name != "augmented"]
-
-
-def assert_same(one: Any, other: Any) -> None:
-    torch.testing.assert_close(one["state_dict"], other["state_dict"], rtol=0, atol=0)
-    assert str(one["optimizer_states"]) == str(other["optimizer_states"])
-    assert str(one["lr_schedulers"]) == str(other["lr_schedulers"])
-    assert one["global_step"] == other["global_step"]
-    assert one["epoch"] == other["epoch"]
-    assert one["tlearn"] == other["tlearn"]
-    steps = [each["loops"]["fit_loop"]["epoch_loop.state_dict"]["_batches_that_stepped"] for each in (one, other)]
-    assert steps[0] == steps[1]
 
 
 def epochs_of(run: Path) -> dict[tuple[str, str], list[str]]:

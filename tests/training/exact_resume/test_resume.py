@@ -11,24 +11,9 @@ import pytest
 import torch
 
 from tests.conftest import Tlearn
-from tests.training.test_training import events, last
+from tests.helpers.runs import SCHEDULERS, events, last
 from tlearn.base.types import Batch
 from tlearn.training.module import TransferModule
-
-SCHEDULERS = {
-    "none": [],
-    "step": ["--model.lr_scheduler", "StepLR", "--model.lr_scheduler.step_size", "1"],
-    "cosine": ["--model.lr_scheduler", "CosineAnnealingLR", "--model.lr_scheduler.T_max", "4"],
-    "one_cycle": [
-        *["--model.lr_scheduler", "OneCycleLR", "--model.lr_scheduler.max_lr", "0.01"],
-        *["--model.lr_scheduler.total_steps", "12"],
-    ],
-    "plateau": [
-        *["--model.lr_scheduler", "lightning.pytorch.cli.ReduceLROnPlateau"],
-        *["--model.lr_scheduler.monitor", "train/loss", "--model.lr_scheduler.patience", "0"],
-        *["--model.lr_scheduler.threshold", "0.99"],  # lowers it at every epoch
-    ],
-}
 
 
 @pytest.mark.parametrize(

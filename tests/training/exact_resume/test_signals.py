@@ -17,7 +17,7 @@ import torch
 
 from tests.conftest import Answer, Tlearn
 from tests.helpers.dashboard_server import heed_ctrl_c
-from tests.training.test_training import last
+from tests.helpers.runs import last
 from tlearn import main
 
 # Steps and validation batches take long enough to be met by a signal; each says where it is.

@@ -11,8 +11,7 @@ import pytest
 import torch
 
 from tests.conftest import Tlearn
-from tests.training.strategies.test_feature_cache import FROZEN, entries, state
-from tests.training.test_training import events
+from tests.helpers.runs import FROZEN, entries, events, state
 from tlearn import DigitsDataModule
 from tlearn.data.images.augment import Augment
 from tlearn.data.images.image_set import BatchKey

@@ -18,22 +18,12 @@ from torch.utils.data import DataLoader
 
 from tests.conftest import Tlearn
 from tests.helpers.fake_cifar import patch_checksums
-from tests.training.test_training import events, last, newest
+from tests.helpers.runs import FROZEN, entries, events, newest, state
 from tlearn.base import feature_store
 from tlearn.base.feature_store import Features, fill, key_of, load
 from tlearn.data.images.in_memory import CachedFeatures, InMemoryImages
 from tlearn.data.images.sampling import EpochBatchSampler
 from tlearn.data.loaders import PhasedLoader
-
-FROZEN = ("--model.freeze_backbone", "true")
-
-
-def state(root: Path, version: int) -> dict[str, torch.Tensor]:
-    return dict(last(root, version)["state_dict"])
-
-
-def entries(root: Path) -> list[Path]:
-    return sorted((root / ".cache/tlearn").glob("*.npy"))
 
 
 def test_the_head_learns_the_same_from_cached_features(tlearn: Tlearn, small: str, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from tests.conftest import Tlearn
-from tests.training.test_training import events, last
+from tests.helpers.runs import events, last
 from tlearn.training.strategies.lr_finder import still_falls
 
 

@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from torch import Tensor
 
 from tests.conftest import Tlearn
-from tests.training.test_training import events, last, newest
+from tests.helpers.runs import events, last, newest
 from tlearn.training.module import TransferModule
 from tlearn.training.strategies.alike_features import are_alike, rounding_of
 from tlearn.training.strategies.head_solver import solve_head

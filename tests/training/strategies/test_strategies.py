@@ -14,7 +14,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from tests.conftest import Tlearn
-from tests.training.test_training import events, last, newest
+from tests.helpers.runs import events, last, newest
 from tlearn import DigitsDataModule, TransferModule
 from tlearn.base.errors import TlearnError
 from tlearn.cli.arguments import split_arguments

@@ -12,11 +12,11 @@ import pytest
 import yaml
 
 import tlearn as api
-from tests.analysis.test_advise import small_network
-from tests.commands.test_functions import state
 from tests.conftest import SMALL, Tlearn
 from tests.helpers.fake_pictures import CONFIG as FOLDER
 from tests.helpers.fake_pictures import write_broken, write_splits
+from tests.helpers.process_state import state
+from tests.helpers.python_runs import small_network
 
 CONFIG: dict[str, Any] = yaml.safe_load(SMALL)
 CLOCKED = ("_s", "seconds", "_bytes")
