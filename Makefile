@@ -7,7 +7,7 @@ PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run train dashboard test test-browser test-faults test-all screenshots lint format bench bench-gpu clean
+.PHONY: help install run train dashboard test test-browser test-faults test-all figures screenshots lint format bench bench-gpu clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ test-faults: install  ## what is done to tlearn, and what holds: a table (INTO=d
 
 test-all: install  ## every test; those marked realdata need the real data sets
 	$(PY) -m pytest
+
+figures: install  ## how large the package and its parts are, and who imports whom; the tests hold the limits
+	@$(PY) -m tests.project.figures
 
 screenshots: install  ## make docs/images anew, from the quick start's runs
 	$(PY) -m tests.browser.screenshots docs/images
