@@ -251,7 +251,6 @@ def everything(module: TransferModule) -> dict[str, Any]:
             for name, part in module.named_modules()
         ],
         "random": torch.get_rng_state(),
-        "takes features": module.takes_features,
         "grad mode": torch.is_grad_enabled(),
     }
 
@@ -288,8 +287,6 @@ def test_the_same_map_in_every_context_and_nothing_else_changes(
     outputs = torch.tensor([1, 0])
     expected = grad_cam(module.eval(), noise(2, 3, 64, 64), outputs)
     module.train().requires_grad_(not options.get("freeze_backbone"))
-    if options.get("freeze_backbone"):
-        module.take_features()
     with CONTEXTS[context]():
         before = everything(module)
         maps = grad_cam(module, noise(2, 3, 64, 64), outputs.clone())  # made in this context, as batches are

@@ -19,6 +19,7 @@ from tests.conftest import Tlearn
 from tests.helpers.not_a_number import spoil, spoilt
 from tests.helpers.runs import last
 from tlearn.base.errors import TlearnError
+from tlearn.data.sources.digits import DigitsDataModule
 from tlearn.models.state import check_answers, not_finite
 from tlearn.training.checkpoints import AtomicCheckpointIO
 from tlearn.training.guards import FiniteLossCallback
@@ -124,24 +125,28 @@ def test_large_numbers_whose_sum_overflows_are_numbers(value: float) -> None:
 def test_losses_are_looked_at_at_intervals_and_at_the_end(
     monkeypatch: pytest.MonkeyPatch, every: int, looks: list[int]
 ) -> None:
-    assert looked(monkeypatch, every, takes_features=False) == looks
+    assert looked(monkeypatch, every, on_features=False) == looks
 
 
 def test_on_features_an_epoch_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert looked(monkeypatch, 10, takes_features=True) == [25]
+    assert looked(monkeypatch, 10, on_features=True) == [25]
 
 
-def looked(monkeypatch: pytest.MonkeyPatch, every: int, takes_features: bool) -> list[int]:
+def looked(monkeypatch: pytest.MonkeyPatch, every: int, on_features: bool) -> list[int]:
     """At which of 25 batches the losses are looked at."""
     found: list[int] = []
     isfinite: Callable[[Tensor], Tensor] = torch.Tensor.isfinite
     module = TransferModule(2, weights=None, tap="stem")
-    if takes_features:
-        module.take_features()
+    monkeypatch.setattr(DigitsDataModule, "serves_features", on_features)
+    data = DigitsDataModule(classes=[0, 1])
     watch = FiniteLossCallback()
     for batch in range(1, 26):
         trainer: Any = SimpleNamespace(
-            global_step=batch, log_every_n_steps=every, is_last_batch=batch == 25, lightning_module=module
+            global_step=batch,
+            log_every_n_steps=every,
+            is_last_batch=batch == 25,
+            lightning_module=module,
+            datamodule=data,
         )
 
         def noted(x: Tensor, batch: int = batch) -> Tensor:

@@ -118,7 +118,6 @@ def test_nothing_in_a_step_waits_for_the_device(monkeypatch: pytest.MonkeyPatch)
         assert batch.images.device == batch.targets.device == meta
         assert module.training_step(Batch(batch.images, batch.targets, batch.indices.to(meta)), 0).device == meta
     views = [torch.zeros(len(train), 64, device=meta) for _ in range(3)]
-    module.take_features()
     served = CachedFeatures(views, there, seed=0)[BatchKey(0, torch.arange(8))]
     assert served.images.device == meta
     assert module.training_step(Batch(served.images, served.targets, served.indices.to(meta)), 0).device == meta

@@ -185,7 +185,7 @@ def _epoch_times(
     def step() -> None:
         """Take a training step on images, or on features of zeros: their values do not matter for its time."""
         batch = next(batches)
-        if module.takes_features:
+        if epoch < cached:
             batch = batch._replace(
                 images=torch.zeros(len(batch.images), module.backbone.num_features).to(module.device)
             )
@@ -195,7 +195,6 @@ def _epoch_times(
     times: list[float] = []
     for epoch in range(epochs):
         if epoch == 0 or epoch in phases:
-            (module.take_features if epoch < cached else module.take_images)()
             module.open_stages(epoch)
             step_s = _mean_time(step)
         validates = (

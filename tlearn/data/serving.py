@@ -119,6 +119,11 @@ class ServingDataModule(LightningDataModule, ABC):
         """Return what `serve_features` was given for a split."""
         return self._features[split].views
 
+    @property
+    def serves_features(self) -> bool:
+        """Tell whether the next pass serves features in place of images."""
+        return bool(self._features)
+
     def serve_images(self) -> None:
         """Serve images again, from the next pass on."""
         self._features = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import torch
@@ -75,7 +75,6 @@ class Network(nn.Module):
         self.pictures: dict[str, Any] | None = None
         self._unit: TargetUnit | None = None  # until there are values, or a head that was trained
         self._computes_fast, self._copies = False, dict[torch.dtype | None, Backbone]()
-        self.take_images()
         self.register_load_state_dict_post_hook(_forget_copies)  # type: ignore[no-untyped-call]
         self.starts_at_random = options.weights is None
         if options.weights is not None:
@@ -86,7 +85,7 @@ class Network(nn.Module):
 
         The head computes in float32 in any mixed precision: casting its weights takes longer than its product.
         """
-        features = self._extract(images)
+        features = images if images.ndim == 2 else self.features(images)
         with torch.autocast(features.device.type, enabled=False):
             output: Tensor = self.head(features.to(next(self.head.parameters()).dtype))
         return output
@@ -101,19 +100,6 @@ class Network(nn.Module):
     def answer(self, images: Tensor) -> Tensor:
         """Turn uint8 images (B, 3, H, W) into float32 probabilities (B, K), or values (B, K) in the user's unit."""
         return self.unit.restored(answers_of(self.task, self(images).float(), self.temperature))
-
-    @property
-    def takes_features(self) -> bool:
-        """Tell whether batches hold features, not images."""
-        return self._extract is _as_they_are
-
-    def take_features(self) -> None:
-        """Let batches hold the features of the frozen backbone (B, D) from now on, in place of images."""
-        self._extract: Callable[[Tensor], Tensor] = _as_they_are
-
-    def take_images(self) -> None:
-        """Let batches hold images (B, 3, H, W) from now on."""
-        self._extract = self.features
 
     @property
     def unit(self) -> TargetUnit:
@@ -244,7 +230,3 @@ def network_in(checkpoint: Mapping[str, Any]) -> Network:
 
 def _forget_copies(network: Network, _: Any) -> None:
     network._copies.clear()
-
-
-def _as_they_are(features: Tensor) -> Tensor:
-    return features

@@ -19,7 +19,7 @@ from tlearn.base.processes import summed
 from tlearn.base.types import Batch
 from tlearn.training.module import model_of
 from tlearn.training.stopping import StopCallback
-from tlearn.training.typed import callbacks_of, logging_interval
+from tlearn.training.typed import callbacks_of, logging_interval, on_features
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ class GradientNormCallback(Callback):
         """Compute and log the norm, if this step is one of those."""
         module = model_of(trainer)
         every = logging_interval(trainer)
-        once = module.takes_features
+        once = on_features(trainer)
         wanted = trainer.is_last_batch if once else every and (trainer.global_step + 1) % every == 0
         if not wanted:
             return
@@ -85,7 +85,7 @@ class GradientNormCallback(Callback):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log the norm of an epoch on cached features."""
         module = model_of(trainer)
-        if module.takes_features and hasattr(self, "_norm"):
+        if on_features(trainer) and hasattr(self, "_norm"):
             module.log(GRADIENT_NORM, self._norm)
 
 
@@ -131,7 +131,7 @@ class StepLossCallback(Callback):
         loss = self._last = loss if weight is None else loss * weight
         if not every or not step or step % every:
             return
-        if module.takes_features:
+        if on_features(trainer):
             self._waiting.setdefault(step - 1, loss)
         else:
             module.log(STEP_LOSS, loss, prog_bar=True, sync_dist=True)

@@ -16,7 +16,7 @@ from tlearn.models.metrics import metric_names
 from tlearn.models.state import how_to_lower, rates_text
 from tlearn.training.checkpoints import BestCheckpoint, LastCheckpoint
 from tlearn.training.module import model_of
-from tlearn.training.typed import callbacks_of, logging_interval
+from tlearn.training.typed import callbacks_of, logging_interval, on_features
 
 
 class FiniteLossCallback(Callback):
@@ -56,7 +56,7 @@ class FiniteLossCallback(Callback):
         )  # batches that are accumulated share a step
         self._done, self._rates = trainer.global_step, module.rates_used or self._rates
         every = logging_interval(trainer)
-        is_time = len(self._waiting) >= every > 0 and not module.takes_features
+        is_time = len(self._waiting) >= every > 0 and not on_features(trainer)
         if is_time or trainer.is_last_batch:
             self._look(trainer)
 

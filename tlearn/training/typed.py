@@ -42,6 +42,12 @@ def data_of(trainer: Trainer) -> ImageDataModule:
     return data
 
 
+def on_features(trainer: Trainer) -> bool:
+    """Tell whether the batches of a run hold cached features in place of images."""
+    data = own_data_of(trainer)
+    return data is not None and data.serves_features
+
+
 def callbacks_of(trainer: Trainer) -> list[Callback]:
     """Return the trainer's own list of callbacks, which may be changed in place."""
     callbacks: list[Callback] = _attributes(trainer).callbacks

@@ -23,7 +23,7 @@ from tlearn.training.checkpoints import best_checkpoint
 from tlearn.training.module import TransferModule, model_of
 from tlearn.training.strategies.feature_cache import obstacle_to_storing
 from tlearn.training.strategies.features import run_over_split
-from tlearn.training.typed import callbacks_of
+from tlearn.training.typed import callbacks_of, on_features
 from tlearn.version import __version__
 
 SCORE = {"classification": "accuracy", "multilabel": "F1", "regression": "absolute error"}
@@ -81,7 +81,7 @@ class _MeasuringCallback(Callback):
         """Note whether features are kept: the next run that needs them will be quicker."""
         module = model_of(trainer)
         self._keeps_features = not obstacle_to_storing(trainer, module) and (
-            module.takes_features or module.head_start.solves_head
+            on_features(trainer) or module.head_start.solves_head
         )
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -21,7 +21,7 @@ from tlearn.models.state import fingerprint
 from tlearn.training.exact_resume import finished_epochs
 from tlearn.training.module import TransferModule, model_of
 from tlearn.training.strategies.features import iterate_over_split
-from tlearn.training.typed import FitSplit, OptionCallback, data_of, is_trial, own_data_of
+from tlearn.training.typed import FitSplit, OptionCallback, data_of, is_trial, on_features, own_data_of
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ def features_of(trainer: Trainer, module: TransferModule, split: FitSplit) -> li
     Raises:
         TlearnError: The cache cannot be written.
     """
-    if module.takes_features:
+    if on_features(trainer):
         return list(data_of(trainer).features(split))
     views = range(module.caching.cache_views if split == "train" else 1)
     if obstacle_to_storing(trainer, module):
@@ -137,7 +137,10 @@ def _by_shares(trainer: Trainer, module: TransferModule, split: FitSplit, view: 
 
 
 class FeatureCacheCallback(OptionCallback):
-    """Let the head train on cached features while the backbone is frozen, then on images."""
+    """Let the data serve cached features while the backbone is frozen, then images.
+
+    The model needs no switch: it tells features from images by their shape.
+    """
 
     serves = frozenset({"feature_cache", "cache_views"})
 
@@ -164,34 +167,30 @@ class FeatureCacheCallback(OptionCallback):
             data = data_of(trainer)
             there: tuple[FitSplit, ...] = ("train", "val") if data.validates else ("train",)
             data.serve_features({split: features_of(trainer, module, split) for split in there})
-            module.take_features()
         elif reason == _AUGMENTED:
             log.info("features are not cached: %s", reason)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Switch to images when the first stage opens; the loaders ask at the start of each pass what to serve."""
-        module = model_of(trainer)
-        if trainer.current_epoch >= frozen_epochs(module):
-            _take_images(trainer)
+        if trainer.current_epoch >= frozen_epochs(model_of(trainer)):
+            _serve_images(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Switch to images."""
-        _take_images(trainer)
+        _serve_images(trainer)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Switch to images, also after an error: Lightning then calls neither `on_train_end` nor `teardown`."""
-        _take_images(trainer)
+        _serve_images(trainer)
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Switch to images, also if no epoch was left to train: Lightning then does not call `on_train_end`."""
-        _take_images(trainer)
+        _serve_images(trainer)
 
 
-def _take_images(trainer: Trainer) -> None:
-    module = model_of(trainer)
-    if module.takes_features:
+def _serve_images(trainer: Trainer) -> None:
+    if on_features(trainer):
         data_of(trainer).serve_images()
-        module.take_images()
 
 
 def obstacle(trainer: Trainer, module: TransferModule, first_epoch: int = 0) -> str | None:
