@@ -168,7 +168,8 @@ class TransferModule(OptimizedModule):
         if self.pictures is None:
             self.learn_of_pictures()
         # Averaging callbacks have copied the whole kernels by now.
-        is_copied = any(isinstance(callback, _AVERAGING) for callback in callbacks_of(self.trainer))
+        callbacks = [] if self._trainer is None else callbacks_of(self._trainer)
+        is_copied = any(isinstance(callback, _AVERAGING) for callback in callbacks)
         self.compute_fast(self._shape_of_data(), is_fixed=not self.backbone_trains, is_copied=is_copied)
 
     def teardown(self, stage: str) -> None:

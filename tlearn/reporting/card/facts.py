@@ -95,18 +95,20 @@ def environment_facts(trainer: Trainer, config: dict[str, Any]) -> dict[str, Any
 
 
 def config_of(trainer: Trainer) -> dict[str, Any]:
-    """Read the options of a run from Python off its parts, in the form of a config; call it once training starts."""
+    """Return the options of a run from Python in the form of a config, read from its parts when training starts."""
     module, data, optimizer = model_of(trainer), data_of(trainer), trainer.optimizers[0]
-    options = {name: getattr(data, name, None) for name in inspect.signature(type(data).__init__).parameters}
+    kinds = [kind for kind in type(data).__mro__ if issubclass(kind, ImageDataModule)]  # each passes options on
+    names = {name: None for kind in reversed(kinds) for name in inspect.signature(kind.__init__).parameters}
+    options = {name: getattr(data, name, None) for name in names}
     schedulers = [{"class_path": type(each.scheduler).__name__} for each in trainer.lr_scheduler_configs]
     return {
         "seed_everything": os.environ.get("PL_GLOBAL_SEED"),
         "model": {
             **{name: value for name, value in module.hparams.items() if name in _model_options()},
-            "optimizer": {"class_path": type(optimizer).__name__, "init_args": _numbers_in(optimizer.defaults)},
+            "optimizer": {"class_path": type(optimizer).__name__, "init_args": _plain_of(optimizer.defaults)},
             "lr_scheduler": schedulers[0] if schedulers else None,
         },
-        "data": {"init_args": {name: value for name, value in options.items() if isinstance(value, _PLAIN)}},
+        "data": {"init_args": _plain_of(options)},
     }
 
 
@@ -131,7 +133,7 @@ def _model_options() -> Collection[str]:
     return inspect.signature(TransferModule).parameters.keys()
 
 
-def _numbers_in(options: dict[str, Any]) -> dict[str, Any]:
+def _plain_of(options: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if isinstance(value, _PLAIN)}
 
 
