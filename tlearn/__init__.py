@@ -5,15 +5,16 @@ Nothing heavy is imported until it is asked for: ``python -m tlearn --help`` mus
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from tlearn.base.old_names import find_old_modules, old_names
 from tlearn.version import __version__
 
 if TYPE_CHECKING:
     from tlearn.analysis.plan import Plan
     from tlearn.analysis.probe import Probe
     from tlearn.base.errors import TlearnError
+    from tlearn.base.types import Batch
     from tlearn.cli import main
     from tlearn.cli.callbacks import callbacks_for
     from tlearn.commands.advise import Advice, advise
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Advice",
+    "Batch",
     "CIFAR10DataModule",
     "Comparison",
     "DigitsDataModule",
@@ -79,6 +81,7 @@ __all__ = [
 
 _HOMES = {
     "Advice": "tlearn.commands.advise",
+    "Batch": "tlearn.base.types",
     "CIFAR10DataModule": "tlearn.data",
     "Comparison": "tlearn.commands.compare.compare",
     "DigitsDataModule": "tlearn.data",
@@ -90,22 +93,22 @@ _HOMES = {
     "ImageFolderDataModule": "tlearn.data",
     "ImageTableDataModule": "tlearn.data",
     "Plan": "tlearn.analysis.plan",
-    "Prediction": "tlearn.deploy",
+    "Prediction": "tlearn.deploy.predictor",
     "Predictions": "tlearn.commands.predict",
-    "Predictor": "tlearn.deploy",
+    "Predictor": "tlearn.deploy.predictor",
     "Probe": "tlearn.analysis.probe",
     "Run": "tlearn.commands.fit",
     "StreamingDataModule": "tlearn.data",
     "TlearnError": "tlearn.base.errors",
     "TorchvisionDataModule": "tlearn.data",
-    "TransferModule": "tlearn.models",
+    "TransferModule": "tlearn.training.module",
     "advise": "tlearn.commands.advise",
     "callbacks_for": "tlearn.cli.callbacks",
     "compare": "tlearn.commands.compare.compare",
     "doctor": "tlearn.commands.doctor",
     "export": "tlearn.commands.export",
     "fit": "tlearn.commands.fit",
-    "load": "tlearn.deploy",
+    "load": "tlearn.deploy.predictor",
     "main": "tlearn.cli",
     "optimize": "tlearn.commands.optimize",
     "plan": "tlearn.commands.plan",
@@ -116,8 +119,5 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used (PEP 562)."""
-    if name not in _HOMES:
-        raise AttributeError(f"module 'tlearn' has no attribute '{name}'")
-    return getattr(import_module(_HOMES[name]), name)
+__getattr__ = old_names(__name__, _HOMES)
+find_old_modules()

@@ -147,7 +147,7 @@ def test_sizes_and_arguments_hold_in_every_verb(tlearn: Tlearn, small: str) -> N
     assert "position embeddings resampled (pos_embed of 197 to 5)" in answer.err
     run = "runs/small/version_0"
     module = load(run).module
-    assert module.hparams["backbone_args"] == arguments
+    assert module.options.backbone_args == arguments
     assert module.backbone.fixed_size_px == 32
     write_flat(Path("photos"), 2)
     assert tlearn("predict", "--ckpt_path", run, "--data", "photos", "--out", "y.csv").code == 0

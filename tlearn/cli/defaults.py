@@ -10,6 +10,18 @@ from jsonargparse import Namespace
 from tlearn.cli.faults import TransferParser
 from tlearn.cli.resume import Checkpoint
 from tlearn.data.datamodule import ImageDataModule
+from tlearn.data.shards import datamodule as shards
+from tlearn.data.sources import (  # A class is found by its short name once its file is imported.
+    cifar10,
+    digits,
+    folder,
+    huggingface,
+    table,
+    to_predict,
+    torchvision,
+)
+
+_DATA_MODULES = (cifar10, digits, folder, huggingface, shards, table, to_predict, torchvision)
 
 
 def settle_pictures(config: Namespace, checkpoint: Checkpoint | None) -> None:

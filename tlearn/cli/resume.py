@@ -15,6 +15,7 @@ from tlearn.base.places import DEFAULT_ROOT, find_checkpoint, run_folder_of, ver
 from tlearn.cli.arguments import Arguments
 from tlearn.cli.config_files import Config, leaves, with_older_options
 from tlearn.cli.safe_yaml import check_size
+from tlearn.models.options import NetworkOptions, names_of
 from tlearn.models.weights.safe_load import read_checkpoint
 from tlearn.training.exact_resume import finished_epochs
 from tlearn.training.run_folder import CONFIG_KEY
@@ -22,7 +23,9 @@ from tlearn.training.run_folder import CONFIG_KEY
 log = logging.getLogger(__name__)
 
 # What makes a network another network; a checkpoint cannot be read into any other.
-_ARCHITECTURE = ("model.backbone", "model.tap", "model.image_size", "model.head_hidden", "model.head_dropout")
+# What the data say is linked to them, and weights are those of the checkpoint.
+_LINKED = ("num_classes", "class_names", "task", "weights")
+_ARCHITECTURE = tuple(f"model.{name}" for name in names_of(NetworkOptions) if name not in _LINKED)
 # What decides the next step's bits.
 _FIXED_ON_RESUME = (
     "seed_everything",

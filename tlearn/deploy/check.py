@@ -15,8 +15,8 @@ from tlearn.data.files.listing import find_pictures
 from tlearn.data.files.reading import Framing, UnreadableImageError, read_image
 from tlearn.data.images.image_set import BatchKey, ImageSet
 from tlearn.data.images.in_memory import InMemoryImages
+from tlearn.models.network import Network
 from tlearn.models.state import evaluating
-from tlearn.training.module import TransferModule
 
 Answer = Callable[[Tensor], Tensor]
 
@@ -76,7 +76,7 @@ def compare(task: Task, wanted: Tensor, given: Tensor) -> Agreement:
     return Agreement(task, len(wanted), float(same.double().mean()), difference)
 
 
-def check(module: TransferModule, answer: Answer, examples: Examples) -> Agreement:
+def check(module: Network, answer: Answer, examples: Examples) -> Agreement:
     """Ask both for the same images, in batches of different sizes: an answer must not depend on its batch.
 
     Args:
@@ -87,7 +87,7 @@ def check(module: TransferModule, answer: Answer, examples: Examples) -> Agreeme
     wanted, given = list[Tensor](), list[Tensor]()
     with evaluating(module):
         for batch in examples.to_check(MOST_CHECKED, _BATCH):
-            wanted.append(module.answer(batch.images.to(module.device)).cpu())
+            wanted.append(module.answer(batch.images.to(module.preprocess.mean.device)).cpu())
             first, rest = batch.images[:1], batch.images[1:]
             given += [answer(first), *([answer(rest)] if len(rest) else [])]
     return compare(module.task, torch.cat(wanted), torch.cat(given))

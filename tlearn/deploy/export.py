@@ -16,8 +16,8 @@ from tlearn.deploy.check import TOLERANCE, Agreement, Answer, Examples, check
 from tlearn.deploy.exported_network import ExportedNetwork
 from tlearn.deploy.int8 import quantise_and_report
 from tlearn.deploy.metadata import metadata_of
+from tlearn.models.network import Network
 from tlearn.models.state import not_finite
-from tlearn.training.module import TransferModule
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ _KINDS = {
 
 
 def export_network(
-    module: TransferModule,
+    module: Network,
     out: Path,
     examples: Examples,
     *,
@@ -73,7 +73,7 @@ def export_network(
 
 
 def _written(
-    kind: _Kind, network: ExportedNetwork, path: Path, about: Mapping[str, Any], module: TransferModule
+    kind: _Kind, network: ExportedNetwork, path: Path, about: Mapping[str, Any], module: Network
 ) -> list[Path]:
     try:
         return kind.write(network, path, about)
@@ -83,13 +83,11 @@ def _written(
             raise fault from error
         if isinstance(error, OSError):
             raise TlearnError(f"cannot write {path.name}: {error.strerror or error}") from error
-        name = module.hparams.get("backbone")
+        name = module.options.backbone
         raise TlearnError(f"{name} cannot be exported to {path.suffix}: {one_line(error, 200)}") from error
 
 
-def _checked(
-    kind: _Kind, module: TransferModule, file: Path, examples: Examples, tell: Callable[[str], object]
-) -> Agreement:
+def _checked(kind: _Kind, module: Network, file: Path, examples: Examples, tell: Callable[[str], object]) -> Agreement:
     agreement = check(module, kind.open(file), examples)
     said = f"checked on {agreement.images} {examples.what} with {kind.engine()}: {agreement}"
     if not agreement.holds:

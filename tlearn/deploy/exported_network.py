@@ -12,8 +12,8 @@ from torch.export import Dim, ExportedProgram
 
 from tlearn.deploy.loading import framing_of
 from tlearn.models.losses import answers_of
+from tlearn.models.network import Network
 from tlearn.models.target_unit import AS_IT_IS, change_unit
-from tlearn.training.module import TransferModule
 
 
 class ExportedNetwork(nn.Module):
@@ -30,7 +30,7 @@ class ExportedNetwork(nn.Module):
         TlearnError: The network does not say how its pictures were read.
     """
 
-    def __init__(self, module: TransferModule) -> None:
+    def __init__(self, module: Network) -> None:
         super().__init__()
         self.size_px = int(framing_of(module).size_px)
         self.task, self.temperature = module.task, float(module.temperature)

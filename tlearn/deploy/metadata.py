@@ -12,18 +12,15 @@ import torchvision
 
 from tlearn.data.files.reading import Framing
 from tlearn.deploy.loading import framing_of
-from tlearn.training.module import TransferModule
+from tlearn.models.network import Network
+from tlearn.models.options import NetworkOptions, names_of
 from tlearn.version import __version__
 
-# What builds the same network again; the rest of the options concerns training.
-_ARCHITECTURE = (
-    *("num_classes", "class_names", "task", "backbone", "image_size"),
-    *("tap", "head_hidden", "head_dropout"),
-)
+_SELDOM = ("backbone_args", "pixel_mean", "pixel_std")  # told where they are set
 _FIRST = "Pillow: ImageOps.exif_transpose, transparent pixels over white, convert('RGB')"
 
 
-def metadata_of(module: TransferModule, checkpoint: Path | None) -> dict[str, Any]:
+def metadata_of(module: Network, checkpoint: Path | None) -> dict[str, Any]:
     """Describe a network.
 
     Args:
@@ -50,12 +47,11 @@ def metadata_of(module: TransferModule, checkpoint: Path | None) -> dict[str, An
     return about
 
 
-def _network_options(module: TransferModule) -> dict[str, Any]:
+def _network_options(module: Network) -> dict[str, Any]:
     """Return the options that build the same network again, weights aside."""
-    options = {name: module.hparams[name] for name in _ARCHITECTURE}
-    if module.hparams.get("backbone_args"):
-        options["backbone_args"] = module.hparams["backbone_args"]
-    return options | {"class_names": list(module.class_names)}
+    options = {name: getattr(module.options, name) for name in names_of(NetworkOptions) if name != "weights"}
+    given = {name: value for name, value in options.items() if value is not None or name not in _SELDOM}
+    return given | {"class_names": list(module.class_names)}
 
 
 def _how_to_read(framing: Framing) -> str:

@@ -17,8 +17,8 @@ from tlearn.base.types import LABEL_THRESHOLD
 from tlearn.data.files.reading import Framing, framed, pixels_of, read_image, reason_of
 from tlearn.data.images.on_disk import in_threads
 from tlearn.deploy.loading import framing_of, load_module
+from tlearn.models.network import Network
 from tlearn.models.state import check_answers
-from tlearn.training.module import TransferModule
 
 _BATCH = 32
 
@@ -66,7 +66,7 @@ class Predictor:
         class_names: K names.
     """
 
-    def __init__(self, module: TransferModule, source: str = "the network") -> None:
+    def __init__(self, module: Network, source: str = "the network") -> None:
         """Take a network that says how its pictures were read.
 
         Args:
@@ -98,7 +98,7 @@ class Predictor:
         while batch := list(islice(rest, _BATCH)):
             images = torch.stack(in_threads(lambda picture: _pixels(picture, self.framing), batch))
             with torch.inference_mode():
-                answers = self.module.answer(images.to(self.module.device)).cpu()
+                answers = self.module.answer(images.to(self.module.preprocess.mean.device)).cpu()
             check_answers(answers, self._source)
             for picture, answer in zip(batch, answers, strict=True):
                 yield self._prediction(None if isinstance(picture, Image.Image) else str(picture), answer)

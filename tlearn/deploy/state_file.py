@@ -13,7 +13,8 @@ from torch import Tensor
 
 from tlearn.base.errors import TlearnError, one_line
 from tlearn.deploy.exported_network import ExportedNetwork
-from tlearn.training.module import TransferModule
+from tlearn.models.network import Network
+from tlearn.models.options import NetworkOptions, options_from
 
 _PARTS = ("preprocess", "backbone", "head")
 
@@ -34,7 +35,7 @@ def write_state(network: ExportedNetwork, path: Path, about: Mapping[str, Any]) 
     return [path, beside]
 
 
-def rebuild(path: str | Path) -> TransferModule:
+def rebuild(path: str | Path) -> Network:
     """Build a network again from what `write_state` wrote.
 
     Args:
@@ -51,9 +52,9 @@ def rebuild(path: str | Path) -> TransferModule:
         raise TlearnError(f"{path} and its .json are not what tlearn exports: {one_line(error, 200)}") from error
 
 
-def _rebuilt(path: Path) -> TransferModule:
+def _rebuilt(path: Path) -> Network:
     about = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-    module = TransferModule(**about["network"], weights=None)
+    module = Network(options_from(NetworkOptions, about["network"]))
     module.load_state_dict(module.state_dict() | load_file(path))
     module.temperature = about["temperature"]
     module.pictures = {name: value for name, value in about["reading"].items() if name != "how"}

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from tlearn.base.old_names import old_names
-from tlearn.models.backbones.backbone import Backbone
-from tlearn.models.calibration import fit_temperature
-from tlearn.models.freezing import Rule, assign_rules, frozen_modules, group_by_rule, rules_from_options
-from tlearn.models.losses import answers_of, compute_loss
-from tlearn.models.metrics import metric_names
-from tlearn.models.preprocess import Preprocess
-from tlearn.models.state import (
-    check_answers,
-    evaluating,
-    fingerprint,
-    how_to_lower,
-    keeping_modes,
-    not_finite,
-    rates_text,
-)
-from tlearn.models.target_unit import AS_IT_IS, TargetUnit, change_unit, unit_of
-from tlearn.models.weights.safe_load import read_checkpoint
+
+if TYPE_CHECKING:
+    from tlearn.models.backbones.backbone import Backbone
+    from tlearn.models.calibration import fit_temperature
+    from tlearn.models.freezing import Rule, assign_rules, frozen_modules, group_by_rule, rules_from_options
+    from tlearn.models.losses import answers_of, compute_loss
+    from tlearn.models.metrics import metric_names
+    from tlearn.models.preprocess import Preprocess
+    from tlearn.models.state import (
+        check_answers,
+        evaluating,
+        fingerprint,
+        how_to_lower,
+        keeping_modes,
+        not_finite,
+        rates_text,
+    )
+    from tlearn.models.target_unit import AS_IT_IS, TargetUnit, change_unit, unit_of
+    from tlearn.models.weights.safe_load import read_checkpoint
 
 __all__ = [
     "AS_IT_IS",
@@ -50,22 +54,45 @@ __all__ = [
 __getattr__ = old_names(
     __name__,
     {
+        "AS_IT_IS": "tlearn.models.target_unit",
         "AtomicCheckpointIO": "tlearn.training.checkpoints",
+        "Backbone": "tlearn.models.backbones.backbone",
         "BestCheckpoint": "tlearn.training.checkpoints",
         "LastCheckpoint": "tlearn.training.checkpoints",
+        "Preprocess": "tlearn.models.preprocess",
+        "Rule": "tlearn.models.freezing",
+        "TargetUnit": "tlearn.models.target_unit",
         "TransferModule": "tlearn.training.module",
         "WrittenCheckpointsCallback": "tlearn.training.checkpoints",
+        "answers_of": "tlearn.models.losses",
+        "assign_rules": "tlearn.models.freezing",
         "best_checkpoint": "tlearn.training.checkpoints",
+        "change_unit": "tlearn.models.target_unit",
+        "check_answers": "tlearn.models.state",
         "checkpoint_lost": "tlearn.training.checkpoints",
+        "compute_loss": "tlearn.models.losses",
+        "evaluating": "tlearn.models.state",
+        "fingerprint": "tlearn.models.state",
         "finished_epochs": "tlearn.training.exact_resume",
+        "fit_temperature": "tlearn.models.calibration",
         "flush_checkpoints": "tlearn.training.checkpoints",
+        "frozen_modules": "tlearn.models.freezing",
         "grad_cam": "tlearn.reporting.grad_cam",
+        "group_by_rule": "tlearn.models.freezing",
+        "how_to_lower": "tlearn.models.state",
+        "keeping_modes": "tlearn.models.state",
         "last_checkpoint": "tlearn.training.checkpoints",
+        "metric_names": "tlearn.models.metrics",
+        "not_finite": "tlearn.models.state",
         "peak_rates": "tlearn.training.optimizer",
+        "rates_text": "tlearn.models.state",
+        "read_checkpoint": "tlearn.models.weights.safe_load",
         "rising_share": "tlearn.training.optimizer",
+        "rules_from_options": "tlearn.models.freezing",
         "run_folder": "tlearn.training.checkpoints",
         "saved_epochs": "tlearn.training.checkpoints",
         "scale_rates": "tlearn.training.optimizer",
         "steps_done": "tlearn.training.exact_resume",
+        "unit_of": "tlearn.models.target_unit",
     },
 )

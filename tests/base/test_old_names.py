@@ -1,0 +1,43 @@
+"""Names and paths of 0.1 that configs and scripts hold."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib import import_module
+
+import pytest
+
+import tlearn
+from tests.conftest import Tlearn
+from tlearn.base.old_names import _MOVED
+
+
+@pytest.mark.parametrize("old", sorted(_MOVED))
+def test_a_module_is_found_under_its_old_path(old: str) -> None:
+    assert import_module(_MOVED[old])
+    assert import_module(old).__name__ == old
+
+
+def test_an_old_path_gives_the_very_class() -> None:
+    from tlearn.errors import TlearnError  # type: ignore[import-not-found]
+    from tlearn.models.module import TransferModule  # type: ignore[import-not-found]
+
+    assert TlearnError is tlearn.TlearnError
+    assert TransferModule is tlearn.TransferModule
+    with pytest.raises(AttributeError):
+        import_module("tlearn.errors").Nothing  # noqa: B018
+
+
+@pytest.mark.parametrize("path", ["tlearn.data.digits.DigitsDataModule", "tlearn.DigitsDataModule", "DigitsDataModule"])
+def test_a_config_names_data_in_any_of_these_ways(tlearn: Tlearn, path: str) -> None:
+    answer = tlearn("fit", "--data", path, "--print_config")
+    assert answer.code == 0, answer.err
+    assert "DigitsDataModule\n" in answer.out.split("class_path: tlearn.")[-1]
+
+
+def test_load_needs_no_lightning() -> None:
+    code = "import sys, tlearn; tlearn.load; print(*{name.partition('.')[0] for name in sys.modules})"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert "torch" in loaded
+    assert not {"lightning", "pytorch_lightning", "torchmetrics"} & set(loaded)
