@@ -20,6 +20,7 @@ from tests.conftest import Tlearn
 from tlearn.base.errors import TlearnError
 from tlearn.cli import callbacks as phases
 from tlearn.data.sources.digits import DigitsDataModule
+from tlearn.models.calibration import fit_temperature, reliability_of
 from tlearn.reporting.history import OneHistoryCallback
 from tlearn.training.checkpoints import BestCheckpoint, LastCheckpoint
 from tlearn.training.ddp import EndTogetherCallback
@@ -63,12 +64,14 @@ def weights_of(module: TransferModule) -> dict[str, torch.Tensor]:
     return {name: value.clone() for name, value in module.network_state().items()}
 
 
-def from_python(folder: Path | None = None, callbacks: list[Callback] | None = None, **options: Any) -> TransferModule:
+def from_python(
+    folder: Path | None = None, callbacks: list[Callback] | None = None, find_lr: bool = False, **options: Any
+) -> TransferModule:
     """Train as the fixture ``small`` does, with Lightning's own Trainer."""
     seed_everything(0, verbose=False)
     data = DigitsDataModule(**DATA, size_px=16)
     module = network(optimizer=lambda p: torch.optim.SGD(p, lr=0.01, momentum=0.9), **options)
-    made = tlearn.callbacks_for(module, folder=folder) if callbacks is None else callbacks
+    made = tlearn.callbacks_for(module, folder=folder, find_lr=find_lr) if callbacks is None else callbacks
     quiet: dict[str, Any] = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
     trainer = Trainer(max_epochs=2, accelerator="cpu", log_every_n_steps=10, callbacks=made, **quiet)
     trainer.fit(module, datamodule=data)
@@ -80,6 +83,7 @@ def from_python(folder: Path | None = None, callbacks: list[Callback] | None = N
     [
         (["--model.freeze_backbone", "true"], {"freeze_backbone": True}),
         (["--model.head_init", "probe", "--model.wise_ft", "true"], {"head_init": "probe", "wise_ft": True}),
+        (["--find_lr"], {"find_lr": True}),
     ],
 )
 def test_a_trainer_of_ones_own_trains_the_same_weights(
@@ -138,3 +142,18 @@ def test_without_validation_there_is_no_best_checkpoint(tmp_path: Path, monkeypa
     monkeypatch.setitem(DATA, "val_fraction", 0.0)
     from_python(tmp_path / "mine", freeze_backbone=True)
     assert [path.name for path in (tmp_path / "mine/checkpoints").iterdir()] == ["last.ckpt"]
+
+
+@pytest.mark.filterwarnings("ignore:.*checkpoint.*")
+def test_without_any_callback_the_model_evaluates_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    module = from_python(callbacks=[])
+    last, logged = module.evaluation.last, module.trainer.callback_metrics
+    assert last is not None
+    assert (last.split, last.epoch, len(last.logits)) == ("val", 2, len(last.targets))
+    assert module.temperature == fit_temperature("classification", last.logits, last.targets) != 1.0
+    assert float(logged["val/temperature"]) == pytest.approx(module.temperature)
+    found = reliability_of("classification", last.logits, last.targets, 1.0)
+    assert float(logged["val/ece"]) == pytest.approx(found.ece)
+    module.trainer.validate(module, module.trainer.datamodule, verbose=False)  # type: ignore[attr-defined]
+    assert "val/ece" not in module.trainer.callback_metrics
