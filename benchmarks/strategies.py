@@ -20,7 +20,7 @@ from typing import Any
 
 from tlearn.cli.arguments import split_arguments
 from tlearn.cli.transfer_cli import run
-from tlearn.training.checkpoints import BestCheckpoint
+from tlearn.training.callbacks.checkpoints import BestCheckpoint
 
 SOURCE = ["airplane", "bird", "deer", "frog", "ship"]
 TARGET = ["automobile", "cat", "dog", "horse", "truck"]

@@ -31,7 +31,7 @@ from tlearn.analysis.candidates import Candidate, candidates
 from tlearn.cli.arguments import split_arguments
 from tlearn.cli.transfer_cli import TransferCLI, run
 from tlearn.models.state import evaluating
-from tlearn.training.checkpoints import BestCheckpoint
+from tlearn.training.callbacks.checkpoints import BestCheckpoint
 from tlearn.training.module import TransferModule
 
 RESULTS = Path(__file__).parent / "results.csv"

@@ -32,7 +32,7 @@ from tlearn.cli.quiet import quieten
 from tlearn.data.files.exclusions import write_exclusions
 from tlearn.data.files.inspection_store import FactsStore
 from tlearn.reporting.metrics_file import MetricsFileLogger
-from tlearn.training.checkpoints import AtomicCheckpointIO
+from tlearn.training.callbacks.checkpoints import AtomicCheckpointIO
 
 ROOT = "--trainer.default_root_dir"
 MB = 10**6
@@ -132,11 +132,13 @@ def test_a_run_on_a_disk_with_no_room_left_at_all_ends_in_one_line(tlearn: Tlear
 def test_only_what_lies_on_the_disk_is_named(
     ends: str, tlearn: Tlearn, small: str, disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tlearn.training.checkpoints._WRITING_SHARE", 1e-9)  # epochs so short that none is written
+    monkeypatch.setattr(
+        "tlearn.training.callbacks.checkpoints._WRITING_SHARE", 1e-9
+    )  # epochs so short that none is written
     words = ["fit", "-c", small, ROOT, str(disk / "runs"), "--trainer.max_epochs", "4", "--resume", "auto"]
     if ends == "by a fault":
         with monkeypatch.context() as patch:
-            patch.setattr("tlearn.training.guards.FiniteLossCallback.on_train_epoch_end", fail_in_last_epoch)
+            patch.setattr("tlearn.training.callbacks.guards.FiniteLossCallback.on_train_epoch_end", fail_in_last_epoch)
             answer = tlearn(*words, *filling(disk, epoch=2, leave_bytes=MB))
         assert the_error(answer.err) == "error: ValueError: x; TLEARN_DEBUG=1 shows where it came from"
         assert "disk full: cannot write" in answer.err

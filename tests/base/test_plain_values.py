@@ -21,7 +21,7 @@ from tests.helpers.fake_pictures import write_splits
 from tlearn import DigitsDataModule, ImageFolderDataModule, TlearnError, TransferModule, load
 from tlearn.deploy.predictor import Predictor
 from tlearn.models.weights.safe_load import read_checkpoint
-from tlearn.training.checkpoints import AtomicCheckpointIO
+from tlearn.training.callbacks.checkpoints import AtomicCheckpointIO
 
 NAMES = ["a", "b", "c"]
 

@@ -22,13 +22,13 @@ from tlearn.cli import callbacks as phases
 from tlearn.data.sources.digits import DigitsDataModule
 from tlearn.models.calibration import fit_temperature, reliability_of
 from tlearn.reporting.history import OneHistoryCallback
-from tlearn.training.checkpoints import BestCheckpoint, LastCheckpoint
+from tlearn.training.callbacks.checkpoints import BestCheckpoint, LastCheckpoint
+from tlearn.training.callbacks.freeze_audit import FreezeAuditCallback
+from tlearn.training.callbacks.guards import FiniteLossCallback
+from tlearn.training.callbacks.run_folder import RunRecordCallback
+from tlearn.training.callbacks.stopping import StopCallback
 from tlearn.training.ddp import EndTogetherCallback
-from tlearn.training.freeze_audit import FreezeAuditCallback
-from tlearn.training.guards import FiniteLossCallback
 from tlearn.training.module import TransferModule
-from tlearn.training.run_folder import RunRecordCallback
-from tlearn.training.stopping import StopCallback
 
 DATA: dict[str, Any] = {"classes": [0, 1, 2], "train_per_class": 8, "val_fraction": 0.05, "batch_size": 8}
 

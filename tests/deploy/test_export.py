@@ -36,8 +36,8 @@ from tlearn.deploy.export import export_network
 from tlearn.deploy.exported_network import ExportedNetwork, FixedPointResize
 from tlearn.deploy.loading import load_module
 from tlearn.deploy.state_file import rebuild
+from tlearn.training.callbacks.run_folder import CONFIG_KEY
 from tlearn.training.module import TransferModule
-from tlearn.training.run_folder import CONFIG_KEY
 
 CHECKED = r"checked on 21 validation images with {}: top-1 agrees on 100\.00 %, largest difference \d\.\de-\d\d\n"
 

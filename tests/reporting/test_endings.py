@@ -18,7 +18,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from tests.conftest import Tlearn
 from tlearn import main
 from tlearn.base.errors import TlearnError
-from tlearn.training.checkpoints import AtomicCheckpointIO
+from tlearn.training.callbacks.checkpoints import AtomicCheckpointIO
 
 EARLY = ["--trainer.callbacks+=EarlyStopping", "--trainer.callbacks.monitor=val/loss"]
 PATIENCE = [*EARLY, "--trainer.callbacks.patience=1", "--trainer.callbacks.verbose=true"]

@@ -21,8 +21,8 @@ from tests.helpers.runs import last
 from tlearn.base.errors import TlearnError
 from tlearn.data.sources.digits import DigitsDataModule
 from tlearn.models.state import check_answers, not_finite
-from tlearn.training.checkpoints import AtomicCheckpointIO
-from tlearn.training.guards import FiniteLossCallback
+from tlearn.training.callbacks.checkpoints import AtomicCheckpointIO
+from tlearn.training.callbacks.guards import FiniteLossCallback
 from tlearn.training.module import TransferModule
 
 FAST = ["--model.freeze_backbone", "true"]  # cached features

@@ -27,13 +27,13 @@ from tlearn.reporting.step_metrics import (
     ThroughputCallback,
 )
 from tlearn.reporting.terminal import EpochLinesCallback, LeanProgressBar, OutcomeCallback
-from tlearn.training.checkpoints import BestCheckpoint, LastCheckpoint, WrittenCheckpointsCallback
+from tlearn.training.callbacks.checkpoints import BestCheckpoint, LastCheckpoint, WrittenCheckpointsCallback
+from tlearn.training.callbacks.freeze_audit import FreezeAuditCallback
+from tlearn.training.callbacks.guards import FiniteLossCallback, MonitorCheckCallback
+from tlearn.training.callbacks.run_folder import RunRecordCallback
+from tlearn.training.callbacks.stopping import StopCallback
 from tlearn.training.exact_resume import TrainedStepsCallback
-from tlearn.training.freeze_audit import FreezeAuditCallback
-from tlearn.training.guards import FiniteLossCallback, MonitorCheckCallback
 from tlearn.training.module import TransferModule
-from tlearn.training.run_folder import RunRecordCallback
-from tlearn.training.stopping import StopCallback
 from tlearn.training.strategies.feature_cache import FeatureCacheCallback
 from tlearn.training.strategies.lr_finder import LearningRateFinderCallback
 from tlearn.training.strategies.solved_head import HeadProbeCallback

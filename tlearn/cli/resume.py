@@ -17,8 +17,8 @@ from tlearn.cli.config_files import Config, leaves, with_older_options
 from tlearn.cli.safe_yaml import check_size
 from tlearn.models.options import NetworkOptions, names_of
 from tlearn.models.weights.safe_load import read_checkpoint
+from tlearn.training.callbacks.run_folder import CONFIG_KEY
 from tlearn.training.exact_resume import finished_epochs
-from tlearn.training.run_folder import CONFIG_KEY
 
 log = logging.getLogger(__name__)
 

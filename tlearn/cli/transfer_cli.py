@@ -47,12 +47,12 @@ from tlearn.data.sources.labelled_files import ImageFilesDataModule
 from tlearn.deploy.prediction_table import check_output
 from tlearn.deploy.prediction_writer import TOP_K
 from tlearn.reporting.metrics_file import with_metrics_file
-from tlearn.training.checkpoints import AtomicCheckpointIO
+from tlearn.training.callbacks.checkpoints import AtomicCheckpointIO
+from tlearn.training.callbacks.run_folder import RunRecordCallback, drop_refused_run, make_run_folder
+from tlearn.training.callbacks.stopping import StopCallback, end_only
 from tlearn.training.ddp import EndTogetherCallback
 from tlearn.training.lean_lightning import NoProfiler
 from tlearn.training.module import TransferModule
-from tlearn.training.run_folder import RunRecordCallback, drop_refused_run, make_run_folder
-from tlearn.training.stopping import StopCallback, end_only
 from tlearn.training.typed import callbacks_of
 
 log = logging.getLogger(__name__)

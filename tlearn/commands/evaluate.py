@@ -10,7 +10,7 @@ from typing import Any
 from tlearn.cli.arguments import Arguments, arguments_of
 from tlearn.cli.isolation import called_from_python
 from tlearn.cli.transfer_cli import run as run_verb
-from tlearn.training.checkpoints import run_folder
+from tlearn.training.callbacks.checkpoints import run_folder
 
 _PREFIXES = {"validate": "val/", "test": "test/"}
 

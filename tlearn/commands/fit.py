@@ -18,7 +18,7 @@ from tlearn.cli.transfer_cli import TransferCLI
 from tlearn.cli.transfer_cli import run as run_verb
 from tlearn.deploy.predictor import Predictor
 from tlearn.deploy.predictor import load as load_predictor
-from tlearn.training.checkpoints import best_checkpoint, last_checkpoint, run_folder
+from tlearn.training.callbacks.checkpoints import best_checkpoint, last_checkpoint, run_folder
 from tlearn.training.typed import callbacks_of
 
 Status = Literal["finished", "interrupted"]

@@ -23,8 +23,8 @@ from tlearn.cli.callbacks import head_and_rate
 from tlearn.cli.isolation import called_from_python
 from tlearn.cli.transfer_cli import TransferCLI, as_list, run_as
 from tlearn.reporting.parameters import totals
-from tlearn.training.freeze_audit import FreezeAuditCallback
-from tlearn.training.guards import MonitorCheckCallback
+from tlearn.training.callbacks.freeze_audit import FreezeAuditCallback
+from tlearn.training.callbacks.guards import MonitorCheckCallback
 
 
 def print_plan(plan: Plan) -> None:

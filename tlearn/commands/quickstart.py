@@ -7,7 +7,7 @@ import shlex
 from tlearn.base.places import DEFAULT_ROOT
 from tlearn.cli.arguments import split_arguments
 from tlearn.cli.transfer_cli import TransferCLI, run
-from tlearn.training.checkpoints import best_checkpoint
+from tlearn.training.callbacks.checkpoints import best_checkpoint
 
 
 def quickstart(root: str | None) -> None:

@@ -12,7 +12,7 @@ from tlearn.cli.arguments import Arguments
 from tlearn.cli.defaults import make_data, settle_pictures
 from tlearn.cli.transfer_cli import TransferCLI, plain_config, run_as
 from tlearn.data.datamodule import ImageDataModule
-from tlearn.training.run_folder import drop_refused_run
+from tlearn.training.callbacks.run_folder import drop_refused_run
 
 Change = Callable[["UntrainedCLI"], None]
 

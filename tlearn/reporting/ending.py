@@ -12,8 +12,8 @@ from lightning.pytorch.callbacks.early_stopping import EarlyStoppingReason
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from tlearn.base.errors import one_line
-from tlearn.training.guards import FiniteLossCallback
-from tlearn.training.stopping import StopCallback
+from tlearn.training.callbacks.guards import FiniteLossCallback
+from tlearn.training.callbacks.stopping import StopCallback
 from tlearn.training.typed import callbacks_of
 
 _ORDER = {"min": "below", "max": "above"}

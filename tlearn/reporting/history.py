@@ -12,7 +12,7 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.loggers.csv_logs import ExperimentWriter
 
 from tlearn.base.files import whole_file
-from tlearn.training.run_folder import RunRecordCallback
+from tlearn.training.callbacks.run_folder import RunRecordCallback
 
 # Every run writes these at step 0, at its start or its end.
 _WRITTEN_ANEW = ("run/", "final/", "best/", "_hparams_/")

@@ -7,7 +7,7 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from tlearn.training.checkpoints import best_checkpoint
+from tlearn.training.callbacks.checkpoints import best_checkpoint
 from tlearn.training.module import TransferModule, model_of
 from tlearn.training.strategies.lr_finder import LearningRateFinderCallback
 from tlearn.training.typed import callbacks_of

@@ -17,8 +17,8 @@ from torch.optim import Optimizer
 from tlearn.base.machine import Neighbours, free_threads
 from tlearn.base.processes import summed
 from tlearn.base.types import Batch
+from tlearn.training.callbacks.stopping import StopCallback
 from tlearn.training.module import model_of
-from tlearn.training.stopping import StopCallback
 from tlearn.training.typed import callbacks_of, logging_interval, on_features
 
 log = logging.getLogger(__name__)

@@ -12,15 +12,15 @@ from torch import Tensor
 
 from tlearn.reporting.card.callbacks import RunCardCallback
 from tlearn.reporting.ending import EndingCallback
-from tlearn.training.checkpoints import (
+from tlearn.training.callbacks.checkpoints import (
     WrittenCheckpointsCallback,
     best_checkpoint,
     checkpoint_lost,
     last_checkpoint,
     run_folder,
 )
+from tlearn.training.callbacks.stopping import StopCallback
 from tlearn.training.module import model_of
-from tlearn.training.stopping import StopCallback
 from tlearn.training.typed import data_of
 
 _SHOWN = (

@@ -11,7 +11,7 @@ __getattr__ = old_names(
     {
         "EvaluationOutputsCallback": "tlearn.training.strategies.former",
         "FeatureCacheCallback": "tlearn.training.strategies.feature_cache",
-        "FiniteLossCallback": "tlearn.training.guards",
+        "FiniteLossCallback": "tlearn.training.callbacks.guards",
         "GroupPlan": "tlearn.analysis.plan",
         "HeadProbeCallback": "tlearn.training.strategies.solved_head",
         "LearningRateFinderCallback": "tlearn.training.strategies.lr_finder",

@@ -11,7 +11,7 @@ from lightning.pytorch import Callback, Trainer
 
 from tests.conftest import Tlearn
 from tests.helpers.runs import events, last
-from tlearn.training.checkpoints import AtomicCheckpointIO
+from tlearn.training.callbacks.checkpoints import AtomicCheckpointIO
 
 
 class StopIn(Callback):
@@ -69,7 +69,7 @@ def test_what_waits_is_written_before_what_came_later(tmp_path: Path, monkeypatc
 
 def test_a_long_epoch_writes_at_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now_s = iter([0.0, 1.0, 50.0, 52.0, 52.0, 53.0])  # at a writing's start and end, before it where a file is there
-    monkeypatch.setattr("tlearn.training.checkpoints.time.monotonic", lambda: next(now_s))
+    monkeypatch.setattr("tlearn.training.callbacks.checkpoints.time.monotonic", lambda: next(now_s))
     path, io = tmp_path / "last.ckpt", AtomicCheckpointIO()
     for value, written in ((1.0, 1.0), (2.0, 1.0), (3.0, 3.0)):
         io.save_checkpoint({"weight": torch.tensor(value)}, path)  # writing takes 1 s: 49 s later too early, 51 s not
@@ -78,7 +78,7 @@ def test_a_long_epoch_writes_at_its_end(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_best_does_not_make_last_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
-    monkeypatch.setattr("tlearn.training.checkpoints.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("tlearn.training.callbacks.checkpoints.time.monotonic", lambda: clock[0])
     io = AtomicCheckpointIO()
     for epoch in range(1, 4):
         clock[0] = 600.0 * epoch

@@ -19,7 +19,7 @@ from tlearn.cli.arguments import Arguments
 from tlearn.cli.faults import translated_faults
 from tlearn.commands.untrained import UntrainedCLI, untrained
 from tlearn.reporting.hparams import HyperParametersCallback, hyper_parameters
-from tlearn.training.checkpoints import best_checkpoint
+from tlearn.training.callbacks.checkpoints import best_checkpoint
 from tlearn.training.module import TransferModule, model_of
 from tlearn.training.strategies.feature_cache import obstacle_to_storing
 from tlearn.training.strategies.features import run_over_split

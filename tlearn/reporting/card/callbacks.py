@@ -24,7 +24,7 @@ from tlearn.reporting.ending import EndingCallback
 from tlearn.reporting.evaluation import Answers, answers_from
 from tlearn.reporting.hparams import found_factor
 from tlearn.reporting.loggers import attempt, step_of, write
-from tlearn.training.checkpoints import (
+from tlearn.training.callbacks.checkpoints import (
     BestCheckpoint,
     WrittenCheckpointsCallback,
     best_checkpoint,
@@ -32,7 +32,7 @@ from tlearn.training.checkpoints import (
     run_folder,
     saved_epochs,
 )
-from tlearn.training.freeze_audit import FreezeAuditCallback
+from tlearn.training.callbacks.freeze_audit import FreezeAuditCallback
 from tlearn.training.module import TransferModule, model_of
 from tlearn.training.typed import data_of
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from tlearn.base.errors import TlearnError
 from tlearn.models.calibration import fit_temperature
 from tlearn.models.losses import compute_loss
-from tlearn.training.checkpoints import best_checkpoint
+from tlearn.training.callbacks.checkpoints import best_checkpoint
 from tlearn.training.module import TransferModule, model_of
 from tlearn.training.strategies.feature_cache import FeatureCacheCallback
 from tlearn.training.strategies.features import run_over_split

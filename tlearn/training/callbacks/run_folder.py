@@ -17,7 +17,7 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from tlearn.base.errors import TlearnError
 from tlearn.base.files import write_whole
 from tlearn.base.places import version_of
-from tlearn.training.checkpoints import run_folder
+from tlearn.training.callbacks.checkpoints import run_folder
 from tlearn.training.typed import data_of, is_trial
 
 CONFIG_KEY = "tlearn_config"

@@ -17,7 +17,7 @@ from lightning.pytorch.callbacks import Timer, WeightAveraging
 from lightning.pytorch.loops.fit_loop import _FitLoop
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from tlearn.training.checkpoints import BestCheckpoint, LastCheckpoint, flush_checkpoints, last_checkpoint
+from tlearn.training.callbacks.checkpoints import BestCheckpoint, LastCheckpoint, flush_checkpoints, last_checkpoint
 from tlearn.training.exact_resume import steps_done
 from tlearn.training.typed import callbacks_of, is_trial
 

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from tlearn.base.errors import TlearnError
 from tlearn.models.state import fingerprint
-from tlearn.training.checkpoints import BestCheckpoint, LastCheckpoint
+from tlearn.training.callbacks.checkpoints import BestCheckpoint, LastCheckpoint
+from tlearn.training.callbacks.stopping import StopCallback
 from tlearn.training.module import TransferModule, model_of
-from tlearn.training.stopping import StopCallback
 from tlearn.training.typed import callbacks_of
 
 

@@ -14,7 +14,7 @@ from tlearn.base.processes import summed
 from tlearn.base.types import Batch
 from tlearn.models.metrics import metric_names
 from tlearn.models.state import how_to_lower, rates_text
-from tlearn.training.checkpoints import BestCheckpoint, LastCheckpoint
+from tlearn.training.callbacks.checkpoints import BestCheckpoint, LastCheckpoint
 from tlearn.training.module import model_of
 from tlearn.training.typed import callbacks_of, logging_interval, on_features
 
