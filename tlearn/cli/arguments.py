@@ -152,13 +152,16 @@ class VerbParser(argparse.ArgumentParser):
         super().__init__(
             prog=f"python -m tlearn {verb}",
             usage=f"%(prog)s {usage}",
-            description=about,
-            add_help=bool(about),
+            description=about.strip(),
+            add_help=False,
             allow_abbrev=False,
             exit_on_error=False,
             formatter_class=_HelpFormatter,
         )
         self._needs: dict[str, str] = {}
+        self._optionals.title = None
+        if about:
+            self.add_argument("-h", "--help", action="help", help=argparse.SUPPRESS)
 
     def option(self, name: str, needs: str, type: Callable[[str], Any] = str, **about: Any) -> None:
         """Add an option that takes a value.

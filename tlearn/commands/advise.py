@@ -24,7 +24,7 @@ from tlearn.cli.faults import translated_faults
 from tlearn.cli.isolation import called_from_python
 from tlearn.cli.transfer_cli import plain_config
 from tlearn.commands.advise_text import print_advice, why
-from tlearn.commands.probe import drop_strategy, take_words, write_result
+from tlearn.commands.probe import drop_strategy, look_parser, take_words, write_result
 from tlearn.commands.untrained import UntrainedCLI, untrained
 
 # The strategy: what `advise` is asked for. All other options of the model are the user's.
@@ -39,14 +39,11 @@ _OF_STEPS = ("warmup_steps", "warmup_epochs")
 _IN_TRIALS = ("class_weights", "label_smoothing", "batch_norm")
 _PARTS = ("trainer", "model")
 _DEFAULT_OUT = Path("advised.yaml")
-_USAGE = """usage: python -m tlearn advise --config CONFIG [--image_sizes 32,64,128] [--out advised.yaml]
-
+_ABOUT = """\
 measures on your images: probes of every stage, nested subsets, short trials of the strategies that could win; prints
 what to do, why, what to expect and what it costs, and writes a config that fit takes; CONFIG and options are those of
 fit: all are kept but the strategy, which is what is asked: what trains, from which rate, on which head and image size
-
-  --image_sizes S,S  sides in pixels to choose from; model.image_size, or the data's own, by default
-  --out FILE         the config to write; advised.yaml by default. All that was measured is in the run folder"""
+"""
 
 
 @dataclass(frozen=True)
@@ -106,9 +103,6 @@ def advise(
 
 def run(arguments: Arguments) -> None:
     """Print what to do and why, and write a config that does it."""
-    if arguments.asks_help:
-        print(_USAGE)
-        return
     asked = ask(arguments)
     advice, out = asked.advice, asked.out or _DEFAULT_OUT
     print_advice(advice.measurements, advice.decision)
@@ -131,7 +125,9 @@ class Asked(NamedTuple):
 def ask(arguments: Arguments) -> Asked:
     """Measure and decide as a command line says; see `advise`."""
     begin_s = time.perf_counter()
-    out, sizes_px, arguments = take_words(arguments)
+    choices = "sides in pixels to choose from; model.image_size, or the data's own, by default"
+    result = "the config to write; advised.yaml by default. All that was measured is in the run folder"
+    out, sizes_px, arguments = take_words(look_parser("advise", "advised.yaml", _ABOUT, choices, result), arguments)
     given = _Given(typed_keys(arguments), sizes_px)
     cli = untrained(arguments, change=given.take)
     with translated_faults(arguments), cli.measuring():

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from tlearn.base.errors import TlearnError
 from tlearn.base.files import check_folder_of, write_whole
-from tlearn.cli.arguments import Arguments, arguments_of, with_own
+from tlearn.cli.arguments import Arguments, VerbParser, arguments_of, with_own
 from tlearn.cli.isolation import called_from_python
 from tlearn.commands.untrained import untrained
 from tlearn.data.datamodule import Split
@@ -66,14 +66,9 @@ def _files(groups: Sequence[Sequence[str]]) -> str:
     return shown + (f"\nand {len(groups) - _SHOWN} more" if len(groups) > _SHOWN else "")
 
 
-_FIX, _OUT = "--fix", "--out"
-_USAGE = """usage: python -m tlearn doctor --config CONFIG [--data.init_args.root FOLDER] [--fix] [--out doctor.json]
-
-looks at every picture file of all splits; CONFIG and options are those of fit
-
-  --fix       put broken files, copies and contrary labels on the list tlearn-exclude.json beside the pictures: fit
-              leaves them out, and no file is deleted
-  --out FILE  where to write all that was found; doctor.json by default"""
+_FIX_HELP = """\
+put broken files, copies and contrary labels on the list tlearn-exclude.json beside the pictures: fit
+leaves them out, and no file is deleted"""
 
 
 def doctor(
@@ -100,7 +95,7 @@ def doctor(
     """
     with called_from_python():
         words = arguments_of("doctor", config, with_own(options, out=out))
-        words.options.extend([_FIX] if fix else [])
+        words.options.extend(["--fix"] if fix else [])
         looked = _look(words)
         excluded = _excluded(looked)
         if looked.out is not None:
@@ -114,9 +109,6 @@ def run(arguments: Arguments) -> None:
     Raises:
         TlearnError: A fit would stop at what was found.
     """
-    if arguments.asks_help:
-        print(_USAGE)
-        return
     looked = _look(arguments)
     out, data = looked.out or Path("doctor.json"), looked.data
     print_findings(looked.splits, looked.findings)
@@ -142,9 +134,13 @@ class _Looked(NamedTuple):
 
 
 def _look(arguments: Arguments) -> _Looked:
-    fix, arguments = arguments.take_flag(_FIX)
-    given, arguments = arguments.take(_OUT, "the name of a file to write")
-    check_folder_of(Path(given or "doctor.json"))
+    usage = "--config CONFIG [--data.init_args.root FOLDER] [--fix] [--out doctor.json]"
+    about = "looks at every picture file of all splits; CONFIG and options are those of fit"
+    parser, result = VerbParser("doctor", usage, about), "where to write all that was found; doctor.json by default"
+    parser.flag("--fix", help=_FIX_HELP)
+    parser.option("--out", "the name of a file to write", Path, metavar="FILE", help=result)
+    own, arguments = parser.take(arguments)
+    check_folder_of(own.out or Path("doctor.json"))
     cli = untrained(replace(arguments, verb="fit"), makes="data")
     data = cli.data
     if not isinstance(data, ImageFilesDataModule):
@@ -156,9 +152,9 @@ def _look(arguments: Arguments) -> _Looked:
     is_pretrained = cli.plain["model"]["weights"] is not None
     findings += diagnose(pictures, names, data.framing.size_px, is_pretrained, data.task)
     findings += _targets(data, pictures)
-    left_out = {name for finding in findings for name in finding.exclude} if fix else set()
+    left_out = {name for finding in findings for name in finding.exclude} if own.fix else set()
     findings += rare_classes(data, pictures, left_out)
-    return _Looked(data, pictures, findings, summary_of(pictures), fix, Path(given) if given else None)
+    return _Looked(data, pictures, findings, summary_of(pictures), own.fix, own.out)
 
 
 def _excluded(looked: _Looked) -> dict[str, str]:

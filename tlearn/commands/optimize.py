@@ -15,7 +15,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from tlearn.base.errors import TlearnError, unknown
-from tlearn.cli.arguments import Arguments
+from tlearn.cli.arguments import Arguments, VerbParser, one_of
 from tlearn.cli.isolation import called_from_python
 
 if TYPE_CHECKING:
@@ -23,14 +23,9 @@ if TYPE_CHECKING:
 
 _SHARD_MB, _ON_ERROR, _UNKNOWN = "--shard_mb", "--data.init_args.on_error", "--data.init_args.unknown_classes"
 _DEFAULT_MB, _MOST_MB = 64.0, 4000.0  # LitData's own size; places in a shard are numbers of 32 bits
-_USAGE = f"""usage: python -m tlearn optimize FOLDER OUT [{_SHARD_MB} 64]
-
+_ABOUT = """\
 packs the pictures of FOLDER (train/<class>/..., and val and test if they are there) into shards in OUT, bit by bit as
-they are; fit streams them from there, or from object storage that OUT was copied to (pip install 'tlearn[stream]')
-
-  {_SHARD_MB} MB                                 how large a shard may become
-  {_ON_ERROR} skip             leave out what cannot be read, instead of stopping
-  {_UNKNOWN} ignore    leave out classes that train lacks, instead of stopping"""
+they are; fit streams them from there, or from object storage that OUT was copied to (pip install 'tlearn[stream]')"""
 
 
 def optimize(
@@ -61,9 +56,6 @@ def optimize(
 
 def run(arguments: Arguments) -> None:
     """Pack a folder of pictures, and print how to go on."""
-    if arguments.asks_help:
-        print(_USAGE)
-        return
     index, out = _optimize(arguments)
     from tlearn.data.files.listing import number_of
 
@@ -75,11 +67,18 @@ def run(arguments: Arguments) -> None:
 
 
 def _optimize(arguments: Arguments) -> tuple[ShardIndex, Path]:
-    size, arguments = arguments.take(_SHARD_MB, "a number of megabytes")
-    given, arguments = arguments.take(_ON_ERROR, "error or skip")
-    on_error = _chosen(_ON_ERROR, given, ("error", "skip"))
-    given, arguments = arguments.take(_UNKNOWN, "error or ignore")
-    unknown_classes = _chosen(_UNKNOWN, given, ("error", "ignore"))
+    parser = VerbParser("optimize", f"FOLDER OUT [{_SHARD_MB} 64]", _ABOUT)
+    skip, ignore = (
+        "leave out what cannot be read, instead of stopping",
+        "leave out classes that train lacks, instead of stopping",
+    )
+    large = "how large a shard may become"
+    parser.option(_SHARD_MB, "a number of megabytes", dest="mb", metavar="MB", help=large)
+    choices = one_of(_ON_ERROR, ("error", "skip"))
+    parser.option(_ON_ERROR, "error or skip", choices, default="error", dest="on_error", metavar="skip", help=skip)
+    choices = one_of(_UNKNOWN, ("error", "ignore"))
+    parser.option(_UNKNOWN, "error or ignore", choices, default="error", dest="unknown", metavar="ignore", help=ignore)
+    own, arguments = parser.take(arguments)
     words = arguments.options
     if typed := next((word.partition("=")[0] for word in words if word.startswith("-")), None):
         raise unknown("option of optimize", typed, (_SHARD_MB, _ON_ERROR, _UNKNOWN))
@@ -87,7 +86,7 @@ def _optimize(arguments: Arguments) -> tuple[ShardIndex, Path]:
         raise TlearnError(f"expected optimize FOLDER OUT [{_SHARD_MB} 64], got '{' '.join(['optimize', *words])}'")
     root, out = Path(words[0]).expanduser(), Path(words[1]).expanduser()
     _check(root, out)
-    return _pack(root, out, _bytes_of(size), on_error, unknown_classes), out
+    return _pack(root, out, _bytes_of(own.mb), own.on_error, own.unknown), out
 
 
 def _pack(root: Path, out: Path, shard_bytes: int, on_error: Any, unknown_classes: Any) -> ShardIndex:
@@ -148,9 +147,3 @@ def _bytes_of(size: str | None) -> int:
     if not 0 < megabytes <= _MOST_MB:
         raise TlearnError(f"{_SHARD_MB}: expected megabytes, more than 0 and at most {_MOST_MB:g}, got {size}")
     return max(1, int(megabytes * 1e6))
-
-
-def _chosen(option: str, given: str | None, choices: tuple[str, str]) -> str:
-    if given is not None and given not in choices:
-        raise unknown(option, given, choices)
-    return given or choices[0]

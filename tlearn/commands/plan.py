@@ -18,7 +18,7 @@ from rich.table import Table
 from tlearn.analysis.plan import Plan, PlanCallback
 from tlearn.base.errors import TlearnError
 from tlearn.base.files import check_folder_of, write_whole
-from tlearn.cli.arguments import Arguments, arguments_of, with_own
+from tlearn.cli.arguments import Arguments, VerbParser, arguments_of, with_own
 from tlearn.cli.callbacks import head_and_rate
 from tlearn.cli.isolation import called_from_python
 from tlearn.cli.transfer_cli import TransferCLI, as_list, run_as
@@ -69,9 +69,6 @@ def _epochs_to_show(plan: Plan, most: int = 5) -> list[int]:
     return sorted({epoch for epoch in dict.fromkeys(wanted) if epoch < plan.epochs})[:most]
 
 
-_OUT = "--out"
-
-
 class PlanCLI(TransferCLI):
     """The command line of ``fit`` with a trainer that writes nothing and stops before its first step."""
 
@@ -120,15 +117,16 @@ def run(arguments: Arguments) -> None:
 
 
 def _plan(arguments: Arguments) -> tuple[Plan, Path | None]:
-    out, arguments = arguments.take(_OUT, "the name of a file to write")
+    parser = VerbParser("plan")
+    parser.option("--out", "the name of a file to write", Path)
+    own, arguments = parser.take(arguments)
     if arguments.value_of("--ckpt_path"):
         raise TlearnError("plan tells of a whole run, not of the rest of one; drop --ckpt_path")
-    place = None if out is None else Path(out)
-    if place is not None:
-        check_folder_of(place)
+    if own.out is not None:
+        check_folder_of(own.out)
     made = run_as(PlanCLI, replace(arguments, verb="fit")).planner.plan
     assert made is not None
-    return made, place
+    return made, own.out
 
 
 def _write(made: Plan, place: Path | None) -> None:

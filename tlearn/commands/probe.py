@@ -19,7 +19,7 @@ from tlearn.analysis.probe import Probe, log_curves
 from tlearn.analysis.probe import probe as probe_stages
 from tlearn.base.errors import TlearnError
 from tlearn.base.files import check_folder_of, write_whole
-from tlearn.cli.arguments import Arguments, arguments_of, with_own
+from tlearn.cli.arguments import Arguments, VerbParser, arguments_of, with_own
 from tlearn.cli.faults import translated_faults
 from tlearn.cli.isolation import called_from_python
 from tlearn.commands.untrained import UntrainedCLI, untrained
@@ -59,14 +59,10 @@ def print_copies(found: Probe) -> None:
         )
 
 
-_OUT, _SIZES = "--out", "--image_sizes"
-_USAGE = """usage: python -m tlearn probe --config CONFIG [--image_sizes 32,64,128] [--out probe.json]
-
+_ABOUT = """\
 one pass over training and validation images per image size; linear probes on every stage of the network as it comes
 from model.weights, nearest neighbours as a check; CONFIG and options are those of fit, of which the strategy is ignored
-
-  --image_sizes S,S  sides in pixels of what the network sees; model.image_size, or the data's own, by default
-  --out FILE         write all of it as JSON; it is in the run folder too, with a curve per stage for TensorBoard"""
+"""
 # What a strategy would change about the network as it was pretrained.
 _STRATEGY: dict[str, Any] = {
     "tap": None,
@@ -127,9 +123,6 @@ def probe(
 
 def run(arguments: Arguments) -> None:
     """Print what each stage is worth, and write it into the run folder and where ``--out`` says."""
-    if arguments.asks_help:
-        print(_USAGE)
-        return
     looked = _look(arguments)
     print_probe(looked.found)
     for place in write_result(looked.cli, "probe.json", asdict(looked.found), looked.out):
@@ -143,7 +136,10 @@ class _Looked(NamedTuple):
 
 
 def _look(arguments: Arguments) -> _Looked:
-    out, sizes_px, arguments = take_words(arguments)
+    own_size = "sides in pixels of what the network sees; model.image_size, or the data's own, by default"
+    result = "write all of it as JSON; it is in the run folder too, with a curve per stage for TensorBoard"
+    parser = look_parser("probe", "probe.json", _ABOUT, own_size, result)
+    out, sizes_px, arguments = take_words(parser, arguments)
     cli = untrained(arguments, change=partial(drop_strategy, place="probe", sizes_px=sizes_px))
     with translated_faults(arguments), cli.measuring():
         found, _ = probe_stages(cli.trainer, cli.model, sizes_px)
@@ -168,25 +164,40 @@ def drop_strategy(cli: UntrainedCLI, place: str, sizes_px: Sequence[int]) -> Non
         data.size_px = max(sizes_px)
 
 
-def take_words(arguments: Arguments) -> tuple[Path | None, tuple[int, ...], Arguments]:
+def look_parser(verb: str, out: str, about: str, sizes: str, result: str) -> VerbParser:
+    """Make the parser of a verb that looks at a network before it is trained.
+
+    Args:
+        verb: The verb.
+        out: The name of a file to write, as an example.
+        about: What the verb does.
+        sizes: The help of ``--image_sizes``.
+        result: The help of ``--out``.
+    """
+    parser = VerbParser(verb, f"--config CONFIG [--image_sizes 32,64,128] [--out {out}]", about)
+    parser.option("--image_sizes", "a value", _sizes, default=(), metavar="S,S", help=sizes)
+    parser.option("--out", "a value", Path, metavar="FILE", help=result)
+    return parser
+
+
+def take_words(parser: VerbParser, arguments: Arguments) -> tuple[Path | None, tuple[int, ...], Arguments]:
     """Take ``--out`` and ``--image_sizes`` out of a command line, and make the rest one of ``fit``.
 
     Raises:
         TlearnError: A value is missing or wrong, or ``--ckpt_path`` is given.
     """
-    out, arguments = arguments.take(_OUT, "a value")
-    sizes, arguments = arguments.take(_SIZES, "a value")
+    own, arguments = parser.take(arguments)
     if arguments.value_of("--ckpt_path"):
         raise TlearnError("this looks at a network before it is trained; to look at your own: --model.weights PATH")
-    if out is not None:
-        check_folder_of(Path(out))
-    return Path(out) if out else None, _sizes(sizes) if sizes else (), replace(arguments, verb="fit")
+    if own.out is not None:
+        check_folder_of(own.out)
+    return own.out, own.image_sizes, replace(arguments, verb="fit")
 
 
 def _sizes(text: str) -> tuple[int, ...]:
     words = [word.strip() for word in text.strip("[]").split(",")]
     if not all(word.isdigit() and int(word) > 0 for word in words) or len(set(words)) < len(words):
-        raise TlearnError(f"{_SIZES} expects different sides in pixels such as 32,64,128, got '{text}'")
+        raise TlearnError(f"--image_sizes expects different sides in pixels such as 32,64,128, got '{text}'")
     return tuple(sorted(map(int, words)))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from argparse import Namespace
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from typing import Any
 from tlearn.analysis.ranking import Standing, is_mcnemar, rank
 from tlearn.base.errors import DivergedError, TlearnError
 from tlearn.base.files import check_folder_of, write_whole
-from tlearn.cli.arguments import Arguments, arguments_of, config_of, with_own
+from tlearn.cli.arguments import Arguments, VerbParser, arguments_of, config_of, positive_int, with_own
 from tlearn.cli.config_files import Config, find_config
 from tlearn.cli.isolation import called_from_python
 from tlearn.commands.compare.measured_fit import SCORE
@@ -24,17 +25,11 @@ from tlearn.commands.compare.table import About, Cost, print_comparison
 
 log = logging.getLogger(__name__)
 
-_OUT, _SEEDS, _NAME = "--out", "--seeds", "--name"
 # What one may want to differ, but should know of.
 _BUDGET = {"trainer.max_epochs": ("trainer", "max_epochs"), "data.init_args.batch_size": ("data", "batch_size")}
-_USAGE = """usage: python -m tlearn compare A.yaml B.yaml [--seeds N] [--name NAME] [--out FILE] [--any.option value]
-
+_ABOUT = """\
 fits every config with the seeds 0, 1, ..., the options typed behind going to all of them, and compares what their
-best epochs answer on the validation images, which must be the same; a run that is finished is not done again
-
-  --seeds N    runs of each config, 3 by default
-  --name NAME  the runs lie under runs/compare/NAME; the configs' names by default
-  --out FILE   write everything, each image's score too, as JSON"""
+best epochs answer on the validation images, which must be the same; a run that is finished is not done again"""
 
 
 @dataclass(frozen=True)
@@ -95,52 +90,62 @@ def compare(
         TlearnError: Configs that cannot be compared, or whatever `tlearn.fit` refuses.
     """
     with called_from_python():
-        arguments = arguments_of("compare", None, with_own(options, seeds=seeds, name=name, out=out))
+        given = arguments_of("compare", None, with_own(options, seeds=seeds, name=name, out=out))
+        own, arguments = take_common(_parser(), given)
         named = configs.items() if isinstance(configs, Mapping) else [(None, config) for config in configs]
-        given = [(each, config_of(config)) for each, config in named]
-        made, place = _compare(arguments, [(each or config.name, config) for each, config in given])
-        if place is not None:
-            made.write(place)
-        return made
+        made = [(each, config_of(config)) for each, config in named]
+        found = _compare(own, arguments, [(each or config.name, config) for each, config in made])
+        if own.out is not None:
+            found.write(own.out)
+        return found
 
 
 def run(arguments: Arguments) -> None:
     """Print who did best and what it cost, and write it where ``--out`` says."""
-    if arguments.asks_help:
-        print(_USAGE)
-        return
+    own, arguments = take_common(_parser(), arguments)
     arguments = _with_bare_configs(arguments)
-    show(*_compare(arguments, [(config.name, config) for config in arguments.configs]))
+    show(_compare(own, arguments, [(config.name, config) for config in arguments.configs]), own.out)
 
 
-def _compare(arguments: Arguments, configs: Sequence[tuple[str, Config]]) -> tuple[Comparison, Path | None]:
-    out, seeds, arguments = take_common(arguments, seeds=3)
-    name, arguments = arguments.take(_NAME, "a name")
-    if name and Path(name).name != name:
-        raise TlearnError(f"{_NAME}: expected the name of one folder, got '{name}'")
+def _parser() -> VerbParser:
+    usage = "A.yaml B.yaml [--seeds N] [--name NAME] [--out FILE] [--any.option value]"
+    return common_parser("compare", 3, usage, _ABOUT)
+
+
+def _compare(own: Namespace, arguments: Arguments, configs: Sequence[tuple[str, Config]]) -> Comparison:
+    if own.name and Path(own.name).name != own.name:
+        raise TlearnError(f"--name: expected the name of one folder, got '{own.name}'")
     _check_configs(configs)
-    folder = f"compare/{name or '_vs_'.join(each for each, _ in configs)}"
-    experiment = Experiment(seeds)
+    folder = f"compare/{own.name or '_vs_'.join(each for each, _ in configs)}"
+    experiment = Experiment(own.seeds)
     for each, config in configs:
         experiment.enter(Variant(each, f"{folder}/{each}", replace(arguments, verb="fit", configs=[config])))
     _say_what_differs(experiment.variants)
-    return comparison_of(experiment, fit_all(experiment)), out
+    return comparison_of(experiment, fit_all(experiment))
 
 
-def take_common(arguments: Arguments, seeds: int) -> tuple[Path | None, int, Arguments]:
-    """Take what comparisons of all kinds know: the file to write, and the number of seeds.
+def common_parser(verb: str, seeds: int, usage: str = "", about: str = "") -> VerbParser:
+    """Make the parser of a comparison; ``seeds`` is the number of runs by default."""
+    parser = VerbParser(verb, usage, about)
+    number = positive_int("--seeds")
+    parser.option("--seeds", "a number", number, default=seeds, metavar="N", help="runs of each config, 3 by default")
+    if about:
+        place = "the runs lie under runs/compare/NAME; the configs' names by default"
+        parser.option("--name", "a name", metavar="NAME", help=place)
+    result = "write everything, each image's score too, as JSON"
+    parser.option("--out", "the name of a file to write", Path, metavar="FILE", help=result)
+    return parser
 
-    Args:
-        arguments: The command line.
-        seeds: Their number by default.
+
+def take_common(parser: VerbParser, arguments: Arguments) -> tuple[Namespace, Arguments]:
+    """Take the options of a comparison out of a command line.
 
     Raises:
-        TlearnError: A value that is missing or wrong, or an option that a comparison sets itself.
+        TlearnError: A value is missing or wrong, or an option is given that a comparison sets itself.
     """
-    out, arguments = arguments.take(_OUT, "the name of a file to write")
-    if out is not None:
-        check_folder_of(Path(out))
-    given, arguments = arguments.take(_SEEDS, "a number")
+    own, arguments = parser.take(arguments)
+    if own.out is not None:
+        check_folder_of(own.out)
     for option, why in (
         ("--ckpt_path", "it resumes one run"),
         ("--resume", "it resumes one run"),
@@ -148,20 +153,7 @@ def take_common(arguments: Arguments, seeds: int) -> tuple[Path | None, int, Arg
     ):
         if any(word.partition("=")[0] == option for word in arguments.options):
             raise TlearnError(f"every run of a comparison begins anew; drop {option}: {why}")
-    return (None if out is None else Path(out)), positive(_SEEDS, given, seeds), arguments
-
-
-def positive(option: str, given: str | None, default: int) -> int:
-    """Return a typed number.
-
-    Raises:
-        TlearnError: It is no whole number from 1 on.
-    """
-    if given is None:
-        return default
-    if not given.isdecimal() or int(given) < 1:
-        raise TlearnError(f"{option}: expected a whole number from 1 on, got '{given}'")
-    return int(given)
+    return own, arguments
 
 
 def fit_all(experiment: Experiment) -> dict[str, list[RunResult]]:

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from tlearn.base.errors import TlearnError, one_line
-from tlearn.cli.arguments import Arguments
+from tlearn.cli.arguments import Arguments, positive_int
 from tlearn.cli.config_files import check_typed
 from tlearn.commands.compare.compare import (
+    common_parser,
     comparison_of,
     fit_all,
     leaving_out_what_diverges,
-    positive,
     saying_what_is_kept,
     show,
     take_common,
@@ -62,20 +62,21 @@ def run(arguments: Arguments) -> None:
     Raises:
         TlearnError: A fault in the words, variants that cannot be compared, or whatever ``fit`` refuses.
     """
-    out, seeds, arguments = take_common(arguments, seeds=1)
-    given, arguments = arguments.take(_TRIALS, "a number")
+    parser = common_parser("fit", 1)
+    parser.option(_TRIALS, "a number", positive_int(_TRIALS))
+    own, arguments = take_common(parser, arguments)
     swept, arguments = _take_sweeps(arguments)
     if not arguments.configs:
         raise TlearnError(f"{_SWEEP} varies a config; name one: fit --config CONFIG {_SWEEP} OPTION=VALUES")
-    experiment = Experiment(seeds)
-    if given is None:
+    experiment = Experiment(own.seeds)
+    if own.trials is None:
         for choice in _grid(swept):
             experiment.enter(_variant(arguments, choice))
         results = fit_all(experiment)
     else:
-        results = _search(experiment, arguments, swept, positive(_TRIALS, given, 1))
+        results = _search(experiment, arguments, swept, own.trials)
     found = comparison_of(experiment, results)
-    show(found, out)
+    show(found, own.out)
     _say_how(experiment, found.standings[0].name, results)
 
 
