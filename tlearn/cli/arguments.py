@@ -64,24 +64,6 @@ class Arguments:
                 found = word.partition("=")[2]
         return found
 
-    def take(self, option: str, what: str) -> tuple[str | None, Arguments]:
-        """Take an option out.
-
-        Args:
-            option: Such as ``--out``.
-            what: What its value is, for the message.
-
-        Returns:
-            The value, ``None`` where the option is not given, and the command line without it.
-
-        Raises:
-            TlearnError: It has no value.
-        """
-        value = self.value_of(option)
-        if not value and any(word.partition("=")[0] == option for word in self.options):
-            raise TlearnError(f"{option} needs {what}")
-        return value, replace(self, options=self.without(option), own=(*self.own, option))
-
     def take_several(self, option: str) -> tuple[list[str], Arguments]:
         """Take out an option with all the words that follow it, as a shell makes several of ``*.png``.
 
@@ -101,20 +83,6 @@ class Arguments:
                 kept.append(word)
                 taking = False
         return found, replace(self, options=kept)
-
-    def take_flag(self, flag: str) -> tuple[bool, Arguments]:
-        """Take out an option that has no value, such as ``--fix``.
-
-        Returns:
-            Whether it is given, and the command line without it.
-
-        Raises:
-            TlearnError: It has a value.
-        """
-        if any(word.startswith(flag + "=") for word in self.options):
-            raise TlearnError(f"{flag} takes no value: type it, or leave it out")
-        kept = [word for word in self.options if word != flag]
-        return len(kept) < len(self.options), replace(self, options=kept, own=(*self.own, flag))
 
     def pairs(self) -> list[tuple[str, str | None]]:
         """Return each option with its value, ``None`` where it has none; a word by itself is a pair with ``""``."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 import os
 import sys
+from argparse import SUPPRESS
 from collections.abc import Sequence
 from functools import partial
 from importlib import import_module
 
 from tlearn.base.errors import TlearnError, unknown
-from tlearn.cli.arguments import Arguments, split_arguments
+from tlearn.cli.arguments import Arguments, VerbParser, split_arguments
 from tlearn.cli.config_files import shipped_configs
 from tlearn.cli.isolation import isolated, known_fault, undo_later
 from tlearn.version import __version__
@@ -30,8 +31,8 @@ VERBS = {
     "cache": "the features kept in this folder: 'cache ls' lists them, 'cache rm NAME ...' or 'cache rm all' removes",
     "quickstart": "no network, a minute or two: learn the digits 0-4, transfer to 5-9, compare with from scratch",
 }
-# Verbs that have a function of their name in a file of their own; `fit` with `--sweep` is one of them. They are named
-# as text because a verb is imported only when it is typed.
+# The file of each verb, and of `fit --sweep`; its function `run` takes the command line. Files are named as
+# text because a verb is imported only when it is typed.
 _OWN_FILE = {
     "fit": "tlearn.commands.fit",
     "validate": "tlearn.commands.evaluate",
@@ -110,8 +111,7 @@ def _dispatch(arguments: Arguments) -> None:
     if name == "quickstart":
         _quickstart(arguments)
         return
-    module = import_module(_OWN_FILE[name])
-    getattr(module, "run" if hasattr(module, "run") else name)(arguments)
+    import_module(_OWN_FILE[name]).run(arguments)
 
 
 def _function_of(arguments: Arguments) -> str:
@@ -125,13 +125,12 @@ def _function_of(arguments: Arguments) -> str:
 
 def _quickstart(arguments: Arguments) -> None:
     place = "--trainer.default_root_dir"
-    if arguments.options in (["-h"], ["--help"]):
-        print(f"usage: python -m tlearn quickstart [{place} FOLDER]\n\n{VERBS['quickstart']}")
-        return
-    folder, rest = arguments.take(place, "a folder")
+    parser = VerbParser("quickstart", f"[{place} FOLDER]", VERBS["quickstart"])
+    parser.option(place, "a folder", dest="folder", help=SUPPRESS)
+    own, rest = parser.take(arguments)
     if rest.configs or rest.options:
         raise TlearnError(f"quickstart takes no config and no option but {place}; to change anything use fit")
-    import_module(_QUICKSTART).quickstart(folder)
+    import_module(_QUICKSTART).quickstart(own.folder)
 
 
 def _front_page(options: Sequence[str]) -> None:
