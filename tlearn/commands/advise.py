@@ -24,19 +24,17 @@ from tlearn.cli.faults import translated_faults
 from tlearn.cli.isolation import called_from_python
 from tlearn.cli.transfer_cli import plain_config
 from tlearn.commands.advise_text import print_advice, why
-from tlearn.commands.probe import drop_strategy, look_parser, take_words, write_result
+from tlearn.commands.probe import STRATEGY, drop_strategy, look_parser, take_words, write_result
 from tlearn.commands.untrained import UntrainedCLI, untrained
+from tlearn.models.options import LossOptions, names_of
+from tlearn.training.options import RateOptions
 
+# A solved head takes no steps, to which these belong.
+_OF_STEPS = names_of(RateOptions)
 # The strategy: what `advise` is asked for. All other options of the model are the user's.
-DECIDED = (
-    *("image_size", "tap", "head_hidden", "head_dropout", "freeze_backbone", "freeze_until", "lr_scales", "rules"),
-    *("unfreeze", "head_init", "head_solver", "l2_sp", "wise_ft", "cache_views"),
-    *("optimizer", "lr_scheduler", "lr_interval"),
-)
-# A solved head takes no steps.
-_OF_STEPS = ("warmup_steps", "warmup_epochs")
+DECIDED = ("image_size", "optimizer", "lr_interval", *(STRATEGY.keys() - set(_OF_STEPS)))
 # Options that change what a trial shows.
-_IN_TRIALS = ("class_weights", "label_smoothing", "batch_norm")
+_IN_TRIALS = (*names_of(LossOptions), "batch_norm")
 _PARTS = ("trainer", "model")
 _DEFAULT_OUT = Path("advised.yaml")
 _ABOUT = """\

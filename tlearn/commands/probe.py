@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from functools import partial
 from itertools import zip_longest
 from pathlib import Path
@@ -23,6 +23,8 @@ from tlearn.cli.arguments import Arguments, VerbParser, arguments_of, with_own
 from tlearn.cli.faults import translated_faults
 from tlearn.cli.isolation import called_from_python
 from tlearn.commands.untrained import UntrainedCLI, untrained
+from tlearn.models.options import FreezeOptions, NetworkOptions
+from tlearn.training.options import CacheOptions, HeadStartOptions, RateOptions
 
 
 def print_probe(found: Probe) -> None:
@@ -63,26 +65,16 @@ _ABOUT = """\
 one pass over training and validation images per image size; linear probes on every stage of the network as it comes
 from model.weights, nearest neighbours as a check; CONFIG and options are those of fit, of which the strategy is ignored
 """
-# What a strategy would change about the network as it was pretrained.
-_STRATEGY: dict[str, Any] = {
-    "tap": None,
-    "head_hidden": None,
-    "head_dropout": 0.0,
-    "freeze_backbone": False,
-    "freeze_until": None,
-    "lr_scales": None,
-    "rules": None,
-    "unfreeze": None,
-    "head_init": "random",
-    "head_solver": "sgd",
-    "l2_sp": None,
-    "wise_ft": False,
-    "cache_views": 1,
-    "lr_scheduler": None,
-    "lr_interval": None,
-    "warmup_steps": None,
-    "warmup_epochs": None,
-}
+_HEAD = ("tap", "head_hidden", "head_dropout")
+# They hold whatever the strategy is.
+_WHATEVER = ("batch_norm", "unfreeze_warmup_steps", "feature_cache")
+# The options of the model that are a strategy, with their values where there is none.
+STRATEGY: dict[str, Any] = {
+    option.name: option.default
+    for group in (NetworkOptions, FreezeOptions, HeadStartOptions, CacheOptions, RateOptions)
+    for option in fields(group)
+    if (option.name in _HEAD if group is NetworkOptions else option.name not in _WHATEVER)
+} | {"lr_scheduler": None}
 _NO_TRAINING: dict[str, Any] = {
     "callbacks": None,
     "enable_checkpointing": False,
@@ -157,7 +149,7 @@ def drop_strategy(cli: UntrainedCLI, place: str, sizes_px: Sequence[int]) -> Non
     """
     cli.run_name = f"{place}/{cli.run_name}"
     config = cli.config[cli.verb]
-    config.model.update(Namespace(_STRATEGY))
+    config.model.update(Namespace(STRATEGY))
     config.trainer.update(Namespace(_NO_TRAINING))
     data = config.data.get("init_args") or Namespace()
     if sizes_px and "size_px" in data and data.size_px is None:
