@@ -28,6 +28,7 @@ from tests.helpers.fake_torchvision import (
 from tlearn import TlearnError, TorchvisionDataModule
 from tlearn.base.types import Batch
 from tlearn.data.images.on_disk import StreamedImages
+from tlearn.data.sources.torchvision import TorchvisionSource
 from tlearn.data.sources.torchvision_classes import WORKING
 
 
@@ -222,6 +223,15 @@ def test_every_dataset_listed_takes_what_it_is_given(name: str, tmp_path: Path) 
     fault = rf"torchvision's {name}( \(train\) is not in {tmp_path}|: h5py is not found)"
     with pytest.raises(TlearnError, match=fault):
         TorchvisionDataModule(name, str(tmp_path), download=False, dataset_options=options)
+
+
+@pytest.mark.parametrize("name", sorted(set(WORKING) - {"PCAM"}))
+def test_every_split_listed_is_one_that_torchvision_knows(name: str, tmp_path: Path) -> None:
+    options = {"split": "letters"} if name == "EMNIST" else {}
+    source = TorchvisionSource(name, tmp_path, False, options)
+    for split in source.splits:
+        with pytest.raises(TlearnError, match=rf"{name} \({split}\) is not in"):
+            source.open(split)
 
 
 def test_a_failing_download_says_what_and_where_to(

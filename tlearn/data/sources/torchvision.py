@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from jsonargparse.typing import PositiveInt
+from torchvision import datasets
 
 from tlearn.base.errors import TlearnError
 from tlearn.data.class_names import frequent_classes
@@ -18,13 +19,10 @@ from tlearn.data.sources.items import LabelledItems, streamed, trained_classes
 from tlearn.data.sources.picture_base import StreamedDataModule
 from tlearn.data.sources.torchvision_classes import (
     Labels,
-    check_options,
-    class_of,
+    check_name,
     labels_of,
     names_of,
-    parameters_of,
     reason,
-    splits_of,
 )
 
 
@@ -45,9 +43,8 @@ class TorchvisionSource:
             TlearnError: It is unknown, or not of pictures with one class each, or an option is not its own.
         """
         self.name, self.root, self.download, self.options = name, root, download, options
-        self._kind = class_of(name)
-        self.splits = splits_of(self._kind)
-        check_options(self._kind, options, self.splits)
+        self.splits, _, self._fetches = check_name(name, options)
+        self._kind: Any = getattr(datasets, name)
 
     def open(self, split: Split) -> Any:
         """Open a split; what is not there is fetched, if that is allowed.
@@ -56,14 +53,13 @@ class TorchvisionSource:
             TlearnError: It cannot be had; says what, and where files would go.
         """
         arguments = {"root": str(self.root), **self.options, **self.splits[split]}
-        fetches = "download" in parameters_of(self._kind)
         try:  # without the network first: some fetch, or refuse to, though all is there
-            return self._kind(**arguments, **({"download": False} if fetches else {}))
+            return self._kind(**arguments, **({"download": False} if self._fetches else {}))
         except (ValueError, TypeError, ImportError) as fault:  # a download would mend none of them
             raise TlearnError(f"torchvision's {self.name} in {self.root}: {reason(fault)}") from fault
         except Exception as fault:  # another library's code reads another's files
-            if not fetches or not self.download:
-                way = "set data.init_args.download true or " if fetches else ""
+            if not self._fetches or not self.download:
+                way = "set data.init_args.download true or " if self._fetches else ""
                 raise TlearnError(f"{self._missing(split)} ({reason(fault)}); {way}put its files there") from fault
         try:
             with short_timeout():

@@ -1,14 +1,14 @@
-"""Which data sets torchvision has, and the names of their classes."""
+"""The datasets of torchvision that tlearn reads: their splits, options, labels and class names. N items."""
 
 from __future__ import annotations
 
 import inspect
 import logging
 import re
-import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from importlib.util import find_spec
+from typing import Any, NamedTuple
 
 import numpy as np
 from torchvision import datasets
@@ -21,86 +21,99 @@ from tlearn.data.files.reading import reason_of
 log = logging.getLogger(__name__)
 
 
-# Those that give a picture and one class, as read in torchvision 0.29. Not LFWPeople, which tests on other people than
-# it trains on, nor Omniglot, whose classes are numbered as a folder happens to list them.
-WORKING = (
-    *("CIFAR10", "CIFAR100", "CLEVRClassification", "Caltech101", "Caltech256", "Country211", "DTD", "EMNIST"),
-    *("EuroSAT", "FER2013", "FGVCAircraft", "FashionMNIST", "Flowers102", "Food101", "GTSRB", "INaturalist"),
-    *("ImageNet", "Imagenette", "KMNIST", "MNIST", "OxfordIIITPet", "PCAM", "Places365", "QMNIST"),
-    *("RenderedSST2", "SEMEION", "STL10", "SUN397", "SVHN", "StanfordCars", "USPS"),
-)
-# What chooses a version of a dataset and changes neither what an item is nor which split it belongs to.
-_OPTIONS = ("split", "partition", "annotation_level", "size", "small", "folds", "version")
-_NAMES: dict[Split, tuple[str, ...]] = {
-    "train": ("train", "trainval", "train-standard"),
-    "val": ("val", "valid"),
-    "test": ("test",),
-}
-
 Splits = Mapping[Split, dict[str, Any]]
 
 
-def class_of(name: str) -> Any:
-    """Look up a dataset's class.
+class Catalogued(NamedTuple):
+    """What a class of torchvision's takes.
+
+    Attributes:
+        splits: For each split there is, the argument that asks for it.
+        options: Arguments that choose a version and change neither what an item is nor which split it belongs to.
+        fetches: It can download its files.
+    """
+
+    splits: Splits
+    options: tuple[str, ...] = ()
+    fetches: bool = True
+
+
+def _called(train: str = "train", val: str | None = None, test: str | None = "test") -> Splits:
+    names: dict[Split, str | None] = {"train": train, "val": val, "test": test}
+    return {split: {"split": name} for split, name in names.items() if name}
+
+
+_WHOLE: Splits = {"train": {}}  # no splits: all images train
+_FLAG: Splits = {"train": {"train": True}, "test": {"train": False}}
+_ALL_THREE = _called(val="val")
+
+# The datasets of a picture and one class, as read in torchvision 0.29. LFWPeople is left out because it tests on other
+# people than it trains on, and Omniglot because its class numbers depend on the order in which a folder is listed.
+WORKING = {
+    "CIFAR10": Catalogued(_FLAG),
+    "CIFAR100": Catalogued(_FLAG),
+    "CLEVRClassification": Catalogued(_ALL_THREE),
+    "Caltech101": Catalogued(_WHOLE),
+    "Caltech256": Catalogued(_WHOLE),
+    "Country211": Catalogued(_called(val="valid")),
+    "DTD": Catalogued(_ALL_THREE, ("partition",)),
+    "EMNIST": Catalogued(_FLAG, ("split",)),
+    "EuroSAT": Catalogued(_WHOLE),
+    "FER2013": Catalogued(_called(), fetches=False),
+    "FGVCAircraft": Catalogued(_ALL_THREE, ("annotation_level",)),
+    "FashionMNIST": Catalogued(_FLAG),
+    "Flowers102": Catalogued(_ALL_THREE),
+    "Food101": Catalogued(_called()),
+    "GTSRB": Catalogued(_called()),
+    "INaturalist": Catalogued(_WHOLE, ("version",)),
+    "ImageNet": Catalogued(_called(val="val", test=None), fetches=False),
+    "Imagenette": Catalogued(_called(val="val", test=None), ("size",)),
+    "KMNIST": Catalogued(_FLAG),
+    "MNIST": Catalogued(_FLAG),
+    "OxfordIIITPet": Catalogued(_called("trainval")),
+    "PCAM": Catalogued(_ALL_THREE),
+    "Places365": Catalogued(_called("train-standard", "val"), ("small",)),
+    "QMNIST": Catalogued(_FLAG),
+    "RenderedSST2": Catalogued(_ALL_THREE),
+    "SEMEION": Catalogued(_WHOLE),
+    "STL10": Catalogued(_called(), ("folds",)),
+    "SUN397": Catalogued(_WHOLE),
+    "SVHN": Catalogued(_called()),
+    "StanfordCars": Catalogued(_called()),
+    "USPS": Catalogued(_FLAG),
+}
+
+
+def check_name(name: str, options: Mapping[str, Any]) -> Catalogued:
+    """Look up a dataset and check the options that choose a version of it.
 
     Raises:
-        TlearnError: It is unknown, or not of images with one class each.
+        TlearnError: It is unknown, or not of images with one class each, or an option is not its own or is missing.
     """
-    if name in WORKING:
-        return getattr(datasets, name)
-    if not inspect.isclass(getattr(datasets, name, None)):
-        raise unknown("dataset of torchvision", name, WORKING)
-    more = "; use ImageFolderDataModule" if "Folder" in name else ""
-    raise TlearnError(
-        f"torchvision's {name} is not among its datasets with one class an image that tlearn reads{more}; those: "
-        f"{', '.join(WORKING)}"
-    )
-
-
-def parameters_of(kind: type) -> set[str]:
-    """List what a constructor takes, also what it hands on as ``**kwargs``."""
-    found = set[str]()
-    for base in kind.__mro__:
-        if "__init__" in vars(base):
-            own = inspect.signature(vars(base)["__init__"]).parameters
-            found |= set(own)
-            if not any(each.kind is inspect.Parameter.VAR_KEYWORD for each in own.values()):
-                break
+    if name not in WORKING:
+        raise _unknown_dataset(name)
+    if name == "PCAM" and find_spec("h5py") is None:
+        raise TlearnError("torchvision's PCAM: h5py is not found; pip install h5py")
+    found = WORKING[name]
+    for option in options:
+        if option not in found.options:
+            raise unknown(f"option of torchvision's {name}", option, found.options or ["none"])
+    if "split" in found.options and "split" not in options:
+        raise TlearnError(
+            f"torchvision's {name} is several datasets; set data.init_args.dataset_options.split to one of "
+            f"{', '.join(getattr(datasets, name).splits)}"
+        )
     return found
 
 
-def splits_of(kind: Any) -> Splits:
-    """Return, for each split there is, the argument that asks for it; where there is none, all images train.
-
-    Raises:
-        TlearnError: The class needs a package that is not installed.
-    """
-    parameters = parameters_of(kind)
-    if "train" in parameters:
-        return {"train": {"train": True}, "test": {"train": False}}
-    if "split" not in parameters:
-        return {"train": {}}
-    values = _values_of_split(kind)
-    found = {split: [name for name in names if name in values] for split, names in _NAMES.items()}
-    return {split: {"split": names[0]} for split, names in found.items() if names}
-
-
-def check_options(kind: Any, options: Mapping[str, Any], splits: Splits) -> None:
-    """Refuse options that are not the dataset's, and say which it cannot do without.
-
-    Raises:
-        TlearnError: There are some.
-    """
-    parameters, taken = parameters_of(kind), set().union(*splits.values())
-    allowed = [name for name in _OPTIONS if name in parameters and name not in taken]
-    for name in options:
-        if name not in allowed:
-            raise unknown(f"option of torchvision's {kind.__name__}", name, allowed or ["none"])
-    if "split" in allowed and "split" not in options:
-        raise TlearnError(
-            f"torchvision's {kind.__name__} is several datasets; set data.init_args.dataset_options.split to one of "
-            f"{', '.join(_values_of_split(kind))}"
-        )
+def _unknown_dataset(name: str) -> TlearnError:
+    if not inspect.isclass(getattr(datasets, name, None)):
+        return unknown("dataset of torchvision", name, WORKING)
+    more = "; use ImageFolderDataModule" if "Folder" in name else ""
+    return TlearnError(
+        f"torchvision's {name} is not among its datasets with one class an image that tlearn reads{more}; those: "
+        f"{', '.join(WORKING)}"
+    )
 
 
 def reason(fault: Exception) -> str:
@@ -108,19 +121,7 @@ def reason(fault: Exception) -> str:
     return re.sub(r"\.? You can (use|set) download=True.*", "", one_line(fault)).strip()[:200]
 
 
-def _values_of_split(kind: Any) -> list[str]:
-    """Ask for a split that there cannot be: the class names those that there are, before it looks at any file."""
-    try:
-        with tempfile.TemporaryDirectory() as nowhere:
-            kind(root=nowhere, split="?")
-    except ValueError as fault:
-        return re.findall(r"'([^']+)'", str(fault).partition("Valid values")[2])
-    except Exception as fault:  # a package that it needs is missing
-        raise TlearnError(f"torchvision's {kind.__name__}: {reason(fault)}") from fault
-    return []
-
-
-# How torchvision's classes call what each item is, in turn: there is no rule.
+# Where torchvision's classes keep the label of each item; there is no rule, so these are tried in turn.
 _LABELS = ("targets", "labels", "_labels", "y")
 _PAIRS = ("_samples", "samples")  # (picture, label)
 _LABEL_ATTRIBUTES = ("classes", "categories", "all_categories")
