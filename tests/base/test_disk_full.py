@@ -30,7 +30,7 @@ from tlearn.base.errors import TlearnError
 from tlearn.base.files import known_disk_fault, whole_file, write_whole
 from tlearn.cli.quiet import quieten
 from tlearn.data.files.exclusions import write_exclusions
-from tlearn.data.files.inspection_store import FactsStore
+from tlearn.data.files.inspection_store import InspectionStore
 from tlearn.reporting.metrics_file import MetricsFileLogger
 from tlearn.training.callbacks.checkpoints import AtomicCheckpointIO
 
@@ -248,14 +248,14 @@ def test_features_on_a_read_only_disk(disk: Path, monkeypatch: pytest.MonkeyPatc
 def test_facts_only_save_time(disk: Path, monkeypatch: pytest.MonkeyPatch, said: pytest.LogCaptureFixture) -> None:
     monkeypatch.chdir(disk)
     facts = ("", b"d" * 32, "JPEG", "RGB", 8, 8, 5, b"t" * 192, b"h" * 48, 8, 75)
-    with FactsStore() as store:
+    with InspectionStore() as store:
         store.save([(Path("a.jpg"), "stamp", facts)])
         fill(disk)
         store.save([(Path(f"{number}.jpg"), "stamp", facts) for number in range(1000)])
     (line,) = {record.getMessage() for record in said.records if "cannot be used" in record.getMessage()}
     assert line.startswith(f"{disk}/.cache/tlearn/pictures.sqlite cannot be used (")
     (disk / "filler").unlink()
-    with FactsStore() as store:
+    with InspectionStore() as store:
         assert store.load([Path("a.jpg"), Path("1.jpg")], ["stamp", "stamp"]) == [facts, None]
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 from tests.conftest import Answer, Tlearn
 from tests.helpers.fake_pictures import CONFIG, picture, write_broken, write_folder, write_splits
 from tlearn.data.files.duplicates import near_alike, same_content
-from tlearn.data.files.inspection import FileFacts, inspect_file, inspect_files
+from tlearn.data.files.inspection import Inspection, inspect_file, inspect_files
 from tlearn.data.files.reading import UnreadableImageError
 
 
@@ -269,7 +269,7 @@ def test_files_are_looked_at_once(root: Path, monkeypatch: pytest.MonkeyPatch) -
     first = inspect_files(paths)
     looked: list[Path] = []
 
-    def look(path: Path) -> FileFacts:
+    def look(path: Path) -> Inspection:
         looked.append(path)
         return inspect_file(path)
 

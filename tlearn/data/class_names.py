@@ -1,4 +1,4 @@
-"""Names of classes: which spellings are one class, and classes with too few images."""
+"""Names of classes: spellings that count as one class, and classes with too few images."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _EMPTY = frozenset({"nan", "na", "n/a", "#n/a", "<na>", "null", "nat"})  # as pa
 
 @dataclass(frozen=True)
 class ClassRemark:
-    """What is to be known of the classes.
+    """A remark about the classes.
 
     Attributes:
         kind: A short name.
-        severity: A ``warning`` may be two classes for one, a ``note`` says what was done.
-        what: In a sentence.
+        severity: ``warning`` for classes that may be one by mistake, ``note`` for something that was done.
+        what: The remark, a sentence.
     """
 
     kind: Literal["names_merged", "names_alike", "names_of_no_value", "rare_classes"]
@@ -30,12 +30,12 @@ class ClassRemark:
 
 
 class Spelling:
-    """The names of classes, each as it was written first, and found in any of the forms that count as one.
+    """Names of classes. Spellings that count as one class are replaced by the first of them.
 
     Args:
-        names: As they were written, in the order in which the first one wins.
-        stored: Those of a checkpoint, which win over them. Each stays a class, also where two would count as one today:
-            the checkpoint was trained before they did.
+        names: The names as they are written; of equal ones the first wins.
+        stored: Names of a checkpoint, which win over `names`. Each stays a class, even if two count as one today:
+            the checkpoint may have been trained before they did.
     """
 
     def __init__(self, names: Iterable[str], stored: Iterable[str] = ()) -> None:
@@ -47,27 +47,27 @@ class Spelling:
         self.add(names)
 
     def add(self, names: Iterable[str]) -> None:
-        """Take more names, which win over none that are known."""
+        """Add names; those that are known already win."""
         for name in names:
             if name not in self._written:
                 self._written[name] = self._first.setdefault(canonical(name), name)
 
     def of(self, name: str) -> str:
-        """Return a name as it was written first; one that is not known, as it is."""
+        """Return the first spelling of a name, or an unknown name itself."""
         return self._written.get(name) or self._first.get(canonical(name), name)
 
     @property
     def names(self) -> list[str]:
-        """All names, as each was written first."""
+        """The first spelling of every name."""
         return list(dict.fromkeys(self._written.values()))
 
     def remarks(self, learned: Sequence[str]) -> list[ClassRemark]:
-        """Say which spellings count as one name, which look alike, and which of those learned stand for no value."""
+        """Return which spellings count as one, which look alike, and which of the names learned mean an empty cell."""
         return [*_merged(self._written, self.of), *_alike(self.names), *_of_no_value(self.names, learned)]
 
 
 def alike_hint(names: Iterable[str], known: Sequence[str]) -> str:
-    """Say which of some unknown names look like a known one, with ``; `` before; empty for none."""
+    """Say which unknown names look like a known one, after a ``; ``; empty for none."""
     pairs = [f"{_shown(name)} and {_shown(other)}" for name in names for other in known if looks(name) == looks(other)]
     return f"; {listed(pairs)} differ in letter case or blanks alone" if pairs else ""
 
@@ -105,7 +105,7 @@ def _grouped(names: Iterable[str], key: Callable[[str], str]) -> list[list[str]]
 
 
 def _shown(name: str) -> str:
-    """Put a name in quotes, with escapes where the eye would not see what it differs in."""
+    """Quote a name, with escapes for characters that cannot be told apart by eye."""
     plain = " ".join(composed(name).split())
     return f"'{name}'" if plain == name else ascii(name)
 
@@ -116,13 +116,13 @@ DIVIDED_LEAST = 2  # one to train on, one to validate on
 def frequent_classes(
     names: Sequence[str], counts: Mapping[str, int], min_per_class: int | None, needed: int = 2
 ) -> tuple[list[str], list[ClassRemark]]:
-    """Leave out classes of which there are too few images to train on, and say which.
+    """Leave out classes with too few training images, and say which.
 
     Args:
         names: The classes, in their order.
-        counts: Images to train on, before any are held back to validate on, of each that has some.
-        min_per_class: The fewest that keep a class; ``None`` keeps all.
-        needed: How many classes a task takes.
+        counts: Training images of each class, before validation is split off.
+        min_per_class: The fewest images of a class that is kept; ``None`` keeps all.
+        needed: The smallest number of classes for the task.
 
     Raises:
         TlearnError: Fewer classes than needed are left.
@@ -141,7 +141,7 @@ def frequent_classes(
 
 
 def too_few_to_divide(counts: Mapping[str, int]) -> str:
-    """Say which classes cannot be divided into training and validation, and what helps; empty if all can."""
+    """Say which classes cannot be split into training and validation, and what to do; empty if all can."""
     few = [name for name, count in counts.items() if count < DIVIDED_LEAST]
     if not few:
         return ""

@@ -1,4 +1,4 @@
-"""Pictures that look alike, as they are or once one of them is turned or mirrored."""
+"""Findings about pictures that look alike, also if one is turned or mirrored."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from tlearn.data.files.duplicates import WAYS, near_alike, turned_alike
 from tlearn.data.files.findings import Finding, Picture, names_of
 from tlearn.data.files.listing import number_of
 
-_FLAT_LEVELS = 3.0  # standard deviation of a thumbnail: below, a turned picture is no news
+_FLAT_LEVELS = 3.0  # standard deviation of a thumbnail; below it a picture looks the same when turned
 
 
 def near_copies(pictures: Sequence[Picture]) -> Iterator[Finding]:
-    """Look for pictures that are nearly the same."""
+    """Find pictures that are nearly the same."""
     once = list({p.facts.digest: p for p in reversed(pictures)}.values())
     if len(once) < 2:
         return

@@ -1,4 +1,4 @@
-"""What is wrong with a set of pictures, and which to leave out: pure functions over what an inspection found."""
+"""Findings about a set of pictures, from the inspections of its files."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from tlearn.data.doctor.copies import near_copies
 from tlearn.data.doctor.encoding import encoding_tells
 from tlearn.data.files.duplicates import same_content
 from tlearn.data.files.findings import Finding, Picture, names_of
-from tlearn.data.files.inspection import FileFacts
+from tlearn.data.files.inspection import Inspection
 from tlearn.data.files.listing import number_of
 
-_KEPT_FIRST = {"test": 0, "val": 1, "train": 2}  # of equal pictures the one that is held back stays
-_FEW = 10  # images of a class to train on
+_KEPT_FIRST = {"test": 0, "val": 1, "train": 2}  # of equal pictures the one outside of training stays
+_FEW = 10  # training images of a class
 _UNEVEN = 10.0  # largest class over smallest
-_RARE = 0.02  # share of a format that hardly any other file has
-_ENOUGH = 50  # files, before a rare format means anything
+_RARE = 0.02  # share of the files that makes a format a rare one
+_ENOUGH = 50  # files that are needed to judge that
 _FLAT_LEVELS = 1.0  # standard deviation of a thumbnail
 
 
 def diagnose(
     pictures: Sequence[Picture], class_names: Sequence[str], size_px: int, is_pretrained: bool, task: Task
 ) -> list[Finding]:
-    """Look for all that spoils training or measuring.
+    """Find everything that harms training or evaluation.
 
     Args:
         pictures: Those of all splits.
@@ -97,7 +97,7 @@ def _same(pictures: Sequence[Picture], task: Task) -> Iterator[Finding]:
 
 
 def _is_contrary(group: Sequence[Picture]) -> bool:
-    """Tell whether labels contradict; what is unknown of a picture contradicts nothing."""
+    """Tell whether labels contradict each other; unknown ones do not."""
     if not any(p.labels for p in group):
         return len({p.label for p in group}) > 1
     held = {name for p in group for name in p.labels or ()}
@@ -148,16 +148,16 @@ def _odd(pictures: Sequence[Picture]) -> Iterator[Finding]:
         yield Finding("flat", "note", f"{number_of(len(flat), 'picture')} of a single colour", [[p.name] for p in flat])
 
 
-def _spread(facts: FileFacts) -> float:
+def _spread(facts: Inspection) -> float:
     return float(np.frombuffer(facts.thumb, dtype=np.uint8).reshape(-1, 3).std(axis=0).max())
 
 
 def _copies(groups: Sequence[Sequence[Picture]]) -> dict[str, str]:
-    """Say of each group which to leave out: all but one, and that one from the split that is held back."""
+    """Return which copies to leave out: all but one, which is of test or validation if any is."""
     excluded: dict[str, str] = {}
     for group in groups:
         kept, *others = sorted(group, key=lambda picture: _KEPT_FIRST[picture.split])
-        # A table may list a file twice; leaving it out would lose it.
+        # A table may list a file twice; excluding its name would lose both.
         excluded |= {p.name: f"the same picture as {kept.name}" for p in others if p.name != kept.name}
     return excluded
 

@@ -1,4 +1,4 @@
-"""Whether a file's format, mode, bits, size or JPEG quality tells its class: then a network may learn the camera."""
+"""Test whether format, mode, bits, size or JPEG quality predict the class: a network may then learn the camera."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from tlearn.data.files.findings import Finding, Picture
 
-_FEWEST = 20  # pictures of a class: below, chance makes patterns
-_MOST = 20_000  # pictures that are asked, drawn with a fixed seed
+_FEWEST = 20  # pictures of a class; with fewer, chance makes patterns
+_MOST = 20_000  # pictures that are used, drawn with a fixed seed
 _FOLDS, _LEAVES, _LEAF = 5, 64, 5
-_P_VALUE = 1e-6  # of as many right answers, where the largest class is all that is known
-_LEAST_GAIN = 1 / 3  # of the mistakes that the largest class would make
-_WORSE = 0.02  # accuracy that a single fact may lack against all together, and still be the one that is named
+_P_VALUE = 1e-6  # probability of as many right answers by naming the largest class
+_LEAST_GAIN = 1 / 3  # of the mistakes of naming the largest class
+_WORSE = 0.02  # accuracy by which a single property may be worse than all together and still be named
 
 _ABOUT: dict[str, Callable[[Picture], tuple[Any, ...]]] = {
     "format": lambda p: (p.facts.format,),
@@ -28,10 +28,10 @@ _ABOUT: dict[str, Callable[[Picture], tuple[Any, ...]]] = {
 
 
 def encoding_tells(pictures: Sequence[Picture]) -> Iterator[Finding]:
-    """Look at how well a decision tree tells the classes of the training pictures by how their files are made.
+    """Find out how well a decision tree predicts the class of training pictures from how their files are encoded.
 
-    Told only where every class has 20 pictures or more, a third of the mistakes of naming the largest class are gone,
-    and chance would do as well in one of a million sets. Answers are for pictures that the tree has not seen; copies
+    There is a finding only if every class has 20 pictures, the tree avoids a third of the mistakes of naming the
+    largest class, and chance would do as well in one of a million sets. The predictions are cross-validated; copies
     count once.
     """
     train = list({p.facts.digest: p for p in pictures if p.split == "train"}.values())
@@ -61,13 +61,13 @@ def encoding_tells(pictures: Sequence[Picture]) -> Iterator[Finding]:
 
 
 def _is_chance(right: int, images: int, base: float) -> bool:
-    from scipy.stats import binom  # here: SciPy's statistics take a second, which most runs need not wait
+    from scipy.stats import binom  # imported here: it takes a second, and most runs do not need it
 
     return right / images - base < _LEAST_GAIN * (1 - base) or float(binom.sf(right - 1, images, base)) > _P_VALUE
 
 
 def _numbers(values: Sequence[tuple[Any, ...]]) -> NDArray[np.float64]:
-    """Turn facts into columns of numbers; texts are numbered in their order."""
+    """Turn properties into columns of numbers; texts are numbered in their order."""
     columns = list(zip(*values, strict=True))
     return np.stack(
         [np.unique(np.array(c), return_inverse=True)[1] if isinstance(c[0], str) else c for c in columns], 1

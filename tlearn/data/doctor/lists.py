@@ -15,24 +15,24 @@ from tlearn.data.sources.table_paths import misplaced, missing_files
 
 
 def rare_classes(data: ImageFilesDataModule, pictures: Sequence[Picture], left_out: Container[str]) -> list[Finding]:
-    """Look for classes that ``fit`` cannot divide into training and validation.
+    """Find classes that ``fit`` cannot split into training and validation.
 
     Args:
-        data: Says how it divides.
-        pictures: Those of all splits.
+        data: Gives the options of the split.
+        pictures: The pictures of all splits.
         left_out: Names of pictures that will be left out.
     """
     if data.task != "classification" or data.val_fraction == 0 or any(picture.split == "val" for picture in pictures):
         return []
     train = [picture for picture in pictures if picture.split == "train" and not picture.facts.error]
     counts = Counter(picture.label for picture in train if picture.name not in left_out)
-    # A class without any is another finding.
+    # A class without images is another finding.
     told = too_few_to_divide({name: counts[name] for name in data.class_names if counts[name]})
     return [Finding("undividable_classes", "error", told)] if told else []
 
 
 def skipped_files(data: ImageFilesDataModule) -> list[Finding]:
-    """Name the files that are left out because their names are no pictures', by ending and class folder."""
+    """Count the files that are skipped because of their endings, by ending and class folder."""
     findings = []
     for split, names in data.skipped.items():
         if not names:
@@ -47,10 +47,10 @@ def skipped_files(data: ImageFilesDataModule) -> list[Finding]:
 
 
 def names_and_places(data: ImageFilesDataModule, pictures: Sequence[Picture]) -> tuple[list[Picture], list[Finding]]:
-    """Look at the classes' names, and at files that are not where they are looked for.
+    """Find doubtful class names, and files that do not exist because the root is wrong.
 
     Returns:
-        The pictures without those that are misplaced, which are no picture's fault, and what was found.
+        The pictures without those files, and the findings.
     """
     findings = [Finding(remark.kind, remark.severity, remark.what) for remark in data.class_remarks]
     faults = {picture.name: picture.facts.error for picture in pictures if picture.facts.error}
@@ -62,15 +62,15 @@ def names_and_places(data: ImageFilesDataModule, pictures: Sequence[Picture]) ->
     return [picture for picture in pictures if picture.name not in missing], findings
 
 
-_FEW = 10  # images that have a label, to train on
+_FEW = 10  # training images with a label
 
 
 def diagnose_labels(pictures: Sequence[Picture], class_names: Sequence[str]) -> Iterator[Finding]:
-    """Look for labels that nobody has, that few have, or of which little is known, split by split.
+    """Find labels that no picture has, that few have, or of which little is known, in each split.
 
     Args:
-        pictures: Those of all splits, with their ``labels``; others give no finding.
-        class_names: All that there are.
+        pictures: The pictures of all splits; those without ``labels`` give no finding.
+        class_names: Names of all labels.
     """
     for split in dict.fromkeys(picture.split for picture in pictures):
         members = [p for p in pictures if p.split == split and p.labels is not None and not p.facts.error]

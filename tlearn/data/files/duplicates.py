@@ -1,4 +1,4 @@
-"""Find the same picture twice: byte for byte, nearly so, mirrored or turned."""
+"""Find copies of pictures: byte for byte, nearly alike, mirrored or turned."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-NEAR_BITS = 6  # of 64: pHash's authors call up to 22 % of the bits similar; fewer finds re-saved and resized copies
-NEAR_LEVELS = 12.0  # mean grey levels between thumbnails: a perceptual hash knows nothing of colour or contrast
+NEAR_BITS = 6  # of 64. pHash's authors allow 22 % of the bits; 6 are enough for re-saved and resized copies
+NEAR_LEVELS = 12.0  # mean grey levels between thumbnails: a perceptual hash ignores colour and contrast
 
 
 def same_content(digests: Sequence[bytes]) -> list[list[int]]:
-    """Group the positions of equal digests; empty digests are equal to nothing.
+    """Group the positions of equal digests; empty digests equal nothing.
 
     Returns:
         Groups of two or more positions, sorted.
@@ -28,18 +28,18 @@ def same_content(digests: Sequence[bytes]) -> list[list[int]]:
 def near_alike(
     hashes: NDArray[np.uint64], thumbs: NDArray[np.uint8], bits: int = NEAR_BITS, levels: float = NEAR_LEVELS
 ) -> list[list[int]]:
-    """Group pictures that look alike, each to one other of its group at least.
+    """Group pictures of which each looks like at least one other of its group.
 
     Args:
         hashes: uint64 (N,), perceptual hashes.
-        thumbs: uint8 (N, 192), thumbnails, which must agree too: pictures without structure share their hash.
-        bits: Hashes of a pair differ in at most so many bits.
-        levels: Thumbnails of a pair differ by at most so many grey levels in the mean.
+        thumbs: uint8 (N, 192), thumbnails. They must agree too, because pictures without structure share a hash.
+        bits: The most bits in which the hashes of a pair may differ.
+        levels: The most grey levels by which thumbnails of a pair may differ in the mean.
 
     Returns:
         Groups of two or more positions, sorted.
     """
-    from scipy.sparse import coo_matrix  # here: 0.2 s that a run, which only looks for equal files, need not wait
+    from scipy.sparse import coo_matrix  # imported here: it takes 0.2 s, and a run needs only `same_content`
     from scipy.sparse.csgraph import connected_components
 
     pairs = _candidates(hashes, bits)
@@ -64,8 +64,8 @@ def near_alike(
 def _candidates(hashes: NDArray[np.uint64], bits: int) -> NDArray[np.int64]:
     """Return pairs (M, 2) at most so many bits apart.
 
-    Of ``bits + 1`` bands of a hash one at least is equal in both (pigeonhole), so only pictures that share a band are
-    compared. Of many with the very same hash each is paired with the next one only: they are one group anyway.
+    A hash is cut into ``bits + 1`` bands, of which at least one is equal in both (pigeonhole). So only pictures that
+    share a band are compared. Pictures of the same hash are paired only with the next one, which groups them all.
     """
     values, first, inverse = np.unique(hashes, return_index=True, return_inverse=True)
     order = np.argsort(inverse, kind="stable")

@@ -1,4 +1,4 @@
-"""The exclusion list of a data folder: which pictures to leave out, and why. Nobody's file is ever deleted."""
+"""The exclusion list of a data folder: pictures to leave out, and why. No file is ever deleted."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ EXCLUSIONS = "tlearn-exclude.json"
 
 
 def read_exclusions(root: Path) -> dict[str, str]:
-    """Return path relative to the root -> reason; empty where there is no list.
+    """Return path relative to the root -> reason; empty without a list.
 
     Raises:
         TlearnError: The list is not what `write_exclusions` writes.
@@ -32,7 +32,7 @@ def read_exclusions(root: Path) -> dict[str, str]:
 
 
 def kept_positions(names: Sequence[str], excluded: Iterable[str]) -> list[int]:
-    """Return the positions of names that are not excluded; the list may have come from Windows or a Mac."""
+    """Return the positions of names that are not excluded, in whatever form Windows or macOS wrote the list."""
     forms = {_form(name) for name in excluded}
     return [number for number, name in enumerate(names) if not forms or _form(name) not in forms]
 
@@ -42,12 +42,12 @@ def _form(name: str) -> str:
 
 
 def write_exclusions(root: Path, excluded: Mapping[str, str]) -> Path:
-    """Write the list whole and return where it lies.
+    """Write the list and return its path.
 
     Raises:
         TlearnError: The folder cannot be written to.
     """
     path = root / EXCLUSIONS
-    # With escapes: a name need not be text in any encoding.
+    # With escapes, because a file name need not be valid text.
     write_whole(path, json.dumps(dict(sorted(excluded.items())), indent=1))
     return path

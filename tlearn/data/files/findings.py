@@ -1,4 +1,4 @@
-"""What the doctor looks at, and what it says."""
+"""The doctor's input, pictures, and its output, findings."""
 
 from __future__ import annotations
 
@@ -6,32 +6,33 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from tlearn.data.files.inspection import FileFacts
+from tlearn.data.files.inspection import Inspection
 
 
 class Picture(NamedTuple):
-    """A file of a split: its path relative to the root, its label as text, and what it holds.
+    """A file of a split: path relative to the root, label as text, and what the inspection found.
 
-    Where a picture may have several labels: those that it has, and those of which nobody knows. A value is no label.
+    With several labels an image, ``labels`` are those that it has and ``unknown`` those that are not known. A
+    regression has neither.
     """
 
     split: str
     name: str
     label: str
-    facts: FileFacts
+    facts: Inspection
     labels: tuple[str, ...] | None = None
     unknown: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing to know.
+    """One finding.
 
     Attributes:
         kind: A short name.
-        severity: ``error`` stops ``fit``; a ``warning`` spoils what it measures; a ``note`` may be as it should.
-        what: What was found, and what helps, in a sentence.
-        files: The files it is about; several that belong together stand in one group.
+        severity: ``error`` stops ``fit``, ``warning`` makes its results unreliable, ``note`` may be intended.
+        what: What was found and what to do, a sentence.
+        files: The files concerned, in groups that belong together.
         exclude: Files that ``--fix`` puts on the exclusion list, with the reason.
     """
 
@@ -43,5 +44,5 @@ class Finding:
 
 
 def names_of(groups: Sequence[Sequence[Picture]]) -> list[list[str]]:
-    """Name the pictures of each group."""
+    """Return the names of the pictures of each group."""
     return [[picture.name for picture in group] for group in groups]

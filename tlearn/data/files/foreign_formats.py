@@ -1,4 +1,4 @@
-"""Which files are pictures by their names, and what the others are that a user takes for pictures."""
+"""File endings that are read as pictures, and formats that users take for pictures but nobody reads here."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _POSTSCRIPT = f"PostScript, which is not read; {_TO_JPEG}"
 _MEASURED = "measurements without a range of grey levels, which are not read; scale them and save PNG"
 _VIDEO = "a video, which is not read; save its frames as pictures"
 
-# Of raw data Pillow may read the small preview that stands first: no picture for training.
+# Pillow may read the small preview at the start of raw data, which is no picture to train on.
 RAW = (
     *(".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".srf", ".sr2", ".dng", ".raf", ".orf", ".rw2", ".pef", ".srw"),
     *(".x3f", ".rwl", ".3fr", ".iiq", ".erf", ".kdc", ".dcr"),
@@ -58,12 +58,12 @@ _STARTS = (
 
 
 def unread_by_name(name: str) -> str | None:
-    """Say what a file is that a user takes for a picture and nobody here reads; ``None`` for any other."""
+    """Describe a file whose ending is of a picture format that is not read; ``None`` for any other."""
     return _UNREAD.get(PurePath(name).suffix.lower())
 
 
 def unread_by_content(data: bytes) -> str | None:
-    """Say what a file is by its first bytes, whatever its name; ``None`` where they tell nothing."""
+    """Describe a file by its first bytes, whatever its name; ``None`` if they say nothing."""
     if data[4:8] == b"ftyp":
         return _of_media_container(data)
     if data[128:132] == b"DICM":
@@ -77,7 +77,7 @@ def unread_by_content(data: bytes) -> str | None:
 
 
 def _of_media_container(data: bytes) -> str | None:
-    """Name the format of an ISO media file by its brands: the main one, and those that it is compatible with."""
+    """Describe an ISO media file by its main and compatible brands."""
     end = min(int.from_bytes(data[:4], "big"), len(data), _BRANDS_END)  # a damaged file may claim gigabytes
     brands = [data[8:12], *(data[place : place + 4] for place in range(16, end, 4))]
     if any(brand in _HEIC_BRANDS for brand in brands):

@@ -1,4 +1,4 @@
-"""What a picture file is, found by decoding it once; remembered until the file changes."""
+"""Inspect a picture file by decoding it once; the result is stored until the file changes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from PIL import ExifTags, Image, ImageOps
 
 from tlearn.base.machine import cores_allowed
 from tlearn.data.files.duplicates import perceptual_hashes
-from tlearn.data.files.inspection_store import FactsStore, stamp_of
+from tlearn.data.files.inspection_store import InspectionStore, stamp_of
 from tlearn.data.files.progress import tracked
 from tlearn.data.files.reading import UnreadableImageError, read_bytes, reason_of, to_rgb
 from tlearn.data.files.text_encoding import bits_of, jpeg_quality_of
@@ -26,22 +26,22 @@ _THUMB_PX = 8
 _AT_ONCE = 256
 
 
-class FileFacts(NamedTuple):
-    """What was found in a file.
+class Inspection(NamedTuple):
+    """The result of decoding a file.
 
     Attributes:
-        error: Why it gives no picture; empty for a good one.
-        digest: BLAKE2b of its bytes, 16 of them; empty if they could not be read, and the fault may pass.
-        format: Pillow's name, such as ``JPEG``.
-        mode: Pillow's, such as ``RGB``, ``L``, ``P``, ``I;16``.
-        width: In pixels, as the network sees it: upright by its EXIF orientation.
-        height: Likewise.
-        perceptual_hash: 64 bits; two pictures that look alike differ in few (pHash: of the upright 32 x 32 px grey
-            picture's cosine transform, the lowest 8 x 8 coefficients against their median).
+        error: Why it cannot be decoded; empty for a good file.
+        digest: BLAKE2b of its content, 16 bytes; empty if reading failed, which may pass.
+        format: Pillow's name of the format, such as ``JPEG``.
+        mode: Pillow's name of the mode, such as ``RGB``, ``L``, ``P``, ``I;16``.
+        width: In pixels, after the EXIF orientation.
+        height: In pixels, after the EXIF orientation.
+        perceptual_hash: 64 bits, of which few differ between pictures that look alike (pHash: the lowest 8 x 8
+            coefficients of the cosine transform of the upright 32 x 32 px grey picture, against their median).
         thumb: 8 x 8 RGB pixels of the upright picture, 192 bytes.
         turned_hashes: Perceptual hashes of the picture turned and mirrored, 8 bytes for each of `WAYS`.
-        bits: Of a channel: 1, 8, 16 or 32, and what else a TIFF file says.
-        jpeg_quality: 1 to 100, of libjpeg's tables the ones nearest to the file's; 0 for other formats.
+        bits: Bits per channel: 1, 8, 16 or 32, or another number in a TIFF file.
+        jpeg_quality: 1 to 100, by the nearest of libjpeg's tables; 0 for other formats.
     """
 
     error: str = ""
@@ -57,12 +57,12 @@ class FileFacts(NamedTuple):
     jpeg_quality: int = 0
 
 
-def inspect_file(path: Path) -> FileFacts:
-    """Decode a file, at an eighth where JPEG allows it: a truncated file shows all the same."""
+def inspect_file(path: Path) -> Inspection:
+    """Decode a file, a JPEG at an eighth of its size, which also finds truncated files."""
     try:
         data = read_bytes(path)
     except UnreadableImageError as error:
-        return FileFacts(str(error))  # without a digest: it may be readable next time
+        return Inspection(str(error))  # without a digest, so that it is read again next time
     digest = hashlib.blake2b(data, digest_size=16).digest()
     try:
         with Image.open(io.BytesIO(data)) as image:
@@ -75,30 +75,30 @@ def inspect_file(path: Path) -> FileFacts:
         thumb = small.resize((_THUMB_PX, _THUMB_PX), Image.Resampling.BOX).tobytes()
         grey = small.convert("L").resize((_HASHED_PX, _HASHED_PX), Image.Resampling.LANCZOS)
         hashed, turned = perceptual_hashes(np.asarray(grey))
-        return FileFacts("", digest, *about, hashed, thumb, turned, *encoding)
+        return Inspection("", digest, *about, hashed, thumb, turned, *encoding)
     except MemoryError:
-        return FileFacts("not enough memory")
+        return Inspection("not enough memory")
     except Exception as error:  # a damaged file fails in every way that its bytes can be misread
-        return FileFacts(reason_of(error, data), digest)
+        return Inspection(reason_of(error, data), digest)
 
 
 def _upright_size(image: Image.Image) -> tuple[int, int]:
-    """Return width and height after the EXIF orientation, which Pillow heeds by itself in TIFF files alone."""
+    """Return width and height after the EXIF orientation, which Pillow itself applies only to TIFF files."""
     turns = image.format != "TIFF" and image.getexif().get(ExifTags.Base.Orientation) in (5, 6, 7, 8)
     return image.size[::-1] if turns else image.size
 
 
-def inspect_files(paths: Sequence[Path], what: str = "checking pictures") -> list[FileFacts]:
-    """Inspect files in threads; those that have not changed since last time are answered from the store.
+def inspect_files(paths: Sequence[Path], what: str = "checking pictures") -> list[Inspection]:
+    """Inspect files in threads; results of unchanged files come from the store.
 
     Args:
         paths: The files.
-        what: Stands before the progress bar, which only a terminal shows.
+        what: Text before the progress bar, which only a terminal shows.
     """
     stamps = [stamp_of(path) for path in paths]
-    with FactsStore() as store:
+    with InspectionStore() as store:
         known = store.load(paths, stamps)
-        facts = [FileFacts(*row) if row else None for row in known]
+        facts = [Inspection(*row) if row else None for row in known]
         missing = [number for number, each in enumerate(facts) if each is None]
         found = zip(missing, _inspected((paths[number] for number in missing), len(missing), what), strict=True)
         while block := list(islice(found, _AT_ONCE)):
@@ -108,9 +108,9 @@ def inspect_files(paths: Sequence[Path], what: str = "checking pictures") -> lis
     return [each for each in facts if each is not None]
 
 
-def _inspected(paths: Iterable[Path], count: int, what: str) -> Iterator[FileFacts]:
+def _inspected(paths: Iterable[Path], count: int, what: str) -> Iterator[Inspection]:
     with ThreadPoolExecutor(cores_allowed()) as pool:
         rest = iter(paths)
-        blocks = iter(lambda: list(islice(rest, _AT_ONCE)), [])  # a million results need not wait at once
+        blocks = iter(lambda: list(islice(rest, _AT_ONCE)), [])  # so that not all results wait in memory
         results = (facts for block in blocks for facts in pool.map(inspect_file, block))
         yield from tracked(results, what, count)

@@ -1,4 +1,4 @@
-"""What inspections found, in ``.cache/tlearn/pictures.sqlite``: a file is decoded again only when it has changed."""
+"""Results of inspections in ``.cache/tlearn/pictures.sqlite``: only changed files are decoded again."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tlearn.base.feature_store import FOLDER
 log = logging.getLogger(__name__)
 
 _FILE = "pictures.sqlite"
-_VERSION = 3  # of what an inspection finds; another one is another table
+_VERSION = 3  # of the columns; each version has a table of its own
 _PATIENCE_S = 30  # another run may be writing
 _COLUMNS = (
     *("path", "stamp", "error", "digest", "format", "mode", "width", "height", "perceptual_hash", "thumb"),
@@ -30,9 +30,9 @@ _AT_ONCE = 500
 
 
 def stamp_of(path: Path) -> str:
-    """Tell a file from its later self: size, the times of its content and of its entry, and who decodes it.
+    """Return size, mtime, ctime and Pillow's version; they differ if the file or its decoder has changed.
 
-    Copying with the old date, as rsync does, leaves the first time as it was, but not the second.
+    A copy with the old date, as rsync makes, keeps the mtime but not the ctime.
     """
     try:
         stat = path.stat()
@@ -41,14 +41,14 @@ def stamp_of(path: Path) -> str:
     return f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns} {PIL.__version__}"
 
 
-class FactsStore:
-    """A table of facts by path; use it in a ``with`` statement.
+class InspectionStore:
+    """A table of inspections by path, for a ``with`` statement.
 
-    It only saves time: where it cannot be used, a line says so and every file is looked at.
+    It only saves time: if it cannot be used, a warning says so and every file is decoded.
     """
 
     def __enter__(self) -> Self:
-        """Open it, or make it."""
+        """Open or create the table."""
         self._database: sqlite3.Connection | None = None
         with self._tolerantly():
             FOLDER.mkdir(parents=True, exist_ok=True)
@@ -58,12 +58,12 @@ class FactsStore:
         return self
 
     def __exit__(self, *fault: object) -> None:
-        """Close it."""
+        """Close the table."""
         if self._database is not None:
             self._database.close()
 
     def load(self, paths: Sequence[Path], stamps: Sequence[str]) -> list[tuple[Any, ...] | None]:
-        """Return what is known of each file as it is now."""
+        """Return what is known of each file in its present state."""
         keys = [_key(path) for path in paths]
         rows: dict[bytes, tuple[Any, ...]] = {}
         with self._tolerantly():
@@ -78,7 +78,7 @@ class FactsStore:
         ]
 
     def save(self, found: Iterable[tuple[Path, str, tuple[Any, ...]]]) -> None:
-        """Keep what was found in some files: path, stamp, facts."""
+        """Store inspections: path, stamp, values."""
         rows = [_to_row(path, stamp, facts) for path, stamp, facts in found]
         marks = ",".join("?" * len(_COLUMNS))
         with self._tolerantly():
@@ -113,5 +113,5 @@ def _to_row(path: Path, stamp: str, facts: tuple[Any, ...]) -> tuple[Any, ...]:
 def _from_row(row: tuple[Any, ...]) -> tuple[Any, ...] | None:
     facts = row[2:]
     if tuple(map(type, facts)) != _KINDS or (not facts[0] and tuple(map(len, facts[_HASH : _HASH + 3])) != _LENGTHS):
-        return None  # we did not write that
+        return None  # not written by tlearn
     return *facts[:_HASH], int.from_bytes(facts[_HASH], "big"), *facts[_HASH + 1 :]

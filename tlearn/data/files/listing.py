@@ -1,4 +1,4 @@
-"""Find picture files and class folders; what is left out is counted, never hidden. Reads no picture."""
+"""Find picture files and class folders by name; everything left out is counted."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from tlearn.base.errors import TlearnError
 from tlearn.data.files.foreign_formats import EXTENSIONS, unread_by_name
 
-# What operating systems and archives leave in every folder; names that begin with a dot are hidden anyway.
+# Left in folders by operating systems and archives. Names that begin with a dot are hidden anyway.
 _LITTER = frozenset({"__macosx", "thumbs.db", "desktop.ini", "@eadir", "$recycle.bin"})
 
 
@@ -20,10 +20,10 @@ class Found:
     """Picture files under a folder.
 
     Attributes:
-        names: Paths relative to it with ``/``, in the order of their code points, folder by folder.
-        hidden: Hidden files and folders and the litter of operating systems, by count.
-        skipped: Other files, by lower-case extension.
-        others: Their paths.
+        names: Paths relative to the folder with ``/``, sorted by code points within each folder.
+        hidden: Number of hidden files and folders, with those of operating systems.
+        skipped: Number of other files by lower-case extension.
+        others: Paths of these other files.
     """
 
     names: list[str] = field(default_factory=list)
@@ -33,16 +33,16 @@ class Found:
 
     @property
     def unread(self) -> list[str]:
-        """Return those of the others that a user takes for pictures."""
+        """Return the other files that a user takes for pictures, such as HEIC."""
         return [name for name in self.others if unread_by_name(name)]
 
     def without_unread(self) -> Found:
-        """Return what was found but for the others that a user takes for pictures."""
+        """Return the same without `unread`."""
         others = [name for name in self.others if not unread_by_name(name)]
         return Found(self.names, self.hidden, Counter(Path(name).suffix.lower() for name in others), others)
 
     def left_out(self) -> str:
-        """Say in a few words what is left out; empty for nothing."""
+        """Say what is left out; empty for nothing."""
         parts = [f"ignored {number_of(self.hidden, 'hidden item')}"] if self.hidden else []
         if self.skipped:
             what = f"skipped {number_of(sum(self.skipped.values()), 'file')} without a picture's name"
@@ -57,21 +57,21 @@ def endings(names: Iterable[str]) -> str:
 
 
 def remedies(names: Iterable[str]) -> str:
-    """Say what to do about those files that a user takes for pictures; empty where there is none."""
+    """Say what to do about files that a user takes for pictures; empty for none."""
     told = {Path(name).suffix.lower(): what for name in names if (what := unread_by_name(name))}
     kinds = {what: [kind for kind, each in sorted(told.items()) if each == what] for what in told.values()}
     return "".join(f" ({', '.join(those)}: {what})" for what, those in kinds.items())
 
 
 def is_hidden(name: str) -> bool:
-    """Tell whether a file or folder of this name is nobody's picture."""
+    """Tell whether a file or folder of this name is hidden."""
     return name.startswith(".") or name.lower() in _LITTER
 
 
 def find_pictures(folder: Path) -> Found:
-    """List the pictures under a folder, at any depth; links are followed, but no folder is listed twice."""
+    """List the picture files under a folder, at any depth. Links are followed, but no folder is listed twice."""
     found = Found()
-    # A link to a folder above would list it, and the link in it, for ever.
+    # A link to a parent folder would be followed for ever.
     seen = {os.path.realpath(folder), *(os.path.realpath(parent) for parent in folder.absolute().parents)}
     _walk(folder, "", found, seen)
     return found
@@ -105,7 +105,7 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a link that leads to itself: reading it says so
+    except OSError:  # a link to itself, which is reported when it is read
         return False
 
 
@@ -115,7 +115,7 @@ def class_folders(folder: Path) -> list[str]:
 
 
 def listed(names: Iterable[object], none: str = "none", most: int = 10) -> str:
-    """Name some, and say how many more there are; ``none`` stands for none."""
+    """Join the first names, and say how many more there are; ``none`` stands for an empty list."""
     every = [str(name) for name in names]
     return (", ".join(every[:most]) or none) + (f" and {len(every) - most} more" if len(every) > most else "")
 
@@ -133,5 +133,5 @@ def counted(counts: Mapping[str, int]) -> str:
 
 
 def number_of(count: int, noun: str, plural: str = "") -> str:
-    """Say how many there are: ``1 file``, ``2 files``; ``plural`` is for nouns that take more than an s."""
+    """Return ``1 file``, ``2 files``; ``plural`` is for nouns that take more than an s."""
     return f"{count} {noun if count == 1 else plural or noun + 's'}"

@@ -15,16 +15,16 @@ _Item = TypeVar("_Item")
 
 
 def tracked(items: Iterable[_Item], what: str, count: int) -> Iterable[_Item]:
-    """Hand on some items and show how far it is; nothing is shown for none of them."""
+    """Yield the items and show a progress bar in a terminal, unless there are none."""
     return track(items, what, count, console=Console(stderr=True), disable=not (count and sys.stderr.isatty()))
 
 
-TIMEOUT_S = 10.0  # without an answer for so long the network counts as off; torchvision would wait for minutes
+TIMEOUT_S = 10.0  # torchvision itself would wait for minutes
 
 
 @contextmanager
 def short_timeout() -> Iterator[None]:
-    """Let connections give up soon."""
+    """Let connections give up after `TIMEOUT_S` without an answer."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(TIMEOUT_S)
     try:

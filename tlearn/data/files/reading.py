@@ -1,8 +1,8 @@
-"""From a picture file of any mode and size to uint8 pixels of one size. Letters: H and W pixels, S the side asked for.
+"""Read a picture file of any mode and size as uint8 pixels. Letters: H and W pixels, S the side of the square.
 
-Pillow decodes all formats. torchvision's decoder takes 1.4 ms for a JPEG file of 500 x 375 px where Pillow takes 1.8,
-with the same pixels, but it is deprecated (0.29); on large photographs Pillow is far ahead, for it decodes them at a
-fraction, still twice as large as what is asked for. torch's uint8 resizing takes half the time of Pillow's.
+Pillow decodes all formats. For a JPEG file of 500 x 375 px torchvision's decoder takes 1.4 ms and Pillow 1.8 ms, but
+torchvision's is deprecated (0.29). Large photographs are much quicker with Pillow, which decodes them at a fraction of
+their size. torch resizes uint8 in half the time that Pillow takes.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ from torchvision.transforms.v2 import functional as F
 from tlearn.base.errors import one_line
 from tlearn.data.files.foreign_formats import RAW, unread_by_content, unread_by_name
 
-DEFAULT_SIZE_PX = 224  # what nearly all ImageNet networks were trained at
-CROP_PCT = 0.875  # 224 px of 256, as most of them were evaluated
-# ImageNet's mean colour is 0 for the network: it sees nothing there.
+DEFAULT_SIZE_PX = 224  # the training size of nearly all ImageNet networks
+CROP_PCT = 0.875  # 224 of 256 px, the usual ImageNet evaluation
+# ImageNet's mean colour, which normalisation turns into 0.
 _LETTERBOX_FILL = (124, 116, 104)
-_ASPECTS = (3 / 4, 4 / 3)  # of a random crop, the narrowest and the widest
-_PAPER = (255, 255, 255)  # what shows through transparent pixels
+_ASPECTS = (3 / 4, 4 / 3)  # range of a random crop's aspect ratio
+_PAPER = (255, 255, 255)  # behind transparent pixels
 
 
 class UnreadableImageError(Exception):
-    """A file that gives no picture; the message is the reason, in a few words, without the path."""
+    """A file that cannot be decoded; the message is the reason, without the path."""
 
 
 @dataclass(frozen=True)
 class Framing:
-    """How pictures of all sizes become squares of one.
+    """How pictures of all sizes become squares of one size.
 
     Attributes:
         size_px: Side S of the square.
@@ -58,7 +58,7 @@ def read_image(path: Path, framing: Framing, draws: Tensor | None = None) -> Ten
 
     Args:
         path: The file.
-        framing: What to make of it.
+        framing: How it becomes a square.
         draws: (4,), for a random box instead of the centre; see `resized_crop_box`.
 
     Returns:
@@ -76,7 +76,7 @@ def decoded(data: bytes, framing: Framing, draws: Tensor | None = None) -> Tenso
     twice = 2 * _least_px(framing, draws)
     try:
         with Image.open(io.BytesIO(data)) as image:
-            image.draft(image.mode, (twice, twice))  # JPEG alone: a half, a quarter or an eighth of the work
+            image.draft(image.mode, (twice, twice))  # only JPEG: decodes at a half, a quarter or an eighth
             pixels = pixels_of(image)
     except Exception as error:  # a damaged file fails in every way that its bytes can be misread
         raise UnreadableImageError(reason_of(error, data)) from error
@@ -87,8 +87,8 @@ def read_bytes(path: Path) -> bytes:
     """Read a file that should hold a picture.
 
     Raises:
-        UnreadableImageError: It cannot be read, is empty, a camera's raw data, or no file at all but a pipe, which
-            would never end.
+        UnreadableImageError: It cannot be read, is empty, is a camera's raw data, or is no regular file, such as a
+            pipe, which would never end.
     """
     try:
         if not stat.S_ISREG(path.stat().st_mode):
@@ -153,7 +153,7 @@ def reason_of(error: Exception, data: bytes = b"") -> str:
 
 def _eight_bits(image: Image.Image) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
     values = np.asarray(image)
-    # 16 bits in a 32-bit file, as some microscopes write them; up to 255 they may as well be 8.
+    # Some microscopes write 16 bits into a 32-bit file. Values up to 255 could be 8 bits, so they are refused.
     deep = image.mode == "I" and 0xFF < values.max() <= 0xFFFF and values.min() >= 0
     if not (deep or image.mode.startswith("I;16")):
         raise UnreadableImageError(f"mode {image.mode} has no fixed range; convert it to 8 or 16 bits")
@@ -171,7 +171,7 @@ def _letterboxed(pixels: Tensor, size_px: int) -> Tensor:
 
 
 def _least_px(framing: Framing, draws: Tensor | None) -> int:
-    """Return the shortest side from which nothing is enlarged."""
+    """Return the shortest side of a picture that need not be enlarged."""
     if draws is not None:
         share = math.sqrt(float(draws[0]))
     else:
@@ -182,10 +182,10 @@ def _least_px(framing: Framing, draws: Tensor | None) -> int:
 def resized_crop_box(draws: Tensor, height: int, width: int) -> tuple[int, int, int, int]:
     """Place a box in a picture: top, left, height and width.
 
-    torchvision's RandomResizedCrop draws until a box fits; this one is cut back to the picture, so one draw is enough.
+    torchvision's RandomResizedCrop draws until a box fits. Here one draw is enough: the box is clipped to the picture.
 
     Args:
-        draws: (4,): the share of the area, then where in their ranges aspect ratio, top and left lie, each in [0, 1).
+        draws: (4,): share of the area, then the places of aspect ratio, top and left in their ranges, each in [0, 1).
         height: H of the picture.
         width: W of the picture.
     """

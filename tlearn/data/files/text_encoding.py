@@ -1,4 +1,4 @@
-"""How a picture file is encoded, beside its format: what a camera or a program leaves behind, read from its header."""
+"""Bits per channel and JPEG quality of a picture file, read from its header."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LIBJPEG_SUM = 3689  # of libjpeg's luminance table at quality 50
 
 
 def bits_of(image: Image.Image) -> int:
-    """Return the bits of a channel, of an opened picture that is not loaded yet."""
+    """Return the bits per channel of a picture that is opened and not loaded yet."""
     tags: Any = getattr(image, "tag_v2", None)
     if tags is not None and tags.get(_TIFF_BITS):
         return int(max(tags[_TIFF_BITS]))
@@ -22,7 +22,7 @@ def bits_of(image: Image.Image) -> int:
 
 
 def jpeg_quality_of(image: Image.Image) -> int:
-    """Return the quality whose libjpeg luminance table is nearest to the file's by its sum; 0 where it has none."""
+    """Return the quality whose libjpeg luminance table has nearly the sum of the file's; 0 without a table."""
     tables: dict[int, list[int]] = getattr(image, "quantization", None) or {}
     if not tables:
         return 0

@@ -1,9 +1,7 @@
-"""What is random about training images, on whole uint8 batches.
+"""Random changes to training images, on whole uint8 batches. B images in a batch, H and W pixels, K classes.
 
-Letters: B images in a batch, H and W pixels, K classes.
-
-Every draw is keyed by (seed, epoch, index): an image looks the same in an epoch whatever its batch mates, the number of
-workers or the global random state; only mixing, which needs partners, is drawn for a batch.
+Every draw is a function of (seed, epoch, index). So an image looks the same in an epoch whatever its batch mates, the
+number of workers or the global random state. Only mixing needs partners and is drawn for a batch.
 """
 
 from __future__ import annotations
@@ -22,7 +20,7 @@ from torchvision.transforms.v2 import functional as F
 from tlearn.data.files.reading import resized_crop_box
 from tlearn.data.images.keyed_random import key, uniform
 
-# Streams of random numbers: each draw of an image has its own.
+# Each draw of an image has a random stream of its own.
 _FLIP, _CROP_Y, _CROP_X, _RANDAUGMENT, _MIX, *_RESIZED_CROP = range(9)
 
 
@@ -61,7 +59,7 @@ class BatchAugment:
         """Make the transforms that are switched on.
 
         Args:
-            augment: What to do.
+            augment: The changes to make.
             num_classes: K, for the shares of mixed targets.
             seed: The run's seed.
         """
@@ -74,7 +72,7 @@ class BatchAugment:
             self._mixers.append(v2.CutMix(alpha=augment.cutmix_alpha, num_classes=num_classes))
 
     def crop_draws(self, indices: Tensor, epoch: int) -> Tensor | None:
-        """Draw what `resized_crop_box` needs for each image, (B, 4); ``None`` if nothing is cut."""
+        """Return the draws that `resized_crop_box` takes for each image, (B, 4); ``None`` if nothing is cut."""
         if self.augment.resized_crop_area is None:
             return None
         draws = [uniform(self.seed, epoch, indices, stream) for stream in _RESIZED_CROP]
@@ -89,12 +87,12 @@ class BatchAugment:
         Args:
             images: uint8 (B, 3, H, W).
             targets: int64 (B,) class numbers, or float32 (B, 1) values, which cannot be mixed.
-            indices: int64 (B,), positions in the source, on the CPU: reading a number off a GPU would wait for it.
+            indices: int64 (B,), positions in the source, on the CPU: reading them from a GPU would wait for it.
             epoch: Counted from 0.
-            is_cut: The boxes of `crop_draws` were cut already, from larger pictures.
+            is_cut: The boxes of `crop_draws` have been cut already, from larger pictures.
 
         Returns:
-            Images as they came in shape and type; targets as they came, or float32 (B, K) when mixed.
+            Images of the same shape and type; the same targets, or float32 (B, K) if images were mixed.
         """
         draws = None if is_cut else self.crop_draws(indices, epoch)
         if draws is not None:
@@ -127,7 +125,7 @@ class BatchAugment:
         draw = key(self.seed, epoch, _MIX, first)
         mixer = self._mixers[draw % len(self._mixers)]
         with _seeded(draw):
-            # In float32, since v2.MixUp multiplies in place and uint8 cannot hold the products.
+            # v2.MixUp multiplies in place, and uint8 cannot hold the products.
             mixed, shares = mixer(images.float(), targets)
         return mixed.round().to(torch.uint8), shares
 
@@ -140,13 +138,13 @@ def _cut_and_resize(images: Tensor, draws: Tensor) -> Tensor:
 
 
 def flip_and_crop(images: Tensor, flip: Tensor, top: Tensor, left: Tensor, padding_px: int) -> Tensor:
-    """Mirror some images, then cut each at its own place from its zero-padded self, all in one gather.
+    """Mirror some images and cut each at its own place from its zero-padded self, in one gather.
 
     Args:
         images: (B, 3, H, W).
         flip: bool (B,), which to mirror.
         top: int64 (B,), first row to keep, from 0 to 2 * padding_px.
-        left: int64 (B,), first column to keep (before mirroring the cut), likewise.
+        left: int64 (B,), first column to keep before the cut is mirrored, in the same range.
         padding_px: Black pixels added on each side.
     """
     batch, channels, height, width = images.shape
@@ -161,8 +159,8 @@ def flip_and_crop(images: Tensor, flip: Tensor, top: Tensor, left: Tensor, paddi
 
 @contextmanager
 def _seeded(seed: int) -> Iterator[None]:
-    """Seed torch's global CPU generator, which torchvision draws from, and put its state back afterwards."""
+    """Seed torch's global CPU generator, which torchvision draws from, and restore its state afterwards."""
     with torch.random.fork_rng(devices=[]):
-        # Not torch.manual_seed: it would also seed the accelerator's generators, and those are not forked here.
+        # torch.manual_seed would also seed the accelerator's generators, which are not forked here.
         torch.default_generator.manual_seed(seed)
         yield

@@ -1,4 +1,4 @@
-"""What a split is, wherever its images lie. Letters: N images, B images in a batch, H and W pixels."""
+"""The base of all sets of images. Letters: N images, B images in a batch, H and W pixels."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from tlearn.data.images.augment import BatchAugment
 
 
 class BatchKey(NamedTuple):
-    """What is asked of an `ImageSet`: a whole batch.
+    """The key of a whole batch of an `ImageSet`.
 
     Attributes:
-        epoch: Counted from 0; random transforms are keyed by it.
+        epoch: Counted from 0; random transforms depend on it.
         positions: int64 (B,), positions in the dataset (not in the source).
     """
 
@@ -28,7 +28,7 @@ class BatchKey(NamedTuple):
     positions: Tensor
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Send positions to worker processes by value, as `Batch` sends its small parts back."""
+        """Send positions to worker processes by value; `Batch` sends its small parts back in the same way."""
         return _received, (self.epoch, self.positions.numpy())
 
 
@@ -37,13 +37,13 @@ def _received(epoch: int, positions: NDArray[Any]) -> BatchKey:
 
 
 class ImageSet(Dataset[Batch], ABC):
-    """Some images of a source, which stays whole: training and validation share it.
+    """Some images of a source. Training and validation may share one source.
 
     Attributes:
-        targets: The whole source's, as in `Batch`.
-        indices: int64, the positions in the source that are this dataset.
-        transform: Random changes to a batch; none unless `on` was given one.
-        nbytes: What the source would take on a device; 0 where it is never kept there.
+        targets: Targets of the whole source, as in `Batch`.
+        indices: int64, the positions in the source of the images of this set.
+        transform: Random changes to a batch, or ``None``.
+        nbytes: Size of the source on a device; 0 if it is never kept there.
     """
 
     device = torch.device("cpu")
@@ -78,21 +78,21 @@ class ImageSet(Dataset[Batch], ABC):
         """Draw the order of an epoch.
 
         Args:
-            seed: Of this run and epoch.
-            sizes: Of the batches that the order is cut into.
-            lanes: Processes that share each batch, each taking its part as ``torch.tensor_split`` cuts it.
+            seed: The seed of this run and epoch.
+            sizes: Sizes of the batches that the order is cut into.
+            lanes: Number of processes that share each batch, each with its part of ``torch.tensor_split``.
 
         Returns:
-            int64, the positions in this dataset, all of them or those that the batches hold.
+            int64, positions in this set: all of them, or those that the batches hold.
         """
         return torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))
 
     def draw_keys(self) -> Tensor:
-        """Return int64 (N,): what decides, with a seed, whether an image validates."""
+        """Return int64 (N,), the keys that decide, with a seed, which images validate."""
         return torch.arange(len(self))
 
     def on(self, device: torch.device, transform: BatchAugment | None = None) -> Self:
-        """Return the same images, to be served from a device, if they can lie there, and transformed."""
+        """Return the same images, served from a device if they can be kept there, and transformed."""
         there = self.part(self.indices)
         there.device, there.transform = device, transform
         return there
@@ -101,7 +101,7 @@ class ImageSet(Dataset[Batch], ABC):
         """Serve a batch.
 
         Raises:
-            TlearnError: The key is a plain number, which comes from another sampler than ours.
+            TlearnError: The key is a plain number, as samplers of torch and Lightning give.
         """
         if not isinstance(batch_key, BatchKey):
             raise TlearnError(

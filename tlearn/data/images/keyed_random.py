@@ -1,8 +1,8 @@
-"""Random numbers that are a function of (seed, epoch, index) and of nothing else. Letters: B images in a batch.
+"""Random numbers that depend only on (seed, epoch, index). Letters: B images in a batch.
 
-A counter is hashed instead of a state being advanced, so an image's draws do not depend on its batch mates, on the
-worker that serves it or on what was drawn before, and a resumed run draws what an uninterrupted one does. The hash is
-splitmix64's output function (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014).
+They come from hashing a counter, not from a state that advances. So an image's draws do not depend on its batch mates,
+on its worker or on earlier draws, and a resumed run draws the same as an uninterrupted one. The hash is splitmix64's
+output function (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014).
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ _MULTIPLIER_2 = 0x94D049BB133111EB
 
 
 def key(seed: int, epoch: int, *more: int) -> int:
-    """Hash a key to 63 bits, the seed of a ``torch.Generator``.
+    """Hash a key to 63 bits, as the seed of a ``torch.Generator``.
 
     Args:
         seed: The run's seed.
         epoch: The epoch, counted from 0.
-        *more: What else tells this draw from the others: a stream, an image's index.
+        *more: Further parts of the key, such as a stream or an image's index.
     """
     return _hash(seed, epoch, *more) >> 1
 
 
 def uniform(seed: int, epoch: int, indices: Tensor, stream: int) -> Tensor:
-    """Draw one number per image, evenly from [0, 1).
+    """Draw one number per image, uniform in [0, 1).
 
     Args:
         seed: The run's seed.
         epoch: The epoch, counted from 0.
         indices: int64 (B,), the images' positions in their source.
-        stream: Which of an image's draws this is; two streams are independent.
+        stream: The number of this draw; the streams of an image are independent.
 
     Returns:
-        float32 (B,) on the device of ``indices``; multiples of 2**-24, so that they are exact and never round up to 1.
+        float32 (B,) on the device of ``indices``; multiples of 2**-24, which are exact and never round up to 1.
     """
     bits = _mix_tensor((indices ^ _signed(_hash(seed, epoch, stream))) + _signed(_GAMMA))
     return _shift_right(bits, 40).to(torch.float32) * 2.0**-24
@@ -63,10 +63,10 @@ def _mix_tensor(z: Tensor) -> Tensor:
 
 
 def _shift_right(z: Tensor, bits: int) -> Tensor:
-    # int64 shifts in copies of the sign; the hash is defined on unsigned numbers.
+    # int64 shifts fill with the sign bit, but the hash is defined on unsigned numbers.
     return (z >> bits) & ((1 << (64 - bits)) - 1)
 
 
 def _signed(value: int) -> int:
-    """The int64 with the same bits, for torch has no wrapping uint64 arithmetic."""
+    """Return the int64 with the same bits: torch has no wrapping uint64 arithmetic."""
     return value - (1 << 64) if value >> 63 else value

@@ -1,4 +1,4 @@
-"""Pictures that stay on disk and are decoded batch by batch, in worker processes. Letters: N images, B in a batch."""
+"""Pictures that stay on disk and are decoded batch by batch. Letters: N images, B in a batch, S the side in pixels."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _Read = TypeVar("_Read")
 
 
 class Pictures(Protocol):
-    """A source of N pictures, each read when it is asked for."""
+    """A source of N pictures that are read one by one."""
 
     def __len__(self) -> int:
         """Count them."""
@@ -35,10 +35,10 @@ class Pictures(Protocol):
         """Return uint8 (3, S, S)."""
 
     def fingerprint(self) -> str:
-        """Tell whether they are still the same."""
+        """Return a hash that changes when the pictures do."""
 
     def draw_keys(self) -> Tensor:
-        """Return int64 (N,): what decides, with a seed, whether a picture validates."""
+        """Return int64 (N,), the keys that decide, with a seed, which pictures validate."""
 
 
 class FilePictures:
@@ -46,9 +46,9 @@ class FilePictures:
 
     Args:
         root: The folder.
-        names: N paths relative to it. They are kept as one block of bytes: a list of a million strings would be copied
-            into every worker, bit by bit, as their reference counts change.
-        contents: N hashes of the files' bytes, for the fingerprint; names stand in for them where none are known.
+        names: N paths relative to it. They are kept as one block of bytes: reading a list of strings changes its
+            reference counts, so that every worker would end up with a copy of a million strings.
+        contents: N hashes of the files' bytes, for the fingerprint; without them the names are hashed.
     """
 
     def __init__(self, root: Path, names: Sequence[str], contents: Sequence[bytes] = ()) -> None:
@@ -60,11 +60,11 @@ class FilePictures:
         return len(self._names)
 
     def path(self, position: int) -> Path:
-        """Return where a picture lies."""
+        """Return the path of a picture."""
         return self.root / self.name(position)
 
     def paths(self, positions: Tensor) -> list[str]:
-        """Return where some pictures lie, by their positions (B,), as texts."""
+        """Return the paths of pictures by their positions (B,)."""
         return [str(self.path(position)) for position in positions.tolist()]
 
     def name(self, position: int) -> str:
@@ -75,7 +75,7 @@ class FilePictures:
         """Decode a file.
 
         Raises:
-            TlearnError: It gives no picture; it is named.
+            TlearnError: The file cannot be decoded.
         """
         try:
             return read_image(self.path(position), framing, draws)
@@ -85,14 +85,14 @@ class FilePictures:
             ) from error
 
     def fingerprint(self) -> str:
-        """Hash contents in their order."""
+        """Hash the contents in their order."""
         digest = hashlib.blake2b(digest_size=16)
         for content in self.contents or self._names:
             digest.update(bytes(content) + b"\0")
         return digest.hexdigest()
 
     def draw_keys(self) -> Tensor:
-        """Hash names: a picture stays in training or in validation when others come and go."""
+        """Hash names, so that a picture stays in training or in validation when others come and go."""
         hashes = [hashlib.blake2b(bytes(name), digest_size=8).digest() for name in self._names]
         return torch.from_numpy(np.frombuffer(b"".join(hashes), dtype="<i8").copy())
 
@@ -112,7 +112,7 @@ class ItemPictures:
 
     Args:
         items: The dataset.
-        identity: What tells it from others: its name, version, number of items.
+        identity: Its name, version and number of items, which stand for it in the fingerprint.
     """
 
     def __init__(self, items: ItemDataset, identity: str) -> None:
@@ -123,10 +123,10 @@ class ItemPictures:
         return len(self.items)
 
     def read(self, position: int, framing: Framing, draws: Tensor | None = None) -> Tensor:
-        """Ask for an item and frame it.
+        """Read an item and frame it.
 
         Raises:
-            TlearnError: It gives no picture; its number is named.
+            TlearnError: The item cannot be decoded.
         """
         try:
             return framed(pixels_of(self.items[position][0]), framing, draws)
@@ -134,23 +134,23 @@ class ItemPictures:
             raise TlearnError(f"item {position} of {self.identity}: {reason_of(error)}; mend or replace it") from error
 
     def fingerprint(self) -> str:
-        """Hash the identity: the items themselves would all have to be decoded."""
+        """Hash the identity: hashing the items would decode them all."""
         return hashlib.blake2b(self.identity.encode(), digest_size=16).hexdigest()
 
     def draw_keys(self) -> Tensor:
-        """Take positions: items have no names."""
+        """Return positions, because items have no names."""
         return torch.arange(len(self))
 
 
 class StreamedImages(ImageSet):
-    """Images that are decoded when a batch is asked for.
+    """Images that are decoded when a batch is served.
 
     Args:
         pictures: The whole source.
-        framing: How they become squares.
-        targets: (N, ...), the whole source's.
-        indices: int64, the positions in the source that are this dataset.
-        transform: Random changes to a batch; boxes are cut from the pictures at their full resolution.
+        framing: How pictures become squares.
+        targets: (N, ...), targets of the whole source.
+        indices: int64, the positions in the source of the images of this set.
+        transform: Random changes to a batch; crop boxes are cut from the pictures at full resolution.
     """
 
     def __init__(
@@ -184,16 +184,16 @@ class StreamedImages(ImageSet):
         return self.transform(images, targets, rows, epoch, is_cut=True) if self.transform else (images, targets)
 
     def draw_keys(self) -> Tensor:
-        """Ask the pictures."""
+        """Return the keys of these pictures."""
         return self.pictures.draw_keys()[self.indices]
 
     def fingerprint(self) -> str:
-        """Hash the pictures' own, how they are framed, and the targets."""
+        """Hash the pictures, how they are framed, and the targets."""
         return fingerprint(self.targets, about=f"{self.pictures.fingerprint()} {self.framing}")
 
 
 def in_threads(read: Callable[..., _Read], *arguments: Iterable[object]) -> list[_Read]:
-    """Map, in as many threads as there are cores; in a worker process, which has one of its own, in one."""
+    """Map in as many threads as there are cores; in a worker process only in its own thread."""
     threads = cores_allowed()
     if threads == 1 or get_worker_info() is not None:
         return list(map(read, *arguments))

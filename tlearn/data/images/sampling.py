@@ -1,4 +1,4 @@
-"""Which images make which batch, and which process serves it."""
+"""The sampler: which images make a batch, and which process serves it."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from tlearn.data.images.keyed_random import key
 
 
 class EpochBatchSampler(Sampler[BatchKey]):
-    """Whole-batch keys in an order that depends on (seed, epoch) alone, and a process's share of them.
+    """Keys of whole batches, in an order that depends only on (seed, epoch), and a process's share of them.
 
-    A batch to train on is divided between the processes, so that they learn from it what one process would; batches to
-    evaluate are dealt out whole, so that every answer has the same bits.
+    Each training batch is divided between the processes, so that they learn the same as one process would. Evaluation
+    batches are dealt out whole, so that every answer has the same bits.
     """
 
     def __init__(
@@ -32,19 +32,18 @@ class EpochBatchSampler(Sampler[BatchKey]):
         order: Callable[[int, Sequence[int], int], Tensor] | None = None,
         next_epoch: Callable[[], int] | None = None,
     ) -> None:
-        """Settle the batches' sizes.
+        """Fix the sizes of the batches.
 
         Args:
             n_images: Size of the dataset.
-            batch_size: Images in a batch. When shuffling, that is to train, a remainder that would give a process a
-                single image joins the batch before it: BatchNorm cannot normalise one value by itself, and torch
-                raises.
-            shuffle: Draw a new order in each epoch.
+            batch_size: Images in a batch. For training a remainder that would give a process a single image joins the
+                batch before it, because torch's BatchNorm raises for a single value.
+            shuffle: Draw a new order in each epoch, for training.
             drop_last: Leave out a last batch that is not full.
-            seed: Decides the order.
+            seed: The seed of the order.
             share: Which process of how many this is.
-            order: Draws it, as `ImageSet.epoch_order` does; any order is as likely by default.
-            next_epoch: Counts passes to train on where nobody tells the epoch, as Lightning does.
+            order: Draws the order, as `ImageSet.epoch_order` does; a random permutation by default.
+            next_epoch: Counts training passes until `set_epoch` is called, as Lightning does.
 
         Raises:
             TlearnError: There would be no batch at all, or none for a process.
@@ -71,7 +70,7 @@ class EpochBatchSampler(Sampler[BatchKey]):
         self.epoch, self._next_epoch = epoch, None
 
     def leave_out(self, epoch: int, batches: int) -> None:
-        """Leave out so many batches at the start of an epoch: an interrupted run has done them."""
+        """Skip the first batches of an epoch, which an interrupted run has done."""
         self._done = (epoch, batches)
 
     def __len__(self) -> int:
@@ -95,7 +94,10 @@ class EpochBatchSampler(Sampler[BatchKey]):
         return torch.randperm(self.n_images, generator=torch.Generator().manual_seed(seed))
 
     def _leave_none_idle(self) -> None:
-        """Cut fewer batches than processes smaller: one without any would not come to where the others wait for it."""
+        """If there are fewer batches than processes, split them further.
+
+        A rank without a batch would miss the collective calls, and the others would hang.
+        """
         processes = self.share.processes
         fewest = min(self._sizes) if self.shuffle else self.n_images
         if fewest < processes:

@@ -18,16 +18,16 @@ from tlearn.data.images.split import class_numbers
 from tlearn.data.shards.index import INDEX, ITEMS, Items, ShardedSplit, parse_index, parse_items
 from tlearn.data.shards.pictures import ShardedImages, ShardPictures
 from tlearn.data.shards.place import place_of
-from tlearn.data.sources.picture_base import StreamedDataModule
+from tlearn.data.sources.picture_base import PictureDataModule
 
 log = logging.getLogger(__name__)
 
 
-class StreamingDataModule(StreamedDataModule):
+class StreamingDataModule(PictureDataModule):
     """A folder of pictures that `tlearn optimize` packed into shards.
 
     Attributes:
-        root: The folder or URL; names of pictures are relative to the folder that was optimized.
+        root: The folder or URL of the shards.
     """
 
     root: str
@@ -44,17 +44,17 @@ class StreamingDataModule(StreamedDataModule):
         """Read the index; no shard is opened.
 
         Args:
-            root: What ``tlearn optimize`` wrote: a folder, or an URL that LitData fetches from, such as
+            root: What ``tlearn optimize`` wrote: a folder, or a URL that LitData downloads from, such as
                 ``s3://bucket/folder``, ``gs://bucket/folder`` or ``hf://datasets/user/name/folder``; access
-                keys are found where their own tools find them.
+                keys are found in the same places as by their own tools.
             classes: Names of the classes to use, numbered in the order given; by default all, in their order.
             min_per_class: Leave out classes with fewer training images, and say which; none by default.
-            cache_dir: Where shards that were fetched are kept; processes of one machine share it.
-            max_cache_gb: How much may lie there: those go first that were not read for longest.
-            **options: Those of `StreamedDataModule` and `ImageDataModule`.
+            cache_dir: Cache of downloaded shards, which processes of one machine share.
+            max_cache_gb: Limit of the cache; the least recently read shards are deleted first.
+            **options: Those of `PictureDataModule` and `ImageDataModule`.
 
         Raises:
-            TlearnError: There is no optimized folder of this version, or it cannot be fetched.
+            TlearnError: There is no optimized folder of this version, or it cannot be downloaded.
         """
         self._place = place_of(root, cache_dir, float(max_cache_gb))
         self.root = self._place.about
@@ -71,10 +71,10 @@ class StreamingDataModule(StreamedDataModule):
         self.class_remarks = rare
 
     def open_split(self, split: Split) -> ImageSet | None:
-        """Read the rows of a split; of shards no more than their sizes are looked at.
+        """Read the rows of a split, and check the sizes of its shards.
 
         Raises:
-            TlearnError: There is no such split, or it is not whole.
+            TlearnError: There is no such split, or it is incomplete.
         """
         sharded = self._index.splits.get(split)
         if sharded is None and split == "val":

@@ -1,4 +1,4 @@
-"""Shards behind an URL, fetched by LitData when the first of their pictures is asked for, and kept on this disk."""
+"""Shards behind a URL: LitData downloads one when its first picture is read, and it is cached on disk."""
 
 from __future__ import annotations
 
@@ -19,25 +19,24 @@ from tlearn.base.files import on_disk, writing_fault
 from tlearn.data.shards.index import INDEX, Shard, digest_of, read_file
 from tlearn.data.shards.order import WINDOW
 
-# What LitData fetches; the last is for tests. Not its azure://, which asks for options that are not ours to give, nor
-# its r2://, which asks for an account with Lightning: s3:// reaches
-# whatever speaks S3, at the address in AWS_ENDPOINT_URL.
+# Addresses that LitData downloads from; the last is for tests. Its azure:// needs options that we do not have, and its
+# r2:// an account with Lightning. s3:// reaches every S3 server, at the address in AWS_ENDPOINT_URL.
 URLS = ("s3://", "gs://", "hf://", "local:")
 _BY_FILE = ("hf://", "local:")  # LitData has no other way to fetch these
-_DIGEST = "[0-9a-f]" * 32  # no other folder is touched
+_DIGEST = "[0-9a-f]" * 32  # only folders of this form are touched
 _NEEDS = "needs: pip install 'tlearn[stream]'"
 
 
 class FetchedShards:
-    """Shards behind an URL: fetched whole by LitData, checked, and kept in a folder that several processes share.
+    """Shards behind a URL: downloaded by LitData, checked, and cached in a folder that several processes share.
 
-    Where the folder would grow over its limit, the shards go that were not read for longest. What is being fetched at
-    that moment comes on top.
+    If the cache would grow over its limit, the least recently read shards are deleted. Shards that are being downloaded
+    at that moment are not counted.
 
     Args:
         url: The folder that `tlearn optimize` wrote.
-        cache_dir: Where shards are kept.
-        max_cache_gb: How much may lie there.
+        cache_dir: The folder of the cache.
+        max_cache_gb: The limit of the cache.
     """
 
     def __init__(self, url: str, cache_dir: Path, max_cache_gb: float) -> None:
@@ -48,10 +47,10 @@ class FetchedShards:
         self._folder = self.cache_dir
 
     def index(self) -> bytes:
-        """Fetch ``tlearn.json``; from now on shards are kept beside no others than its own.
+        """Download ``tlearn.json``, whose digest names the cache's folder of these shards.
 
         Raises:
-            TlearnError: It cannot be fetched.
+            TlearnError: It cannot be downloaded.
         """
         try:
             self.cache_dir.mkdir(parents=True, exist_ok=True)
@@ -63,18 +62,18 @@ class FetchedShards:
         return content
 
     def items(self, name: str, digest: str) -> bytes:
-        """Fetch a small file, if it is not there yet."""
+        """Return a small file, which is downloaded if it is not cached."""
         path = self._folder / name
-        if path.is_file() and digest_of(read_file(path)) != digest:  # cut by a crash
+        if path.is_file() and digest_of(read_file(path)) != digest:  # left incomplete by a crash
             path.unlink(missing_ok=True)
         self._bring(path, name, digest, 0)
         return read_file(path)
 
     def check(self, split: str, shards: Iterable[Shard]) -> None:
-        """Say that the limit is too low, before shards are fetched anew for every batch; throw out what a crash cut.
+        """Refuse a limit with which every batch would download shards again; delete what a crash left incomplete.
 
         Raises:
-            TlearnError: Those that one process draws from at a time do not fit, and the one that is fetched meanwhile.
+            TlearnError: The cache cannot hold the shards that a process draws from at a time and one more.
         """
         shards = list(shards)
         for shard in shards:
@@ -84,14 +83,14 @@ class FetchedShards:
                     path.unlink()
         largest_first = sorted((shard.size_bytes for shard in shards), reverse=True)
         needs_bytes = sum(largest_first[: WINDOW + 1])
-        if self.limit_bytes < needs_bytes:  # which is told rounded up
+        if self.limit_bytes < needs_bytes:  # the message rounds up
             raise TlearnError(
                 f"data.init_args.max_cache_gb {self.limit_bytes / 1e9:g} holds too few of the {len(largest_first)} "
                 f"{split} shards at a time: expected {1.006 * needs_bytes / 1e9:.3g} or more for each process"
             )
 
     def path(self, split: str, shard: Shard) -> Path:
-        """Fetch a shard, if it is not there, and note that it was used."""
+        """Return a shard, which is downloaded if it is not cached, and mark it as used."""
         path = self._folder / split / shard.name
         try:
             os.utime(path)
@@ -100,7 +99,7 @@ class FetchedShards:
         return path
 
     def mend(self, path: Path) -> None:
-        """Throw it out, so that it is fetched anew."""
+        """Delete a shard, so that it is downloaded again."""
         path.unlink(missing_ok=True)
 
     def _bring(self, path: Path, name: str, digest: str, needs_bytes: int) -> None:
@@ -110,13 +109,13 @@ class FetchedShards:
                 if not path.is_file():
                     self._make_room(needs_bytes)
                     self._fetch_checked(name, digest, path)
-                    self._make_room(0)  # others, too, have fetched meanwhile
+                    self._make_room(0)  # other processes may have added shards meanwhile
         except OSError as error:
             raise writing_fault(path, path, error) or error from error
 
     def _fetch_checked(self, name: str, digest: str, path: Path) -> None:
         partial = path.with_name(f".{path.name}.partial")
-        shutil.rmtree(partial, ignore_errors=True)  # of a process that was killed
+        shutil.rmtree(partial, ignore_errors=True)  # left by a killed process
         partial.mkdir()
         try:
             fetched = self._fetch(name, partial)
@@ -128,7 +127,7 @@ class FetchedShards:
             shutil.rmtree(partial, ignore_errors=True)
 
     def _fetch(self, name: str, folder: Path) -> Path:
-        """Fetch a file into a folder of its own, where LitData also puts its lock and its partial file."""
+        """Download a file into a folder of its own, where LitData also puts its lock and its partial file."""
         url = f"{self.about}/{name}"
         path = folder / Path(name).name
         try:
@@ -163,7 +162,7 @@ def _download(root: str, url: str, path: Path) -> None:
     if url.startswith(_BY_FILE):
         client.download_file(url, str(path))
         return
-    # Not `download_file`: for S3 it takes obstore, whose threads do not outlive a fork, and which refuses http://.
+    # `download_file` would use obstore for S3, whose threads do not survive a fork, and which refuses http://.
     with path.open("wb") as file:
         client.download_fileobj(url, file)
 
@@ -177,5 +176,5 @@ def _downloader(url: str, process: int) -> Any:
         return get_downloader(url, "", [])
     from botocore.config import Config
 
-    # LitData would try a thousand times. AWS_MAX_ATTEMPTS, 3 by default, says how often.
+    # LitData would try a thousand times; now AWS_MAX_ATTEMPTS decides, 3 by default.
     return get_downloader(url, "", [], {"config": Config(retries={"mode": "standard"})})

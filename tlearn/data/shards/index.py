@@ -1,8 +1,8 @@
-"""What `tlearn optimize` writes beside LitData's shards, and all that is known of them before one is opened.
+"""The index that `tlearn optimize` writes beside LitData's shards. Letters: N pictures of a split.
 
 ``tlearn.json`` names classes, splits and shards; ``SPLIT/items.safetensors`` has a row for each picture. Both are plain
-data: nothing in them can be executed, and every number is checked before it is used. LitData's own ``index.json`` lies
-there for other programs and is never read. Letters: N pictures of a split.
+data that cannot execute anything, and every number is checked before it is used. LitData's own ``index.json`` is for
+other programs and is never read.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ class Shard:
     """A file of pictures.
 
     Attributes:
-        name: Of the file, in the folder of its split.
-        images: How many it holds.
-        size_bytes: Of the file.
-        digest: Its `digest_of`, in hexadecimal digits.
+        name: Name of the file in the folder of its split.
+        images: Number of pictures.
+        size_bytes: Size of the file.
+        digest: `digest_of` the file.
     """
 
     name: str
@@ -51,8 +51,8 @@ class ShardedSplit:
     """The shards of a split, in the order of its pictures.
 
     Attributes:
-        shards: Each of them.
-        items: `digest_of` the file that has a row for each picture.
+        shards: The shards.
+        items: `digest_of` the file with a row for each picture.
     """
 
     shards: tuple[Shard, ...]
@@ -66,18 +66,18 @@ class ShardedSplit:
 
 @dataclass(frozen=True)
 class ShardIndex:
-    """What ``tlearn.json`` says.
+    """The content of ``tlearn.json``.
 
     Attributes:
-        class_names: Names of the classes that labels number.
-        splits: Those that there are.
+        class_names: Names of the classes 0 to K - 1.
+        splits: The splits.
     """
 
     class_names: list[str]
     splits: dict[Split, ShardedSplit]
 
     def as_text(self) -> str:
-        """Write it as JSON."""
+        """Return it as JSON."""
         return json.dumps({"version": VERSION, **asdict(self)}, indent=1)
 
 
@@ -86,11 +86,11 @@ class Items:
     """A row for each picture of a split.
 
     Attributes:
-        labels: int64 (N,).
-        begins: int64 (N,), where in its shard the picture's bytes begin.
-        sizes: int64 (N,), how many they are.
-        digests: uint8 (N, 16), BLAKE2b of them.
-        names: uint8, the paths of the files that they were, each behind the other with a zero behind it.
+        labels: int64 (N,), class numbers.
+        begins: int64 (N,), offset of the picture's bytes in its shard.
+        sizes: int64 (N,), number of these bytes.
+        digests: uint8 (N, 16), BLAKE2b of these bytes.
+        names: uint8, the paths of the original files, each followed by a zero.
     """
 
     labels: Tensor
@@ -100,7 +100,7 @@ class Items:
     names: NDArray[np.uint8]
 
     def as_bytes(self) -> bytes:
-        """Write them in safetensors' form."""
+        """Return them in the safetensors format."""
         columns = {name: getattr(self, name) for name in _COLUMNS}
         return save({**columns, "names": torch.from_numpy(self.names)})
 
@@ -111,14 +111,14 @@ def digest_of(content: bytes | memoryview) -> str:
 
 
 def parse_index(content: bytes, place: str) -> ShardIndex:
-    """Read what ``tlearn.json`` holds.
+    """Parse ``tlearn.json``.
 
     Args:
-        content: Of the file.
-        place: Where it lies, for the message.
+        content: The content of the file.
+        place: Its path or URL, for messages.
 
     Raises:
-        TlearnError: It is of another version, or not what `ShardIndex.as_text` writes.
+        TlearnError: It has another version, or was not written by `ShardIndex.as_text`.
     """
     try:
         about = json.loads(content)
@@ -143,10 +143,10 @@ def parse_index(content: bytes, place: str) -> ShardIndex:
 
 
 def parse_items(content: bytes, split: ShardedSplit, n_classes: int, place: str) -> Items:
-    """Read the rows of a split.
+    """Parse the rows of a split.
 
     Raises:
-        TlearnError: They are not those that the index speaks of, or point out of their shards.
+        TlearnError: Their digest is not that of the index, or a row points outside of its shard.
     """
     fault = TlearnError(f"{place} is not the file that {INDEX} speaks of: copy the folder anew, or optimize again")
     if digest_of(content) != split.items:
@@ -154,7 +154,7 @@ def parse_items(content: bytes, split: ShardedSplit, n_classes: int, place: str)
     try:
         columns = load(content)
         ordered = [columns[name] for name in (*_COLUMNS, "names")]
-    except Exception as error:  # safetensors' own, on a file that was made to harm
+    except Exception as error:  # safetensors' own errors, for a malicious file
         raise fault from error
     kinds_fit = all(
         column.dtype == kind for column, kind in zip(ordered, (*_COLUMNS.values(), torch.uint8), strict=True)
@@ -168,7 +168,7 @@ def parse_items(content: bytes, split: ShardedSplit, n_classes: int, place: str)
 
 
 def shards_of(split: ShardedSplit) -> Tensor:
-    """Return int64 (N,): in which shard each picture lies."""
+    """Return int64 (N,), the number of each picture's shard."""
     counts = torch.tensor([shard.images for shard in split.shards])
     return torch.repeat_interleave(torch.arange(len(counts)), counts)
 

@@ -1,4 +1,4 @@
-"""Where shards lie: in a folder, or behind an URL."""
+"""The place of shards: a local folder, or a URL."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ _NOT_OPTIMIZED = f"no {INDEX} in {{}}; write a folder that has one: python -m tl
 
 
 class ShardPlace(Protocol):
-    """A folder that `tlearn optimize` wrote, near or far."""
+    """A folder that `tlearn optimize` wrote, local or remote."""
 
     about: str
 
     def index(self) -> bytes:
-        """Return what ``tlearn.json`` holds."""
+        """Return the content of ``tlearn.json``."""
 
     def items(self, name: str, digest: str) -> bytes:
         """Return a small file of a split, ``SPLIT/NAME``."""
 
     def check(self, split: str, shards: Iterable[Shard]) -> None:
-        """Look, as far as it costs next to nothing, whether shards are whole."""
+        """Check cheaply that shards are complete."""
 
     def path(self, split: str, shard: Shard) -> Path:
-        """Return where a shard can be read now."""
+        """Return the local path of a shard, ready to be read."""
 
     def mend(self, path: Path) -> None:
-        """Do what can be done about a shard that is gone, or whose bytes are not those that were packed."""
+        """Repair a shard that is missing or damaged, or raise."""
 
 
 def place_of(root: str, cache_dir: str, max_cache_gb: float) -> ShardPlace:
-    """Choose by the root's form.
+    """Return the place of a root, a folder or a URL.
 
     Raises:
-        TlearnError: It is an address of another kind.
+        TlearnError: It is a URL of an unknown kind.
     """
     if "://" in root and not root.startswith(URLS):
         raise TlearnError(f"data.init_args.root: no way to fetch from {root}; expected a folder, or one of {_KNOWN}")
@@ -50,7 +50,7 @@ class NearShards:
     """Shards in a folder; reading them needs no LitData."""
 
     def __init__(self, root: Path) -> None:
-        """Note the folder."""
+        """Keep the path."""
         self.root = root.expanduser()
         self.about = str(self.root.absolute())
 
@@ -83,11 +83,11 @@ class NearShards:
                 )
 
     def path(self, split: str, shard: Shard) -> Path:
-        """Return where it lies."""
+        """Return the path of a shard."""
         return self.root / split / shard.name
 
     def mend(self, path: Path) -> None:
-        """Leave it to the user.
+        """Raise: only the user can repair it.
 
         Raises:
             TlearnError: Always.

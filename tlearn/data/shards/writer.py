@@ -1,4 +1,4 @@
-"""Pack picture files into LitData's shards, bit by bit as they are, whole or not at all."""
+"""Pack picture files unchanged into LitData's shards; the folder appears only when it is complete."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ def write_shards(
 ) -> ShardIndex:
     """Write the pictures of all splits.
 
-    Training pictures are mixed, for a run draws from few shards at a time; others keep their order.
+    Training pictures are shuffled, because a run draws from few shards at a time; others keep their order.
 
     Args:
-        splits: Pictures in files, whose contents are known.
-        class_names: What their labels number.
-        out: The folder to write; it must not be there.
-        shard_bytes: How large a shard may become; a larger picture gets one of its own.
+        splits: Picture files with hashes of their contents.
+        class_names: Names of the classes 0 to K - 1.
+        out: The folder to write; it must not exist.
+        shard_bytes: The largest size of a shard; a larger picture gets one of its own.
 
     Raises:
-        TlearnError: A file has changed meanwhile, or nothing can be written.
+        TlearnError: A file has changed meanwhile, or writing fails.
     """
     with _whole_folder(out) as partial:
         written: dict[Split, ShardedSplit] = {}
@@ -111,7 +111,7 @@ def _shard(path: Path, chunk: Mapping[str, Any]) -> Shard:
 
 
 def _begins(path: Path) -> Tensor:
-    """Read where items begin from the head of a shard: their number n, then n + 1 places (uint32)."""
+    """Read the offsets of items from the head of a shard: their number n, then n + 1 offsets (uint32)."""
     with path.open("rb") as file:
         count = int(np.frombuffer(file.read(4), np.uint32)[0])
         places = np.frombuffer(file.read(4 * count), np.uint32)
@@ -120,10 +120,10 @@ def _begins(path: Path) -> Tensor:
 
 @contextmanager
 def _whole_folder(out: Path) -> Iterator[Path]:
-    """Give a temporary folder that takes the name ``out`` when all is written; nothing is left after a fault.
+    """Yield a temporary folder that is renamed to ``out`` at the end, or deleted after an error.
 
-    It is held meanwhile: of two processes that write the same folder the second is refused. What a killed one left is
-    written over.
+    It is locked meanwhile, so that a second process that writes the same folder is refused. Remains of a killed process
+    are overwritten.
     """
     partial, held, is_written = out.with_name(f".{out.name}.partial"), -1, False
     try:
@@ -135,7 +135,7 @@ def _whole_folder(out: Path) -> Iterator[Path]:
         partial.rename(out)
         is_written = True  # from here on another process may take that name
     except OSError as error:
-        error.filename = None  # whichever of the files: the folder is what the user knows
+        error.filename = None  # the user knows the folder, not the file in it
         fault = _taken(out) if error.errno in _EXISTS else writing_fault(out, partial, error)
         if fault is None:
             raise
@@ -148,7 +148,7 @@ def _whole_folder(out: Path) -> Iterator[Path]:
 
 
 def _hold(partial: Path, out: Path) -> int:
-    """Keep other processes from writing the same folder; the system lets go when this one ends, however it does."""
+    """Lock the folder against other processes; the system releases it when this process ends, even by a kill."""
     held = os.open(partial, os.O_RDONLY)
     try:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -158,7 +158,7 @@ def _hold(partial: Path, out: Path) -> int:
             f"another process is writing {out.absolute()}; wait for it, or name another folder"
         ) from error
     except OSError:
-        pass  # a file system that locks no folders
+        pass  # a file system without locks on folders
     return held
 
 

@@ -31,14 +31,14 @@ def check(root: Path) -> None:
 
 
 def install(root: Path, download: bool) -> None:
-    """Put the files in place if they are not: from an archive that lies in ``root``, or else from the network.
+    """Install missing files from an archive in ``root``, or else from the network.
 
     Args:
-        root: Absolute; the folder to hold ``cifar-10-batches-py``. Created only when there is something to put in.
-        download: Whether the network may be used.
+        root: Absolute path of the folder for ``cifar-10-batches-py``; created only once there is something to put in.
+        download: Allow a download.
 
     Raises:
-        TlearnError: The files are missing or damaged and cannot be had.
+        TlearnError: Files are missing or damaged and cannot be installed.
     """
     fault = _fault(root)
     if fault is None:
@@ -46,7 +46,7 @@ def install(root: Path, download: bool) -> None:
     archive = root / CIFAR10.filename
     archive_fault = _difference(root, CIFAR10.filename, CIFAR10.tgz_md5)
     if archive.exists() and archive_fault:
-        fault = f"{fault}; {archive_fault}"  # named, and never used: a download goes elsewhere
+        fault = f"{fault}; {archive_fault}"  # a damaged archive is named and not used
     if archive_fault and not download:
         raise TlearnError(
             f"CIFAR-10 in {root}: {fault}; download is off: set data.init_args.download true or {_put_archive(root)}"
@@ -60,7 +60,7 @@ def install(root: Path, download: bool) -> None:
 
 
 def _fault(root: Path) -> str | None:
-    """Say which file is wrong first, if any is."""
+    """Describe the first file that is missing or damaged."""
     expected = [*CIFAR10.train_list, *CIFAR10.test_list, [CIFAR10.meta["filename"], CIFAR10.meta["md5"]]]
     differences = (_difference(root, f"{CIFAR10.base_folder}/{name}", md5) for name, md5 in expected)
     return next(filter(None, differences), None)
@@ -93,20 +93,20 @@ def _unpack(archive: Path, root: Path) -> None:
         except OSError:
             if not folder.is_dir():
                 raise
-            # Another run was quicker, or a file is mended: one by one, for what else a user keeps there is not ours.
+            # Another run was quicker, or a file is mended. Files are replaced one by one to keep those of the user.
             for file in fresh.iterdir():
                 file.replace(folder / file.name)
 
 
 @contextmanager
 def _folder_beside(root: Path) -> Iterator[Path]:
-    """A temporary folder on root's file system, so that a rename suffices: in root or, until there is one, above it."""
+    """Make a temporary folder on the file system of root, so that files can be renamed into it."""
     existing = next(path for path in (root, *root.parents) if path.is_dir())
     with tempfile.TemporaryDirectory(prefix=".cifar-10-", dir=existing) as scratch:
         yield Path(scratch)
 
 
-# Known before anything is read, since a network is built for them; the files' own list must agree.
+# The network is built from these before any file is read; the files' own list must agree.
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 
@@ -122,7 +122,7 @@ class CIFAR10DataModule(InMemoryDataModule):
 
         Args:
             root: Folder that holds ``cifar-10-batches-py`` or ``cifar-10-python.tar.gz``, or will.
-            download: Fetch the files (170 MB) where they are missing or damaged.
+            download: Download the files (170 MB) if they are missing or damaged.
             classes: Names of the classes to use, numbered in the order given; all ten by default.
             **options: Those of `ImageDataModule`.
 
@@ -136,10 +136,10 @@ class CIFAR10DataModule(InMemoryDataModule):
         self._checked = False
 
     def prepare_data(self) -> None:
-        """Check the files; unpack or download them where they are missing or damaged.
+        """Check the files; unpack or download those that are missing or damaged.
 
         Raises:
-            TlearnError: They cannot be had; names the folder, the file, its checksum and the remedy.
+            TlearnError: That fails; names the folder, the file, its checksum and the remedy.
         """
         install(self.root, self.download)
         self._checked = True
@@ -158,7 +158,7 @@ class CIFAR10DataModule(InMemoryDataModule):
             self._checked = True
         files = [name for name, _ in (CIFAR10.train_list if split == "train" else CIFAR10.test_list)]
         paths = [self.root / CIFAR10.base_folder / name for name in files]
-        # One file at a time into its place: all at once would take 150 MB more.
+        # Each file goes into its place by itself: all at once would take 150 MB more.
         most = sum(path.stat().st_size for path in paths) // (3 * 32 * 32)
         images, targets = torch.empty(most, 3, 32, 32, dtype=torch.uint8), list[int]()
         for name in files:
@@ -175,7 +175,7 @@ class CIFAR10DataModule(InMemoryDataModule):
 
 
 class _CIFAR10File(CIFAR10):  # type: ignore[misc]  # torchvision ships no types
-    """torchvision's reader for one file, without its pass over all checksums, 0.3 s, which we have just made."""
+    """torchvision's reader for one file, without its check of all checksums, which takes 0.3 s and is done already."""
 
     def __init__(self, root: Path, name: str, reads_classes: bool) -> None:
         self.train_list, self.reads_classes = [[name, ""]], reads_classes

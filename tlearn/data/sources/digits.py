@@ -19,12 +19,12 @@ from tlearn.data.images.split import class_numbers, renumbered, stratified_split
 from tlearn.data.sources.in_memory import InMemoryDataModule
 
 _NAMES = tuple("0123456789")
-_TEST_FRACTION, _TEST_SEED = 0.2, 0  # fixed for good: a test set that changes measures nothing
+_TEST_FRACTION, _TEST_SEED = 0.2, 0  # fixed, so that test results stay comparable
 _BRIGHTEST = 16  # pixel values run from 0 to 16
 
 
 class DigitsDataModule(InMemoryDataModule):
-    """Handwritten digits to tell apart, or to read as values; a fixed fifth of them, 359, is the test set."""
+    """Handwritten digits as classes or as values; a fixed fifth of them, 359, is the test set."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class DigitsDataModule(InMemoryDataModule):
         (self.size_px,) = plain_values(size_px=size_px)
 
     def load_split(self, split: Literal["train", "test"]) -> tuple[Tensor, Tensor]:
-        """Take a split of scikit-learn's digits.
+        """Read a split of scikit-learn's digits.
 
         Returns:
             Images, uint8 (N, 3, H, W) with three equal channels, and targets: class numbers, int64 (N,), -1 for a digit
@@ -73,9 +73,9 @@ class DigitsDataModule(InMemoryDataModule):
 
 
 def _read_table() -> NDArray[Any]:
-    """Read (N, 65) integers, 64 pixels and the digit, from the file that scikit-learn's ``load_digits`` reads.
+    """Read (N, 65) integers, 64 pixels and the digit, from scikit-learn's file.
 
-    Not through it: importing scikit-learn takes 0.4 s, more than anything else of ours before the first step.
+    scikit-learn's ``load_digits`` is not used, because importing it takes 0.4 s.
     """
     package = find_spec("sklearn")
     assert package is not None

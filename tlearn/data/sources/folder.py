@@ -38,21 +38,21 @@ class ImageFolderDataModule(ImageFilesDataModule):
         min_per_class: PositiveInt | None = None,
         **options: Any,
     ) -> None:
-        """Look at the names of the class folders; no picture is read.
+        """List the class folders; no picture is read.
 
         Args:
             root: Folder that holds ``train``, and ``val`` (or ``valid``, ``validation``) and ``test`` if there are any;
                 pictures lie in a folder for each class, at any depth in it.
             classes: Names of the classes to use, numbered in the order given; by default all folders in ``train``,
-                in the order of their code points, whatever is missing in the other splits.
+                in the order of their code points.
             unknown_classes: What to do about a class folder in ``val`` or ``test`` that ``train`` lacks: stop, or leave
-                its pictures out and say how many.
-            stored_classes: The classes where there is no ``train``; the command line takes them from the checkpoint.
-            min_per_class: Leave out classes with fewer picture files in ``train``, and say which; none by default.
-            **options: Those of `ImageFilesDataModule`, `StreamedDataModule` and `ImageDataModule`.
+                its pictures out and log how many.
+            stored_classes: The classes if there is no ``train``; the command line takes them from the checkpoint.
+            min_per_class: Leave out classes with fewer picture files in ``train``, and log which; none by default.
+            **options: Those of `ImageFilesDataModule`, `PictureDataModule` and `ImageDataModule`.
 
         Raises:
-            TlearnError: The folder is not laid out so, or holds fewer than 2 classes.
+            TlearnError: The folder has another layout, or fewer than 2 classes.
         """
         place = Path(root).expanduser()
         written = _classes_in(place, stored_classes)
@@ -121,7 +121,7 @@ class ImageFolderDataModule(ImageFilesDataModule):
 
 
 def class_folders_to_train(root: Path) -> tuple[Path | None, str]:
-    """Return the folder ``train`` of a root, if there is one, and what paths of pictures in it begin with."""
+    """Return the folder ``train`` of a root, if there is one, and the beginning of the paths in it."""
     train = _folder_of(root, "train")
     return train, f"{train.name}/" if train else ""
 
@@ -130,7 +130,7 @@ def _folder_of(root: Path, split: Split) -> Path | None:
     exact = next((root / name for name in _FOLDERS[split] if (root / name).is_dir()), None)
     if exact is not None or not root.is_dir():
         return exact
-    # Windows and macOS make no difference between Val and val, so that both are brought here.
+    # Windows and macOS do not distinguish Val from val, so both occur.
     return next((root / name for name in class_folders(root) if name.lower() in _FOLDERS[split]), None)
 
 

@@ -1,4 +1,4 @@
-"""Datasets in Hugging Face's form: a column of pictures and a column of classes. Letters: N rows."""
+"""Datasets of Hugging Face with a column of pictures and a column of classes. Letters: N rows."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from tlearn.data.files.reading import UnreadableImageError
 from tlearn.data.images.image_set import ImageSet
 from tlearn.data.images.split import class_numbers
 from tlearn.data.sources.huggingface_files import HuggingFaceSource
-from tlearn.data.sources.items import LabelledItems, streamed, trained_classes
-from tlearn.data.sources.picture_base import StreamedDataModule
+from tlearn.data.sources.items import LabelledItems, images_of_items, trained_classes
+from tlearn.data.sources.picture_base import PictureDataModule
 from tlearn.data.sources.table_cells import is_missing
 
 _NAMES: dict[Split, tuple[str, ...]] = {
@@ -27,7 +27,7 @@ _NAMES: dict[Split, tuple[str, ...]] = {
 
 
 class _Rows:
-    """Rows as `ItemPictures` wants them."""
+    """Rows as items for `ItemPictures`."""
 
     def __init__(self, rows: Any, column: str) -> None:
         self.rows, self.column = rows, column
@@ -42,7 +42,7 @@ class _Rows:
         return picture, None
 
 
-class HuggingFaceDataModule(StreamedDataModule):
+class HuggingFaceDataModule(PictureDataModule):
     """A dataset of the Hugging Face hub, or in a folder."""
 
     def __init__(
@@ -56,19 +56,19 @@ class HuggingFaceDataModule(StreamedDataModule):
         min_per_class: PositiveInt | None = None,
         **options: Any,
     ) -> None:
-        """Open the training split, since it names the classes; no picture is decoded.
+        """Open the training split, which names the classes; no picture is decoded.
 
         Args:
             path: Name on the hub (``user/name``), a folder that ``save_to_disk`` wrote, a folder of Parquet or picture
                 files, or a loader such as ``imagefolder``.
-            name: Which of the configurations there.
+            name: The configuration of the dataset.
             data_dir: The folder that a loader reads, or a folder within the dataset.
             image_column: Column of the pictures.
             label_column: Column of the classes: a ``ClassLabel``, whole numbers or text.
             classes: Names of the classes to use, numbered in the order given; by default all that have training rows,
                 in the order of the ``ClassLabel``, or sorted.
             min_per_class: Leave out classes with fewer training rows, and say which; none by default.
-            **options: Those of `StreamedDataModule` and `ImageDataModule`.
+            **options: Those of `PictureDataModule` and `ImageDataModule`.
 
         Raises:
             TlearnError: `datasets` is not installed, or there is no such dataset, split or column, or it has not one
@@ -91,17 +91,17 @@ class HuggingFaceDataModule(StreamedDataModule):
             TlearnError: There is no such split.
         """
         if split == "train":
-            return streamed(self._train, split, self.class_names, self._seen, self.framing)
+            return images_of_items(self._train, split, self.class_names, self._seen, self.framing)
         if split == "val" and self._name_of(split) is None:
             return None
         source, _ = self._labelled(split)
-        return streamed(source, split, self.class_names, self._seen, self.framing)
+        return images_of_items(source, split, self.class_names, self._seen, self.framing)
 
     def _name_of(self, split: Split) -> str | None:
         return next((name for name in _NAMES[split] if name in self._source.splits), None)
 
     def _labelled(self, split: Split) -> tuple[LabelledItems, list[str]]:
-        """Open a split; also return all its classes, in their order."""
+        """Open a split; also return all its classes in their order."""
         name = self._name_of(split)
         if name is None:
             raise TlearnError(f"{self._source.about} has no split {split}; it has {', '.join(self._source.splits)}")
@@ -139,7 +139,7 @@ def _labels(rows: Any, column: str, about: str) -> tuple[Sequence[str | None], l
 
 
 def _with_pictures(rows: Any, column: str) -> Any:
-    """Return rows whose column decodes to pictures: plain Parquet holds files as bytes, without saying so."""
+    """Return rows whose column decodes to pictures; plain Parquet holds files as bytes without a type."""
     from datasets import Image as ImageFeature
 
     rows = rows.with_format(None).select_columns([column])

@@ -1,4 +1,4 @@
-"""Data sets of Hugging Face on disk or from the hub: open them and find the columns."""
+"""Open datasets of Hugging Face from disk or from the hub, and look for files that they leave out."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ class HuggingFaceSource:
     """A dataset whose splits are opened one by one.
 
     Attributes:
-        about: Its path and name, for what is told.
-        splits: Their names, as they are called there; a dataset that was saved alone is ``train``.
+        about: Its path and name, for messages.
+        splits: Names of its splits; a dataset that was saved without splits is ``train``.
     """
 
     def __init__(self, path: str, name: str | None, data_dir: str | None) -> None:
-        """Find the dataset; what is on the hub is fetched, what is in a folder is read without the network.
+        """Find the dataset; one on the hub is downloaded, a folder is read without the network.
 
         Raises:
             TlearnError: `datasets` is not installed, or there is no such dataset.
         """
         spec = find_spec("datasets")
-        if spec is None or spec.origin is None:  # a folder of this name has no origin
+        if spec is None or spec.origin is None:  # a folder named datasets has no origin
             raise TlearnError(_NEEDS)
         place = Path(path).expanduser()
         self.about = ", ".join([str(place.absolute()) if place.exists() else path, *filter(None, (name, data_dir))])
@@ -57,7 +57,7 @@ class HuggingFaceSource:
 
 
 def _saved(place: Path) -> tuple[list[str], Callable[[str], Any]] | None:
-    """Read what ``save_to_disk`` wrote: one dataset, or a folder for each split."""
+    """Open a folder of ``save_to_disk``: one dataset, or a folder for each split."""
     if (place / "state.json").is_file():
         return ["train"], partial(_whole, place)
     if (place / "dataset_dict.json").is_file():
@@ -84,7 +84,7 @@ def _built(path: str, place: Path, name: str | None, data_dir: str | None) -> tu
     return list(builder.info.splits), partial(_prepared, builder)
 
 
-# Functions with names, and not where they are used: a data module is sent to other processes.
+# Module-level functions, because a data module is pickled for other processes.
 def _whole(place: Path, _: str) -> Any:
     from datasets import load_from_disk
 
@@ -103,7 +103,7 @@ def _prepared(builder: Any, split: str) -> Any:
 
 @contextmanager
 def _told(about: str) -> Iterator[None]:
-    """Put a fault into one line, report nothing to the hub, and be quiet where nobody watches."""
+    """Report errors in one line, report nothing to the hub, and print nothing without a terminal."""
     import datasets
 
     counts, datasets.config.HF_UPDATE_DOWNLOAD_COUNTS = datasets.config.HF_UPDATE_DOWNLOAD_COUNTS, False
@@ -132,7 +132,7 @@ def _quiet() -> Iterator[None]:
     for library in bars:
         library.disable_progress_bars()
     for logger, _ in levels:
-        logger.set_verbosity(logging.CRITICAL)  # what fails is told in one line, by `_told`
+        logger.set_verbosity(logging.CRITICAL)  # `_told` reports failures
     try:
         yield
     finally:
@@ -143,11 +143,11 @@ def _quiet() -> Iterator[None]:
 
 
 def folder_remark(builder: Any, folder: Path) -> str:
-    """Say in a line which files become no row, or two, and where classes are not those of the class folders.
+    """Say which files have no row, or two, and whether the classes differ from the class folders.
 
     Args:
-        builder: One of `datasets`, which has read a folder.
-        folder: That folder.
+        builder: A builder of `datasets` that has read a folder.
+        folder: The folder.
     """
     from datasets.packaged_modules.imagefolder.imagefolder import ImageFolder
 
@@ -188,7 +188,7 @@ def _other_classes(builder: Any, folder: Path, names: Sequence[str]) -> Iterator
     train, prefix = class_folders_to_train(folder)
     feature: Any = (builder.info.features or {}).get("label")
     if any(folder.rglob("metadata.*")) or not hasattr(feature, "names"):
-        return  # labels are the metadata's, or there are none
+        return  # labels come from the metadata, or there are none
     inside = [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
     wanted = sorted({name.partition("/")[0] for name in inside if "/" in name})
     if len(wanted) > 1 and {canonical(name) for name in wanted} != {canonical(name) for name in feature.names}:

@@ -1,4 +1,4 @@
-"""Pictures that another library reads, with the name of one class each. Letters: N items, K classes."""
+"""Items of another library's dataset, with the name of one class each. Letters: N items, K classes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class LabelledItems:
 
     Attributes:
         items: Gives (picture, anything) for each position.
-        identity: What tells it from others, as a user would name it.
+        identity: Name of the dataset and split, for messages and the fingerprint.
         labels: N names of classes; ``None`` for an item without a label.
     """
 
@@ -39,7 +39,7 @@ class LabelledItems:
 
 
 def trained_classes(train: LabelledItems, declared: Sequence[str]) -> list[str]:
-    """Return the declared classes that training items have, in the order declared; absent ones are told.
+    """Return the declared classes that have training items, in the order declared; absent ones are logged.
 
     Raises:
         TlearnError: There are fewer than 2.
@@ -57,15 +57,15 @@ def trained_classes(train: LabelledItems, declared: Sequence[str]) -> list[str]:
     return names
 
 
-def streamed(
+def images_of_items(
     source: LabelledItems, split: str, class_names: list[str], known: Sequence[str], framing: Framing
 ) -> StreamedImages:
-    """Serve the items of the chosen classes; how many there are, and what is left out, is told.
+    """Serve the items of the chosen classes, and log how many there are and which are left out.
 
     Args:
         source: The split.
-        split: Its name, for what is told.
-        class_names: The K classes that are learned, in the order of their numbers.
+        split: Its name, for messages.
+        class_names: The K classes to learn, in the order of their numbers.
         known: All classes that training items have.
         framing: How pictures become squares.
 

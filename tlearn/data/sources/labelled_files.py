@@ -1,4 +1,4 @@
-"""Picture files with labels: what folders and tables have in common. Letters: N files, K classes."""
+"""The base of folders and tables: picture files with labels. Letters: N files, K classes."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from tlearn.data.datamodule import Split
 from tlearn.data.files.duplicates import same_content
 from tlearn.data.files.exclusions import EXCLUSIONS, kept_positions, read_exclusions
 from tlearn.data.files.findings import Picture
-from tlearn.data.files.inspection import FileFacts, inspect_files
+from tlearn.data.files.inspection import Inspection, inspect_files
 from tlearn.data.files.listing import counts_of, number_of
 from tlearn.data.images.image_set import ImageSet
 from tlearn.data.images.on_disk import FilePictures, StreamedImages
-from tlearn.data.sources.picture_base import StreamedDataModule
+from tlearn.data.sources.picture_base import PictureDataModule
 from tlearn.data.sources.table_cells import are_contrary, label_counts, one_sided
 from tlearn.data.sources.table_paths import misplaced
 
@@ -37,8 +37,8 @@ class FileList:
     Attributes:
         names: N paths relative to the root.
         targets: As in `Batch`, (N,), (N, K) or (N, 1).
-        remarks: What was left out while listing, to be told in one line.
-        skipped: Paths of files that are no pictures by their names.
+        remarks: What was left out while listing, in one line.
+        skipped: Paths of files whose endings are not of pictures.
     """
 
     names: list[str]
@@ -47,12 +47,12 @@ class FileList:
     skipped: list[str] = field(default_factory=list)
 
 
-class ImageFilesDataModule(StreamedDataModule, ABC):
-    """Picture files, every one of them looked at before the first is trained on.
+class ImageFilesDataModule(PictureDataModule, ABC):
+    """Picture files, all of which are inspected before training starts.
 
     Attributes:
-        root: The folder that the files' names are relative to, and where an exclusion list may lie.
-        skipped: Of each split that `pictures_of` has listed, the files that are no pictures by their names.
+        root: The folder that the files' names are relative to, and of the exclusion list.
+        skipped: For each split that `pictures_of` has listed, the files whose endings are not of pictures.
     """
 
     root: Path
@@ -64,7 +64,7 @@ class ImageFilesDataModule(StreamedDataModule, ABC):
             root: The folder that names are relative to.
             on_error: What to do about pictures that cannot be read: name them all and stop before training starts, or
                 leave them out and say how many.
-            **options: Those of `StreamedDataModule` and `ImageDataModule`.
+            **options: Those of `PictureDataModule` and `ImageDataModule`.
         """
         super().__init__(**options)
         self.root, self.on_error = root, on_error
@@ -72,14 +72,14 @@ class ImageFilesDataModule(StreamedDataModule, ABC):
 
     @abstractmethod
     def list_split(self, split: Split) -> FileList | None:
-        """List a split's files; ``None`` where there is no such split.
+        """List the files of a split; ``None`` if there is no such split.
 
         Raises:
             TlearnError: Labels are not as expected.
         """
 
     def open_split(self, split: Split) -> ImageSet | None:
-        """List the files of a split, leave out those that are excluded, and look at all others.
+        """List the files of a split without the excluded ones, and inspect them.
 
         Raises:
             TlearnError: Some cannot be read, and ``on_error`` is ``error``; all are named.
@@ -110,14 +110,14 @@ class ImageFilesDataModule(StreamedDataModule, ABC):
         return StreamedImages(pictures, self.framing, files.targets, torch.tensor(good, dtype=torch.int64))
 
     def setup(self, stage: str) -> None:
-        """Open what a stage needs; before training, warn of pictures that also validate or contradict."""
+        """Open what a stage needs; warn of copies between training and validation, and of contradicting labels."""
         is_new = "train" not in self._sets
         super().setup(stage)
         if "train" in self._sets and is_new:
             self._warn_of_copies()
 
     def pictures_of(self, split: Split) -> list[Picture]:
-        """List a split's files with what an inspection finds in each; those of the exclusion list are left out."""
+        """Inspect the files of a split that are not excluded."""
         files = self.list_split(split)
         if files is None:
             return []
@@ -132,15 +132,15 @@ class ImageFilesDataModule(StreamedDataModule, ABC):
         return self._pictures(split).paths(rows)
 
     def split_record(self) -> dict[str, Any]:
-        """Describe the split, with the files' names: positions mean little to a person."""
+        """Describe the split with the names of the files, which mean more to a person than positions."""
         names = {}
         for split in ("train", "val"):
             pictures = self._pictures(split)
             names[f"{split}_files"] = [pictures.name(row) for row in self._sets[split].indices.tolist()]
         return super().split_record() | names
 
-    def _inspected(self, split: Split, files: FileList) -> dict[int, FileFacts]:
-        """Look at the files that no exclusion list names: position to what was found."""
+    def _inspected(self, split: Split, files: FileList) -> dict[int, Inspection]:
+        """Inspect the files that are not excluded: position -> result."""
         kept = kept_positions(files.names, read_exclusions(self.root))
         facts = inspect_files([self.root / files.names[number] for number in kept], f"checking {split}")
         return dict(zip(kept, facts, strict=True))
@@ -191,7 +191,7 @@ class ImageFilesDataModule(StreamedDataModule, ABC):
         return ", ".join(self.class_names[number] for number in numbers)
 
     def _known(self, files: FileList, number: int) -> tuple[tuple[str, ...] | None, tuple[str, ...]]:
-        """Return the labels that a picture has, and those of which nobody knows; ``None`` where it has one class."""
+        """Return the labels that a picture has and those that are not known; ``None`` if it has one class."""
         if self.task != "multilabel":
             return None if self.task == "classification" else (), ()
         target = files.targets[number].tolist()

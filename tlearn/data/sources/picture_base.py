@@ -1,4 +1,4 @@
-"""Pictures of all sizes and formats, decoded as they are needed: the base of folders, tables and others' datasets."""
+"""The base of folders, tables and datasets of other libraries: pictures of all sizes, decoded batch by batch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tlearn.data.files.reading import CROP_PCT, DEFAULT_SIZE_PX, Framing
 _MOST_WORKERS = 8
 
 
-class StreamedDataModule(ImageDataModule, ABC):
+class PictureDataModule(ImageDataModule, ABC):
     """Pictures that are decoded batch by batch and brought to squares of one size."""
 
     def __init__(
@@ -35,8 +35,8 @@ class StreamedDataModule(ImageDataModule, ABC):
             size_px: Side of the squares. On the command line it follows ``model.image_size``; 224 where neither is set.
             crop_mode: ``center`` cuts the centre out of each picture; ``letterbox`` shows the whole picture, with bars.
             crop_pct: Side of the centre, as a share of the short side; 0.875 is 224 of 256 px, as in ImageNet's tests.
-            num_workers: Processes that decode. By default none on a CPU, where threads do it between two steps and
-                would only disturb each other within one; on a GPU as many as there are cores, up to 8.
+            num_workers: Processes that decode. By default none on a CPU, where threads decode between two steps and
+                processes would compete with the step for cores; on a GPU one for each core, up to 8.
             **options: Those of `ImageDataModule`.
 
         Raises:

@@ -1,9 +1,8 @@
-"""Pictures and their labels in a table, CSV or Parquet: one class an image, several, or a number."""
+"""Pictures and their labels in a table, CSV or Parquet: one class an image, several, or numbers."""
 
 from __future__ import annotations
 
 import logging
-import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,7 +31,7 @@ from tlearn.data.sources.table_cells import (
     seeming_separators,
 )
 from tlearn.data.sources.table_file import column_of, read_table
-from tlearn.data.sources.table_paths import found_paths
+from tlearn.data.sources.table_paths import found_paths, warn_of_outside
 
 log = logging.getLogger(__name__)
 
@@ -71,21 +70,20 @@ class ImageTableDataModule(ImageFilesDataModule):
             label_column: Column of the labels; a list of columns, named like the classes, for ``multilabel``, or of
                 the columns of numbers for ``regression``.
             label_separator: What stands between several labels in one column.
-            empty_labels: What an empty cell in a column of 0 and 1 says: ``unknown`` leaves it out of loss and metrics.
-            uncertain_labels: What -1 says there (CheXpert's "uncertain").
-            split_column: Column that says ``train``, ``val`` or ``test``; by default ``split`` if there is one. Without
-                any, all rows train, and validation is split off.
+            empty_labels: Meaning of an empty cell in a column of 0 and 1; ``unknown`` counts in neither loss nor metrics.
+            uncertain_labels: Meaning of -1 there (CheXpert's "uncertain").
+            split_column: Column of ``train``, ``val`` or ``test``; by default ``split``, if there is one. Without such
+                a column all rows train, and validation is split off.
             classes: Names of the classes to use, numbered in the order given; by default those of the training rows, in
                 the order of their code points.
             unknown_classes: What to do about a class in other rows that no training row has: stop, or leave those rows
-                out and say how many.
-            stored_classes: The classes where no row trains; the command line takes them from the checkpoint.
-            min_per_class: Leave out classes that fewer training rows have, and say which; none by default.
-            **options: Those of `ImageFilesDataModule`, `StreamedDataModule` and `ImageDataModule`.
+                out and log how many.
+            stored_classes: The classes if no row trains; the command line takes them from the checkpoint.
+            min_per_class: Leave out classes with fewer training rows, and log which; none by default.
+            **options: Those of `ImageFilesDataModule`, `PictureDataModule` and `ImageDataModule`.
 
         Raises:
-            TlearnError: The table cannot be read, lacks a column, or a label is not what the task expects; the row is
-                named.
+            TlearnError: The table cannot be read, lacks a column, or a label does not fit the task; names the row.
         """
         self.table, self.unknown_classes, self.task = Path(table).expanduser(), unknown_classes, task
         self._seen: list[str] = []
@@ -105,7 +103,8 @@ class ImageTableDataModule(ImageFilesDataModule):
         columns = labels if len(labels) > 1 else []  # one column of numbers needs no name
         names = columns if task == "regression" else self._class_names(seen, classes)
         place = self.table.parent if root is None else Path(root).expanduser()
-        self._say_what_lies_outside(place)
+        used = [str(path) for path, split in zip(self._paths, self._splits, strict=True) if split]
+        warn_of_outside(self.table, place, used)
         names, rare = self._frequent(names, place, min_per_class)
         super().__init__(root=place, class_names=names, task=task, **options)
         self.class_remarks = [*self._spelling.remarks(self.class_names), *rare]
@@ -155,7 +154,7 @@ class ImageTableDataModule(ImageFilesDataModule):
     def _read_names(
         self, label_column: str | list[str], separator: str, empty: EmptyLabels, uncertain: UncertainLabels
     ) -> tuple[list[list[str]], list[list[str]]]:
-        """Return for each row the classes that it has, and those of which it says nothing."""
+        """Return for each row the classes that it has, and those that are unknown."""
         rows, values = range(len(self._paths)), next(iter(self._labels.values()))
         nothing: list[list[str]] = [[]] * len(rows)
         if self.task == "regression":
@@ -199,7 +198,7 @@ class ImageTableDataModule(ImageFilesDataModule):
         return frequent_classes(names, counts, min_per_class, 2 if self.task == "classification" else 1)
 
     def _spell(self, stored: Sequence[str]) -> None:
-        """Write each class as it was written first: in the checkpoint, in training rows, in others."""
+        """Replace each class by its first spelling: in the checkpoint, in training rows, in others."""
         self._spelling = Spelling([], stored)
         order = sorted(
             (row for row, split in enumerate(self._splits) if split), key=lambda row: self._splits[row] != "train"
@@ -209,7 +208,7 @@ class ImageTableDataModule(ImageFilesDataModule):
         self._unknown = [[self._spelling.of(name) for name in names] for names in self._unknown]
 
     def _spelled(self, columns: Sequence[str]) -> list[str]:
-        """Return the classes of columns of 0 and 1, as the checkpoint writes them."""
+        """Return the classes of columns of 0 and 1 as the checkpoint spells them."""
         self._spelling.add(columns)
         names = [self._spelling.of(name) for name in columns]
         if len(set(names)) < len(names):
@@ -228,12 +227,12 @@ class ImageTableDataModule(ImageFilesDataModule):
         return [_SPLITS[value.lower()] for value in values]
 
     def _leave_out_bad_rows(self, skips: bool) -> dict[Split, list[str]]:
-        """Leave out rows without a path or a label if that is asked for, and return what to say of it for each split.
+        """Leave out rows without a path or a label if that is wanted, and return remarks for each split.
 
         Raises:
-            TlearnError: There are some, and it is not; all of one kind are named.
+            TlearnError: There are some, and that is not wanted; names all of one kind.
         """
-        labels = [] if self.task == "multilabel" else list(self._labels.values())  # there it may be unknown, or none
+        labels = [] if self.task == "multilabel" else list(self._labels.values())  # an empty label is unknown, or none
         faults = {
             "path": [row for row, path in enumerate(self._paths) if is_missing(path)],
             "label": [row for row in range(len(self._paths)) if any(is_missing(values[row]) for values in labels)],
@@ -261,25 +260,5 @@ class ImageTableDataModule(ImageFilesDataModule):
                     column = f"{name} is " if len(self._labels) > 1 else ""
                     raise TlearnError(f"{self._where(row)}: {column}'{value}' is no number; the task is regression")
 
-    def _say_what_lies_outside(self, root: Path) -> None:
-        """Say which rows lead out of the root: right for one's own table, and to know of a stranger's.
-
-        Neither ``..`` nor a whole path is refused: good tables have both, as ``labels/a.csv`` with ``../images/1.jpg``.
-        """
-        within = Path(os.path.abspath(root))  # noqa: PTH100  # Path has nothing that takes `..` for what it says
-        used = [str(path) for path, split in zip(self._paths, self._splits, strict=True) if split is not None]
-        outside = [path for path in used if not _lies_in(within, path)]
-        if outside:
-            log.warning(
-                "%s: %s outside of %s, the first %s; reports show pictures",
-                *(self.table.absolute(), number_of(len(outside), "picture"), within, outside[0]),
-            )
-
     def _where(self, row: int) -> str:
         return f"{self.table.absolute()}, row {self._lines[row]}"
-
-
-def _lies_in(folder: Path, path: str) -> bool:
-    if not path.startswith("/") and ".." not in path and not Path(path).is_absolute():
-        return True  # nearly all, a million of them in no time
-    return Path(os.path.normpath(folder / path)).is_relative_to(folder)

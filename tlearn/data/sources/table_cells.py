@@ -1,4 +1,4 @@
-"""Cells of a table: labels in one column or in several, numbers, and what stands for unknown."""
+"""Cells of a table: labels in one or several columns, numbers, and unknown values. N images, K classes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _HOLDS = {"1": True, "1.0": True, "true": True, "0": False, "0.0": False, "false
 
 
 def is_missing(value: Any) -> bool:
-    """Tell whether a cell is empty: nothing, white space, or pandas' NaN in a column with a gap."""
+    """Tell whether a cell is empty: nothing, white space, or a NaN of pandas."""
     return value is None or (isinstance(value, float) and math.isnan(value)) or not str(value).strip()
 
 
@@ -31,7 +31,7 @@ def is_number(value: Any) -> bool:
 
 
 def names_in(value: Any, separator: str) -> list[str]:
-    """Return the names in a cell of several, a text with separators or a list; none for an empty cell."""
+    """Return the names in a cell, which is a list or a text with separators; none for an empty cell."""
     if isinstance(value, Iterable) and not isinstance(value, str):
         return [str(name).strip() for name in value]
     if is_missing(value):
@@ -40,12 +40,12 @@ def names_in(value: Any, separator: str) -> list[str]:
 
 
 def holds(value: Any) -> bool | None:
-    """Tell whether a cell of 0 and 1 says yes; ``None`` is for any other value."""
+    """Return whether a cell of 0 and 1 says yes; ``None`` for any other value."""
     return _HOLDS.get(str(value).strip().lower())
 
 
 def rows_named(lines: Sequence[int], most: int = 10) -> str:
-    """Name rows by the numbers that an editor shows: ``row 3``, ``6 rows (2, 7, 12, ...)``."""
+    """Name rows by their line numbers in an editor: ``row 3``, ``6 rows (2, 7, 12, ...)``."""
     if len(lines) == 1:
         return f"row {lines[0]}"
     shown = ", ".join(map(str, lines[:most]))
@@ -54,19 +54,19 @@ def rows_named(lines: Sequence[int], most: int = 10) -> str:
 
 EmptyLabels = Literal["unknown", "no"]
 UncertainLabels = Literal["error", "unknown", "no", "yes"]
-_UNCERTAIN = ("-1", "-1.0")  # CheXpert's: a radiologist could not tell
+_UNCERTAIN = ("-1", "-1.0")  # CheXpert's "uncertain"
 _SEPARATORS = ";,|"
 _MOST = 12  # classes in a line
 
 
 @dataclass(frozen=True)
 class LabelCells:
-    """What columns of 0 and 1 say.
+    """The content of columns of 0 and 1.
 
     Attributes:
         holds: For each row the columns that say yes.
-        unknown: For each row the columns that say nothing.
-        remarks: How many cells said neither 0 nor 1, and what became of them, by column.
+        unknown: For each row the columns whose value is unknown.
+        remarks: For each column how many cells are neither 0 nor 1, and how they are counted.
     """
 
     holds: list[list[str]]
@@ -81,12 +81,12 @@ def read_label_columns(
 
     Args:
         columns: Name to cells, as CSV or Parquet gives them.
-        where: Names a row, for the message.
-        empty: What an empty cell says.
-        uncertain: What -1 says.
+        where: Names a row, for messages.
+        empty: The meaning of an empty cell.
+        uncertain: The meaning of -1.
 
     Raises:
-        TlearnError: A cell says something else, or -1 where ``uncertain`` is ``error``.
+        TlearnError: A cell holds something else, or -1 while ``uncertain`` is ``error``.
     """
     count = len(next(iter(columns.values())))
     cells, gaps = LabelCells([[] for _ in range(count)], [[] for _ in range(count)], []), 0
@@ -130,13 +130,13 @@ def _remark(found: int, count: int, kind: str, says: str) -> str:
 
 
 def are_contrary(targets: Sequence[Tensor]) -> bool:
-    """Tell whether two of the targets, 0, 1 and NaN (K,) each, say yes and no of one class."""
+    """Tell whether two of the targets, each (K,) of 0, 1 and NaN, contradict each other."""
     every = torch.stack(list(targets))
     return bool(((every == 1).any(dim=0) & (every == 0).any(dim=0)).any())
 
 
 def label_counts(targets: Tensor, class_names: Sequence[str]) -> str:
-    """Say how many images have each label, and of how many it is known where that is not all: ``a 3, b 2 of 5``.
+    """Say how many images have each label, and of how many it is known if not of all: ``a 3, b 2 of 5 known``.
 
     Args:
         targets: 0, 1 and NaN (N, K).
@@ -151,7 +151,7 @@ def label_counts(targets: Tensor, class_names: Sequence[str]) -> str:
 
 
 def one_sided(targets: Tensor, class_names: Sequence[str]) -> dict[str, list[str]]:
-    """Name the classes of which nothing is known, no image says yes, or none says no.
+    """Return the classes of which nothing is known, that no image has, and that no image lacks.
 
     Args:
         targets: 0, 1 and NaN (N, K).
@@ -163,7 +163,7 @@ def one_sided(targets: Tensor, class_names: Sequence[str]) -> dict[str, list[str
 
 
 def seeming_separators(names: Iterable[str], separator: str) -> str:
-    """Say which names of classes seem to be several, with another separator between; empty where none does."""
+    """Say which class names seem to be several with another separator; empty for none."""
     others = [mark for mark in _SEPARATORS if mark != separator]
     odd = [name for name in names if any(mark in name for mark in others)]
     if not odd:

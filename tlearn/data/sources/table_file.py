@@ -1,4 +1,4 @@
-"""Read a table, CSV or Parquet, as columns of cells. What Excel, pandas and Windows add to a table is left out."""
+"""Read a table, CSV or Parquet, as columns of cells, without what Excel, pandas and Windows add to it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Columns = dict[str, list[Any]]
 
 
 def read_table(table: Path, path_column: str) -> tuple[Columns, Sequence[int]]:
-    """Read a table as columns, and the number that an editor shows for each row; rows without content are left out.
+    """Return the columns of a table, and for each row the line number in an editor; empty rows are left out.
 
     Raises:
         TlearnError: It is missing, damaged, empty, of another kind, or a row has more or fewer fields than the header.
@@ -38,7 +38,7 @@ def read_table(table: Path, path_column: str) -> tuple[Columns, Sequence[int]]:
 
 
 def column_of(columns: Columns, name: str, table: Path) -> list[Any]:
-    """Return a column by its name, in whatever form of Unicode the header has it; texts that are bytes are decoded.
+    """Return a column by its name, in any form of Unicode; bytes are decoded.
 
     Raises:
         TlearnError: There is none, there are two, or its bytes are no UTF-8.
@@ -47,7 +47,7 @@ def column_of(columns: Columns, name: str, table: Path) -> list[Any]:
     if len(found) != 1:
         raise unknown(f"column of {table.absolute()}", name, columns)
     values = columns[found[0]]
-    try:  # Parquet of older writers does not say which bytes are text
+    try:  # older Parquet writers do not mark which bytes are text
         return [value.decode() if isinstance(value, bytes) else value for value in values]
     except UnicodeDecodeError as error:
         raise TlearnError(f"{table.absolute()}: the column {name} holds bytes that are no text in UTF-8") from error
@@ -69,7 +69,7 @@ def _read_parquet(table: Path) -> Columns:
 
 def _read_csv(table: Path, path_column: str) -> tuple[Columns, list[int]]:
     try:
-        with table.open(newline="", encoding="utf-8-sig") as file:  # Excel begins UTF-8 files with a mark
+        with table.open(newline="", encoding="utf-8-sig") as file:  # Excel begins UTF-8 files with a byte order mark
             delimiter, skipped = _beginning(file.readline(), path_column)
             if not skipped:
                 file.seek(0)
@@ -85,13 +85,13 @@ def _read_csv(table: Path, path_column: str) -> tuple[Columns, list[int]]:
     for line, row in body:
         if len(row) != len(names):
             raise TlearnError(f"{table.absolute()}, row {line}: {len(row)} fields, the header has {len(names)}")
-    # A column without a name is pandas' index, or what a separator at the line's end makes.
+    # A column without a name is pandas' index, or comes from a separator at the end of the line.
     columns: Columns = {name: [row[place] for _, row in body] for place, name in enumerate(names) if name}
     return columns, [line for line, _ in body]
 
 
 def _beginning(first: str, path_column: str) -> tuple[str, int]:
-    """Return the delimiter, and how many lines stand before the header: Excel's ``sep=;`` says the first."""
+    """Return the delimiter and the number of lines before the header: Excel may write ``sep=;`` there."""
     said = first.strip().strip('"').lower()
     if said.startswith("sep=") and len(said.removeprefix("sep=")) <= 1:
         return said.removeprefix("sep=") or "\t", 1  # a tab is stripped
@@ -99,7 +99,7 @@ def _beginning(first: str, path_column: str) -> tuple[str, int]:
 
 
 def _delimiter_of(header: str, path_column: str) -> str:
-    """Choose the delimiter by which the header has the column of paths, else the most frequent one."""
+    """Return the delimiter with which the header has the column of paths, or else the most frequent one."""
     for delimiter in ",;\t":
         if path_column in [name.strip() for name in next(csv.reader([header], delimiter=delimiter), [])]:
             return delimiter
@@ -107,7 +107,7 @@ def _delimiter_of(header: str, path_column: str) -> str:
 
 
 def _fitted(row: list[str], count: int) -> list[str]:
-    """Cut what is empty behind the header's last column."""
+    """Cut empty cells after the header's last column."""
     if len(row) <= count:
         return row
     behind = list(dropwhile(lambda cell: not cell.strip(), reversed(row[count:])))

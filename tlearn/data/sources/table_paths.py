@@ -1,8 +1,9 @@
-"""Paths in a table: of other machines, of Windows, and files that are not there."""
+"""Paths in a table: of other machines, of Windows, outside of the root, and of missing files."""
 
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import re
 from collections import Counter, defaultdict
@@ -13,9 +14,11 @@ from tlearn.base.name_forms import composed
 from tlearn.data.files.foreign_formats import EXTENSIONS
 from tlearn.data.files.listing import number_of
 
+log = logging.getLogger(__name__)
+
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]|\\\\")
 _Listing = dict[str, dict[str, list[str]]]
-_SAMPLE = 1000  # paths that decide which folders to cut off
+_SAMPLE = 1000  # paths by which the folders to cut off are chosen
 _TELLS = {
     "\\": "with \\ for /",
     "blank": "with blanks around them",
@@ -27,14 +30,14 @@ _TELLS = {
 
 
 def is_of_windows(path: str) -> bool:
-    """Tell whether a path begins as those of Windows do: with a drive, or a server."""
+    """Tell whether a path begins with a drive or a server, as in Windows."""
     return _DRIVE.match(path) is not None
 
 
 def found_paths(root: Path, paths: Sequence[str]) -> tuple[list[str], str]:
-    """Return the paths relative to the root, as its files are called, and what had to be changed for that, in words.
+    """Return the paths relative to the root with the names on disk, and a sentence about what was changed.
 
-    A path that leads to a file is never changed, and one that leads to none in any way, or to several, stays as it is.
+    A path to a file is never changed. A path stays the same if no change, or more than one, leads to a file.
     """
     missing = [number for number, path in enumerate(paths) if not _is_there(root, path)]
     if not missing:
@@ -58,9 +61,9 @@ def _changes(path: str, tail: str) -> set[str]:
 
 
 def _tails(paths: Sequence[str], finder: _Finder) -> list[str]:
-    """Cut off the folders of another machine: those that leave most files found, the same for all of a drive.
+    """Cut off the folders of another machine, the same for all paths of a drive, so that most files are found.
 
-    Of paths that are not whole a beginning is cut off only if that leaves every one of them found.
+    A beginning of relative paths is cut off only if then all of them are found.
     """
     tails, drives = list(paths), defaultdict[str, list[int]](list)
     for number, path in enumerate(paths):
@@ -87,7 +90,7 @@ def _tails(paths: Sequence[str], finder: _Finder) -> list[str]:
 
 
 def _folders_of(path: str) -> list[str]:
-    """Return the folders that a whole path begins with, each with its ``/``."""
+    """Return the folders that a path begins with, each with its ``/``."""
     return [path[: match.end()] for match in re.finditer("/+", path)]
 
 
@@ -96,18 +99,18 @@ def _is_whole(path: str) -> bool:
 
 
 def _is_there(root: Path, path: str) -> bool:
-    return os.path.isfile(os.path.join(root, path))  # noqa: PTH113, PTH118  # a fifth of the time, for a million rows
+    return os.path.isfile(os.path.join(root, path))  # noqa: PTH113, PTH118  # takes a fifth of Path's time; a table may have a million rows
 
 
 class _Finder:
-    """Look names up in folders that are listed once."""
+    """Finds files by names of another form; each folder is listed once."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self._listings: dict[str, _Listing] = {}
 
     def find(self, path: str) -> tuple[str | None, set[str]]:
-        """Return the path as the disk has it, and what had to be looked past; ``None`` where there is none, or two."""
+        """Return the path on disk and in which ways it differs; ``None`` if there is no file, or more than one."""
         parts, place, kinds = [part for part in path.split("/") if part not in ("", ".")], "", set[str]()
         if _is_whole(path) or ".." in parts:
             return (path if _is_there(self.root, path) else None), kinds
@@ -135,7 +138,7 @@ class _Finder:
 
 
 def _listing_of(folder: Path) -> _Listing:
-    """List a folder's entries by what is asked of them: their name, and what is left of it in each way to look."""
+    """List a folder's entries by name, and by the name in each of the other forms."""
     listing: _Listing = {kind: defaultdict(list) for kind in ("", "form", "case", "ending")}
     try:
         entries = list(folder.iterdir())
@@ -154,11 +157,11 @@ _NO_FILE = os.strerror(errno.ENOENT)
 
 
 def misplaced(faults: Mapping[str, str], count: int, root: Path) -> str:
-    """Say that most files are looked for in the wrong place; empty where most are there.
+    """Say that most files are missing, as with a wrong root; empty if most exist.
 
     Args:
-        faults: Path as it was given -> why the file gives no picture.
-        count: How many files were looked for.
+        faults: Path as given -> why the file cannot be read.
+        count: Number of all files.
         root: The folder that paths are relative to.
     """
     missing = missing_files(faults)
@@ -174,5 +177,25 @@ def misplaced(faults: Mapping[str, str], count: int, root: Path) -> str:
 
 
 def missing_files(faults: Mapping[str, str]) -> Sequence[str]:
-    """Return the files that are not there."""
+    """Return the files that do not exist."""
     return [name for name, why in faults.items() if why == _NO_FILE]
+
+
+def warn_of_outside(table: Path, root: Path, paths: Sequence[str]) -> None:
+    """Log which paths lead out of the root, which is right in one's own table but a risk in a stranger's.
+
+    Neither ``..`` nor an absolute path is refused: good tables have both, as ``labels/a.csv`` with ``../images/1.jpg``.
+    """
+    within = Path(os.path.abspath(root))  # noqa: PTH100  # Path cannot resolve `..` without following links
+    outside = [path for path in paths if not _lies_in(within, path)]
+    if outside:
+        log.warning(
+            "%s: %s outside of %s, the first %s; reports show pictures",
+            *(table.absolute(), number_of(len(outside), "picture"), within, outside[0]),
+        )
+
+
+def _lies_in(folder: Path, path: str) -> bool:
+    if not path.startswith("/") and ".." not in path and not Path(path).is_absolute():
+        return True  # the quick way for nearly all paths
+    return Path(os.path.normpath(folder / path)).is_relative_to(folder)

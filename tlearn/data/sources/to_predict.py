@@ -23,7 +23,7 @@ from tlearn.data.files.listing import endings, find_pictures, number_of, remedie
 from tlearn.data.files.reading import UnreadableImageError, read_image
 from tlearn.data.images.image_set import BatchKey, ImageSet
 from tlearn.data.images.on_disk import FilePictures, StreamedImages, in_threads
-from tlearn.data.sources.picture_base import StreamedDataModule
+from tlearn.data.sources.picture_base import PictureDataModule
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +34,8 @@ _TABLE = "a table, no picture; for one with labels: --data ImageTableDataModule 
 _LISTS = {**dict.fromkeys((".txt", ".lst", ".list"), _LIST), **dict.fromkeys((".csv", ".tsv", ".parquet"), _TABLE)}
 
 
-class PredictFilesDataModule(StreamedDataModule):
-    """Picture files in the order of their paths; one that gives no picture keeps its place."""
+class PredictFilesDataModule(PictureDataModule):
+    """Picture files in the order of their paths, unreadable ones included."""
 
     def __init__(
         self,
@@ -49,9 +49,9 @@ class PredictFilesDataModule(StreamedDataModule):
         Args:
             files: A folder, with all folders in it, a pattern such as ``photos/*.jpg``, a single file, or several of
                 them, as a list or in lines of one text; ``-`` is a list of paths on standard input, one in a line.
-            stored_classes: The classes that the network knows; the command line takes them from the checkpoint.
-            stored_task: Its task, likewise.
-            **options: Those of `StreamedDataModule` and `ImageDataModule`.
+            stored_classes: The classes of the network; the command line takes them from the checkpoint.
+            stored_task: The task of the network; the command line takes it from the checkpoint.
+            **options: Those of `PictureDataModule` and `ImageDataModule`.
 
         Raises:
             TlearnError: There is no picture.
@@ -61,7 +61,7 @@ class PredictFilesDataModule(StreamedDataModule):
         self.pictures = FilePictures(root, names)
 
     def open_split(self, split: Split) -> ImageSet:
-        """Refuse: these pictures have no labels.
+        """Raise: these pictures have no labels.
 
         Raises:
             TlearnError: Always.
@@ -84,7 +84,7 @@ class PredictFilesDataModule(StreamedDataModule):
 
 
 class TolerantImages(StreamedImages):
-    """Files of which some may give no picture: those are black, and the batch says why."""
+    """Files of which some may be unreadable: those are black images, and the batch says why."""
 
     pictures: FilePictures
 
@@ -109,10 +109,11 @@ def _lines_of(text: str) -> list[str]:
 
 
 def list_several(given: Sequence[str]) -> tuple[Path, list[str]]:
-    """Find what several folders, patterns and paths name, in the order given; ``-`` is a list on standard input.
+    """List the files of several folders, patterns and paths, in the order given; ``-`` is a list on standard input.
 
     Raises:
-        TlearnError: There is nothing, or one of them names nothing. A path of the list that leads nowhere has a row.
+        TlearnError: There is no file at all, or none for one of them. Missing files of the list on standard input are
+            kept and get a row.
     """
     if len(given) == 1 and given[0] != "-":
         return list_files(given[0])
@@ -126,7 +127,7 @@ def list_several(given: Sequence[str]) -> tuple[Path, list[str]]:
 
 def _listed_on_input() -> list[tuple[Path, list[str]]]:
     data = sys.stdin.buffer.read().removeprefix(codecs.BOM_UTF8)
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # as PowerShell writes what `>` sends to a file
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # written by PowerShell's `>`
         data = os.fsencode(data.decode("utf-16", errors="replace"))
     lines = [os.fsdecode(line.rstrip(b"\r")) for line in data.split(b"\n")]
     found = [list_files(line) if Path(line).is_dir() else (Path(), [line]) for line in lines if line.strip()]
@@ -136,14 +137,14 @@ def _listed_on_input() -> list[tuple[Path, list[str]]]:
 
 
 def list_files(given: str) -> tuple[Path, list[str]]:
-    """Find what a folder, a pattern or a path names: a folder, and paths relative to it, sorted.
+    """List the files of a folder, a pattern or a path: a folder, and sorted paths relative to it.
 
-    Files of formats that a user takes for pictures and nobody here reads are listed too.
+    Files of picture formats that are not read, such as HEIC, are listed too.
 
     Raises:
-        TlearnError: There is nothing.
+        TlearnError: There is no file.
     """
-    if not given.strip():  # as an unset variable of the shell's; to Path it is this folder
+    if not given.strip():  # an unset shell variable, which Path would take for this folder
         raise TlearnError("--data is empty; give a folder, a pattern or the path of a picture, as in --data photos")
     if _ADDRESS.match(given):
         raise TlearnError(f"--data {given}: an address, no file; download the pictures and give their folder")
@@ -176,7 +177,7 @@ def _in_folder(place: Path) -> list[str]:
 
 
 def _as_pattern(place: Path) -> str:
-    """Take the folders that exist by their names, brackets and all, and only the rest as a pattern."""
+    """Escape brackets in folders that exist; only the rest is a pattern."""
     parents = [parent for parent in place.parents if parent.is_dir()]
     if not parents or parents[0] == Path():
         return str(place)

@@ -15,8 +15,8 @@ from tlearn.data.datamodule import Split
 from tlearn.data.files.progress import short_timeout
 from tlearn.data.images.image_set import ImageSet
 from tlearn.data.images.split import class_numbers
-from tlearn.data.sources.items import LabelledItems, streamed, trained_classes
-from tlearn.data.sources.picture_base import StreamedDataModule
+from tlearn.data.sources.items import LabelledItems, images_of_items, trained_classes
+from tlearn.data.sources.picture_base import PictureDataModule
 from tlearn.data.sources.torchvision_classes import (
     Labels,
     check_name,
@@ -27,17 +27,17 @@ from tlearn.data.sources.torchvision_classes import (
 
 
 class TorchvisionSource:
-    """One of torchvision's datasets, nothing of it opened yet.
+    """One of torchvision's datasets, whose splits are opened one by one.
 
     Attributes:
-        name: Its class.
-        root: The folder for its files.
+        name: Name of the class.
+        root: The folder of its files.
         options: Arguments that choose a version of it.
-        splits: For each split there is, the argument that asks for it.
+        splits: For each split the argument that asks for it.
     """
 
     def __init__(self, name: str, root: Path, download: bool, options: dict[str, Any]) -> None:
-        """Look at the class, not at the files.
+        """Look the class up; no file is opened.
 
         Raises:
             TlearnError: It is unknown, or not of pictures with one class each, or an option is not its own.
@@ -47,15 +47,15 @@ class TorchvisionSource:
         self._kind: Any = getattr(datasets, name)
 
     def open(self, split: Split) -> Any:
-        """Open a split; what is not there is fetched, if that is allowed.
+        """Open a split; missing files are downloaded if that is allowed.
 
         Raises:
-            TlearnError: It cannot be had; says what, and where files would go.
+            TlearnError: The files are missing and cannot be downloaded; names the folder.
         """
         arguments = {"root": str(self.root), **self.options, **self.splits[split]}
-        try:  # without the network first: some fetch, or refuse to, though all is there
+        try:  # without the network first: some classes download although all files are there
             return self._kind(**arguments, **({"download": False} if self._fetches else {}))
-        except (ValueError, TypeError, ImportError) as fault:  # a download would mend none of them
+        except (ValueError, TypeError, ImportError) as fault:  # not mended by a download
             raise TlearnError(f"torchvision's {self.name} in {self.root}: {reason(fault)}") from fault
         except Exception as fault:  # another library's code reads another's files
             if not self._fetches or not self.download:
@@ -75,12 +75,15 @@ class TorchvisionSource:
 
 
 def _address(fault: Exception) -> str:
-    """Say which file torchvision was about to fetch, and where to: its own message mostly does not."""
+    """Return the URL and the path of the download that failed.
+
+    torchvision's messages mostly lack both, and no hook passes them, so they are read from the traceback.
+    """
     calls = [frame.f_locals for frame, _ in traceback.walk_tb(fault.__traceback__)]
     return next((f"{call['url']} -> {call['fpath']}: " for call in calls if {"url", "fpath"} <= set(call)), "")
 
 
-class TorchvisionDataModule(StreamedDataModule):
+class TorchvisionDataModule(PictureDataModule):
     """FashionMNIST, Flowers102, OxfordIIITPet, EuroSAT and their like."""
 
     root: Path
@@ -95,22 +98,22 @@ class TorchvisionDataModule(StreamedDataModule):
         min_per_class: PositiveInt | None = None,
         **options: Any,
     ) -> None:
-        """Open the training images, since they name the classes; what is missing is fetched.
+        """Open the training images, which name the classes; missing files are downloaded.
 
         Args:
             dataset: Name of the class in ``torchvision.datasets``. Its own validation split is used; where it has
                 none, validation is split off.
             root: Folder that holds its files, or will.
-            download: Fetch them where they are missing.
+            download: Download missing files.
             classes: Names of the classes to use, numbered in the order given; by default all that have training
                 images, in the dataset's order. Where it gives no names they are numbers, ``"0"``.
             dataset_options: What else its class takes to choose a version: ``{split: letters}`` for EMNIST,
                 ``{partition: 2}`` for DTD, ``{size: 160px}`` for Imagenette.
             min_per_class: Leave out classes with fewer training images, and say which; none by default.
-            **options: Those of `StreamedDataModule` and `ImageDataModule`.
+            **options: Those of `PictureDataModule` and `ImageDataModule`.
 
         Raises:
-            TlearnError: It is unknown, or not of images with one class each, or its files cannot be had.
+            TlearnError: It is unknown, has not one class an image, or its files cannot be downloaded.
         """
         self.root = Path(root).expanduser().absolute()
         self._source = TorchvisionSource(dataset, self.root, download, dataset_options or {})
@@ -128,10 +131,10 @@ class TorchvisionDataModule(StreamedDataModule):
         """Serve the training images that are open already, or open another split.
 
         Raises:
-            TlearnError: There is no test split, or its files cannot be had.
+            TlearnError: There is no test split, or its files cannot be downloaded.
         """
         if split == "train":
-            return streamed(self._train, split, self.class_names, self._seen, self.framing)
+            return images_of_items(self._train, split, self.class_names, self._seen, self.framing)
         if split not in self._source.splits:
             if split == "val":
                 return None
@@ -140,7 +143,7 @@ class TorchvisionDataModule(StreamedDataModule):
             )
         items = self._source.open(split)
         source = self._named(split, items, labels_of(items, f"torchvision's {self._source.name}"))
-        return streamed(source, split, self.class_names, self._seen, self.framing)
+        return images_of_items(source, split, self.class_names, self._seen, self.framing)
 
     def _named(self, split: Split, items: Any, labels: Labels) -> LabelledItems:
         chosen = self._source.options | self._source.splits[split]

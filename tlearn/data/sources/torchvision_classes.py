@@ -117,7 +117,7 @@ def _unknown_dataset(name: str) -> TlearnError:
 
 
 def reason(fault: Exception) -> str:
-    """Put what torchvision says into one line, without its advice to pass ``download=True``."""
+    """Return torchvision's message in one line, without its advice to pass ``download=True``."""
     return re.sub(r"\.? You can (use|set) download=True.*", "", one_line(fault)).strip()[:200]
 
 
@@ -130,11 +130,11 @@ Labels = Sequence[int | None]
 
 
 def labels_of(items: Any, what: str) -> Labels:
-    """Return the N labels, without decoding a picture where the dataset keeps them apart.
+    """Return the N labels, without decoding pictures if the dataset keeps labels apart.
 
     Args:
         items: The dataset.
-        what: Its name, for what is told.
+        what: Its name, for messages.
 
     Raises:
         TlearnError: An item has no single whole number for a label, or cannot be read.
@@ -147,7 +147,7 @@ def labels_of(items: Any, what: str) -> Labels:
 
 
 def names_of(items: Any, labels: Labels) -> dict[int, str]:
-    """Return the name of each label there is, in the order of the labels; those that the dataset has names for more."""
+    """Return label -> name for all labels that the dataset names; if it names too few, the labels as text."""
     held = (getattr(items, name, None) for name in _LABEL_ATTRIBUTES)
     found = next((names for names in held if isinstance(names, (list, tuple))), ())
     highest = max((label for label in labels if label is not None), default=-1)
@@ -175,7 +175,7 @@ def _are_labels(found: Any, count: int) -> bool:
 def _label_of(items: Any, row: int, what: str) -> int | None:
     try:
         picture, label = items[row]
-        picture.close()  # some are opened and not yet read
+        picture.close()  # some files are opened and not read yet
     except Exception as error:  # another library's code reads another's files
         raise TlearnError(f"item {row} of {what}: {reason_of(error)}; mend or replace it") from error
     if label is None or (np.ndim(label) == 0 and isinstance(label, (int, np.integer))):
