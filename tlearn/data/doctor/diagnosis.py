@@ -10,9 +10,8 @@ from typing import Literal
 import numpy as np
 
 from tlearn.base.types import Task
-from tlearn.data.doctor.copies import near_copies
 from tlearn.data.doctor.encoding import encoding_tells
-from tlearn.data.files.duplicates import same_content
+from tlearn.data.files.duplicates import WAYS, near_alike, same_content, turned_alike
 from tlearn.data.files.findings import Finding, Picture, names_of
 from tlearn.data.files.inspection import Inspection
 from tlearn.data.files.listing import number_of
@@ -22,6 +21,7 @@ _FEW = 10  # training images of a class
 _UNEVEN = 10.0  # largest class over smallest
 _RARE = 0.02  # share of the files that makes a format a rare one
 _ENOUGH = 50  # files that are needed to judge that
+_TURNED_LEVELS = 3.0  # standard deviation of a thumbnail; below it a picture looks the same when turned
 _FLAT_LEVELS = 1.0  # standard deviation of a thumbnail
 
 
@@ -41,7 +41,7 @@ def diagnose(
     return [
         *_unreadable(pictures),
         *_same(good, task),
-        *near_copies(good),
+        *_near_copies(good),
         *_classes(good, class_names),
         *_small(good, size_px, is_pretrained),
         *_odd(good),
@@ -94,6 +94,47 @@ def _same(pictures: Sequence[Picture], task: Task) -> Iterator[Finding]:
     if within:
         what = f"{number_of(len(within), 'picture')} more than once in a split: they count double"
         yield Finding("duplicates", "note", what, names_of(within), _copies(within))
+
+
+def _near_copies(pictures: Sequence[Picture]) -> Iterator[Finding]:
+    """Find pictures that are nearly the same."""
+    once = list({p.facts.digest: p for p in reversed(pictures)}.values())
+    if len(once) < 2:
+        return
+    hashes = np.array([p.facts.perceptual_hash for p in once], dtype=np.uint64)
+    thumbs = np.stack([np.frombuffer(p.facts.thumb, dtype=np.uint8) for p in once])
+    groups = near_alike(hashes, thumbs)
+    yield from _near_findings([[once[n] for n in group] for group in groups], "near_duplicates", "that look alike")
+    yield from _turned(once, hashes, thumbs, groups)
+
+
+def _turned(
+    once: Sequence[Picture], hashes: np.ndarray, thumbs: np.ndarray, upright: Sequence[Sequence[int]]
+) -> Iterator[Finding]:
+    shown = thumbs.reshape(len(once), 8, 8, 3)
+    kept = np.flatnonzero(shown.std(axis=(1, 2)).max(axis=1) >= _TURNED_LEVELS)
+    if len(kept) < 2:
+        return
+    place = {int(number): position for position, number in enumerate(kept)}
+    turned = np.stack([np.frombuffer(p.facts.turned_hashes, dtype=">u8") for p in once]).astype(np.uint64)
+    same = [[place[n] for n in group if n in place] for group in upright]
+    found = turned_alike(hashes[kept], turned[kept], shown[kept], same)
+    groups = [[once[kept[n]] for n in members] for members, _ in found]
+    counts = Counter(way for _, ways in found for way in ways)
+    ways = ", ".join(f"{way} {counts[way]}" for way in WAYS if counts[way])
+    yield from _near_findings(groups, "turned_duplicates", f"that look alike once one is turned or mirrored ({ways})")
+
+
+def _near_findings(groups: Sequence[Sequence[Picture]], kind: str, how: str) -> Iterator[Finding]:
+    across = [group for group in groups if len({p.split for p in group}) > 1]
+    within = [group for group in groups if len({p.split for p in group}) == 1]
+    if across:
+        what = f"{number_of(len(across), 'group')} of pictures {how}, spread over splits: look at them"
+        yield Finding(f"{kind}_across_splits", "warning", what, names_of(across))
+    if within:
+        how = how if "(" in how else f"in one split {how}"
+        what = f"{number_of(len(within), 'group')} of pictures {how}: look at them"
+        yield Finding(kind, "note", what, names_of(within))
 
 
 def _is_contrary(group: Sequence[Picture]) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
@@ -18,12 +18,14 @@ from tlearn.data.files.duplicates import perceptual_hashes
 from tlearn.data.files.inspection_store import InspectionStore, stamp_of
 from tlearn.data.files.progress import tracked
 from tlearn.data.files.reading import UnreadableImageError, read_bytes, reason_of, to_rgb
-from tlearn.data.files.text_encoding import bits_of, jpeg_quality_of
 
 _HASHED_PX = 32
 _SEEN_PX = 128  # a perceptual hash sees 32 px; JPEG files decode to this eight times as fast
 _THUMB_PX = 8
 _AT_ONCE = 256
+_BITS_OF_MODE = {"1": 1, "I": 32, "F": 32}
+_TIFF_BITS = 258  # the tag BitsPerSample
+_LIBJPEG_SUM = 3689  # of libjpeg's luminance table at quality 50
 
 
 class Inspection(NamedTuple):
@@ -67,7 +69,7 @@ def inspect_file(path: Path) -> Inspection:
     try:
         with Image.open(io.BytesIO(data)) as image:
             about = str(image.format), image.mode, *_upright_size(image)
-            encoding = bits_of(image), jpeg_quality_of(image)
+            encoding = _bits_of(image), _jpeg_quality_of(image)
             image.draft(image.mode, (_SEEN_PX, _SEEN_PX))
             ImageOps.exif_transpose(image, in_place=True)
             small = to_rgb(image)
@@ -86,6 +88,25 @@ def _upright_size(image: Image.Image) -> tuple[int, int]:
     """Return width and height after the EXIF orientation, which Pillow itself applies only to TIFF files."""
     turns = image.format != "TIFF" and image.getexif().get(ExifTags.Base.Orientation) in (5, 6, 7, 8)
     return image.size[::-1] if turns else image.size
+
+
+def _bits_of(image: Image.Image) -> int:
+    """Return the bits per channel of a picture that is opened and not loaded yet."""
+    tags: Any = getattr(image, "tag_v2", None)
+    if tags is not None and tags.get(_TIFF_BITS):
+        return int(max(tags[_TIFF_BITS]))
+    tiles: Any = getattr(image, "tile", None)
+    layout = str(tiles[0][3]) if tiles else ""
+    return 16 if image.mode.startswith("I;16") or ";16" in layout else _BITS_OF_MODE.get(image.mode, 8)
+
+
+def _jpeg_quality_of(image: Image.Image) -> int:
+    """Return the quality whose libjpeg luminance table has nearly the sum of the file's; 0 without a table."""
+    tables: dict[int, list[int]] = getattr(image, "quantization", None) or {}
+    if not tables:
+        return 0
+    percent = 100 * sum(tables[min(tables)]) / _LIBJPEG_SUM
+    return round(max(1.0, 100 - percent / 2 if percent <= 100 else 5000 / percent))
 
 
 def inspect_files(paths: Sequence[Path], what: str = "checking pictures") -> list[Inspection]:

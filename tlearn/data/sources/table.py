@@ -70,7 +70,7 @@ class ImageTableDataModule(ImageFilesDataModule):
             label_column: Column of the labels; a list of columns, named like the classes, for ``multilabel``, or of
                 the columns of numbers for ``regression``.
             label_separator: What stands between several labels in one column.
-            empty_labels: Meaning of an empty cell in a column of 0 and 1; ``unknown`` counts in neither loss nor metrics.
+            empty_labels: Meaning of an empty cell in a column of 0 and 1; ``unknown`` counts in no loss or metric.
             uncertain_labels: Meaning of -1 there (CheXpert's "uncertain").
             split_column: Column of ``train``, ``val`` or ``test``; by default ``split``, if there is one. Without such
                 a column all rows train, and validation is split off.
