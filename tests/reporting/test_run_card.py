@@ -157,7 +157,7 @@ def test_ctrl_c_leaves_a_card(tlearn: Tlearn, small: str) -> None:
 
 
 def test_a_fault_is_on_the_card(tlearn: Tlearn, small: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tlearn.training.module.compute_loss", lambda *_: 1 / 0)
+    monkeypatch.setattr(TransferModule, "training_loss", lambda *_: 1 / 0)
     assert tlearn("fit", "-c", small, "--trainer.num_sanity_val_steps", "0").code == 1
     assert card()["status"] == "failed: division by zero"
     assert card()["best"] is None
