@@ -21,8 +21,8 @@ class Candidate:
     Attributes:
         name: ``frozen``, ``tap``, ``partial``, ``lp_ft``, ``full`` or ``scratch``.
         what: In words.
-        options: Of the model, beside network, weights and image size.
-        trains_backbone: Whether steps go through the network.
+        options: Options of the model, beside network, weights and image size.
+        trains_backbone: Training steps go through the network.
     """
 
     name: str
@@ -37,11 +37,11 @@ def candidates(
     """List the strategies for a network.
 
     Args:
-        task: Of several labels an image no head can be solved; it is trained instead.
-        stages: The network's that can be tapped, shallow to deep.
+        task: With several labels an image no head can be solved; it is trained instead.
+        stages: The stages that can be tapped, shallow to deep.
         taps: Where the head of a fixed network sits best; the last stage alone is ``frozen`` already.
         start: Where the head sits that training begins with.
-        epochs: Of the strategies that take steps.
+        epochs: Length of the strategies that take steps.
     """
     falling = {"lr_scheduler": {"class_path": "CosineAnnealingLR", "init_args": {"T_max": epochs}}}
     brisk: dict[str, Any] = {"optimizer": _BRISK, **falling}

@@ -1,7 +1,7 @@
 """Decide on a strategy from what was measured. Pure: the same measurements give the same decision.
 
-What heads reach on fixed features is measured. What training adds to that is expected from the labels a class and from
-the strategy's own pilot, by an effect fitted to real runs (`tlearn.analysis.effects`), on the scale of logits.
+The scores of heads on fixed features are measured. What training adds is predicted, on the scale of logits, from the
+number of labels a class and from the strategy's pilot, by an effect fitted to real runs (`tlearn.analysis.effects`).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _TRAIN = (
 
 @dataclass(frozen=True)
 class Effect:
-    """What a strategy adds to what was measured, on the scale of logits.
+    """The change of a measured score that a strategy is expected to bring, on the scale of logits.
 
     Attributes:
         constant: At 50 labels a class, with a pilot that gained nothing.
@@ -49,13 +49,13 @@ class Effect:
 
 @dataclass(frozen=True)
 class Outlook:
-    """What one strategy promises and costs.
+    """The expected score and cost of one strategy.
 
     Attributes:
         candidate: The strategy.
-        score: Expected.
-        low: One in twenty such runs is expected below.
-        high: One in twenty above.
+        score: The expected score.
+        low: 5th percentile of the score.
+        high: 95th percentile of the score.
         time_s: Expected duration of ``fit``, imports left out.
         peak_memory_bytes: Most in its pilot, or in the passes over the fixed network.
     """
@@ -75,7 +75,7 @@ class Decision:
     Attributes:
         choice: See `decide`.
         reason: Why, in a sentence.
-        outlooks: Of all strategies, from the cheapest kind to the dearest.
+        outlooks: All strategies, from the cheapest kind to the dearest.
     """
 
     choice: Outlook
@@ -84,15 +84,16 @@ class Decision:
 
 
 def decide(measured: Measurements, effects: Mapping[str, Effect]) -> Decision:
-    """Choose by what was measured.
+    """Choose a strategy by what was measured.
 
-    A head on an earlier stage, where it beats all stages side by side beyond the noise: what follows that stage was
-    learned for something else, and training did not mend it. Else to train from a solved head, which was the best of
-    the fixed policies, unless its trial made validation worse: then the head as it is. See `benchmarks.advise`.
+    A head on an earlier stage is chosen if it beats all stages side by side beyond the noise: the later stages were
+    learned for something else, and training did not mend that. Otherwise the network is trained from a solved head, the
+    best of the fixed policies, unless the trial made validation worse; then the head is left as it is. See
+    `benchmarks.advise`.
 
     Args:
         measured: Everything that was measured.
-        effects: Of each strategy, by its name.
+        effects: Name of a strategy to its effect.
     """
     outlooks = [_outlook(measured, candidate, effects[candidate.name]) for candidate in measured.candidates]
     head = [each for each in outlooks if not each.candidate.trains_backbone][-1]  # of all stages, see `choose_tap`
@@ -116,7 +117,7 @@ def base_score(measured: Measurements, candidate: str) -> float:
 
 
 def inputs(measured: Measurements, candidate: str) -> tuple[float, float, float]:
-    """Return what an effect is multiplied by: 1, doublings of 50 labels a class, and what the pilot gained."""
+    """Return the factors of an effect: 1, doublings of 50 labels a class, and the loss that the pilot gained."""
     pilot = pilot_of(measured, candidate)
     gain = measured.frozen_val_loss - pilot.val_loss if pilot and measured.frozen_val_loss is not None else 0.0
     return 1.0, math.log2(measured.labels_per_class / 50), max(-1.0, min(gain, 1.0))
@@ -144,7 +145,7 @@ def sigmoid(value: float) -> float:
 
 
 def noise_of(measured: Measurements, candidate: str) -> float:
-    """Return the standard deviation of a measured score's logit, from the images that it was measured on."""
+    """Return the standard deviation of a measured score's logit, given the number of images it was measured on."""
     kept = _kept_off(base_score(measured, candidate))
     return float((kept * (1 - kept) * (measured.probe.train_images + measured.probe.val_images)) ** -0.5)
 

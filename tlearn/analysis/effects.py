@@ -1,10 +1,10 @@
-"""What training adds to a measured head: numbers fitted by ``python -m benchmarks.advise.score --fit``, see there."""
+"""The effects of training on a measured score, fitted by ``python -m benchmarks.advise.score --fit``; see there."""
 
 from __future__ import annotations
 
 from tlearn.analysis.decision import Effect
 
-# Fitted to 31 scenarios; heads are measured, so that only the deviation is theirs.
+# Fitted to 31 scenarios. Heads are measured, so they have a deviation only.
 EFFECTS = {
     "frozen": Effect(0.0, 0.0, 0.0, 0.238),
     "tap": Effect(0.0, 0.0, 0.0, 0.353),

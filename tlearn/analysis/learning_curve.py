@@ -1,4 +1,4 @@
-"""What more labels would be worth: probes on nested subsets, and a power law through them. n labels, N images."""
+"""Predict the worth of more labels: probe nested subsets, and fit a power law to the errors. n labels, N images."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tlearn.base.types import Task
 from tlearn.training.strategies.known_labels import ridge_outputs
 
 _SHARES, _DRAWS, _FEWEST = (1 / 8, 1 / 4, 1 / 2), 5, 2
-_USUAL_EXPONENT = 0.3  # that error falls with; a few points cannot tell it well, so it is pulled there
+_USUAL_EXPONENT = 0.3  # of the power law; a few points cannot tell it well, so the fit is pulled towards it
 _EXPONENT_SPREAD, _EXPONENTS = 0.2, np.linspace(0.05, 1.2, 24)
 _RESAMPLES = 100
 _ERROR_FLOOR = 1e-3  # an error of 0 has no logarithm
@@ -39,13 +39,13 @@ class CurvePoint:
 
 @dataclass(frozen=True)
 class Forecast:
-    """What twice the labels would be worth.
+    """The expected worth of twice the labels.
 
     Attributes:
-        points: What was measured.
-        gain: Of the score, from N to 2 N images.
-        low: 5th percentile of that.
-        high: 95th percentile.
+        points: The measured sizes of the training set.
+        gain: Gain of the score from N to 2 N images.
+        low: 5th percentile of the gain.
+        high: 95th percentile of the gain.
         is_flat: The last doubling changed less than its own noise.
     """
 
@@ -65,9 +65,9 @@ def measure_curve(task: Task, train: Labelled, val: Labelled, num_classes: int, 
     Args:
         task: Kind of targets.
         train: Features (N, D) and targets.
-        val: Likewise.
+        val: Features (V, D) and targets.
         num_classes: K.
-        strength: Of the penalty.
+        strength: Strength of the penalty.
     """
     draws: dict[int, list[tuple[float, int]]] = {}
     for draw in range(_DRAWS):

@@ -38,28 +38,28 @@ class Measurements:
         task: Kind of targets.
         num_outputs: K.
         labels_per_class: Mean number of training images of a class; all of them for other tasks.
-        epochs: Of the strategies that take steps.
-        steps: Of a whole run of theirs.
-        start_s: Seconds from the command to the first measurement, imports left out; a `fit` needs the same.
-        probe: Of all stages at all sizes.
-        size_px: The image size that was chosen from it.
+        epochs: Length of the strategies that take steps.
+        steps: Optimizer steps in that many epochs.
+        start_s: Seconds from the command to the first measurement, without imports; a fit needs the same.
+        probe: The probes of all stages at all sizes.
+        size_px: The image size that was chosen from the probe.
         last: The probe of the last stage at that size.
         best: The probe of where a head on the fixed network should sit, see `choose_tap`.
-        taps: Its stages.
+        taps: The stages of `best`.
         start: The probe of the head that training begins with: on all stages side by side, or the last where those
             are too wide.
-        neighbours_gap: By how much ridge regression beats nearest neighbours there.
+        neighbours_gap: Score of ridge regression less that of nearest neighbours, for `best`.
         random_score: Score of the best stage of the same network with random weights; ``None`` where it has these, and
             there is nothing to transfer.
-        logme: Of the last stage.
+        logme: LogME of the last stage.
         batch_norm_shift: Stage to how far its inputs are from the statistics that the weights bring.
-        forecast: What twice the labels would be worth; ``None`` where too few are there to tell.
-        solve_time_s: Of the head that training begins with.
-        frozen_val_loss: Of that head on validation; ``None`` where it cannot be solved.
+        forecast: The worth of twice the labels; ``None`` if there are too few to tell.
+        solve_time_s: Seconds to solve the head that training begins with.
+        frozen_val_loss: Loss of that head on validation; ``None`` if it cannot be solved.
         pilots: The trained strategies, the best on validation first.
         candidates: All strategies.
-        time_s: Of all measurements.
-        pass_peak_bytes: Most memory in the passes over the fixed network.
+        time_s: Seconds of all measurements.
+        pass_peak_bytes: Peak memory of the passes over the fixed network.
     """
 
     task: Task
@@ -101,12 +101,12 @@ def measure(
         trainer: See `rigged`.
         module: Gives the pretrained network; left as it is.
         sizes_px: Image sizes to probe; empty for its own.
-        epochs: Of the strategies that take steps.
+        epochs: Length of the strategies that take steps.
         start_s: See `Measurements`.
-        kept: Options of the model that are the user's in every strategy.
+        kept: Options of the model that the user set, for every strategy.
 
     Raises:
-        TlearnError: The data or the network are such that nothing can be told.
+        TlearnError: A class has fewer than two training images, or the features are of no use.
     """
     begin_s, peak = time.perf_counter(), PeakMemory(module.device)
     found, seen = probe(trainer, module, sizes_px)

@@ -1,4 +1,4 @@
-"""Real steps of the strategies that could win, on these images: what a step costs, and where it leads.
+"""Take a few real steps of the strategies that could win, to time them and to see where they lead.
 
 The half that leads on validation goes on, round after round (successive halving; Jamieson and Talwalkar, 2016, arXiv
 1502.07943).
@@ -36,12 +36,12 @@ class PilotResult:
     """Where a pilot got to.
 
     Attributes:
-        candidate: Its name.
+        candidate: Name of the strategy.
         steps: Taken so far.
-        step_time_s: Mean duration of one.
-        val_score: On validation.
-        val_loss: Likewise.
-        peak_memory_bytes: Most of this process, or of the GPU, meanwhile.
+        step_time_s: Mean duration of a step.
+        val_score: Score on validation.
+        val_loss: Loss on validation.
+        peak_memory_bytes: Peak memory of this process, or of the GPU, during the steps.
     """
 
     candidate: str

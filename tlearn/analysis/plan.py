@@ -1,4 +1,4 @@
-"""What a run will do, epoch by epoch, and what it will cost on this machine: worked out without running it."""
+"""Plan a run: the rates and stages of each epoch, and its cost on this machine, without running it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class GroupPlan:
         stages: The stages it lies in, shallow to deep.
         parameters: How many numbers.
         from_epoch: The epoch, counted from 0, that starts to train it; ``None`` for never.
-        learning_rates: Of every epoch, at its start; 0 while frozen.
+        learning_rates: The rate at the start of each epoch; 0 while frozen.
         batch_norm: ``follows`` the batches once the group trains, ``fixed`` for good, or empty without BatchNorm.
     """
 
@@ -53,17 +53,17 @@ class Plan:
     Attributes:
         groups: In the model's order, frozen ones last.
         trainable: Parameters that train, now or later.
-        frozen: Parameters that never do.
+        frozen: Parameters that never train.
         left_out: Weights beside these that meet nothing but padding in pictures of this size, and get no gradient.
-        epochs: Their number.
+        epochs: The number of epochs.
         epoch_time_s: Expected duration of every epoch with its validation.
-        probe_time_s: Of the pass over all images that a solved head needs, where its features are not kept; solving is
-            not in it.
-        features_time_s: Of the passes over training and validation images that fill the feature cache; 0 without it.
+        probe_time_s: Seconds of the pass over all images that a solved head needs if its features are not kept. Solving
+            is not included.
+        features_time_s: Seconds of the passes over all images that fill the feature cache; 0 without it.
         run_time_s: The sum of all three; start-up and checkpoints are not in it.
-        peak_memory_bytes: Of this process after a few real steps; of the GPU where one is used.
+        peak_memory_bytes: Peak memory of this process, or of the GPU if one is used, after a few real steps.
         adaptive: The scheduler follows a metric: its later rates cannot be told in advance.
-        warmup_steps: In which all rates rise to those of the scheduler; 0 without a warm-up.
+        warmup_steps: Steps in which all rates rise to those of the scheduler; 0 without a warm-up.
     """
 
     groups: list[GroupPlan]

@@ -25,10 +25,10 @@ _FEWEST = 2  # images of a class: one to learn from when the other is left out
 
 @dataclass(frozen=True)
 class Probe:
-    """What the stages of a network are worth for these images.
+    """The worth of each stage of a network for these images.
 
     Attributes:
-        score: What scores mean: ``accuracy``, ``mean average precision`` or ``R2``.
+        score: The kind of score: ``accuracy``, ``mean average precision`` or ``R2``.
         train_images: N.
         val_images: V.
         stages: One probe for each size and stage, small to large, shallow to deep.
@@ -37,7 +37,7 @@ class Probe:
         copies: Training images that are the same to the network as another one.
         shared: Validation images that are the same to it as a training image: scores look better than they are.
         pass_time_s: Image size in pixels to seconds of its pass over the network.
-        time_s: Of everything.
+        time_s: Seconds of the whole probe.
     """
 
     score: str

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 Scores = NDArray[np.float64]
 
-LEVEL = 0.05  # differences with a larger p value are not told apart
+LEVEL = 0.05  # differences with a larger p value are not significant
 RESAMPLES = 9999
 _SEED = 0  # of resampling, so that the same scores give the same figures
 _VALUES_AT_ONCE = 2**23  # 64 MB of float64 while resampling
@@ -24,13 +24,13 @@ class Standing:
     """One contender beside the best.
 
     Attributes:
-        name: Of the contender.
-        mean: Of its scores over images and seeds.
+        name: Name of the contender.
+        mean: Mean of its scores over images and seeds.
         interval: 95 % confidence interval of the mean over images; ``None`` where all images score alike.
         seeds: The lowest and the highest mean of a seed.
-        difference: Its mean less that of the best.
-        p_value: That images as alike as these would differ as much by chance; ``None`` for the best.
-        corrected: The same, corrected for the number of contenders (Holm, 1979).
+        difference: The mean less that of the best.
+        p_value: Probability of such a difference by chance; ``None`` for the best.
+        corrected: The p value corrected for the number of contenders (Holm, 1979).
     """
 
     name: str
@@ -52,7 +52,7 @@ def rank(scores: Mapping[str, Scores], higher_is_better: bool) -> list[Standing]
 
     Args:
         scores: Name to scores (S, N), of the same images in the same order.
-        higher_is_better: Not so for errors.
+        higher_is_better: False for errors.
     """
     sign = -1 if higher_is_better else 1
     names = sorted(scores, key=lambda name: sign * float(scores[name].mean()))
@@ -99,7 +99,7 @@ def p_value_of(scores: Scores, best: Scores) -> float:
 
     Args:
         scores: (S, N).
-        best: Those to compare with, (S, N).
+        best: The scores of the best, (S, N).
 
     Returns:
         With one seed and scores of 0 and 1 the exact McNemar test's p value; else that of a paired permutation test of

@@ -1,4 +1,4 @@
-"""How like the pictures are to what the network learned: facts to read beside the probes, which decide.
+"""Measure how similar the pictures are to those that the network learned from. The probes decide, not these figures.
 
 Letters: N images, R directions, K outputs, C channels.
 """
@@ -28,7 +28,7 @@ def logme(turned: Turned, wanted: Tensor) -> float:
 
     Args:
         turned: Features of N images.
-        wanted: What the model should give, float32 (N, K), all of it known.
+        wanted: Target outputs, float32 (N, K), all of them known.
     """
     squares = (turned.eigenvalues * len(wanted)).clamp_min(1e-12)  # of the singular values (R,)
     projected = (turned.rows.double().T @ wanted.double()) / squares.sqrt()[:, None]

@@ -1,4 +1,4 @@
-"""One pass over the images: pooled features of every stage at one image size. N images, D features of all stages."""
+"""Compute the pooled features of every stage in one pass over the images. N images, D features of all stages."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from tlearn.training.typed import data_of
 
 @dataclass(frozen=True)
 class StageFeatures:
-    """What every stage makes of the images.
+    """The features of every stage at one image size.
 
     Attributes:
         image_size_px: Side of what the network saw.
         train: Stage to its features of the training images, ``all`` for all stages side by side.
-        val: Likewise for validation.
-        time_s: Of the pass.
+        val: The same for validation.
+        time_s: Seconds of the pass.
     """
 
     image_size_px: int

@@ -1,4 +1,4 @@
-"""What each stage of a frozen network is worth: linear probes and nearest neighbours on pooled features.
+"""Probe one stage of a frozen network: linear probes and nearest neighbours on pooled features.
 
 Letters: N training images, V validation images, D features, K outputs.
 """
@@ -27,7 +27,7 @@ SCORES = {"classification": "accuracy", "multilabel": "mean average precision", 
 TOGETHER = "all"  # the stages side by side
 _NEIGHBOURS = 5
 _MOST_ROWS, _MOST_ASKED = 5000, 2000  # of the check by neighbours: its cost is their product
-_ROUNDING = 1e-3  # of a leverage: its float32 features are good to 1e-6
+_ROUNDING = 1e-3  # of a leverage; float32 features are good to 1e-6
 _SMALL_CLASS = 50  # images: in larger ones a single image tilts nothing
 _WIDEST = 2048  # of stages side by side: beyond, to decompose them takes longer than to compute them
 
@@ -41,10 +41,10 @@ class Labelled(NamedTuple):
 
 @dataclass(frozen=True)
 class StageProbe:
-    """What one stage is worth at one image size.
+    """The worth of one stage at one image size.
 
     Attributes:
-        stage: Its name, or ``all`` for all stages side by side.
+        stage: Name of the stage, or ``all`` for all stages side by side.
         image_size_px: Side of what the network saw.
         width: D.
         ridge: Score of ridge regression on validation, with the strength that has the least squared error there.
@@ -100,13 +100,13 @@ def probe_stage(
     """Probe one stage.
 
     Args:
-        stage: Its name.
+        stage: Name of the stage.
         size_px: Side of what the network saw.
         task: Kind of targets.
         train: Features (N, D) and targets.
-        val: Likewise.
+        val: Features (V, D) and targets.
         num_classes: K.
-        rounding: Of the features, see `rounding_of`.
+        rounding: Rounding error of the features, see `rounding_of`.
 
     Raises:
         TlearnError: The features are not finite, or all alike.

@@ -46,7 +46,7 @@ fit: all are kept but the strategy, which is what is asked: what trains, from wh
 
 @dataclass(frozen=True)
 class Advice:
-    """What to do for your images, why, and what to expect.
+    """The advice for your images: a config, the reasons, and what to expect.
 
     Attributes:
         config: A config that `tlearn.fit` takes. It follows the advice and keeps your other options.
@@ -158,7 +158,7 @@ class _Given:
         sizes_px: The image sizes to choose from.
 
     Attributes:
-        epochs: What the strategies that take steps may use.
+        epochs: Length of the strategies that take steps.
         plain: The whole config as plain values.
         defaults: The whole config where nothing is typed.
     """
@@ -234,7 +234,7 @@ def not_kept(given: Mapping[str, Any], typed: Collection[str], advised: Mapping[
     Args:
         given: The whole config that advice was asked for.
         typed: See `typed_keys`.
-        advised: What is written.
+        advised: The config that follows the advice.
     """
     found = []
     for key in sorted(typed):

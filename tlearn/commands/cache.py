@@ -1,4 +1,4 @@
-"""The verb ``cache``: what lies under ``.cache/tlearn``, and how to be rid of it. Loads no torch."""
+"""The verb ``cache``: list the features kept under ``.cache/tlearn``, and remove them. Loads no torch."""
 
 from __future__ import annotations
 

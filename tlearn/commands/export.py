@@ -38,7 +38,7 @@ writes a trained network as one file, and checks it on the run's validation imag
 
 @dataclass(frozen=True)
 class _Options:
-    """What was asked for.
+    """The options of an export.
 
     Attributes:
         out: The file to write.

@@ -1,4 +1,4 @@
-"""One fit, measured: what it took, and what its best epoch answers. Letters: N validation images, K classes."""
+"""Measure one fit: its cost, and the score of its best epoch on each image. Letters: N validation images, K classes."""
 
 from __future__ import annotations
 

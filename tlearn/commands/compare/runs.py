@@ -32,17 +32,17 @@ from tlearn.models.state import fingerprint
 
 RESULT = "result.json"
 _SEED = "--seed_everything"
-# Neither these nor the seed make a run another one; what lies under the data's root is checked by itself.
+# These options and the seed do not change a run's identity. The data are identified by their fingerprint, not by path.
 _PLACES = {"trainer": ("default_root_dir", "logger"), "data.init_args": ("root", "download")}
 
 
 @dataclass(frozen=True)
 class Variant:
-    """What to fit.
+    """A variant to fit.
 
     Attributes:
-        name: In the table.
-        folder: Its runs lie in ``<folder>-seed<k>``, under the root of runs.
+        name: Name in the table.
+        folder: The runs lie in ``<folder>-seed<k>``, under the root of runs.
         arguments: The command line of ``fit`` without a seed.
     """
 
@@ -53,7 +53,7 @@ class Variant:
 
 @dataclass(frozen=True)
 class DataIdentity:
-    """What must be alike, of the data of one variant.
+    """The properties of a variant's data that must be those of every other.
 
     Attributes:
         task: One class an image, any number, or a value.
@@ -75,10 +75,10 @@ class CheckedVariant:
     """A variant whose options have been checked and whose data have been looked at.
 
     Attributes:
-        variant: What to fit.
-        plain: Its whole config.
-        config_hash: Of all in it that decides the result, but the seed.
-        data: What is known of its data.
+        variant: The variant.
+        plain: The whole config as plain values.
+        config_hash: Hash of everything in the config that decides the result, but the seed.
+        data: The identity of its data.
     """
 
     variant: Variant
@@ -97,17 +97,17 @@ class RunResult:
         val: See `DataIdentity`.
         seed: ``seed_everything``.
         metric: Name of what chose the best epoch.
-        value: Its value there.
-        score: What an image's score is.
-        scores: Of the best epoch, one for each validation image (N).
-        seconds: Of the fit, without imports and reading the data.
+        value: The value of that metric in the best epoch.
+        score: Kind of an image's score.
+        scores: The score of each validation image (N) in the best epoch.
+        seconds: Seconds of the fit, without imports and reading the data.
         keeps_features: Features of a frozen backbone were kept, or found: they are in ``seconds`` of one run at most.
         peak_memory_bytes: See `PeakMemory`.
         peak_memory_since: ``now`` for the fit, ``start`` for the whole process.
-        trainable_parameters: Those that trained at any time.
+        trainable_parameters: Number of parameters that trained at any time.
         checkpoint: Path of the best epoch.
         device: ``cpu``, or the GPU's name.
-        versions: Of what decides bits and speed.
+        versions: Versions of the packages that decide bits and speed.
     """
 
     config_hash: str

@@ -1,4 +1,4 @@
-"""Print a comparison: a row per contender, the best first, and under it what the figures are."""
+"""Print a comparison: a row for each contender, the best first, and below it an explanation of the figures."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from tlearn.analysis.ranking import Standing
 
 @dataclass(frozen=True)
 class Cost:
-    """What a contender took.
+    """The cost of a contender.
 
     Attributes:
-        seconds: Mean of its runs.
-        peak_memory_bytes: The most of its runs.
-        trainable_parameters: Those that trained at any time.
+        seconds: Mean over its runs.
+        peak_memory_bytes: Maximum over its runs.
+        trainable_parameters: Number of parameters that trained at any time.
     """
 
     seconds: float
@@ -30,12 +30,12 @@ class Cost:
 
 @dataclass(frozen=True)
 class About:
-    """What a comparison is of.
+    """The conditions of a comparison.
 
     Attributes:
-        score: What an image's score is called: ``accuracy``, ``F1`` or ``absolute error``.
-        images: How many validate.
-        seeds: How many runs each contender had.
+        score: Kind of an image's score: ``accuracy``, ``F1`` or ``absolute error``.
+        images: Number of validation images.
+        seeds: Number of runs of each contender.
         exact: The test was McNemar's, else one by permutation.
     """
 
@@ -55,8 +55,8 @@ def print_comparison(standings: Sequence[Standing], costs: Mapping[str, Cost], a
 
     Args:
         standings: The best first.
-        costs: Name to what it took.
-        about: What is compared.
+        costs: Name to cost.
+        about: The conditions of the comparison.
     """
     unit = " %" if about.factor != 1 else ""
     table = Table(box=SIMPLE_HEAD, padding=0)
