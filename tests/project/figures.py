@@ -101,6 +101,7 @@ def figures() -> dict[str, Figure]:
     constructor = max((each for each in found if each.name == "__init__"), key=lambda each: each.lines)
     rooms = sorted({path.relative_to(PACKAGE).parts[0] for path in paths if path.parent != PACKAGE})
     highest = max(rooms, key=height)
+    modules = sum(path.name != "__init__.py" for path in paths)
     return {
         "files at the package's top": Figure(folders["tlearn"]),
         "largest folder, files": Figure(folder_files, folder),
@@ -110,9 +111,7 @@ def figures() -> dict[str, Figure]:
         "rooms": Figure(len(rooms), ", ".join(rooms)),
         "floors": Figure(height(highest), f"from {highest} down"),
         "room-to-room arrows": Figure(len(arrows())),
-        "modules with one importer": Figure(
-            modules_with_one_importer(), f"of {sum(path.name != '__init__.py' for path in paths)}"
-        ),
+        "modules with one importer": Figure(modules_with_one_importer(), f"of {modules}"),
         "`type: ignore`": Figure(sum(bool(IGNORE.match(comment)) for path in paths for comment in comments(path))),
         "package lines": Figure(sum(map(count_lines, paths))),
         "README lines": Figure(count_lines(ROOT / "README.md")),
