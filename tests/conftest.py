@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from tests.helpers.fake_cifar import patch_checksums, write_fake_cifar10
+from tests.helpers.fast_init import remembered_weights
 
 
 class Answer(NamedTuple):
@@ -59,6 +60,12 @@ def no_pictures() -> Iterator[None]:
         for name in ("evaluation_figures", "pictures"):
             patch.setattr(f"tlearn.reporting.{name}.takes_pictures", lambda _: False)
         patch.setattr("tlearn.reporting.projector.tensorboard_writers", lambda _: [])
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _remembered_weights() -> Iterator[None]:
+    with remembered_weights():
         yield
 
 
