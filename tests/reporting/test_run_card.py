@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -20,7 +17,7 @@ import torch
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from tests.conftest import SMALL, Tlearn
+from tests.conftest import Tlearn
 from tests.helpers.fake_pictures import write_splits, write_table
 from tlearn.reporting.evaluation_figures import EvaluationPagesCallback
 from tlearn.training.module import TransferModule
@@ -306,35 +303,6 @@ def test_a_page_that_fails_takes_nothing_along(tlearn: Tlearn, small: str, monke
     assert answer.code == 0
     assert "the page val/confusion_matrix is missing: ZeroDivisionError: division by zero" in answer.err
     assert card()["status"] == "finished"
-
-
-@pytest.mark.pictures
-@pytest.mark.slow
-def test_training_works_without_the_package_that_reports(tlearn: Tlearn, tmp_path: Path) -> None:
-    """Deleting ``tlearn/reporting`` takes pages, card and words along, and nothing else."""
-    source = Path(__file__).parents[2] / "tlearn"
-    shutil.copytree(source, tmp_path / "tlearn", ignore=shutil.ignore_patterns("reporting", "__pycache__"))
-    (tmp_path / "small.yaml").write_text(SMALL)
-    script = "import sys, tlearn; assert tlearn.__file__.startswith(sys.path[0]); sys.exit(tlearn.main(sys.argv[1:]))"
-    (tmp_path / "run.py").write_text(script)
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    for words in (["fit", "-c", "small.yaml"], ["test", "--ckpt_path", "best", "-c", "small.yaml"]):
-        done = subprocess.run(
-            [sys.executable, "run.py", *words], cwd=tmp_path, env=environment, capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stderr
-    run = tmp_path / RUN
-    assert tlearn("fit", "-c", "small.yaml", "--trainer.default_root_dir", "whole").code == 0
-    bare, whole = (
-        torch.load(folder / "checkpoints/last.ckpt", weights_only=True)["state_dict"]
-        for folder in (run, tmp_path / "whole/small/version_0")
-    )
-    assert all(torch.equal(bare[name], value) for name, value in whole.items())  # and what reports changes no bit
-    assert sorted(path.name for path in (run / "checkpoints").iterdir()) == ["best.ckpt", "last.ckpt"]
-    checkpoint = torch.load(run / "checkpoints/last.ckpt", weights_only=True)
-    assert checkpoint["epoch"] == 1
-    assert checkpoint["tlearn"]["temperature"] != 1
-    assert not (run / "card.json").exists()
 
 
 @pytest.mark.parametrize(("epoch_s", "confusions", "reliabilities"), [(26, 8, 0), (200, 19, 19)])
