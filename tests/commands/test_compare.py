@@ -287,7 +287,7 @@ def test_f1_of_images() -> None:
 
 PEAK = """
 import torch
-from tlearn.strategies import PeakMemory
+from tlearn.base.machine import PeakMemory
 
 block = torch.ones(60_000_000)  # 240 MB that an earlier run had
 before = PeakMemory(torch.device("cpu")).bytes()

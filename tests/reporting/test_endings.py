@@ -116,7 +116,7 @@ def test_a_run_killed_before_its_card_ends_when_it_is_gone_on_with(
     process = os.fork()
     if process == 0:
         die = partial(os.kill, os.getpid(), signal.SIGKILL)
-        monkeypatch.setattr("tlearn.strategies.WiseFTCallback.on_train_end", lambda *_: die())
+        monkeypatch.setattr("tlearn.training.strategies.wise_ft.WiseFTCallback.on_train_end", lambda *_: die())
         os._exit(main(words))
     assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == -signal.SIGKILL
     run = Path("runs/small/version_0")

@@ -44,6 +44,32 @@ _MOVED = {
     "tlearn.types": "tlearn.base.types",
 }
 
+# The names of the folder `tlearn/strategies`, which is no more.
+_STRATEGIES = {
+    "EvaluationOutputsCallback": "tlearn.training.strategies.former",
+    "FeatureCacheCallback": "tlearn.training.strategies.feature_cache",
+    "FiniteLossCallback": "tlearn.training.callbacks.guards",
+    "GroupPlan": "tlearn.analysis.plan",
+    "HeadProbeCallback": "tlearn.training.strategies.solved_head",
+    "LearningRateFinderCallback": "tlearn.training.strategies.lr_finder",
+    "Outputs": "tlearn.training.evaluation",
+    "PeakMemory": "tlearn.base.machine",
+    "Plan": "tlearn.analysis.plan",
+    "PlanCallback": "tlearn.analysis.plan",
+    "Scores": "tlearn.analysis.ranking",
+    "SolvedHead": "tlearn.training.strategies.head_solver",
+    "Standing": "tlearn.analysis.ranking",
+    "TemperatureCallback": "tlearn.training.strategies.former",
+    "WiseFTCallback": "tlearn.training.strategies.wise_ft",
+    "interpolate": "tlearn.training.strategies.wise_ft",
+    "is_mcnemar": "tlearn.analysis.ranking",
+    "obstacle_to_storing": "tlearn.training.strategies.feature_cache",
+    "rank": "tlearn.analysis.ranking",
+    "run_over_split": "tlearn.training.strategies.features",
+    "sample_f1": "tlearn.analysis.ranking",
+    "solve_head": "tlearn.training.strategies.head_solver",
+}
+
 
 def old_names(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
     """Return a module's ``__getattr__`` (PEP 562) that imports a name from its home when it is first used.
@@ -68,12 +94,17 @@ class _OldModules(MetaPathFinder, Loader):
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """Answer for the paths that moved."""
+        if fullname == "tlearn.strategies":
+            return ModuleSpec(fullname, self, is_package=True)
         return ModuleSpec(fullname, self) if fullname in _MOVED else None
 
     def exec_module(self, module: ModuleType) -> None:
         """Let the module ask its new home."""
-        home = _MOVED[module.__name__]
-        module.__dict__["__getattr__"] = lambda name: getattr(import_module(home), name)
+        name = module.__name__
+        if name in _MOVED:
+            module.__dict__["__getattr__"] = lambda attribute: getattr(import_module(_MOVED[name]), attribute)
+        else:
+            module.__dict__["__getattr__"] = old_names(name, _STRATEGIES)
 
 
 def find_old_modules() -> None:

@@ -142,15 +142,18 @@ class TransferModule(OptimizedModule):
         self.save_hyperparameters(ignore=_HIDDEN, logger=False)
         keep_plain(self.hparams, class_names=network.class_names, num_classes=network.num_classes)
         self.hparams["weights"] = None  # a checkpoint brings its own: loading one asks for no other file
-        self.head_start, self.caching = head_start, options_from(CacheOptions, given)
-        self.rates = options_from(RateOptions, given)
-        self.freezing = FreezeSchedule(freeze, self.stage_names(), self.backbone.stages)
-        self.head_start.check_for(network, self.freezing.trained_by, lr_scheduler is not None)
+        self.rates, self.caching = options_from(RateOptions, given), options_from(CacheOptions, given)
         self.measure(Objective(network.task, loss, network.num_classes))
         # A lambda has no name that a pickle could hold; as a default it shows jsonargparse the class and its rate.
         self._optimizer = SharedFunction(tutorial_optimizer if optimizer is _default_of("optimizer") else optimizer)
         self._lr_scheduler = None if lr_scheduler is None else SharedFunction(lr_scheduler)
+        self._decide_what_trains(freeze, head_start)
+
+    def _decide_what_trains(self, freeze: FreezeOptions, head_start: HeadStartOptions) -> None:
         self.start, self.rates_used = {}, {}
+        self.freezing = FreezeSchedule(freeze, self.stage_names(), self.backbone.stages)
+        self.head_start = head_start
+        self.head_start.check_for(self.options, self.freezing.trained_by, self._lr_scheduler is not None)
         self.open_stages(epoch=0)
         if not self.starts_at_random:
             warn_of_folded_norms(self.backbone, self.rules)

@@ -251,7 +251,7 @@ def check_finders(callbacks: Iterable[Callback]) -> None:
         if isinstance(callback, LearningRateFinder):
             raise TlearnError(
                 "LearningRateFinder gives every group of parameters one rate; drop it and use --find_lr (from Python "
-                "tlearn.strategies.LearningRateFinderCallback), which keeps the ratios of model.lr_scales"
+                "tlearn.callbacks_for(model, find_lr=True)), which keeps the ratios of model.lr_scales"
             )
         if isinstance(callback, BatchSizeFinder):
             raise TlearnError(
