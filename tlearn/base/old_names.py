@@ -14,6 +14,7 @@ from typing import Any
 _MOVED = {
     "tlearn.data.augment": "tlearn.data.images.augment",
     "tlearn.data.cifar10": "tlearn.data.sources.cifar10",
+    "tlearn.data.class_spelling": "tlearn.data.class_names",
     "tlearn.data.digits": "tlearn.data.sources.digits",
     "tlearn.data.huggingface": "tlearn.data.sources.huggingface",
     "tlearn.data.image_files": "tlearn.data.sources.labelled_files",

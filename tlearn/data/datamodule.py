@@ -12,6 +12,7 @@ from jsonargparse.typing import NonNegativeInt, PositiveInt
 from torch import Tensor
 
 from tlearn.base.errors import TlearnError
+from tlearn.base.old_names import old_names
 from tlearn.base.plain_values import plain_values, texts, whole_number
 from tlearn.base.types import Task
 from tlearn.data.class_names import ClassRemark
@@ -21,6 +22,7 @@ from tlearn.data.images.split import train_and_val
 from tlearn.data.serving import ServingDataModule
 from tlearn.data.serving import Split as Split
 
+__getattr__ = old_names(__name__, {"InMemoryDataModule": "tlearn.data.sources.in_memory"})
 log = logging.getLogger(__name__)
 
 
