@@ -5,10 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from lightning.pytorch import Trainer
-from torch import Tensor
 
 from tlearn.analysis.candidates import Candidate, candidates
 from tlearn.analysis.learning_curve import Forecast, forecast, measure_curve
@@ -16,7 +15,7 @@ from tlearn.analysis.pilots import Pilot, PilotResult, run_pilots
 from tlearn.analysis.probe import Probe, probe, taps_of
 from tlearn.analysis.similarity import batch_norm_shift, logme
 from tlearn.analysis.stage_features import StageFeatures, stage_features
-from tlearn.analysis.stage_probe import TOGETHER, StageProbe, best_of, probe_stage, wanted_outputs
+from tlearn.analysis.stage_probe import TOGETHER, Labelled, StageProbe, best_of, probe_stage, wanted_outputs
 from tlearn.base.machine import PeakMemory
 from tlearn.base.types import Task
 from tlearn.training.module import TransferModule
@@ -88,12 +87,7 @@ class Measurements:
 
 
 def measure(
-    trainer: Trainer,
-    module: TransferModule,
-    sizes_px: Sequence[int],
-    epochs: int,
-    start_s: float,
-    kept: Mapping[str, Any] | None = None,
+    trainer: Trainer, module: TransferModule, sizes_px: Sequence[int], epochs: int, start_s: float, kept: dict[str, Any]
 ) -> Measurements:
     """Measure everything that `decide` needs.
 
@@ -110,23 +104,12 @@ def measure(
     """
     begin_s, peak = time.perf_counter(), PeakMemory(module.device)
     found, seen = probe(trainer, module, sizes_px)
-    pass_peak_bytes = peak.bytes()
-    size = choose_size(found)
+    pass_peak_bytes, size = peak.bytes(), choose_size(found)
     features = next(each for each in seen if each.image_size_px == size)
-    at_size = [each for each in found.stages if each.image_size_px == size]
-    last = next(each for each in at_size if each.stage == module.backbone.stages[-1])
-    best = choose_tap(at_size, found)
-    taps = taps_of(module, best)
-    start = next((each for each in at_size if each.stage == TOGETHER), last)
-    train, val = features.train[best.stage], features.val[best.stage]
-    named = candidates(module.task, module.backbone.tappable, taps, taps_of(module, start), epochs)
-    named = [replace(each, options=each.options | dict(kept or {})) for each in named]
-    if module.starts_at_random:  # all others would train what is left of it
-        named = [each for each in named if each.name in ("frozen", "scratch")]
-    head, solve_time_s = _solved(module, features, start.stage)
-    points = measure_curve(module.task, train, val, module.num_classes, best.strength)
+    heads = _places_of(module, found, size)
+    named = _strategies(module, heads, epochs, kept)
+    head, solve_time_s = _solved(module, features, heads.start.stage)
     planned = epochs * len(data_of(trainer).train_dataloader())
-    rows = features.train[last.stage]
     return Measurements(
         task=module.task,
         num_outputs=module.num_classes,
@@ -136,15 +119,15 @@ def measure(
         start_s=start_s,
         probe=found,
         size_px=size,
-        last=last,
-        best=best,
-        taps=taps,
-        start=start,
-        neighbours_gap=best.ridge - best.neighbours,
+        last=heads.last,
+        best=heads.best,
+        taps=taps_of(module, heads.best),
+        start=heads.start,
+        neighbours_gap=heads.best.ridge - heads.best.neighbours,
         random_score=_random_score(trainer, module, size),
-        logme=_logme(rows.features, wanted_outputs(module.task, rows.targets, module.num_classes)),
+        logme=_logme(module, features.train[heads.last.stage]),
         batch_norm_shift=batch_norm_shift(trainer, module),
-        forecast=forecast(points),
+        forecast=_forecast(module, features, heads.best),
         solve_time_s=solve_time_s,
         frozen_val_loss=head.val_loss if head else None,
         pilots=_piloted(trainer, module, named, size, head, planned),
@@ -152,6 +135,34 @@ def measure(
         time_s=time.perf_counter() - begin_s,
         pass_peak_bytes=pass_peak_bytes,
     )
+
+
+class _Places(NamedTuple):
+    """Where a head may sit, see `Measurements`."""
+
+    last: StageProbe
+    best: StageProbe
+    start: StageProbe
+
+
+def _places_of(module: TransferModule, found: Probe, size_px: int) -> _Places:
+    at_size = [each for each in found.stages if each.image_size_px == size_px]
+    last = next(each for each in at_size if each.stage == module.backbone.stages[-1])
+    start = next((each for each in at_size if each.stage == TOGETHER), last)
+    return _Places(last, choose_tap(at_size, found), start)
+
+
+def _strategies(module: TransferModule, heads: _Places, epochs: int, kept: Mapping[str, Any]) -> list[Candidate]:
+    best, start = taps_of(module, heads.best), taps_of(module, heads.start)
+    named = candidates(module.task, module.backbone.tappable, best, start, epochs)
+    if module.starts_at_random:  # all others would train what is left of it
+        named = [each for each in named if each.name in ("frozen", "scratch")]
+    return [replace(each, options=each.options | dict(kept)) for each in named]
+
+
+def _forecast(module: TransferModule, features: StageFeatures, best: StageProbe) -> Forecast | None:
+    train, val = features.train[best.stage], features.val[best.stage]
+    return forecast(measure_curve(module.task, train, val, module.num_classes, best.strength))
 
 
 def pooled(each: StageProbe, found: Probe) -> float:
@@ -192,9 +203,9 @@ def choose_tap(at_size: Sequence[StageProbe], found: Probe) -> StageProbe:
     return single if score - pooled(together, found) > _noise(score, found) else together
 
 
-def _logme(features: Tensor, wanted: Tensor) -> float:
-    """Return that of each group of columns that are known of the same images, in its share."""
-    groups = known_groups(features, wanted)
+def _logme(module: TransferModule, rows: Labelled) -> float:
+    """Return the mean LogME of the columns that are known of the same images, weighted by their number."""
+    groups = known_groups(rows.features, wanted_outputs(module.task, rows.targets, module.num_classes))
     return sum(logme(group.turned, group.wanted) * len(group.columns) for group in groups) / max(
         sum(len(group.columns) for group in groups), 1
     )
