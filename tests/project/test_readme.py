@@ -27,6 +27,7 @@ NOT_HERE = (
     *("torchrun", "sbatch"),
 )
 OFFLINE = {"quickstart.yaml", "quickstart_transfer.yaml", "advised.yaml"}
+MADE = ("ckpt", "json", "safetensors")  # endings of files that docs/python.md writes
 OWN_PICTURES = {"folder.yaml", "stream.yaml", "table.yaml"}
 
 
@@ -129,8 +130,9 @@ def test_python_page_snippets(tlearn: Tlearn, tmp_path: Path) -> None:
     assert "torch.Size([8, 3, 64, 64])" in printed
     assert (tmp_path / "runs/mine/report.html").is_file()
     assert (tmp_path / "runs/quickstart/version_0/report.html").is_file()
+    assert "top-1 agrees on 100.00 %, largest difference" in printed
     left = {path.name for path in tmp_path.iterdir()}
-    assert left == {"my_pictures", "photos", "folder.yaml", "runs", ".cache", "model.ckpt"}
+    assert left == {"my_pictures", "photos", "folder.yaml", "runs", ".cache", *(f"model.{x}" for x in MADE)}
 
 
 def test_script_without_torch_is_the_tested_one() -> None:
