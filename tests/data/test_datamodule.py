@@ -12,7 +12,7 @@ from tlearn.base.types import Batch, Task
 from tlearn.data.images.augment import Augment
 from tlearn.data.images.in_memory import InMemoryImages
 from tlearn.data.images.keyed_random import key
-from tlearn.data.sources.in_memory import InMemoryDataModule
+from tlearn.data.sources.bases import InMemoryDataModule
 
 
 class Toy(InMemoryDataModule):

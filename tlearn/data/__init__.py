@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from tlearn.data.images.split import stratified_split, take_per_class
     from tlearn.data.shards.datamodule import StreamingDataModule
     from tlearn.data.shards.writer import write_shards
+    from tlearn.data.sources.bases import InMemoryDataModule
     from tlearn.data.sources.cifar10 import CIFAR10_CLASSES, CIFAR10DataModule
     from tlearn.data.sources.digits import DigitsDataModule
     from tlearn.data.sources.folder import ImageFolderDataModule
     from tlearn.data.sources.huggingface import HuggingFaceDataModule
-    from tlearn.data.sources.in_memory import InMemoryDataModule
     from tlearn.data.sources.labelled_files import ImageFilesDataModule
     from tlearn.data.sources.table import ImageTableDataModule
     from tlearn.data.sources.to_predict import UNREADABLE, PredictFilesDataModule
@@ -103,7 +103,7 @@ __getattr__ = old_names(
         "ImageFolderDataModule": "tlearn.data.sources.folder",
         "ImageSet": "tlearn.data.images.image_set",
         "ImageTableDataModule": "tlearn.data.sources.table",
-        "InMemoryDataModule": "tlearn.data.sources.in_memory",
+        "InMemoryDataModule": "tlearn.data.sources.bases",
         "InMemoryImages": "tlearn.data.images.in_memory",
         "Picture": "tlearn.data.files.findings",
         "PredictFilesDataModule": "tlearn.data.sources.to_predict",

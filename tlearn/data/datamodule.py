@@ -22,7 +22,7 @@ from tlearn.data.images.split import train_and_val
 from tlearn.data.serving import ServingDataModule
 from tlearn.data.serving import Split as Split
 
-__getattr__ = old_names(__name__, {"InMemoryDataModule": "tlearn.data.sources.in_memory"})
+__getattr__ = old_names(__name__, {"InMemoryDataModule": "tlearn.data.sources.bases"})
 log = logging.getLogger(__name__)
 
 

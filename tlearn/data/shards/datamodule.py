@@ -18,7 +18,7 @@ from tlearn.data.images.split import class_numbers
 from tlearn.data.shards.index import INDEX, ITEMS, Items, ShardedSplit, parse_index, parse_items
 from tlearn.data.shards.pictures import ShardedImages, ShardPictures
 from tlearn.data.shards.place import place_of
-from tlearn.data.sources.picture_base import PictureDataModule
+from tlearn.data.sources.bases import PictureDataModule
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from torchvision.datasets.utils import calculate_md5, download_url, extract_arch
 from tlearn.base.errors import TlearnError
 from tlearn.data.files.progress import short_timeout
 from tlearn.data.images.split import class_numbers, renumbered
-from tlearn.data.sources.in_memory import InMemoryDataModule
+from tlearn.data.sources.bases import InMemoryDataModule
 
 
 def check(root: Path) -> None:

@@ -16,7 +16,7 @@ from torch.nn.functional import interpolate
 from tlearn.base.plain_values import plain_values, texts
 from tlearn.base.types import Task
 from tlearn.data.images.split import class_numbers, renumbered, stratified_split
-from tlearn.data.sources.in_memory import InMemoryDataModule
+from tlearn.data.sources.bases import InMemoryDataModule
 
 _NAMES = tuple("0123456789")
 _TEST_FRACTION, _TEST_SEED = 0.2, 0  # fixed, so that test results stay comparable

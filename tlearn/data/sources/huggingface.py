@@ -14,9 +14,9 @@ from tlearn.data.datamodule import Split
 from tlearn.data.files.reading import UnreadableImageError
 from tlearn.data.images.image_set import ImageSet
 from tlearn.data.images.split import class_numbers
+from tlearn.data.sources.bases import PictureDataModule
 from tlearn.data.sources.huggingface_files import HuggingFaceSource
 from tlearn.data.sources.items import LabelledItems, images_of_items, trained_classes
-from tlearn.data.sources.picture_base import PictureDataModule
 from tlearn.data.sources.table_cells import is_missing
 
 _NAMES: dict[Split, tuple[str, ...]] = {

@@ -21,7 +21,7 @@ from tlearn.data.files.inspection import Inspection, inspect_files
 from tlearn.data.files.listing import counts_of, number_of
 from tlearn.data.images.image_set import ImageSet
 from tlearn.data.images.on_disk import FilePictures, StreamedImages
-from tlearn.data.sources.picture_base import PictureDataModule
+from tlearn.data.sources.bases import PictureDataModule
 from tlearn.data.sources.table_cells import are_contrary, label_counts, one_sided
 from tlearn.data.sources.table_paths import misplaced
 

@@ -23,7 +23,7 @@ from tlearn.data.files.listing import endings, find_pictures, number_of, remedie
 from tlearn.data.files.reading import UnreadableImageError, read_image
 from tlearn.data.images.image_set import BatchKey, ImageSet
 from tlearn.data.images.on_disk import FilePictures, StreamedImages, in_threads
-from tlearn.data.sources.picture_base import PictureDataModule
+from tlearn.data.sources.bases import PictureDataModule
 
 log = logging.getLogger(__name__)
 

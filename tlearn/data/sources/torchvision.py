@@ -15,8 +15,8 @@ from tlearn.data.datamodule import Split
 from tlearn.data.files.progress import short_timeout
 from tlearn.data.images.image_set import ImageSet
 from tlearn.data.images.split import class_numbers
+from tlearn.data.sources.bases import PictureDataModule
 from tlearn.data.sources.items import LabelledItems, images_of_items, trained_classes
-from tlearn.data.sources.picture_base import PictureDataModule
 from tlearn.data.sources.torchvision_classes import (
     Labels,
     check_name,
