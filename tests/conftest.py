@@ -64,8 +64,10 @@ def no_pictures() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _remembered_weights() -> Iterator[None]:
-    with remembered_weights():
+def _quick_runs() -> Iterator[None]:
+    # A small fit waits for the disk about as long as it computes. Only a power cut could show that nobody waited.
+    with remembered_weights(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
         yield
 
 
