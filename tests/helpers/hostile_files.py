@@ -7,6 +7,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,7 @@ def encoded(kind: str, size_px: int = 12, **options: Any) -> bytes:
     return whole.getvalue()
 
 
+@cache
 def bombs() -> dict[str, bytes]:
     """Files that claim 3,600 or 14,400 million pixels, or inflate to 200 MB; none gives a picture."""
     zeros, side = bytes(200_000_000), 60_000
@@ -113,6 +115,7 @@ def bombs() -> dict[str, bytes]:
     }
 
 
+@cache
 def harmless_bombs() -> dict[str, bytes]:
     """Files with the same tricks where they cost nothing: a decoder may show the picture, or not."""
     return {
