@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import chdir, contextmanager, nullcontext
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from tests.helpers.fake_cifar import patch_checksums, write_fake_cifar10
+from tests.helpers.fake_pictures import CONFIG, write_splits
 from tests.helpers.fast_init import remembered_weights
 
 
@@ -101,6 +102,20 @@ def tlearn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Captur
         return Answer(code, out, err)
 
     return call
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a run that tells three colours apart, its config and its pictures: to be read, or copied."""
+    from tlearn import main
+
+    folder = tmp_path_factory.mktemp("finished")
+    write_splits(folder / "pictures")
+    (folder / "folder.yaml").write_text(CONFIG)
+    torch.set_num_threads(1)
+    with chdir(folder), no_pictures():
+        assert main(["fit", "--config", "folder.yaml", "--trainer.max_epochs", "6"]) == 0
+    return folder
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,14 +9,13 @@ from PIL import Image
 
 import tlearn as package
 from tests.conftest import Tlearn
-from tests.helpers.fake_pictures import CONFIG, picture, write_broken, write_flat, write_splits
+from tests.helpers.fake_pictures import picture, write_broken, write_flat
 
 
 @pytest.fixture
-def run(tlearn: Tlearn, tmp_path: Path) -> Path:
-    (tmp_path / "folder.yaml").write_text(CONFIG)
-    write_splits(tmp_path / "pictures")
-    assert tlearn("fit", "--config", "folder.yaml", "--trainer.max_epochs", "6").code == 0
+def run(finished_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(finished_run, tmp_path, dirs_exist_ok=True)
     return tmp_path / "runs/folder/version_0"
 
 
