@@ -1,12 +1,17 @@
-"""The part of a config that says which images: settle what depends on the rest of it, and make them alone."""
+"""Fill in the options of a parsed config that depend on others, on the checkpoint or on the machine."""
 
 from __future__ import annotations
 
+import logging
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from jsonargparse import Namespace
 
+from tlearn.base.machine import best_precision
+from tlearn.base.places import DEFAULT_ROOT, version_of
 from tlearn.cli.faults import TransferParser
 from tlearn.cli.resume import Checkpoint
 from tlearn.data.datamodule import ImageDataModule
@@ -23,9 +28,63 @@ from tlearn.data.sources import (  # A class is found by its short name once its
 
 _DATA_MODULES = (cifar10, digits, folder, huggingface, shards, table, to_predict, torchvision)
 
+log = logging.getLogger(__name__)
+
+# 20 epochs are the tutorial's. The loss of every 10th batch is a curve in TensorBoard. tlearn has a summary and
+# samplers of its own. A second device may be in use by somebody else.
+TRAINER_DEFAULTS = {
+    "max_epochs": 20,
+    "log_every_n_steps": 10,
+    "enable_model_summary": False,
+    "use_distributed_sampler": False,
+    "devices": 1,
+}
+LOGGER = "lightning.pytorch.loggers.TensorBoardLogger"
+
+
+def settle_logger(config: Namespace, run_name: str) -> None:
+    """Put everything of a run into one folder: ``runs/<config name>/version_N`` unless the user says otherwise."""
+    trainer = config.trainer
+    root = str(trainer.default_root_dir or DEFAULT_ROOT)
+    if trainer.logger is None or trainer.logger is True:
+        arguments = Namespace(save_dir=root, name=run_name, default_hp_metric=False)
+        trainer.logger = Namespace(class_path=LOGGER, init_args=arguments)
+    elif trainer.logger:
+        trainer.default_root_dir = root  # for loggers that have no folder of their own
+
+
+def settle_folder(config: Namespace, run_name: str, run: Path | None) -> None:
+    """Go on in the checkpoint's run folder, and without a logger still give every run a folder of its own."""
+    trainer = config.trainer
+    if trainer.logger is False:
+        parent = Path(trainer.default_root_dir or DEFAULT_ROOT, run_name)
+        number = max((version_of(path) for path in parent.glob("version_*")), default=-1) + 1
+        trainer.default_root_dir = str(run or parent / f"version_{number}")
+    elif run is not None and isinstance(trainer.logger, Namespace) and "save_dir" in trainer.logger.init_args:
+        place = {"save_dir": str(run.parent.parent), "name": run.parent.name, "version": version_of(run)}
+        trainer.logger.init_args.update(Namespace(place))
+
+
+def settle_machine(config: Namespace) -> None:
+    """Show a progress bar in a terminal only, and take the precision in which this machine is fastest."""
+    trainer = config.trainer
+    if trainer.enable_progress_bar is None:
+        trainer.enable_progress_bar = sys.stdout.isatty()
+    if trainer.precision is None:
+        trainer.precision = best_precision(str(trainer.accelerator))
+        full = trainer.precision == "32-true"
+        hint = "" if full else " (--trainer.precision 32-true for full precision)"
+        log.info("precision %s, channels last: the fastest on this device%s", trainer.precision, hint)
+
+
+def settle_solved_head(config: Namespace) -> None:
+    """Give a head that is solved, not trained, its one epoch: it validates and saves the solution."""
+    if config.model.head_solver != "sgd":
+        config.trainer.max_epochs = config.trainer.check_val_every_n_epoch = 1
+
 
 def settle_pictures(config: Namespace, checkpoint: Checkpoint | None) -> None:
-    """Decode pictures to what the model wants to see, and name classes as the checkpoint does where no data do."""
+    """Set the decoding size to ``model.image_size``, and take class names from the checkpoint if the data have none."""
     options = config.data.get("init_args") or Namespace()  # a class without parameters has none
     if "size_px" in options and options.size_px is None:
         options.size_px = config.model.image_size

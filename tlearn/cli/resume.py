@@ -136,6 +136,8 @@ def only_ends(checkpoint: Checkpoint, config: Mapping[str, Any]) -> bool:
 
 def _limit_reached(config: Mapping[str, Any], epochs: int, steps: int) -> str:
     """Say in words which limit of a run leaves nothing to train; empty where none does."""
+    if config["model"].get("head_solver", "sgd") != "sgd":
+        return ""  # the model refuses to resume a solved head in its own words
     trainer = config["trainer"]
     for limit, unit, done in (("max_epochs", "epochs", epochs), ("max_steps", "steps", steps)):
         planned = trainer.get(limit)
@@ -157,6 +159,11 @@ def _says_finished(run: Path, done: int, config: Mapping[str, Any]) -> bool:
 def _has_stopped_early(checkpoint: Mapping[str, Any]) -> bool:
     callbacks = checkpoint.get("callbacks", {})
     return any(name.startswith("EarlyStopping") and state.get("stopping_reason") for name, state in callbacks.items())
+
+
+def goes_on(checkpoint: Checkpoint | None) -> bool:
+    """Tell whether a resume writes into its run's folder: only from its last epoch, else two histories would mix."""
+    return checkpoint is not None and checkpoint.run_folder is not None and checkpoint.path.name == "last.ckpt"
 
 
 def open_checkpoint(arguments: Arguments) -> Checkpoint | None:
