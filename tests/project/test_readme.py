@@ -105,34 +105,37 @@ def test_faults_are_said_as_the_table_has_them(tlearn: Tlearn, tmp_path: Path) -
         assert fault in TROUBLESHOOTING
 
 
-def printed_by(document: str, run: str, tlearn: Tlearn, folder: Path) -> str:
-    """Run all Python snippets of a document as one program, beside pictures and a finished run of the given name."""
+def printed_by(document: str, tlearn: Tlearn, folder: Path) -> str:
+    """Run all Python snippets of a document as one program, beside pictures and a finished run."""
     write_flat(folder / "photos")
     write_splits(folder / "my_pictures")
-    (folder / f"{run}.yaml").write_text((ROOT / "configs/folder.yaml").read_text("utf-8"), "utf-8")
-    words = ["--config", f"{run}.yaml", "--data.init_args.root", "my_pictures", "--model.weights", "null"]
+    words = ["--config", "folder.yaml", "--data.init_args.root", "my_pictures", "--model.weights", "null"]
     assert tlearn("fit", *words, "--model.image_size", "32").code == 0
     program = "\n".join(snippets_of(DOCUMENTS[document])).replace('weights="DEFAULT"', "weights=None")
+    root = '"data.init_args.root": "my_pictures"'
+    program = program.replace(root + "}", root + ', "model.weights": None, "model.image_size": 32}')
     done = subprocess.run([sys.executable, "-c", program], cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
 def test_readme_snippet(tlearn: Tlearn, tmp_path: Path) -> None:
-    rows = printed_by("README.md", "advised", tlearn, tmp_path).splitlines()
-    assert [row.split()[:2] for row in rows] == [["photos/00_cat.png", "cat"], ["photos/01_dog.png", "dog"]]
+    printed = printed_by("README.md", tlearn, tmp_path)
+    rows = [row.split()[:2] for row in printed.splitlines()]
+    assert rows[-3:] == [["runs/folder/version_1", "1.0"], ["photos/00_cat.png", "cat"], ["photos/01_dog.png", "dog"]]
 
 
 @pytest.mark.slow
 def test_python_page_snippets(tlearn: Tlearn, tmp_path: Path) -> None:
-    printed = printed_by("docs/python.md", "folder", tlearn, tmp_path)
+    printed = printed_by("docs/python.md", tlearn, tmp_path)
     assert "photos/00_cat.png cat" in printed
     assert "torch.Size([8, 3, 64, 64])" in printed
     assert (tmp_path / "runs/mine/report.html").is_file()
     assert (tmp_path / "runs/quickstart/version_0/report.html").is_file()
     assert "top-1 agrees on 100.00 %, largest difference" in printed
     left = {path.name for path in tmp_path.iterdir()}
-    assert left == {"my_pictures", "photos", "folder.yaml", "runs", ".cache", *(f"model.{x}" for x in MADE)}
+    made = {"predictions.csv", "doctor.json", *(f"model.{ending}" for ending in MADE)}
+    assert left == {"my_pictures", "photos", "runs", ".cache", *made}
 
 
 def test_script_without_torch_is_the_tested_one() -> None:
