@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterator
 from contextlib import chdir, contextmanager, nullcontext
@@ -119,12 +118,9 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def said(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
-    logger = logging.getLogger("tlearn")  # the command line, in an earlier test, may have taken it for itself
-    logger.addHandler(caplog.handler)
+def said(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     caplog.set_level("INFO", "tlearn")
-    yield caplog
-    logger.removeHandler(caplog.handler)
+    return caplog
 
 
 SMALL = """

@@ -157,7 +157,7 @@ def test_what_numpy_gave_is_tested_and_opened_again(own_io: bool, tmp_path: Path
         ("class_names", [1.5, "b", "c"], "class_names: expected texts, got 1.5; write it as text"),
         ("class_names", "abc", "class_names: expected a list of texts, got 'abc'"),
         ("class_names", ["a", "b"], r"num_classes is 3, class_names are 2 \(a, b\)"),
-        ("num_classes", 2.5, "num_classes: expected a whole number, got 2.5"),
+        ("num_classes", 2.5, "num_classes: expected a whole number from 1 on, got 2.5"),
         ("lr_scales", {"backbone": object()}, "lr_scales holds a value of type object"),
         ("lr_scales", {"backbone": float("inf")}, "model.lr_scales: expected a finite number above 0, got inf"),
         ("l2_sp", float("nan"), "model.l2_sp: expected a finite number above 0, got nan"),

@@ -17,7 +17,6 @@ from tests.helpers.runs import last
 from tlearn import DigitsDataModule, TransferModule
 from tlearn.models.backbones import live_taps
 from tlearn.models.backbones.live_taps import LiveTapsConv2d, leave_out_padding, live_range, put_back
-from tlearn.training import module
 
 # Digits as they are, 8 px: layer2's maps are a single pixel.
 TINY = ("--data.size_px", "8", "--model.tap", "layer2")
@@ -77,7 +76,7 @@ def test_decay_and_momentum_leave_them_alone(
     answer = tlearn("fit", "-c", small, *TINY, *DECAY)
     assert answer.code == 0, answer.err
     assert "434,176 that meet only padding at this size and get no gradient = 683,459 parameters" in answer.out
-    monkeypatch.setattr(module, "leave_out_padding", lambda *_: None)
+    monkeypatch.setattr("tlearn.models.network.leave_out_padding", lambda *_: None)
     assert tlearn("fit", "-c", small, *TINY, *DECAY).code == 0
     assert tlearn("fit", "-c", small, *TINY, "--model.optimizer.lr", "1e-30").code == 0
     lean, plain, start = (last(tmp_path, version) for version in range(3))

@@ -31,11 +31,13 @@ _ALSO_READING = (errno.EACCES, errno.EPERM)
 
 
 def check_folder_of(out: Path) -> None:
-    """Check, before any work, that the folder of the file that ``--out`` names is there.
+    """Check, before any work, that ``--out`` names a file in a folder that is there.
 
     Raises:
-        TlearnError: It is not.
+        TlearnError: The folder is not there, or the file is a folder itself.
     """
+    if out.is_dir():
+        raise TlearnError(f"--out {out}: this is a folder; name a file in it")
     folder = out.absolute().parent
     if not folder.is_dir():
         raise TlearnError(f"--out {out}: the folder {folder} does not exist; make it first")

@@ -30,7 +30,8 @@ def isolated() -> Iterator[None]:
     """Run a command, and put back whatever it changed in the process, also after an error.
 
     That is: warning filters, signal handlers, Lightning's seed variables, and everything that was registered with
-    `undo_later`: log handlers and levels, ``threading.excepthook``, torch's threads, jsonargparse's settings.
+    `undo_later`: log handlers and levels, ``threading.excepthook``, torch's threads, jsonargparse's settings, and
+    the random numbers of Python, NumPy and torch on the CPU.
     """
     first, handlers = len(_undo), _signal_handlers()
     seeds = {name: os.environ.get(name) for name in _SEED_VARIABLES}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import random
 import threading
 import warnings
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from lightning.pytorch.utilities import rank_zero_only
 
@@ -59,6 +61,9 @@ def quieten() -> None:
     `isolated` puts all of it back, and torch's number of threads, which `limit_threads` changes.
     """
     undo_later(partial(torch.set_num_threads, torch.get_num_threads()))
+    undo_later(partial(random.setstate, random.getstate()))
+    undo_later(partial(np.random.set_state, np.random.get_state()))
+    undo_later(partial(torch.set_rng_state, torch.get_rng_state()))
     for message in (*_EXPECTED, *_PICTURES, *_UPSTREAM):
         warnings.filterwarnings("ignore", message=message)
     if not isinstance(threading.excepthook, _ThreadHook):

@@ -66,7 +66,7 @@ def _epochs_to_show(plan: Plan, most: int = 5) -> list[int]:
     rates = {group.name: group.learning_rates for group in plan.groups}
     if all(len({rate for rate in of if rate}) <= 1 for of in rates.values()):
         wanted = wanted[:-2]  # constant rates: what they are at the end is no news
-    return sorted({epoch for epoch in dict.fromkeys(wanted) if epoch < plan.epochs})[:most]
+    return sorted([epoch for epoch in dict.fromkeys(wanted) if epoch < plan.epochs][:most])
 
 
 class PlanCLI(TransferCLI):

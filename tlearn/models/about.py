@@ -61,12 +61,17 @@ class About:
         said |= {"temperature": self.temperature, "pictures": plain(self.pictures), "rates": self.rates}
         return said | ({"unit": [list(part) for part in self.unit]} if self.task == "regression" else {})
 
-    def check_classes(self, names: list[str]) -> None:
-        """Refuse a checkpoint of other classes than the data's.
+    def check_for(self, task: Task, names: list[str]) -> None:
+        """Refuse a checkpoint of another task, or of other classes than the data's.
 
         Raises:
-            TlearnError: They differ by more than how names are written; both are listed.
+            TlearnError: They differ, names by more than how they are written; both are named.
         """
+        if self.task != task:
+            raise TlearnError(
+                f"the checkpoint's network is for {self.task}, this one for {task}; to start from its weights: "
+                "--model.weights PATH"
+            )
         if not same_names(self.class_names, names):
             raise TlearnError(
                 f"the checkpoint knows {len(self.class_names)} classes ({', '.join(self.class_names)}), the data have "

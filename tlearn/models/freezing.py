@@ -164,7 +164,10 @@ def group_by_rule(rules: Mapping[str, Rule]) -> dict[str, tuple[Rule, list[str]]
     groups: dict[str, tuple[Rule, list[str]]] = {}
     for rule, names in members.items():
         name = _group_name(rule, names)
-        groups[f"{name} x{rule.lr_scale:g}" if name in groups else name] = (rule, names)
+        for longer in (name, f"{name} x{rule.lr_scale:g}", f"{name} x{rule.lr_scale!r}"):
+            if longer not in groups:
+                groups[longer] = (rule, names)
+                break
     return groups
 
 
@@ -243,7 +246,8 @@ class FreezeSchedule:
         """Return the rules that open nothing in a run of so many epochs; ``None`` or a negative number has no end."""
         if epochs is None or epochs < 0:
             return []
-        return [rule for rule in dict.fromkeys(self.rules.values()) if epochs <= rule.from_epoch]
+        late = (rule for rule in dict.fromkeys(self.rules.values()) if rule.from_epoch)
+        return [rule for rule in late if epochs <= rule.from_epoch]
 
 
 def frozen_modules(root: nn.Module) -> Iterator[nn.Module]:

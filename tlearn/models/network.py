@@ -129,11 +129,11 @@ class Network(nn.Module):
         """Take over what a checkpoint says of its network.
 
         Raises:
-            TlearnError: It speaks of other classes; both are listed.
+            TlearnError: It speaks of another task or of other classes; both are named. Nothing is changed then.
         """
+        about.check_for(self.task, self.class_names)
         self.temperature, self.pictures = about.temperature, about.pictures
         self.answer_in(about.unit)
-        about.check_classes(self.class_names)
         self.class_names = about.class_names  # as they were written first
 
     def compute_fast(self, shape: tuple[int, int] | None, is_fixed: bool, is_copied: bool) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, TypeVar, get_args
 
 from tlearn.base.errors import TlearnError, unknown
+from tlearn.base.name_forms import canonical
 from tlearn.base.plain_values import plain_values, texts, whole_number
 from tlearn.base.types import Task
 
@@ -72,12 +73,29 @@ class NetworkOptions(Options):
         """Check the task, the share of dropout, and that there is one name for each class."""
         one_of("task", self.task, get_args(Task))
         share("head_dropout", self.head_dropout)
-        self._replace("num_classes", whole_number("num_classes", self.num_classes))
+        self._replace("num_classes", whole_number("num_classes", self.num_classes, 1))
+        self._check_kinds()
         if self.class_names is not None:
             self._replace("class_names", texts("class_names", self.class_names))
+            if len({canonical(name) for name in self.class_names}) != len(self.class_names):
+                raise TlearnError(f"class_names name a class twice ({', '.join(self.class_names)}); give each one name")
         if self.class_names and len(self.class_names) != self.num_classes:
             named = ", ".join(self.class_names)
             raise TlearnError(f"num_classes is {self.num_classes}, class_names are {len(self.class_names)} ({named})")
+
+    def _check_kinds(self) -> None:
+        text("backbone", self.backbone)
+        for option in ("weights", "tap"):
+            if (value := getattr(self, option)) is not None and not (option == "tap" and isinstance(value, list)):
+                text(option, value)
+        if self.image_size is not None:
+            self._replace("image_size", whole_number("model.image_size", self.image_size, 1))
+        of_kind("backbone_args", self.backbone_args, dict, "a mapping of names to values")
+        for option in ("pixel_mean", "pixel_std"):
+            of_kind(option, getattr(self, option), list, "a list of three numbers")
+        of_kind("head_hidden", self.head_hidden, list, "a list of widths")
+        for width in self.head_hidden or ():
+            whole_number("model.head_hidden", width, 1)
 
     @property
     def names(self) -> list[str]:
@@ -112,8 +130,16 @@ class FreezeOptions(Options):
     def check(self) -> None:
         """Check flags, factors and choices."""
         flag("freeze_backbone", self.freeze_backbone)
+        if self.freeze_until is not None:
+            text("freeze_until", self.freeze_until)
+        for option in ("lr_scales", "rules", "unfreeze"):
+            of_kind(option, getattr(self, option), dict, "a mapping of stages to numbers")
         above_0("lr_scales", self.lr_scales)
         above_0("rules", self.rules)
+        for epoch in (self.unfreeze or {}).values():
+            whole_number("model.unfreeze", epoch, 0)
+        steps = whole_number("model.unfreeze_warmup_steps", self.unfreeze_warmup_steps, 0)
+        self._replace("unfreeze_warmup_steps", steps)
         one_of("batch_norm", self.batch_norm, get_args(BatchNorm))
 
 
@@ -150,6 +176,25 @@ def one_of(option: str, value: object, choices: tuple[str, ...]) -> None:
     """Refuse what is none of the choices."""
     if value not in choices:
         raise unknown(f"model.{option}", str(value), choices)
+
+
+def text(option: str, value: object) -> None:
+    """Refuse what is no text."""
+    if not isinstance(value, str):
+        raise TlearnError(f"model.{option}: expected a text, got {value!r}")
+
+
+def of_kind(option: str, value: object, kind: type, words: str) -> None:
+    """Refuse a value of another kind; ``None`` stands for nothing.
+
+    Args:
+        option: Its name, for the message.
+        value: A plain value.
+        kind: What it must be.
+        words: The kind in words.
+    """
+    if value is not None and not isinstance(value, kind):
+        raise TlearnError(f"model.{option}: expected {words}, got {value!r}")
 
 
 def flag(option: str, value: object) -> None:

@@ -79,12 +79,13 @@ class ResumableModule(Network, LightningModule):
                 the checkpoint was written with.
         """
         about = About.in_checkpoint(checkpoint)
+        about.check_for(self.task, self.class_names)
         if self._trainer is not None and self._trainer.state.fn == "fit":
             self.refuse_resume(checkpoint)
             self.is_resumed = True
             prepare_resume(checkpoint)
             self._pending_sums = checkpoint.get("tlearn_train_metrics")
-        self._pending_metric, self.rates_used = checkpoint[KEY]["pending_metric"], about.rates
+        self._pending_metric, self.rates_used = checkpoint[KEY].get("pending_metric"), about.rates
         self.start = checkpoint.get("tlearn_start", {})
         self.loaded_epochs = finished_epochs(checkpoint) if "loops" in checkpoint else 0  # none beside weights alone
         self.restore(about)

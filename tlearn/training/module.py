@@ -24,9 +24,9 @@ from tlearn.training.lean_lightning import begin_averages, seed_generator
 from tlearn.training.optimized import OptimizedModule
 from tlearn.training.optimizer import SharedFunction, tutorial_optimizer
 from tlearn.training.options import CacheOptions, HeadStartOptions, RateOptions
-from tlearn.training.remarks import check_served, warn_of_folded_norms, warn_of_small_pictures
+from tlearn.training.remarks import check_served, check_suits, warn_of_folded_norms, warn_of_small_pictures
 from tlearn.training.run_checks import check_finders, check_lengths
-from tlearn.training.typed import callbacks_of, data_of, own_data_of
+from tlearn.training.typed import callbacks_of, data_of, own_data_of, shape_of_data
 
 log = logging.getLogger(__name__)
 
@@ -173,7 +173,7 @@ class TransferModule(OptimizedModule):
         # Averaging callbacks have copied the whole kernels by now.
         callbacks = [] if self._trainer is None else callbacks_of(self._trainer)
         is_copied = any(isinstance(callback, _AVERAGING) for callback in callbacks)
-        self.compute_fast(self._shape_of_data(), is_fixed=not self.backbone_trains, is_copied=is_copied)
+        self.compute_fast(shape_of_data(self._trainer), is_fixed=not self.backbone_trains, is_copied=is_copied)
 
     def teardown(self, stage: str) -> None:
         """Make the network a plain one again."""
@@ -186,6 +186,7 @@ class TransferModule(OptimizedModule):
             TlearnError: ``l2_sp`` has nothing to pull towards, nothing can train, or values are constant.
         """
         self._seed = torch.initial_seed() % 2**61
+        check_suits(self, own_data_of(self.trainer))
         self.evaluation = Evaluation()
         self.learn_of_pictures()
         self._train_what_trains()
@@ -236,7 +237,7 @@ class TransferModule(OptimizedModule):
         seed_generator(self.device, own)
         if self.global_step == 0 and batch_idx == 0:
             check_served(self.trainer, self.head_start, self.caching, self.backbone_trains)
-            side_px = self.preprocess.image_size or min(self._shape_of_data() or batch.images.shape[-2:])
+            side_px = self.preprocess.image_size or min(shape_of_data(self._trainer) or batch.images.shape[-2:])
             if self.trainer.is_global_zero:
                 warn_of_small_pictures(side_px, self.native_size)
 
@@ -261,10 +262,6 @@ class TransferModule(OptimizedModule):
                 "resume; test it, or solve anew without --ckpt_path"
             )
         super().refuse_resume(checkpoint)
-
-    def _shape_of_data(self) -> tuple[int, int] | None:
-        data = own_data_of(self._trainer)
-        return None if data is None else data.image_shape_px
 
 
 def model_of(trainer: Trainer) -> TransferModule:

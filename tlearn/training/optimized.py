@@ -115,9 +115,11 @@ class OptimizedModule(SteppingModule):
         for group in groups:
             group["lr"] = group["lr"] * self._warmup(group.get("from_epoch", 0))
         self.rates_used = {name: float(group["lr"]) for name, group in named_groups(groups)}
-        super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
-        for group, rate in zip(groups, rates, strict=True):
-            group["lr"] = rate
+        try:
+            super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
+        finally:  # a checkpoint that is written at an error holds the scheduler's rates too
+            for group, rate in zip(groups, rates, strict=True):
+                group["lr"] = rate
 
     def rates_in_use(self) -> dict[str, float]:
         """Return the learning rate of each group, by name, in the step at hand: the scheduler's, lower in a warm-up."""

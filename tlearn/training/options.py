@@ -8,7 +8,8 @@ from typing import Any, Literal, get_args
 from torch.optim.lr_scheduler import OneCycleLR
 
 from tlearn.base.errors import TlearnError
-from tlearn.models.options import FreezeOptions, LossOptions, NetworkOptions, Options, above_0, flag, names_of, one_of
+from tlearn.base.plain_values import whole_number
+from tlearn.models.options import NetworkOptions, Options, above_0, flag, one_of
 
 HeadInit = Literal["random", "probe"]
 HeadSolver = Literal["sgd", "lbfgs", "ridge"]
@@ -90,7 +91,7 @@ class CacheOptions(Options):
     def check(self) -> None:
         """Check the choice."""
         one_of("feature_cache", self.feature_cache, get_args(FeatureCache))
-        self._replace("cache_views", int(self.cache_views))
+        self._replace("cache_views", whole_number("model.cache_views", self.cache_views, 1))
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ class RateOptions(Options):
         one_of("lr_interval", self.lr_interval or "epoch", get_args(Interval))  # null: as the scheduler likes it
         given: dict[str, Any] = {"warmup_steps": self.warmup_steps, "warmup_epochs": self.warmup_epochs}
         for option, value in given.items():  # from Python anything may come
-            if value is not None and not (isinstance(value, int) and value >= 1):
+            if value is not None and not (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
                 raise TlearnError(f"model.{option}: expected a whole number above 0, got {value}")
         if self.warmup_steps and self.warmup_epochs:
             raise TlearnError(
@@ -150,15 +151,3 @@ class RateOptions(Options):
         if self.warms_up and isinstance(scheduler, OneCycleLR):
             option = "warmup_steps" if self.warmup_steps else "warmup_epochs"
             raise TlearnError(f"OneCycleLR has a warm-up of its own, its option pct_start; drop model.{option}")
-
-
-GROUPS: tuple[type[Options], ...] = (
-    *(NetworkOptions, FreezeOptions, LossOptions),
-    *(HeadStartOptions, CacheOptions, RateOptions),
-)
-
-
-def strategy_options() -> dict[str, Any]:
-    """Return the options that are no part of the network's own, each with its default."""
-    kinds = [kind for kind in GROUPS if kind is not NetworkOptions]
-    return {name: getattr(kind(), name) for kind in kinds for name in names_of(kind)}

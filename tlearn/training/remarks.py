@@ -9,8 +9,11 @@ from lightning.pytorch import Trainer
 from torch import nn
 
 from tlearn.base.errors import TlearnError
+from tlearn.base.name_forms import canonical
+from tlearn.data.datamodule import ImageDataModule
 from tlearn.models.backbones.backbone import Backbone
 from tlearn.models.freezing import Rule
+from tlearn.models.network import Network
 from tlearn.models.weights.statistics import folded_norms
 from tlearn.training.options import CacheOptions, HeadStartOptions
 from tlearn.training.typed import options_served
@@ -43,6 +46,33 @@ def check_served(trainer: Trainer, start: HeadStartOptions, caching: CacheOption
             raise TlearnError(f"model.{said} {_WAY}")
     if caching.feature_cache != "off" and not backbone_trains and "feature_cache" not in served:
         log.warning("the frozen backbone runs anew in every epoch: model.feature_cache %s", _WAY)
+
+
+def check_suits(network: Network, data: ImageDataModule | None) -> None:
+    """Check that a network answers what its data ask; the command line makes one from the other.
+
+    Args:
+        network: Gets the data's class names, if it was made without names.
+        data: The run's; ``None`` for data of another kind.
+
+    Raises:
+        TlearnError: Another task, another number of classes, or the same classes in another order. Names of the
+            user's own are taken as they are.
+    """
+    if data is None:
+        return
+    way = "make it with TransferModule(data.num_classes, data.class_names, task=data.task)"
+    if network.task != data.task:
+        raise TlearnError(f"the network is for {network.task}, the data are for {data.task}; {way}")
+    if network.num_classes != data.num_classes:
+        raise TlearnError(f"the network has {network.num_classes} outputs, the data ask for {data.num_classes}; {way}")
+    if network.options.class_names is None:
+        network.class_names = list(data.class_names)
+        return
+    theirs, own = ([canonical(name) for name in each.class_names] for each in (data, network))
+    if theirs != own and sorted(theirs) == sorted(own):
+        orders = f"{', '.join(network.class_names)}, the data {', '.join(data.class_names)}"
+        raise TlearnError(f"the network has the classes in the order {orders}; {way}")
 
 
 def warn_of_small_pictures(side_px: int, native_size_px: int | None) -> None:

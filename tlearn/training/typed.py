@@ -48,6 +48,12 @@ def on_features(trainer: Trainer) -> bool:
     return data is not None and data.serves_features
 
 
+def shape_of_data(trainer: Trainer | None) -> tuple[int, int] | None:
+    """Return H and W of the pictures of a run, where they are known."""
+    data = own_data_of(trainer)
+    return None if data is None else data.image_shape_px
+
+
 def callbacks_of(trainer: Trainer) -> list[Callback]:
     """Return the trainer's own list of callbacks, which may be changed in place."""
     callbacks: list[Callback] = _attributes(trainer).callbacks
