@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Tlearn
-from tlearn.cli.launched import launch_of
+from tlearn.cli.trainer_checks import launch_of
 
 SLURM = {
     **{"SLURM_JOB_ID": "7", "SLURM_JOB_NAME": "train", "SLURM_NODELIST": "localhost", "SLURM_NNODES": "1"},

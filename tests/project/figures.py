@@ -97,7 +97,7 @@ def figures() -> dict[str, Figure]:
     folder, folder_files = folders.most_common(1)[0]
     longest = max(paths, key=count_lines)
     found = [function for path in paths for function in functions(path)]
-    function = max(found, key=lambda each: each.lines)
+    function = max((each for each in found if each.name != "__init__"), key=lambda each: each.lines)
     constructor = max((each for each in found if each.name == "__init__"), key=lambda each: each.lines)
     rooms = sorted({path.relative_to(PACKAGE).parts[0] for path in paths if path.parent != PACKAGE})
     highest = max(rooms, key=height)

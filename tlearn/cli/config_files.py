@@ -204,3 +204,9 @@ def with_older_options(config: dict[str, Any]) -> dict[str, Any]:
         return config
     meant = _MEANT.get(str(data.get("class_path")).rpartition(".")[2], {})
     return {**config, "data": {**data, "init_args": {**meant, **given}}}
+
+
+def last_value(configs: list[dict[str, Any]], dotted: str) -> Any:
+    """Return the value of a dotted option in the last of the configs that has it."""
+    values = [dict(leaves(config)).get(dotted) for config in configs]
+    return next((value for value in reversed(values) if value is not None), None)

@@ -13,7 +13,7 @@ from typing import Any
 from tlearn.base.errors import TlearnError, one_line
 from tlearn.base.places import DEFAULT_ROOT, find_checkpoint, run_folder_of, version_of
 from tlearn.cli.arguments import Arguments
-from tlearn.cli.config_files import Config, leaves, with_older_options
+from tlearn.cli.config_files import Config, last_value, leaves, with_older_options
 from tlearn.cli.safe_yaml import check_size
 from tlearn.models.options import NetworkOptions, names_of
 from tlearn.models.weights.safe_load import read_checkpoint
@@ -82,8 +82,8 @@ def going_on(arguments: Arguments) -> Arguments:
         TlearnError: A run's checkpoint cannot be read.
     """
     typed = [config.content for config in arguments.configs]
-    given = arguments.value_of("--ckpt_path") or _last_value(typed, "ckpt_path")
-    auto = (arguments.value_of("--resume") or _last_value(typed, "resume")) == "auto"
+    given = arguments.value_of("--ckpt_path") or last_value(typed, "ckpt_path")
+    auto = (arguments.value_of("--resume") or last_value(typed, "resume")) == "auto"
     if arguments.verb != "fit" or not auto or given not in (None, *_NOTHING):
         return arguments
     runs = _runs_folder(arguments, typed)
@@ -176,7 +176,7 @@ def open_checkpoint(arguments: Arguments) -> Checkpoint | None:
     given = arguments.value_of("--ckpt_path")
     if given == "":
         raise TlearnError("--ckpt_path is empty; name a checkpoint, or drop the option")
-    given = given or _last_value(typed, "ckpt_path")
+    given = given or last_value(typed, "ckpt_path")
     if given in (None, *_NOTHING):
         if arguments.verb == "fit":
             return None
@@ -204,15 +204,10 @@ def _runs_folder(arguments: Arguments, typed: list[dict[str, Any]]) -> Path:
     def option(name: str) -> str | None:
         """Return what was typed for an option of the logger, long or short."""
         short, long = (f"trainer.logger.{name}", f"trainer.logger.init_args.{name}")
-        return arguments.value_of(f"--{long}") or arguments.value_of(f"--{short}") or _last_value(typed, long)
+        return arguments.value_of(f"--{long}") or arguments.value_of(f"--{short}") or last_value(typed, long)
 
-    top = arguments.value_of("--trainer.default_root_dir") or _last_value(typed, "trainer.default_root_dir")
+    top = arguments.value_of("--trainer.default_root_dir") or last_value(typed, "trainer.default_root_dir")
     return Path(option("save_dir") or top or DEFAULT_ROOT, option("name") or arguments.run_name)
-
-
-def _last_value(configs: list[dict[str, Any]], dotted: str) -> Any:
-    values = [dict(leaves(config)).get(dotted) for config in configs]
-    return next((value for value in reversed(values) if value is not None), None)
 
 
 def defaults_from(checkpoint: Checkpoint, verb: str) -> tuple[dict[str, Any], dict[str, Any]]:

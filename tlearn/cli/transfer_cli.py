@@ -31,11 +31,17 @@ from tlearn.cli.defaults import (
     settle_solved_head,
 )
 from tlearn.cli.faults import TransferParser, translated_faults
-from tlearn.cli.launched import check_surroundings, is_shell_of_slurm
 from tlearn.cli.option_faults import check_scheduler_name
 from tlearn.cli.quiet import quieten
 from tlearn.cli.resume import Checkpoint, check_evaluation, check_resume, goes_on, going_on, only_ends, open_checkpoint
-from tlearn.cli.trainer_checks import check_clipping, check_processes, check_started_together, check_without_validation
+from tlearn.cli.trainer_checks import (
+    check_clipping,
+    check_processes,
+    check_started_together,
+    check_surroundings,
+    check_without_validation,
+    is_shell_of_slurm,
+)
 from tlearn.cli.words import words_of
 from tlearn.data.datamodule import ImageDataModule
 from tlearn.data.shards.datamodule import StreamingDataModule

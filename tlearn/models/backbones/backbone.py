@@ -13,7 +13,7 @@ from torchvision.models import get_model, list_models
 from torchvision.models.vision_transformer import interpolate_embeddings
 
 from tlearn.base.errors import TlearnError, unknown
-from tlearn.models.backbones.families import family_of
+from tlearn.models.backbones.families import check_taps, family_of
 from tlearn.models.freezing import hold_frozen_in_eval
 from tlearn.models.preprocess import IMAGENET_MEAN, IMAGENET_STD
 
@@ -259,23 +259,6 @@ def _torchvision_network(name: str, size_px: int | None) -> nn.Module:
 def torchvision_backbones() -> list[str]:
     """List torchvision's classifiers whose stages can be told."""
     return [name for name in list_models() if "/" not in name and "quantized" not in name and family_of(name)]
-
-
-def check_taps(tap: str | list[str] | None, stages: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the taps in the order of the stages; ``None`` is the last stage.
-
-    Raises:
-        TlearnError: None is named, or one that does not exist.
-    """
-    taps = [tap] if isinstance(tap, str) else tap
-    if taps is None:
-        return (stages[-1],)
-    if not taps:
-        raise TlearnError(f"model.tap is an empty list; name at least one stage of {', '.join(stages)}")
-    for stage in taps:
-        if stage not in stages:
-            raise unknown("stage in model.tap", stage, stages)
-    return tuple(stage for stage in stages if stage in taps)
 
 
 def _place(root: nn.Module, path: str, module: nn.Module) -> None:

@@ -15,6 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tlearn.base.errors import TlearnError, unknown
+
 Stages = dict[str, tuple[str, ...]]
 
 
@@ -137,3 +139,20 @@ FAMILIES = (
 def family_of(name: str) -> Family | None:
     """Return the family of a torchvision network, or ``None`` where it belongs to none of them."""
     return next((family for family in FAMILIES if any(fnmatchcase(name, p) for p in family.patterns)), None)
+
+
+def check_taps(tap: str | list[str] | None, stages: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the taps in the order of the stages; ``None`` is the last stage.
+
+    Raises:
+        TlearnError: None is named, or one that does not exist.
+    """
+    taps = [tap] if isinstance(tap, str) else tap
+    if taps is None:
+        return (stages[-1],)
+    if not taps:
+        raise TlearnError(f"model.tap is an empty list; name at least one stage of {', '.join(stages)}")
+    for stage in taps:
+        if stage not in stages:
+            raise unknown("stage in model.tap", stage, stages)
+    return tuple(stage for stage in stages if stage in taps)

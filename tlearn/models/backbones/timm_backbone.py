@@ -14,10 +14,10 @@ from tlearn.models.backbones.backbone import (
     Backbone,
     TorchvisionBackbone,
     Watch,
-    check_taps,
     size_cost,
     unwatched,
 )
+from tlearn.models.backbones.families import check_taps
 from tlearn.models.backbones.timm_networks import converted, create_network
 
 
