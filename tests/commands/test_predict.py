@@ -175,7 +175,7 @@ def test_a_file_that_cannot_be_written_is_said_first(tlearn: Tlearn, run: str) -
     Path("d.csv").mkdir()
     answer = predict(tlearn, run, "--data", "pictures", out="d.csv")
     assert answer.code == 2
-    assert "--out d.csv: is a folder, expected the name of a file" in answer.err
+    assert "--out d.csv is a folder, expected the name of a file" in answer.err
 
 
 def test_temperature_calms_probabilities(tlearn: Tlearn, run: str) -> None:

@@ -93,3 +93,24 @@ def test_an_error_in_a_step_leaves_the_schedulers_rate(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="stop"):
         trainer.fit(module, datamodule=digits())
     assert [group["lr"] for group in trainer.optimizers[0].param_groups] == [1e-3]
+
+
+def test_a_test_after_a_fit_knows_the_epochs_behind_the_network(tmp_path: Path) -> None:
+    module, data = TransferModule(3, **SMALL), digits()
+    quiet: dict[str, Any] = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
+    trainer = Trainer(
+        max_epochs=2, accelerator="cpu", enable_checkpointing=False, use_distributed_sampler=False, **quiet
+    )
+    trainer.fit(module, datamodule=data)
+    trainer.test(module, datamodule=data, verbose=False)
+    assert module.evaluation.last is not None
+    assert module.evaluation.last.epoch == 2
+
+
+def test_weights_that_are_left_out_train_in_train_mode(tmp_path: Path) -> None:
+    """Lightning would warn of modules in eval mode, where nothing is frozen."""
+    module, data = TransferModule(3, weights=None), digits()
+    modes: list[bool] = []
+    module.on_train_start = lambda: modes.extend(part.training for part in module.modules())  # type: ignore[method-assign]
+    fit(module, data, max_epochs=1)
+    assert all(modes)

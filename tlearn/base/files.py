@@ -37,7 +37,7 @@ def check_folder_of(out: Path) -> None:
         TlearnError: The folder is not there, or the file is a folder itself.
     """
     if out.is_dir():
-        raise TlearnError(f"--out {out}: this is a folder; name a file in it")
+        raise TlearnError(f"--out {out} is a folder, expected the name of a file")
     folder = out.absolute().parent
     if not folder.is_dir():
         raise TlearnError(f"--out {out}: the folder {folder} does not exist; make it first")

@@ -152,6 +152,10 @@ class Network(nn.Module):
             pixels = torch.zeros(1, 3, *shape, dtype=torch.uint8, device=self.preprocess.mean.device)
             with evaluating(self):  # so that no BatchNorm statistic moves
                 leave_out_padding(self.backbone, self.preprocess(pixels))
+            for part in self.backbone.modules():  # made while all was in eval mode
+                if isinstance(part, LiveTapsConv2d):
+                    part.train(self.backbone.training)
+            hold_frozen_in_eval(self)
 
     def compute_plainly(self) -> None:
         """Make the network a plain one again, whose weights anybody may change."""

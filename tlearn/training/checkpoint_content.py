@@ -45,7 +45,7 @@ class ResumableModule(Network, LightningModule):
         start: Parameter or buffer name to its value before the first step, kept where an option needs it.
         rates_used: Group to the learning rate of the last step; empty before the first.
         is_resumed: The run goes on from a checkpoint, and has not begun to train yet.
-        loaded_epochs: Epochs that the loaded checkpoint had behind it.
+        loaded_epochs: Epochs that the network had behind it when it was loaded, or when its fit ended.
     """
 
     train_metrics: EpochMetrics

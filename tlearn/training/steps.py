@@ -136,6 +136,10 @@ class SteppingModule(ResumableModule):
         self.evaluation.begin()
         check_network(self.network_state(), str(self.trainer.ckpt_path or "the network"))
 
+    def on_fit_end(self) -> None:
+        """Remember the epochs behind the network, for a test of the same object."""
+        self.loaded_epochs = self.current_epoch
+
     def on_train_epoch_end(self) -> None:
         """Log ``train/loss`` and ``train/acc`` of the epoch."""
         self._log_epoch(self.train_metrics)
