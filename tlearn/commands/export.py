@@ -161,8 +161,6 @@ def _refuse_place(out: Path) -> None:
     if out.suffix not in _NEEDS:
         raise TlearnError(f"--out {out}: expected a file that ends in {_listed(_NEEDS)}")
     check_folder_of(out)
-    if out.is_dir():
-        raise TlearnError(f"--out {out} is a folder, expected the name of a file")
 
 
 def _is_installed(name: str) -> bool:

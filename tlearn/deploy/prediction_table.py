@@ -29,9 +29,8 @@ def check_output(path: Path) -> None:
     if path.suffix.lower() not in KINDS:
         raise TlearnError(f"--out {path}: expected a name that ends in {' or '.join(KINDS)}")
     check_folder_of(path)
-    if path.is_dir() or not os.access(path.absolute().parent, os.W_OK):
-        what = "is a folder, expected the name of a file" if path.is_dir() else "the folder is not writable"
-        raise TlearnError(f"--out {path}: {what}")
+    if not os.access(path.absolute().parent, os.W_OK):
+        raise TlearnError(f"--out {path}: the folder is not writable")
     if path.suffix.lower() == ".parquet" and find_spec("pyarrow") is None:
         raise TlearnError("writing .parquet needs: pip install 'tlearn[parquet]'")
 
