@@ -6,7 +6,6 @@ import argparse
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -56,13 +55,7 @@ class Arguments:
 
     def value_of(self, option: str) -> str | None:
         """Return the last value given for ``--option value`` or ``--option=value``."""
-        found = None
-        for word, following in zip_longest(self.options, self.options[1:]):
-            if word == option:
-                found = following
-            elif word.startswith(option + "="):
-                found = word.partition("=")[2]
-        return found
+        return next((value for name, value in reversed(self.pairs()) if name == option), None)
 
     def take_several(self, option: str) -> tuple[list[str], Arguments]:
         """Take out an option with all the words that follow it, as a shell makes several of ``*.png``.
@@ -96,15 +89,6 @@ class Arguments:
             else:
                 found.append(("", word))
         return found
-
-    def without(self, option: str) -> list[str]:
-        """Return the options without ``--option value``."""
-        kept, skip = [], False
-        for word in self.options:
-            if not skip and word != option and not word.startswith(option + "="):
-                kept.append(word)
-            skip = not skip and word == option
-        return kept
 
 
 class VerbParser(argparse.ArgumentParser):

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import errno
 import re
-import resource
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
 
 import torch
@@ -20,6 +19,9 @@ from tlearn.base.files import known_disk_fault
 from tlearn.cli.arguments import Arguments
 from tlearn.cli.option_faults import explain
 from tlearn.cli.trusted_names import confine_names, read_configs_as_utf8
+
+with suppress(ModuleNotFoundError):  # Windows has none, and no limit to name
+    import resource
 
 _PEER_LOST = r"gloo.*(closed by peer|reset by peer|refused|Timed out)|ncclRemoteError|remote process exited"
 _BATCH_OF_ONE = "Expected more than 1 value per channel"
@@ -109,7 +111,11 @@ def _known_fault(fault: Exception) -> str | None:
             "a training batch of one image this small leaves BatchNorm a single value; give data.init_args.batch_size "
             "2 or more, or a larger model.image_size, or freeze the backbone"
         )
-    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return _of_open_files(fault)
+
+
+def _of_open_files(fault: Exception) -> str | None:
+    limit: float = resource.getrlimit(resource.RLIMIT_NOFILE)[0] if "resource" in globals() else float("inf")
     files = getattr(fault, "errno", None) == errno.EMFILE or "Too many open files" in str(fault)
     if files or ("DataLoader worker" in str(fault) and limit < 256):
         return (

@@ -1,4 +1,7 @@
-"""LightningCLI's hooks: the parser, and how data, model and trainer are made of a parsed config."""
+"""LightningCLI's hooks: the parser, and how data, model and trainer are made of a parsed config.
+
+LightningCLI's protected names are used in this file only; ``tests/cli/test_lightning_internals.py`` holds them.
+"""
 
 from __future__ import annotations
 
@@ -79,6 +82,7 @@ class TransferCLI(LightningCLI):
     """
 
     chooses = False  # a verb that chooses on validation images has it True
+    runs = True  # a verb that runs nothing once all is made has it False
 
     def __init__(self, arguments: Arguments, checkpoint: Checkpoint | None) -> None:
         self.verb = arguments.verb or "fit"
@@ -126,6 +130,23 @@ class TransferCLI(LightningCLI):
             parser.add_argument("--out", type=Path | None, help="file to write, .csv or .parquet")
             parser.add_argument("--top_k", type=PositiveInt, default=TOP_K, help="classes in a row, the surest first")
 
+    @property
+    def verb_parser(self) -> LightningArgumentParser:
+        """The parser of the verb at hand."""
+        return self._parser(self.verb)
+
+    def option(self, name: str) -> Any:
+        """Return an option of the verb, once classes are instantiated; ``None`` if the verb has no such option."""
+        return self._get(self.config_init, name)
+
+    def run_verb(self) -> None:
+        """Run the verb on what was made."""
+        super()._run_subcommand(self.verb)
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        if self.runs:
+            self.run_verb()
+
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse without Lightning's warning that ``sys.argv`` holds words too: they are the same ones."""
         self.config = parser.parse_args(args)
@@ -138,7 +159,7 @@ class TransferCLI(LightningCLI):
         config = self.config[self.verb]
         settle_solved_head(config)
         settle_logger(config, self.run_name)
-        self.plain = plain_config(self._parser(self.verb), config)
+        self.plain = plain_config(self.verb_parser, config)
         self.config_dump = deepcopy(self.plain)  # Lightning would dump it again, for the checkpoint's hyper-parameters
         settle_pictures(config, self.checkpoint)
         if self.checkpoint is not None:
@@ -155,7 +176,7 @@ class TransferCLI(LightningCLI):
         """Look at picture files before there is a run folder, which a fault would leave behind empty; then make it."""
         if isinstance(self.datamodule, (ImageFilesDataModule, StreamingDataModule)):
             self.datamodule.setup("fit")
-        self._made = None if goes_on(self.checkpoint) else make_run_folder(self.trainer)
+        self.made_folder = None if goes_on(self.checkpoint) else make_run_folder(self.trainer)
 
     def fit(self, **options: Any) -> None:
         """Train, and stop between two steps when a signal asks for it."""
@@ -170,12 +191,12 @@ class TransferCLI(LightningCLI):
             try:
                 self.trainer.fit(**options)
             except BaseException:
-                drop_refused_run(self._made)
+                drop_refused_run(self.made_folder)
                 raise
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Add our own callbacks to those of the user, who cannot lose ours by setting theirs."""
-        config = {**self._get(self.config_init, "trainer"), **kwargs}
+        config = {**self.option("trainer"), **kwargs}
         if config["logger"] and self.verb in ("fit", "test"):
             config["logger"] = with_metrics_file(as_list(config["logger"]), config["default_root_dir"] or DEFAULT_ROOT)
         if self.verb == "fit" and not self.datamodule.validates:
@@ -195,7 +216,7 @@ class TransferCLI(LightningCLI):
         can_divide = type(self) is TransferCLI
         check_started_together(trainer, can_divide)
         if trainer.world_size > 1:
-            check_processes(trainer, self.command, can_divide, self._get(self.config_init, "find_lr", default=False))
+            check_processes(trainer, self.command, can_divide, self.option("find_lr"))
             callbacks_of(trainer).append(EndTogetherCallback())
             check_order(callbacks_of(trainer))
             if self.verb == "fit":
@@ -207,7 +228,7 @@ class TransferCLI(LightningCLI):
         """Return the callbacks of this verb, which come after the user's."""
         checkpoint = self.checkpoint
         if self.verb == "predict":
-            out, top_k = (self._get(self.config_init, name) for name in ("out", "top_k"))
+            out, top_k = (self.option(name) for name in ("out", "top_k"))
             return prediction_callbacks(config, out, top_k)
         if self.verb != "fit":
             reached = (checkpoint.epoch, checkpoint.steps) if checkpoint else (0, 0)
@@ -220,10 +241,10 @@ class TransferCLI(LightningCLI):
                 model=self.model,
                 config=self.plain,
                 command=self.command,
-                finds_rate=self._get(self.config_init, "find_lr"),
+                finds_rate=self.option("find_lr"),
                 resumed=continued.path if continued else None,
                 resumed_steps=continued.steps if continued else None,
-                requeues=self._get(self.config_init, "resume") == "auto",
+                requeues=self.option("resume") == "auto",
             )
         )
 

@@ -176,7 +176,7 @@ class _Given:
         Raises:
             TlearnError: The number of epochs is open.
         """
-        config, parser = cli.config[cli.verb], cli._parser(cli.verb)
+        config, parser = cli.config[cli.verb], cli.verb_parser
         epochs = config.trainer.max_epochs
         if epochs is None or epochs < 1:
             raise TlearnError(

@@ -113,7 +113,8 @@ def _pack(root: Path, out: Path, shard_bytes: int, on_error: Any, unknown_classe
 @contextmanager
 def _ending_as_ctrl_c() -> Iterator[None]:
     """Let SIGTERM and a closed terminal end with an exception, which leaves nothing half-written behind."""
-    numbers = (signal.SIGTERM, signal.SIGHUP) if threading.current_thread() is threading.main_thread() else ()
+    names = ("SIGTERM", "SIGHUP") if threading.current_thread() is threading.main_thread() else ()
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
     before = {number: signal.signal(number, _exit) for number in numbers}
     try:
         yield

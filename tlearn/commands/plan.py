@@ -74,7 +74,7 @@ class PlanCLI(TransferCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Take away what would write: logger, checkpoints, and the user's callbacks that need them."""
-        given = as_list(self._get(self.config_init, "trainer", {}).get("callbacks"))
+        given = as_list(self.option("trainer").get("callbacks"))
         kept = [callback for callback in given if not isinstance(callback, (Checkpoint, LearningRateMonitor))]
         quiet = {"logger": DummyLogger(), "enable_checkpointing": False, "enable_progress_bar": False}
         quiet |= {"min_epochs": None, "min_steps": None}  # else the trainer would not stop at once
@@ -82,7 +82,7 @@ class PlanCLI(TransferCLI):
 
     def own_callbacks(self, config: dict[str, Any]) -> list[Callback]:
         """Check what ``fit`` would check, then plan."""
-        finder = head_and_rate(self.model, True) if self._get(self.config_init, "find_lr") else []
+        finder = head_and_rate(self.model, True) if self.option("find_lr") else []
         self.planner = PlanCallback()
         return [MonitorCheckCallback(), FreezeAuditCallback(), *finder, self.planner]
 

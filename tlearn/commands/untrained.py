@@ -30,6 +30,7 @@ class UntrainedCLI(TransferCLI):
     """
 
     chooses = True
+    runs = False
     data: ImageDataModule
 
     def __init__(self, makes: Literal["data", "all"], change: Change | None, *parts: Any) -> None:
@@ -44,7 +45,7 @@ class UntrainedCLI(TransferCLI):
             super().before_instantiate_classes()
             return
         config = self.config[self.verb]
-        self.plain = plain_config(self._parser(self.verb), config)
+        self.plain = plain_config(self.verb_parser, config)
         settle_pictures(config, self.checkpoint)
 
     def instantiate_classes(self) -> None:
@@ -54,12 +55,9 @@ class UntrainedCLI(TransferCLI):
         else:
             self.data = make_data(self.config[self.verb].data)
 
-    def _run_subcommand(self, subcommand: str) -> None:
-        """Run nothing."""
-
     def train(self) -> None:
         """Run the fit after all."""
-        super()._run_subcommand(self.verb)
+        self.run_verb()
 
     @contextmanager
     def measuring(self) -> Iterator[None]:
@@ -73,7 +71,7 @@ class UntrainedCLI(TransferCLI):
             with rigged(self.trainer, self.model, self.datamodule):
                 yield
         except BaseException:
-            drop_refused_run(self._made)
+            drop_refused_run(self.made_folder)
             raise
         for logger in self.trainer.loggers:
             logger.save()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import json
 import os
@@ -20,6 +19,7 @@ from torch import Tensor
 
 from tlearn.base.errors import TlearnError
 from tlearn.base.files import on_disk, writing_fault
+from tlearn.base.locks import lock_folder, unlock_folder
 from tlearn.data.datamodule import Split
 from tlearn.data.files.progress import tracked
 from tlearn.data.files.reading import UnreadableImageError, read_bytes
@@ -125,7 +125,8 @@ def _whole_folder(out: Path) -> Iterator[Path]:
     It is locked meanwhile, so that a second process that writes the same folder is refused. Remains of a killed process
     are overwritten.
     """
-    partial, held, is_written = out.with_name(f".{out.name}.partial"), -1, False
+    partial, is_written = out.with_name(f".{out.name}.partial"), False
+    held: int | None = None
     try:
         partial.mkdir(exist_ok=True)
         held = _hold(partial, out)
@@ -141,24 +142,17 @@ def _whole_folder(out: Path) -> Iterator[Path]:
             raise
         raise fault from error
     finally:
-        if held >= 0 and not is_written:
+        if held is not None and not is_written:
             shutil.rmtree(partial, ignore_errors=True)
-        if held >= 0:
-            os.close(held)
+        if held is not None:
+            unlock_folder(held)
 
 
 def _hold(partial: Path, out: Path) -> int:
     """Lock the folder against other processes; the system releases it when this process ends, even by a kill."""
-    held = os.open(partial, os.O_RDONLY)
-    try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(held)
-        raise TlearnError(
-            f"another process is writing {out.absolute()}; wait for it, or name another folder"
-        ) from error
-    except OSError:
-        pass  # a file system without locks on folders
+    held = lock_folder(partial)
+    if held is None:
+        raise TlearnError(f"another process is writing {out.absolute()}; wait for it, or name another folder")
     return held
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +14,7 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from tlearn.base.errors import TlearnError
 from tlearn.base.files import write_whole
+from tlearn.base.locks import lock_folder, unlock_folder
 from tlearn.base.places import version_of
 from tlearn.training.callbacks.checkpoints import run_folder
 from tlearn.training.typed import data_of, is_trial
@@ -73,9 +72,7 @@ class RunRecordCallback(Callback):
         After an error the command line calls this, because no Lightning hook runs after the last file is written.
         """
         if self._held is not None:
-            with suppress(OSError):
-                fcntl.flock(self._held, fcntl.LOCK_UN)  # also for data workers, which hold a copy
-            os.close(self._held)
+            unlock_folder(self._held)
             self._held = None
 
 
@@ -125,26 +122,14 @@ def _hold(folder: Path) -> int:
 
     The data workers of a killed process keep the lock until they notice, which takes torch 5 s.
     """
-    held = os.open(folder, os.O_RDONLY)
     end_s = time.monotonic() + _PATIENCE_S
-    while not _is_locked(held):
+    while (held := lock_folder(folder)) is None:
         if time.monotonic() > end_s:
-            os.close(held)
             raise TlearnError(
                 f"another process trains in {folder.absolute()}; wait for it, or begin a new run without --ckpt_path"
             )
         time.sleep(0.2)
     return held
-
-
-def _is_locked(held: int) -> bool:
-    try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        pass  # this file system cannot lock folders
-    return True
 
 
 def _claim(config: Path) -> None:
