@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
 from jsonargparse import Namespace
+from lightning.pytorch.cli import LightningArgumentParser
 
 from tlearn.base.machine import best_precision
 from tlearn.base.places import DEFAULT_ROOT, version_of
@@ -81,6 +83,14 @@ def settle_solved_head(config: Namespace) -> None:
     """Give a head that is solved, not trained, its one epoch: it validates and saves the solution."""
     if config.model.head_solver != "sgd":
         config.trainer.max_epochs = config.trainer.check_val_every_n_epoch = 1
+
+
+def plain_config(parser: LightningArgumentParser, config: Namespace) -> dict[str, Any]:
+    """Return a parsed config as plain values, complete, without the checkpoint it may have come from."""
+    plain: dict[str, Any] = yaml.safe_load(parser.dump(config, skip_none=False))
+    plain["ckpt_path"] = None
+    plain.pop("resume", None)  # no part of what a run is
+    return plain
 
 
 def settle_pictures(config: Namespace, checkpoint: Checkpoint | None) -> None:

@@ -13,8 +13,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-import yaml
-from jsonargparse import ActionYesNo, Namespace
+from jsonargparse import ActionYesNo
 from jsonargparse.typing import PositiveInt
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch import Callback, Trainer
@@ -27,6 +26,7 @@ from tlearn.cli.arguments import Arguments
 from tlearn.cli.callbacks import FitRun, check_order, evaluation_callbacks, fit_callbacks, prediction_callbacks
 from tlearn.cli.defaults import (
     TRAINER_DEFAULTS,
+    plain_config,
     settle_folder,
     settle_logger,
     settle_machine,
@@ -271,14 +271,6 @@ def run_as(kind: Callable[[Arguments, Checkpoint | None], _Kind], arguments: Arg
     with translated_faults(arguments):
         asks = any(word in ("-h", "--help") or word.startswith("--print_config") for word in arguments.options)
         return kind(arguments, None if asks else open_checkpoint(arguments))
-
-
-def plain_config(parser: LightningArgumentParser, config: Namespace) -> dict[str, Any]:
-    """Return a parsed config as plain values, complete, without the checkpoint it may have come from."""
-    plain: dict[str, Any] = yaml.safe_load(parser.dump(config, skip_none=False))
-    plain["ckpt_path"] = None
-    plain.pop("resume", None)  # no part of what a run is
-    return plain
 
 
 def as_list(value: Any) -> list[Any]:

@@ -20,9 +20,9 @@ from tlearn.base.errors import TlearnError
 from tlearn.base.files import write_whole
 from tlearn.cli.arguments import Arguments, arguments_of, with_own
 from tlearn.cli.config_files import leaves
+from tlearn.cli.defaults import plain_config
 from tlearn.cli.faults import translated_faults
 from tlearn.cli.isolation import called_from_python
-from tlearn.cli.transfer_cli import plain_config
 from tlearn.commands.advise_text import print_advice, why
 from tlearn.commands.probe import STRATEGY, drop_strategy, look_parser, take_words, write_result
 from tlearn.commands.untrained import UntrainedCLI, untrained

@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from tlearn.analysis.rig import rigged
 from tlearn.cli.arguments import Arguments
-from tlearn.cli.defaults import make_data, settle_pictures
-from tlearn.cli.transfer_cli import TransferCLI, plain_config, run_as
+from tlearn.cli.defaults import make_data, plain_config, settle_pictures
+from tlearn.cli.transfer_cli import TransferCLI, run_as
 from tlearn.data.datamodule import ImageDataModule
 from tlearn.training.callbacks.run_folder import drop_refused_run
 
