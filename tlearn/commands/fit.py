@@ -19,7 +19,7 @@ from tlearn.cli.transfer_cli import run as run_verb
 from tlearn.deploy.predictor import Predictor
 from tlearn.deploy.predictor import load as load_predictor
 from tlearn.training.callbacks.checkpoints import best_checkpoint, last_checkpoint, run_folder
-from tlearn.training.typed import callbacks_of
+from tlearn.training.typed import callbacks_of, is_trial
 
 Status = Literal["finished", "interrupted"]
 
@@ -99,8 +99,7 @@ def _run_of(cli: TransferCLI) -> Run:
     else:
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
         checkpoint = last if last is not None and last.is_file() else None
-    is_trial = bool(trainer.fast_dev_run)  # type: ignore[attr-defined]  # set by a connector of Lightning's
-    return Run(None if is_trial else run_folder(trainer), metrics, checkpoint, _status(trainer))
+    return Run(None if is_trial(trainer) else run_folder(trainer), metrics, checkpoint, _status(trainer))
 
 
 def _status(trainer: Trainer) -> Status:

@@ -79,16 +79,16 @@ class ResumableModule(Network, LightningModule):
                 the checkpoint was written with.
         """
         about = About.in_checkpoint(checkpoint)
-        about.check_for(self.task, self.class_names)
-        if self._trainer is not None and self._trainer.state.fn == "fit":
+        resumes = self._trainer is not None and self._trainer.state.fn == "fit"
+        if resumes:
             self.refuse_resume(checkpoint)
-            self.is_resumed = True
             prepare_resume(checkpoint)
-            self._pending_sums = checkpoint.get("tlearn_train_metrics")
+        self.restore(about)  # refuses before it changes anything
+        if resumes:
+            self.is_resumed, self._pending_sums = True, checkpoint.get("tlearn_train_metrics")
         self._pending_metric, self.rates_used = checkpoint[KEY].get("pending_metric"), about.rates
         self.start = checkpoint.get("tlearn_start", {})
         self.loaded_epochs = finished_epochs(checkpoint) if "loops" in checkpoint else 0  # none beside weights alone
-        self.restore(about)
 
     def refuse_resume(self, checkpoint: dict[str, Any]) -> None:
         """Refuse to go on without the weight averaging that a checkpoint was written with, or with a new one.
