@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import chdir, contextmanager, nullcontext
+from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -14,6 +16,7 @@ import torch
 from tests.helpers.fake_cifar import patch_checksums, write_fake_cifar10
 from tests.helpers.fake_pictures import CONFIG, write_splits
 from tests.helpers.fast_init import remembered_weights
+from tlearn.cli.isolation import isolated
 
 
 class Answer(NamedTuple):
@@ -35,6 +38,14 @@ def _one_thread() -> None:
     # Two threads beside another busy process are far slower than one, and the pictures here are few. Before each test:
     # what another thread sets holds for the products of this one too.
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _isolated() -> Iterator[None]:
+    # A test that calls a part of a command, and not the whole, leaves what the whole puts back: jsonargparse's loader,
+    # log handlers, hooks. A later test in this process would start from them.
+    with isolated():
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -115,6 +126,16 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with chdir(folder), no_pictures():
         assert main(["fit", "--config", "folder.yaml", "--trainer.max_epochs", "6"]) == 0
     return folder
+
+
+@pytest.fixture
+def replacements_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A checkpoint that replaces another waits in memory, however long this machine takes between the two.
+
+    Each look at the clock is a second after the one before. So writing takes a second, and what comes in the next 50
+    seconds waits.
+    """
+    monkeypatch.setattr("tlearn.training.callbacks.checkpoints.monotonic", partial(next, count(1.0)))
 
 
 @pytest.fixture

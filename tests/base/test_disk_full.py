@@ -128,13 +128,11 @@ def test_a_run_on_a_disk_with_no_room_left_at_all_ends_in_one_line(tlearn: Tlear
     "The disk fills up while checkpoints wait in memory",
     "one line; what is said lies on the disk; the run goes on there",
 )
+@pytest.mark.usefixtures("replacements_wait")
 @pytest.mark.parametrize("ends", ["at its end", "by a fault"])
 def test_only_what_lies_on_the_disk_is_named(
     ends: str, tlearn: Tlearn, small: str, disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        "tlearn.training.callbacks.checkpoints._WRITING_SHARE", 1e-9
-    )  # epochs so short that none is written
     words = ["fit", "-c", small, ROOT, str(disk / "runs"), "--trainer.max_epochs", "4", "--resume", "auto"]
     if ends == "by a fault":
         with monkeypatch.context() as patch:
@@ -187,6 +185,7 @@ def test_a_run_on_a_read_only_disk_does_not_begin(tlearn: Tlearn, small: str, di
 
 
 @pytest.mark.fault("No room for the next checkpoint", "the one before, with its bits")
+@pytest.mark.usefixtures("replacements_wait")
 def test_a_checkpoint_on_a_full_disk_leaves_the_one_before(disk: Path) -> None:
     path, io = disk / "last.ckpt", AtomicCheckpointIO()
     io.save_checkpoint({"weight": torch.ones(10)}, path)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import enum
 import io
-import logging
 import multiprocessing
 import pickle
 from pathlib import Path
@@ -28,6 +27,11 @@ NAMES = ["a", "b", "c"]
 
 class Norm(enum.StrEnum):
     FIXED = "fixed"
+
+
+@pytest.fixture(autouse=True)
+def _lightning_says_errors_alone(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("ERROR", "lightning.pytorch")  # what caplog sets, it puts back
 
 
 def module(**options: Any) -> TransferModule:
@@ -63,7 +67,6 @@ def trained(
         callbacks=list(callbacks),
         plugins=plugins,
     )
-    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     trainer.fit(model, data, ckpt_path=ckpt_path, weights_only=True)
     return trainer
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
-import logging
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -41,10 +39,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(params=["cp1252", "ascii"])
-def encoding(request: pytest.FixtureRequest, place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def encoding(request: pytest.FixtureRequest, place: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.chdir(place)
-    yield request.param
-    logging.getLogger("tlearn").handlers = []  # it would write to a stream that is gone
+    return str(request.param)
 
 
 def say(monkeypatch: pytest.MonkeyPatch, encoding: str, *words: str) -> tuple[int, str]:

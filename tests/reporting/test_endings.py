@@ -171,6 +171,7 @@ def test_an_epoch_without_validation_shows_none(tlearn: Tlearn, small: str) -> N
     assert "val/acc" in card_of("runs/small/version_1")["metrics"]
 
 
+@pytest.mark.usefixtures("replacements_wait")
 def test_nothing_is_written_after_a_checkpoint_that_could_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     io, best, last = AtomicCheckpointIO(), tmp_path / "best.ckpt", tmp_path / "last.ckpt"
     for epoch in (1, 2):

@@ -29,6 +29,7 @@ def on_disk(path: Path) -> float:
     return float(torch.load(path, weights_only=True)["weight"])
 
 
+@pytest.mark.usefixtures("replacements_wait")
 def test_a_replacement_waits_and_is_not_lost(tmp_path: Path) -> None:
     path, weight = tmp_path / "last.ckpt", torch.tensor(1.0)
     io = AtomicCheckpointIO()
@@ -47,6 +48,7 @@ def test_a_replacement_waits_and_is_not_lost(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["last.ckpt"]
 
 
+@pytest.mark.usefixtures("replacements_wait")
 def test_what_waits_is_written_before_what_came_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     best, newest = tmp_path / "best.ckpt", tmp_path / "last.ckpt"
     io = AtomicCheckpointIO()
@@ -69,7 +71,7 @@ def test_what_waits_is_written_before_what_came_later(tmp_path: Path, monkeypatc
 
 def test_a_long_epoch_writes_at_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now_s = iter([0.0, 1.0, 50.0, 52.0, 52.0, 53.0])  # at a writing's start and end, before it where a file is there
-    monkeypatch.setattr("tlearn.training.callbacks.checkpoints.time.monotonic", lambda: next(now_s))
+    monkeypatch.setattr("tlearn.training.callbacks.checkpoints.monotonic", lambda: next(now_s))
     path, io = tmp_path / "last.ckpt", AtomicCheckpointIO()
     for value, written in ((1.0, 1.0), (2.0, 1.0), (3.0, 3.0)):
         io.save_checkpoint({"weight": torch.tensor(value)}, path)  # writing takes 1 s: 49 s later too early, 51 s not
@@ -78,7 +80,7 @@ def test_a_long_epoch_writes_at_its_end(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_best_does_not_make_last_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
-    monkeypatch.setattr("tlearn.training.callbacks.checkpoints.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("tlearn.training.callbacks.checkpoints.monotonic", lambda: clock[0])
     io = AtomicCheckpointIO()
     for epoch in range(1, 4):
         clock[0] = 600.0 * epoch

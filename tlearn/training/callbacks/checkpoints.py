@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-import time
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
+from time import monotonic
 from typing import Any, Literal
 
 import torch
@@ -57,7 +57,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         path = Path(path)
         make_readable(checkpoint)
         check_weights(checkpoint, path)
-        if path.exists() and time.monotonic() < self._due_s.get(path, 0.0):
+        if path.exists() and monotonic() < self._due_s.get(path, 0.0):
             self._waiting.pop(path, None)  # moves to the end: files are written in the order of their last change
             self._waiting[path] = snapshot(checkpoint)
             return
@@ -90,13 +90,13 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         self.flush()
 
     def _write(self, checkpoint: dict[str, Any], path: Path) -> None:
-        start_s = time.monotonic()
+        start_s = monotonic()
         path.parent.mkdir(parents=True, exist_ok=True)
         self.lost = True  # until the file is complete
         with whole_file(path, size_bytes(checkpoint)) as partial:
             torch.save(checkpoint, partial)
         self.lost = False
-        end_s = time.monotonic()
+        end_s = monotonic()
         self._due_s[path] = end_s + (end_s - start_s) / _WRITING_SHARE
 
     def load_checkpoint(self, path: str | Path, *args: Any, **kwargs: Any) -> dict[str, Any]:
