@@ -14,6 +14,7 @@ from PIL import Image
 from tests.conftest import Answer, Tlearn
 from tests.helpers.fake_pictures import CONFIG, picture, write_broken, write_folder, write_splits
 from tlearn.data.files.duplicates import near_alike, same_content
+from tlearn.data.decoding.reading_options import Reading
 from tlearn.data.files.inspection import Inspection, inspect_file, inspect_files
 from tlearn.data.files.reading import UnreadableImageError
 
@@ -269,9 +270,9 @@ def test_files_are_looked_at_once(root: Path, monkeypatch: pytest.MonkeyPatch) -
     first = inspect_files(paths)
     looked: list[Path] = []
 
-    def look(path: Path) -> Inspection:
+    def look(path: Path, reading: Reading) -> Inspection:
         looked.append(path)
-        return inspect_file(path)
+        return inspect_file(path, reading)
 
     monkeypatch.setattr("tlearn.data.files.inspection.inspect_file", look)
     assert inspect_files(paths) == first

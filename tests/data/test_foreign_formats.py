@@ -13,7 +13,7 @@ from tests.conftest import Tlearn
 from tests.helpers.fake_pictures import CONFIG, FOREIGN, picture, write_folder, write_splits
 from tests.helpers.time_limit import at_most
 from tlearn import TlearnError
-from tlearn.data.files.foreign_formats import EXTENSIONS, unread_by_name
+from tlearn.data.decoding.foreign_formats import EXTENSIONS, unread_by_name
 from tlearn.data.files.reading import Framing, UnreadableImageError, read_image
 
 # Pillow reads these, and nobody's photographs are in them; see the comment in foreign_formats.

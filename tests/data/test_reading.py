@@ -12,6 +12,7 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as F
 
 from tests.helpers.fake_pictures import picture, write_broken
+from tlearn.data.decoding.reading_options import Reading
 from tlearn.data.files.reading import Framing, UnreadableImageError, read_image, resized_crop_box
 
 AS_IS = Framing(size_px=64, crop_pct=1.0)
@@ -51,11 +52,17 @@ def test_sixteen_bits_are_scaled(suffix: str, tmp_path: Path) -> None:
     assert len(pixels.unique()) == 64
 
 
-@pytest.mark.parametrize(("kind", "mode"), [(np.float32, "F"), (np.int32, "I")])
-def test_numbers_without_a_range_are_refused(kind: type, mode: str, tmp_path: Path) -> None:
-    Image.fromarray(np.arange(64).reshape(8, 8).astype(kind)).save(tmp_path / "x.tif")
-    with pytest.raises(UnreadableImageError, match=f"mode {mode} has no fixed range; convert it to 8 or 16 bits"):
-        read_image(tmp_path / "x.tif", AS_IS)
+def test_numbers_without_a_range_are_refused(tmp_path: Path) -> None:
+    Image.fromarray(np.arange(64).reshape(8, 8).astype(np.float32)).save(tmp_path / "x.tif")
+    with pytest.raises(UnreadableImageError, match=r"float32 has no range of its own, .*intensity type needs; give"):
+        read_image(tmp_path / "x.tif", Framing(8, crop_pct=1.0, reading=Reading("type")))
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.int32, np.uint16])
+def test_a_picture_alone_has_its_own_range(kind: type, tmp_path: Path) -> None:
+    Image.fromarray((np.arange(64).reshape(8, 8) * 16).astype(kind)).save(tmp_path / "x.tif")
+    pixels = read_image(tmp_path / "x.tif", Framing(8, crop_pct=1.0))
+    assert (int(pixels.min()), int(pixels.max()), len(pixels.unique())) == (0, 252 if kind != np.float32 else 255, 64)
 
 
 def test_transparent_pixels_are_white(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from tlearn.base.places import DEFAULT_ROOT, version_of
 from tlearn.cli.faults import TransferParser
 from tlearn.cli.resume import Checkpoint
 from tlearn.data.datamodule import ImageDataModule
+from tlearn.data.decoding.reading_options import stored_reading
 from tlearn.data.shards import datamodule as shards
 from tlearn.data.sources import (  # A class is found by its short name once its file is imported.
     cifar10,
@@ -102,6 +103,8 @@ def settle_pictures(config: Namespace, checkpoint: Checkpoint | None) -> None:
         del options["augment"]  # nothing means the default, as with other options; jsonargparse cannot make it of null
     if checkpoint is not None and "stored_classes" in options:
         options.stored_classes = checkpoint.class_names
+    if checkpoint is not None and "stored_reading" in options and checkpoint.about.get("pictures") is not None:
+        options.stored_reading = stored_reading(checkpoint.about["pictures"])
 
 
 def parse_data(config: Mapping[str, Any]) -> Namespace:

@@ -10,6 +10,7 @@ from typing import Any
 from tlearn.base.errors import TlearnError
 from tlearn.cli.arguments import Arguments
 from tlearn.cli.resume import Checkpoint, defaults_from, overridden_model_options
+from tlearn.data.decoding.reading_options import options_in, stored_reading
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +60,8 @@ def _options_for_files(arguments: Arguments, checkpoint: Checkpoint, files: list
         "files": "\n".join(files) if all(name.strip() and "\n" not in name for name in files) else files,
         "stored_classes": checkpoint.class_names,
         "stored_task": checkpoint.about["task"],
-        **pictures,
+        **{name: value for name, value in pictures.items() if name != "reading"},
+        **options_in(stored_reading(pictures)),
     }
     data = {"class_path": "tlearn.data.PredictFilesDataModule", "init_args": options}
     return before | after | {"data": data}

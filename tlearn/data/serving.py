@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from tlearn.base.types import Batch
+from tlearn.data.decoding.reading_options import Reading
 from tlearn.data.files.reading import Framing
 from tlearn.data.images.augment import NO_AUGMENT, Augment, BatchAugment
 from tlearn.data.images.image_set import BatchKey, ImageSet
@@ -66,7 +67,7 @@ class ServingDataModule(LightningDataModule, ABC):
     @property
     def framing(self) -> Framing:
         """Say how a picture file is brought to the form of these images; after `setup`."""
-        return Framing(size_px=min(self.image_shape_px), crop_pct=1.0)
+        return Framing(size_px=min(self.image_shape_px), crop_pct=1.0, reading=Reading(ranges={}))
 
     @property
     def is_in_memory(self) -> bool:

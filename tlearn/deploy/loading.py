@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tlearn.base.errors import TlearnError, one_line
-from tlearn.data.files.reading import Framing
+from tlearn.data.files.reading import Framing, framing_in
 from tlearn.models.about import KEY
 from tlearn.models.network import Network, network_in
 from tlearn.models.weights.safe_load import read_checkpoint
@@ -41,4 +41,4 @@ def framing_of(network: Network) -> Framing:
     """
     if network.pictures is None:
         raise TlearnError("the checkpoint does not say how pictures were read: it is older than 0.1; train it again")
-    return Framing(**network.pictures)
+    return framing_in(network.pictures)

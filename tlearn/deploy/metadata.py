@@ -32,7 +32,7 @@ def metadata_of(module: Network, checkpoint: Path | None) -> dict[str, Any]:
         "task": module.task,
         "class_names": list(module.class_names),
         "image_size_px": int(framing.size_px),
-        "reading": asdict(framing) | {"how": _how_to_read(framing)},
+        "reading": _reading(framing),
         "normalisation": {
             "mean": module.preprocess.mean.tolist(),
             "std": module.preprocess.std.tolist(),
@@ -45,6 +45,12 @@ def metadata_of(module: Network, checkpoint: Path | None) -> dict[str, Any]:
     if checkpoint is not None:
         about["checkpoint"] = {"name": checkpoint.name, "sha256": _sha256(checkpoint)}
     return about
+
+
+def _reading(framing: Framing) -> dict[str, Any]:
+    square = asdict(framing)
+    numbers = square.pop("reading")
+    return square | {"numbers": numbers, "how": _how_to_read(framing)}
 
 
 def _network_options(module: Network) -> dict[str, Any]:

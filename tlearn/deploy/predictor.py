@@ -128,7 +128,7 @@ def load(run: str | Path, device: str = "cpu") -> Predictor:
 def _pixels(picture: Picture, framing: Framing) -> Tensor:
     try:
         if isinstance(picture, Image.Image):
-            return framed(pixels_of(picture), framing)
+            return framed(pixels_of(picture, framing.reading), framing)
         return read_image(Path(picture), framing)
     except Exception as error:  # an image that Pillow opened may still turn out damaged, in every way that there is
         name = "an image" if isinstance(picture, Image.Image) else str(Path(picture).absolute())

@@ -7,8 +7,8 @@ from collections.abc import Container, Iterator, Sequence
 from typing import Literal
 
 from tlearn.data.class_names import too_few_to_divide
+from tlearn.data.decoding.foreign_formats import unread_by_name
 from tlearn.data.files.findings import Finding, Picture
-from tlearn.data.files.foreign_formats import unread_by_name
 from tlearn.data.files.listing import endings, number_of, remedies
 from tlearn.data.sources.labelled_files import ImageFilesDataModule
 from tlearn.data.sources.table_paths import misplaced, missing_files

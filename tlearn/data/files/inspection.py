@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps
 
 from tlearn.base.machine import cores_allowed
+from tlearn.data.decoding.channels import channels_of, chosen_samples
+from tlearn.data.decoding.decode import opened, reason_of, samples_of, to_rgb
+from tlearn.data.decoding.header import Header, header_of
+from tlearn.data.decoding.intensity import quantiles_of
+from tlearn.data.decoding.reading_options import Reading
+from tlearn.data.decoding.samples import UnreadableImageError
+from tlearn.data.decoding.science import science_version
 from tlearn.data.files.duplicates import perceptual_hashes
 from tlearn.data.files.inspection_store import InspectionStore, stamp_of
 from tlearn.data.files.progress import tracked
-from tlearn.data.files.reading import UnreadableImageError, read_bytes, reason_of, to_rgb
+from tlearn.data.files.reading import is_large, read_bytes
 
 _HASHED_PX = 32
 _SEEN_PX = 128  # a perceptual hash sees 32 px; JPEG files decode to this eight times as fast
@@ -25,6 +32,7 @@ _THUMB_PX = 8
 _AT_ONCE = 256
 _BITS_OF_MODE = {"1": 1, "I": 32, "F": 32}
 _TIFF_BITS = 258  # the tag BitsPerSample
+_ANIMATED = ("GIF", "PNG", "WEBP", "AVIF", "TIFF", "FLI", "DCX")
 _LIBJPEG_SUM = 3689  # of libjpeg's luminance table at quality 50
 
 
@@ -44,6 +52,10 @@ class Inspection(NamedTuple):
         turned_hashes: Perceptual hashes of the picture turned and mirrored, 8 bytes for each of `WAYS`.
         bits: Bits per channel: 1, 8, 16 or 32, or another number in a TIFF file.
         jpeg_quality: 1 to 100, by the nearest of libjpeg's tables; 0 for other formats.
+        sample_type: The type of the numbers, such as ``uint16``; see `tlearn.data.decoding.samples`.
+        channels: How many numbers a pixel has.
+        planes: How many planes, pages or frames the file has.
+        quantiles: Of the numbers that are read, at `tlearn.data.decoding.intensity.SHARES`, float64; empty for 8 bits.
     """
 
     error: str = ""
@@ -57,31 +69,84 @@ class Inspection(NamedTuple):
     turned_hashes: bytes = b""
     bits: int = 0
     jpeg_quality: int = 0
+    sample_type: str = ""
+    channels: int = 0
+    planes: int = 1
+    quantiles: bytes = b""
 
 
-def inspect_file(path: Path) -> Inspection:
-    """Decode a file, a JPEG at an eighth of its size, which also finds truncated files."""
+def inspect_file(path: Path, reading: Reading | None = None) -> Inspection:
+    """Decode a file, a JPEG at an eighth of its size, which also finds truncated files.
+
+    Args:
+        path: The file.
+        reading: Which plane and which bands are looked at.
+    """
+    reading = reading or Reading()
     try:
-        data = read_bytes(path)
+        source = path if is_large(path) else read_bytes(path)
+        digest = _digest(source)
     except UnreadableImageError as error:
         return Inspection(str(error))  # without a digest, so that it is read again next time
-    digest = hashlib.blake2b(data, digest_size=16).digest()
+    except OSError as error:
+        return Inspection(error.strerror or str(error))
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            about = str(image.format), image.mode, *_upright_size(image)
-            encoding = _bits_of(image), _jpeg_quality_of(image)
-            image.draft(image.mode, (_SEEN_PX, _SEEN_PX))
-            ImageOps.exif_transpose(image, in_place=True)
-            small = to_rgb(image)
-        small = small.reduce(max(1, min(small.size) // _SEEN_PX))
-        thumb = small.resize((_THUMB_PX, _THUMB_PX), Image.Resampling.BOX).tobytes()
-        grey = small.convert("L").resize((_HASHED_PX, _HASHED_PX), Image.Resampling.LANCZOS)
-        hashed, turned = perceptual_hashes(np.asarray(grey))
-        return Inspection("", digest, *about, hashed, thumb, turned, *encoding)
+        with opened(source) as file:
+            header = header_of(file)
+            is_plain = header.decoder == "pillow" and reading.channels is None and reading.num_channels == 3
+            return _of_pillow(file, digest, header) if is_plain else _of_samples(file, digest, header, reading)
     except MemoryError:
         return Inspection("not enough memory")
     except Exception as error:  # a damaged file fails in every way that its bytes can be misread
-        return Inspection(reason_of(error, data), digest)
+        return Inspection(reason_of(error, source if isinstance(source, bytes) else b""), digest)
+
+
+def _digest(source: bytes | Path) -> bytes:
+    if isinstance(source, bytes):
+        return hashlib.blake2b(source, digest_size=16).digest()
+    with source.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).digest()
+
+
+def _of_pillow(file: BinaryIO, digest: bytes, header: Header) -> Inspection:
+    with Image.open(file) as image:
+        about = str(image.format), image.mode, *_upright_size(image)
+        encoding = _bits_of(image), _jpeg_quality_of(image)
+        planes = len(header.tiff.pages) if header.tiff else _frames_of(image)
+        channels = len(image.getbands())
+        image.draft(image.mode, (_SEEN_PX, _SEEN_PX))
+        ImageOps.exif_transpose(image, in_place=True)
+        small = to_rgb(image)
+    return Inspection("", digest, *about, *_looks_of(small), *encoding, "uint8", channels, planes, b"")
+
+
+def _of_samples(file: BinaryIO, digest: bytes, header: Header, reading: Reading) -> Inspection:
+    samples = chosen_samples(samples_of(file, header, reading), reading, header.what)
+    height, width = samples.values.shape[:2]
+    is_deep, is_shown = samples.sample_type != "uint8", samples.values.shape[2] in (1, 3)
+    quantiles = quantiles_of(samples) if is_deep else None
+    shown = Reading("percentile" if is_deep else "type", channels=None if is_shown else (1,))
+    seen = np.array(channels_of(samples, shown, header.what))
+    about = header.format, f"{header.channels}x{samples.sample_type}", width, height
+    return Inspection(
+        *("", digest, *about, *_looks_of(Image.fromarray(seen)), header.bits, 0),
+        *(samples.sample_type, header.channels, len(header.tiff.pages) if header.tiff else 1),
+        b"" if quantiles is None else quantiles.tobytes(),
+    )
+
+
+def _looks_of(picture: Image.Image) -> tuple[int, bytes, bytes]:
+    """Return perceptual hash, thumbnail and hashes turned of a picture in red, green and blue."""
+    small = picture.reduce(max(1, min(picture.size) // _SEEN_PX))
+    thumb = small.resize((_THUMB_PX, _THUMB_PX), Image.Resampling.BOX).tobytes()
+    grey = small.convert("L").resize((_HASHED_PX, _HASHED_PX), Image.Resampling.LANCZOS)
+    hashed, turned = perceptual_hashes(np.asarray(grey))
+    return hashed, thumb, turned
+
+
+def _frames_of(image: Image.Image) -> int:
+    """Count the frames of an animation; a photograph's second one (MPO) is a preview or for the other eye."""
+    return int(getattr(image, "n_frames", 1)) if image.format in _ANIMATED else 1
 
 
 def _upright_size(image: Image.Image) -> tuple[int, int]:
@@ -109,19 +174,26 @@ def _jpeg_quality_of(image: Image.Image) -> int:
     return round(max(1.0, 100 - percent / 2 if percent <= 100 else 5000 / percent))
 
 
-def inspect_files(paths: Sequence[Path], what: str = "checking pictures") -> list[Inspection]:
+def inspect_files(
+    paths: Sequence[Path], what: str = "checking pictures", reading: Reading | None = None
+) -> list[Inspection]:
     """Inspect files in threads; results of unchanged files come from the store.
 
     Args:
         paths: The files.
         what: Text before the progress bar, which only a terminal shows.
+        reading: Which plane and which bands are looked at.
     """
-    stamps = [stamp_of(path) for path in paths]
+    reading = reading or Reading()
+    seen = f"{science_version()} {reading.page} {reading.channels} {reading.num_channels} {reading.max_megapixels}"
+    stamps = [stamp_of(path, seen) for path in paths]
     with InspectionStore() as store:
         known = store.load(paths, stamps)
         facts = [Inspection(*row) if row else None for row in known]
         missing = [number for number, each in enumerate(facts) if each is None]
-        found = zip(missing, _inspected((paths[number] for number in missing), len(missing), what), strict=True)
+        found = zip(
+            missing, _inspected((paths[number] for number in missing), len(missing), what, reading), strict=True
+        )
         while block := list(islice(found, _AT_ONCE)):
             for number, each in block:
                 facts[number] = each
@@ -129,9 +201,18 @@ def inspect_files(paths: Sequence[Path], what: str = "checking pictures") -> lis
     return [each for each in facts if each is not None]
 
 
-def _inspected(paths: Iterable[Path], count: int, what: str) -> Iterator[Inspection]:
+def _inspected(paths: Iterable[Path], count: int, what: str, reading: Reading) -> Iterator[Inspection]:
     with ThreadPoolExecutor(cores_allowed()) as pool:
         rest = iter(paths)
         blocks = iter(lambda: list(islice(rest, _AT_ONCE)), [])  # so that not all results wait in memory
-        results = (facts for block in blocks for facts in pool.map(inspect_file, block))
+        results = (facts for block in blocks for facts in pool.map(lambda path: inspect_file(path, reading), block))
         yield from tracked(results, what, count)
+
+
+def quantiles_by_type(facts: Iterable[Inspection]) -> dict[str, NDArray[np.float64]]:
+    """Collect the quantiles of files by the type of their numbers: (N, Q) of the N files of each type."""
+    rows: dict[str, list[NDArray[np.float64]]] = {}
+    for each in facts:
+        if each.quantiles:
+            rows.setdefault(each.sample_type, []).append(np.frombuffer(each.quantiles))
+    return {kind: np.stack(found) for kind, found in rows.items()}

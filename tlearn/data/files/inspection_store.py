@@ -17,20 +17,36 @@ from tlearn.base.feature_store import FOLDER
 log = logging.getLogger(__name__)
 
 _FILE = "pictures.sqlite"
-_VERSION = 3  # of the columns; each version has a table of its own
+_VERSION = 4  # of the columns; each version has a table of its own
 _PATIENCE_S = 30  # another run may be writing
 _COLUMNS = (
     *("path", "stamp", "error", "digest", "format", "mode", "width", "height", "perceptual_hash", "thumb"),
-    *("turned_hashes", "bits", "jpeg_quality"),
+    *("turned_hashes", "bits", "jpeg_quality", "sample_type", "channels", "planes", "quantiles"),
 )
-_KINDS = (str, bytes, str, str, int, int, bytes, bytes, bytes, int, int)  # of the columns from error on
+_KINDS = (
+    str,
+    bytes,
+    str,
+    str,
+    int,
+    int,
+    bytes,
+    bytes,
+    bytes,
+    int,
+    int,
+    str,
+    int,
+    int,
+    bytes,
+)  # of the columns from error on
 _LENGTHS = (8, 192, 48)  # of a good picture's hash, thumbnail and hashes turned
 _HASH = _COLUMNS.index("perceptual_hash") - 2  # among the facts
 _AT_ONCE = 500
 
 
-def stamp_of(path: Path) -> str:
-    """Return size, mtime, ctime and Pillow's version; they differ if the file or its decoder has changed.
+def stamp_of(path: Path, reading: str) -> str:
+    """Return size, mtime, ctime, Pillow's version and how it is read; they differ if the file or that has changed.
 
     A copy with the old date, as rsync makes, keeps the mtime but not the ctime.
     """
@@ -38,7 +54,7 @@ def stamp_of(path: Path) -> str:
         stat = path.stat()
     except (OSError, ValueError):  # a ValueError: no file can have that name
         return "missing"
-    return f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns} {PIL.__version__}"
+    return f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns} {PIL.__version__} {reading}"
 
 
 class InspectionStore:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tlearn.base.errors import TlearnError
-from tlearn.data.files.foreign_formats import EXTENSIONS, unread_by_name
+from tlearn.data.decoding.foreign_formats import EXTENSIONS, unread_by_name
 
 # Left in folders by operating systems and archives. Names that begin with a dot are hidden anyway.
 _LITTER = frozenset({"__macosx", "thumbs.db", "desktop.ini", "@eadir", "$recycle.bin"})

@@ -7,34 +7,32 @@ their size. torch resizes uint8 in half the time that Pillow takes.
 
 from __future__ import annotations
 
-import io
 import math
-import re
 import stat
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-import numpy as np
 import torch
 from jsonargparse.typing import PositiveInt
-from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 from torchvision.transforms.v2 import functional as F
 
-from tlearn.base.errors import one_line
-from tlearn.data.files.foreign_formats import RAW, unread_by_content, unread_by_name
+from tlearn.data.decoding.decode import decode
+from tlearn.data.decoding.decode import pixels_of as pixels_of
+from tlearn.data.decoding.decode import reason_of as reason_of
+from tlearn.data.decoding.decode import to_rgb as to_rgb
+from tlearn.data.decoding.foreign_formats import RAW, unread_by_name
+from tlearn.data.decoding.reading_options import BEFORE, Reading, reading_in
+from tlearn.data.decoding.samples import UnreadableImageError as UnreadableImageError
 
 DEFAULT_SIZE_PX = 224  # the training size of nearly all ImageNet networks
 CROP_PCT = 0.875  # 224 of 256 px, the usual ImageNet evaluation
 # ImageNet's mean colour, which normalisation turns into 0.
 _LETTERBOX_FILL = (124, 116, 104)
 _ASPECTS = (3 / 4, 4 / 3)  # range of a random crop's aspect ratio
-_PAPER = (255, 255, 255)  # behind transparent pixels
-
-
-class UnreadableImageError(Exception):
-    """A file that cannot be decoded; the message is the reason, without the path."""
+_LARGE_BYTES = 2**27  # a file that is not read at once: a pyramid of gigabytes must not fill the memory
 
 
 @dataclass(frozen=True)
@@ -46,11 +44,29 @@ class Framing:
         crop_mode: ``center`` cuts the centre out; ``letterbox`` shows the whole picture, with bars in ImageNet's mean
             colour.
         crop_pct: Side of the centre, as a share of the short side (timm's name); 0.875 is 224 of 256 px.
+        reading: How a file's numbers become uint8 channels.
     """
 
     size_px: PositiveInt = DEFAULT_SIZE_PX
     crop_mode: Literal["center", "letterbox"] = "center"
     crop_pct: float = CROP_PCT
+    reading: Reading = field(default_factory=Reading)
+
+    def __repr__(self) -> str:
+        """Show the reading only where it changes pictures of 8 bits: fingerprints of older runs hold this text."""
+        square = f"size_px={self.size_px}, crop_mode={self.crop_mode!r}, crop_pct={self.crop_pct}"
+        is_plain = self.reading == BEFORE or replace(self.reading, ranges=self.reading.ranges or None) == Reading()
+        return f"Framing({square}{'' if is_plain else f', reading={self.reading}'})"
+
+
+def framing_in(pictures: Mapping[str, Any]) -> Framing:
+    """Return the framing that a checkpoint keeps.
+
+    Raises:
+        TlearnError: It was written by a newer tlearn.
+    """
+    square = {name: value for name, value in pictures.items() if name != "reading"}
+    return Framing(**square, reading=reading_in(pictures.get("reading")))
 
 
 def read_image(path: Path, framing: Framing, draws: Tensor | None = None) -> Tensor:
@@ -62,25 +78,18 @@ def read_image(path: Path, framing: Framing, draws: Tensor | None = None) -> Ten
         draws: (4,), for a random box instead of the centre; see `resized_crop_box`.
 
     Returns:
-        uint8 (3, S, S): upright by its EXIF orientation, transparent pixels over white, 16 bits scaled to 8, the first
-        frame of an animation.
+        uint8 (C, S, S): upright by its orientation, transparent pixels over white; what numbers, bands and planes
+        become is in ``framing.reading``.
 
     Raises:
         UnreadableImageError: It gives no picture.
     """
-    return decoded(read_bytes(path), framing, draws)
+    return decoded(path if is_large(path) else read_bytes(path), framing, draws)
 
 
-def decoded(data: bytes, framing: Framing, draws: Tensor | None = None) -> Tensor:
-    """Decode the bytes of a picture file, as `read_image` does."""
-    twice = 2 * _least_px(framing, draws)
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            image.draft(image.mode, (twice, twice))  # only JPEG: decodes at a half, a quarter or an eighth
-            pixels = pixels_of(image)
-    except Exception as error:  # a damaged file fails in every way that its bytes can be misread
-        raise UnreadableImageError(reason_of(error, data)) from error
-    return framed(pixels, framing, draws)
+def decoded(source: bytes | Path, framing: Framing, draws: Tensor | None = None) -> Tensor:
+    """Decode the bytes of a picture file, or a large file at a path, as `read_image` does."""
+    return framed(decode(source, framing.reading, _least_px(framing, draws)), framing, draws)
 
 
 def read_bytes(path: Path) -> bytes:
@@ -103,28 +112,17 @@ def read_bytes(path: Path) -> bytes:
     return data
 
 
-def pixels_of(image: Image.Image) -> Tensor:
-    """Turn a picture of any mode into uint8 (3, H, W), upright, over white, 16 bits scaled to 8.
-
-    Raises:
-        UnreadableImageError: Its numbers have no known range.
-    """
-    rgb = np.array(to_rgb(ImageOps.exif_transpose(image)))
-    return torch.from_numpy(rgb).permute(2, 0, 1)
-
-
-def to_rgb(image: Image.Image) -> Image.Image:
-    """Convert a picture of any mode to RGB."""
-    if image.mode.startswith(("I", "F")):
-        return Image.fromarray(_eight_bits(image)).convert("RGB")
-    if image.has_transparency_data:
-        colours = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", colours.size, _PAPER), colours).convert("RGB")
-    return image.convert("RGB")
+def is_large(path: Path) -> bool:
+    """Tell whether a file is decoded from the disk, not from its bytes in memory."""
+    try:
+        about = path.stat()
+    except (OSError, ValueError):
+        return False
+    return stat.S_ISREG(about.st_mode) and about.st_size > _LARGE_BYTES
 
 
 def framed(pixels: Tensor, framing: Framing, draws: Tensor | None = None) -> Tensor:
-    """Cut and resize uint8 (3, H, W) to (3, S, S), bilinear with antialias."""
+    """Cut and resize uint8 (C, H, W) to (C, S, S), bilinear with antialias."""
     size_px, (height, width) = framing.size_px, pixels.shape[-2:]
     if draws is not None:
         top, left, height, width = resized_crop_box(draws, height, width)
@@ -138,33 +136,12 @@ def framed(pixels: Tensor, framing: Framing, draws: Tensor | None = None) -> Ten
     return resized.contiguous()
 
 
-def reason_of(error: Exception, data: bytes = b"") -> str:
-    """Say in a few words why a file gives no picture."""
-    if isinstance(error, UnreadableImageError):
-        return str(error)
-    if isinstance(error, UnidentifiedImageError):
-        return unread_by_content(data) or "no picture format"
-    if isinstance(error, Image.DecompressionBombError):
-        pixels = re.search(r"\((\d+) pixels\)", str(error))
-        return f"{int(pixels[1]):,} pixels: too large to be safe (decompression bomb)" if pixels else "too large"
-    text = one_line(error)
-    return "truncated" if "truncated" in text or "incomplete" in text else f"damaged ({text[:80]})"
-
-
-def _eight_bits(image: Image.Image) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    values = np.asarray(image)
-    # Some microscopes write 16 bits into a 32-bit file. Values up to 255 could be 8 bits, so they are refused.
-    deep = image.mode == "I" and 0xFF < values.max() <= 0xFFFF and values.min() >= 0
-    if not (deep or image.mode.startswith("I;16")):
-        raise UnreadableImageError(f"mode {image.mode} has no fixed range; convert it to 8 or 16 bits")
-    return (values >> 8).astype(np.uint8)
-
-
 def _letterboxed(pixels: Tensor, size_px: int) -> Tensor:
     height, width = pixels.shape[-2:]
     scale = size_px / max(height, width)
     inner = [max(1, round(height * scale)), max(1, round(width * scale))]
-    square = torch.tensor(_LETTERBOX_FILL, dtype=torch.uint8).view(3, 1, 1).repeat(1, size_px, size_px)
+    fill = _LETTERBOX_FILL if len(pixels) == 3 else (0,) * len(pixels)
+    square = torch.tensor(fill, dtype=torch.uint8).view(-1, 1, 1).repeat(1, size_px, size_px)
     top, left = (size_px - inner[0]) // 2, (size_px - inner[1]) // 2
     square[:, top : top + inner[0], left : left + inner[1]] = F.resize(pixels, inner, antialias=True)
     return square

@@ -129,7 +129,7 @@ class ItemPictures:
             TlearnError: The item cannot be decoded.
         """
         try:
-            return framed(pixels_of(self.items[position][0]), framing, draws)
+            return framed(pixels_of(self.items[position][0], framing.reading), framing, draws)
         except Exception as error:  # another library's code reads another's files
             raise TlearnError(f"item {position} of {self.identity}: {reason_of(error)}; mend or replace it") from error
 

@@ -18,6 +18,7 @@ from tlearn.base.machine import cores_allowed
 from tlearn.base.plain_values import plain_values
 from tlearn.base.types import Task
 from tlearn.data.datamodule import ImageDataModule, Split
+from tlearn.data.decoding.reading_options import MAX_MEGAPIXELS, Intensity, Page, Reading, reading_in
 from tlearn.data.files.reading import CROP_PCT, DEFAULT_SIZE_PX, Framing
 from tlearn.data.images.image_set import ImageSet
 from tlearn.data.images.in_memory import InMemoryImages
@@ -66,6 +67,12 @@ class PictureDataModule(ImageDataModule, ABC):
         size_px: PositiveInt | None = None,
         crop_mode: Literal["center", "letterbox"] = "center",
         crop_pct: float = CROP_PCT,
+        intensity: Intensity = "auto",
+        channels: list[int | str] | None = None,
+        num_channels: PositiveInt | None = None,
+        page: Page = "first",
+        max_megapixels: float = MAX_MEGAPIXELS,
+        stored_reading: dict[str, Any] | None = None,
         num_workers: NonNegativeInt | None = None,
         **options: Any,
     ) -> None:
@@ -75,6 +82,19 @@ class PictureDataModule(ImageDataModule, ABC):
             size_px: Side of the squares. On the command line it follows ``model.image_size``; 224 where neither is set.
             crop_mode: ``center`` cuts the centre out of each picture; ``letterbox`` shows the whole picture, with bars.
             crop_pct: Side of the centre, as a share of the short side; 0.875 is 224 of 256 px, as in ImageNet's tests.
+            intensity: What becomes black and white in files of more than 8 bits. ``auto`` learns one range for all
+                pictures from the training pictures: brightness may be the signal. ``type`` is all that the file's type
+                can hold. ``percentile`` gives each picture its own range, from the 0.1 to the 99.9 percentile. Two
+                numbers are a range for all pictures, those of 8 bits too.
+            channels: Bands by number, from 1, or by name, in the order in which the network gets them. Files of more
+                than three bands need it, or as many ``num_channels``.
+            num_channels: C, how many channels the network gets. On the command line it follows ``model.in_channels``; 3
+                where neither is set.
+            page: Which plane of a stack, or frame of an animation: the first, the middle one, the largest or mean
+                number of all, or one by number, from 1.
+            max_megapixels: A file that decodes to more is refused, as it may be made to fill the memory. Pillow's own
+                limit by default. JPEG files are decoded at a fraction, which counts.
+            stored_reading: How the pictures of a checkpoint were read; the command line sets it.
             num_workers: Processes that decode. By default none on a CPU, where threads decode between two steps and
                 processes would compete with the step for cores; on a GPU one for each core, up to 8.
             **options: Those of `ImageDataModule`.
@@ -90,7 +110,12 @@ class PictureDataModule(ImageDataModule, ABC):
         if num_workers is None:
             num_workers = min(_MOST_WORKERS, cores_allowed()) if torch.cuda.is_available() else 0
         super().__init__(num_workers=num_workers, **options)
-        self._framing = Framing(DEFAULT_SIZE_PX if size_px is None else size_px, crop_mode, crop_pct)
+        given = Reading(
+            intensity, None, None if channels is None else tuple(channels), num_channels or 3, page, max_megapixels
+        )
+        reading = given if stored_reading is None else given.as_stored(reading_in(stored_reading))
+        self._has_stored_reading = stored_reading is not None
+        self._framing = Framing(DEFAULT_SIZE_PX if size_px is None else size_px, crop_mode, crop_pct, reading)
 
     @property
     def image_shape_px(self) -> tuple[int, int]:
@@ -99,7 +124,7 @@ class PictureDataModule(ImageDataModule, ABC):
 
     @property
     def framing(self) -> Framing:
-        """Say how a picture file is brought to the form of these images."""
+        """Say how a picture file is brought to the form of these images; its ranges are known after `setup`."""
         return self._framing
 
 

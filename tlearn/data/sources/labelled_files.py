@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,10 +14,11 @@ from torch import Tensor
 
 from tlearn.base.errors import TlearnError
 from tlearn.data.datamodule import Split
+from tlearn.data.decoding.intensity import learned_ranges
 from tlearn.data.files.duplicates import same_content
 from tlearn.data.files.exclusions import EXCLUSIONS, kept_positions, read_exclusions
 from tlearn.data.files.findings import Picture
-from tlearn.data.files.inspection import Inspection, inspect_files
+from tlearn.data.files.inspection import Inspection, inspect_files, quantiles_by_type
 from tlearn.data.files.listing import counts_of, number_of
 from tlearn.data.images.image_set import ImageSet
 from tlearn.data.images.on_disk import FilePictures, StreamedImages
@@ -105,6 +106,8 @@ class ImageFilesDataModule(PictureDataModule, ABC):
         remarks = [f"left out {excluded} of {EXCLUSIONS}"] if excluded else []
         remarks += [f"skipped {len(bad)} that cannot be read"] if bad else []
         self._say(split, files, good, [*remarks, *([files.remarks] if files.remarks else [])])
+        if split == "train" and self.framing.reading.intensity == "auto" and not self._has_stored_reading:
+            self._learn_ranges([facts[number] for number in good])
         contents = [facts[number].digest if number in facts else b"" for number in range(len(files.names))]
         pictures = FilePictures(self.root, files.names, contents)
         return StreamedImages(pictures, self.framing, files.targets, torch.tensor(good, dtype=torch.int64))
@@ -142,8 +145,15 @@ class ImageFilesDataModule(PictureDataModule, ABC):
     def _inspected(self, split: Split, files: FileList) -> dict[int, Inspection]:
         """Inspect the files that are not excluded: position -> result."""
         kept = kept_positions(files.names, read_exclusions(self.root))
-        facts = inspect_files([self.root / files.names[number] for number in kept], f"checking {split}")
+        paths = [self.root / files.names[number] for number in kept]
+        facts = inspect_files(paths, f"checking {split}", self.framing.reading)
         return dict(zip(kept, facts, strict=True))
+
+    def _learn_ranges(self, facts: Sequence[Inspection]) -> None:
+        ranges = learned_ranges(quantiles_by_type(facts))
+        for kind, (low, high) in ranges.items():
+            log.info("%s files: %g becomes black and %g white, in all pictures", kind, low, high)
+        self._framing = replace(self._framing, reading=replace(self._framing.reading, ranges=ranges))
 
     def _pictures(self, split: str) -> FilePictures:
         images = self._sets[split]

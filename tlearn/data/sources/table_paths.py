@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tlearn.base.name_forms import composed
-from tlearn.data.files.foreign_formats import EXTENSIONS
+from tlearn.data.decoding.foreign_formats import EXTENSIONS
 from tlearn.data.files.listing import number_of
 
 log = logging.getLogger(__name__)

@@ -1,0 +1,123 @@
+"""Decode a picture file of any kind to uint8 channels. Letters: H and W pixels, C channels."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+
+from tlearn.base.errors import one_line
+from tlearn.data.decoding.channels import channels_of
+from tlearn.data.decoding.foreign_formats import unread_by_content
+from tlearn.data.decoding.header import Header, header_of
+from tlearn.data.decoding.pillow_samples import samples_of_pillow
+from tlearn.data.decoding.reading_options import Reading
+from tlearn.data.decoding.samples import Samples, UnreadableImageError
+from tlearn.data.decoding.science import samples_of_science
+
+_PAPER = (255, 255, 255)  # behind transparent pixels
+_JPEG = b"\xff\xd8\xff"
+
+
+def opened(source: bytes | Path) -> BinaryIO:
+    """Return the bytes of a picture, or the file at a path, as an open file."""
+    return io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")
+
+
+def decode(source: bytes | Path, reading: Reading, least_px: int | None = None) -> Tensor:
+    """Decode a picture file, upright.
+
+    Args:
+        source: Its bytes, or its path where it is too large to be read at once.
+        reading: What its numbers mean.
+        least_px: A short side that suffices; a huge file may be decoded at a fraction that is at least twice as large.
+
+    Returns:
+        uint8 (C, H, W).
+
+    Raises:
+        UnreadableImageError: It gives no picture; the message is the reason.
+    """
+    try:
+        with opened(source) as file:
+            return torch.from_numpy(_decoded(file, reading, least_px)).permute(2, 0, 1)
+    except Exception as error:  # a damaged file fails in every way that its bytes can be misread
+        raise UnreadableImageError(reason_of(error, source if isinstance(source, bytes) else b"")) from error
+
+
+def _decoded(file: BinaryIO, reading: Reading, least_px: int | None) -> NDArray[np.uint8]:
+    is_photograph = file.read(3) == _JPEG
+    file.seek(0)
+    header = Header() if is_photograph else header_of(file)
+    if header.decoder == "pillow" and reading.page == "first" and _is_plain(reading):
+        with Image.open(file) as image:
+            if least_px is not None:
+                image.draft(image.mode, (2 * least_px, 2 * least_px))  # only JPEG: at a half, a quarter or an eighth
+            if not image.mode.startswith(("I", "F")):
+                return np.array(to_rgb(ImageOps.exif_transpose(image)))
+    return channels_of(samples_of(file, header, reading, least_px), reading, header.what)
+
+
+def samples_of(file: BinaryIO, header: Header, reading: Reading, least_px: int | None = None) -> Samples:
+    """Read the numbers of a picture file, whatever they are.
+
+    Raises:
+        UnreadableImageError: The file has no such plane, or needs a decoder that is not installed.
+    """
+    file.seek(0)
+    if header.decoder == "science" and not (header.eight_bits_suffice and reading.intensity == "type"):
+        return samples_of_science(file, header, reading.page, least_px)
+    with Image.open(file) as image:
+        return samples_of_pillow(image, header, reading.page)
+
+
+def samples_of_image(image: Image.Image, page: int | str = "first") -> Samples:
+    """Read the numbers of a picture that Pillow has opened."""
+    return samples_of_pillow(image, Header("samples"), "first")
+
+
+def pixels_of(image: Image.Image, reading: Reading | None = None) -> Tensor:
+    """Turn a picture of any mode into uint8 (C, H, W), upright, transparent pixels over white.
+
+    Raises:
+        UnreadableImageError: Its numbers have no known range.
+    """
+    reading = reading or Reading()
+    if _is_plain(reading) and not image.mode.startswith(("I", "F")):
+        array = np.array(to_rgb(ImageOps.exif_transpose(image)))
+    else:
+        array = channels_of(samples_of_image(ImageOps.exif_transpose(image)), reading, f"mode {image.mode}")
+    return torch.from_numpy(array).permute(2, 0, 1)
+
+
+def _is_plain(reading: Reading) -> bool:
+    """Tell whether pictures of 8 bits become red, green and blue, as they are."""
+    return reading.intensity in ("auto", "type") and reading.channels is None and reading.num_channels == 3
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Convert a picture of 8 bits and any mode to RGB, transparent pixels over white."""
+    if image.has_transparency_data:
+        colours = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", colours.size, _PAPER), colours).convert("RGB")
+    return image.convert("RGB")
+
+
+def reason_of(error: Exception, data: bytes = b"") -> str:
+    """Say in a few words why a file gives no picture."""
+    if isinstance(error, UnreadableImageError):
+        return str(error)
+    if isinstance(error, UnidentifiedImageError):
+        return unread_by_content(data) or "no picture format"
+    if isinstance(error, Image.DecompressionBombError):
+        pixels = re.search(r"\((\d+) pixels\)", str(error))
+        return f"{int(pixels[1]):,} pixels: too large to be safe (decompression bomb)" if pixels else "too large"
+    text = one_line(error)
+    return "truncated" if "truncated" in text or "incomplete" in text else f"damaged ({text[:80]})"

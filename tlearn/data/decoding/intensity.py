@@ -1,0 +1,128 @@
+"""Which numbers become 0 and 255, and how: pure functions. N files, Q quantiles of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tlearn.data.decoding.reading_options import Range, Reading
+from tlearn.data.decoding.samples import Samples, UnreadableImageError, type_range
+
+# Dense at both ends, where the range is decided. A hot pixel of a camera is less than 0.01 % of a picture.
+_ENDS = (0.0, 1e-4, 5e-4, 1e-3, 2e-3, 5e-3, 0.01, 0.02, 0.05)
+SHARES = np.array([*_ENDS, *np.linspace(0.1, 0.9, 9), *(1 - each for each in reversed(_ENDS))])
+LOW_SHARE, HIGH_SHARE = 0.001, 0.999  # robust against hot and dead pixels
+_MOST_VALUES = 2**20  # of a picture, evenly spread, that its quantiles are taken from
+_LEAST_USE = 0.5  # of a range, for it to be kept
+
+
+def quantised(values: NDArray[Any], limits: Range, is_whole: bool) -> NDArray[np.uint8]:
+    """Turn numbers into uint8: a range of 256 or more whole numbers, or of floats, is cut into 256 equal steps.
+
+    So 16 bits become their upper eight, and 8 bits stay as they are. A range of fewer whole numbers is spread from 0 to
+    255. What lies outside becomes 0 or 255, and NaN 0.
+
+    Args:
+        values: Numbers of any type.
+        limits: The lowest and the highest number of the range; they differ.
+        is_whole: The numbers are whole.
+    """
+    low, high = limits
+    if is_whole and (low, high) == (0, 255) and values.dtype == np.uint8:
+        return values
+    # float32 holds whole numbers up to 2 ** 24 exactly, and takes half the memory.
+    exact = np.float32 if values.dtype.itemsize <= 2 else np.float64
+    few = is_whole and high - low < 255
+    factor = 255 / (high - low) if few else 256 / (high - low + is_whole)
+    scaled = np.subtract(values, low, dtype=exact)
+    np.multiply(scaled, exact(factor), out=scaled)
+    if few:
+        np.rint(scaled, out=scaled)
+    np.nan_to_num(scaled, copy=False, nan=0.0)
+    pixels: NDArray[np.uint8] = np.clip(scaled, 0, 255).astype(np.uint8)
+    return pixels
+
+
+def limits_for(samples: Samples, reading: Reading) -> Range:
+    """Return the range of a picture's numbers that becomes 0 to 255.
+
+    Raises:
+        UnreadableImageError: There is none for numbers of this type.
+    """
+    kind, intensity, ranges = samples.sample_type, reading.intensity, reading.ranges
+    if isinstance(intensity, tuple):
+        return intensity
+    if intensity == "percentile" or (intensity == "auto" and ranges is None and kind not in _EIGHT_BITS):
+        return _own_range(samples, intensity == "percentile")
+    if intensity == "auto" and ranges and kind in ranges:
+        return ranges[kind]
+    if samples.type_range is None:
+        told = f"the training pictures are {', '.join(ranges) or 'of 8 bits'}; " if ranges is not None else ""
+        raise UnreadableImageError(
+            f"{kind} has no range of its own, which data.init_args.intensity {intensity} needs; {told}give [low, high]"
+        )
+    return samples.type_range
+
+
+_EIGHT_BITS = ("uint8", "uint4", "uint2", "uint1")
+
+
+def _own_range(samples: Samples, is_plain: bool) -> Range:
+    found = quantiles_of(samples)
+    if found is None or found[0] == found[-1]:
+        return samples.type_range or (0.0, 1.0)  # blank: nothing that a range could show
+    low, high = pooled_limits(found[None])
+    if not is_plain:
+        return settled(low, high, samples.sample_type)
+    return (low, high) if low < high else (float(found[0]), float(found[-1]))
+
+
+def quantiles_of(samples: Samples) -> NDArray[np.float64] | None:
+    """Return the quantiles of a picture's numbers at `SHARES`, (Q,), transparency aside; ``None`` if it has none."""
+    values, there = samples.values, samples.measured
+    if samples.alpha is not None:
+        values = np.delete(values, samples.alpha, axis=2)
+        there = None if there is None else np.delete(there, samples.alpha, axis=2)
+    step = max(1, int(np.sqrt(values.size / _MOST_VALUES)))
+    flat = values[::step, ::step].reshape(-1) if there is None else values[::step, ::step][there[::step, ::step]]
+    if not flat.size:
+        return None
+    found: NDArray[np.float64] = np.quantile(flat.astype(np.float64), SHARES)
+    return found
+
+
+def pooled_limits(quantiles: NDArray[np.float64]) -> Range:
+    """Return the 0.1 and 99.9 percentiles of many pictures, (N, Q) quantiles, each of which counts alike."""
+    edges = np.concatenate([[0.0], (SHARES[1:] + SHARES[:-1]) / 2, [1.0]])
+    weights = np.tile(np.diff(edges), len(quantiles)) / len(quantiles)
+    flat = quantiles.reshape(-1)
+    order = flat.argsort(kind="stable")
+    reached = np.cumsum(weights[order]) - weights[order] / 2
+    low, high = np.interp([LOW_SHARE, HIGH_SHARE], reached, flat[order])
+    return float(low), float(high)
+
+
+def settled(low: float, high: float, sample_type: str) -> Range:
+    """Return the range for numbers that lie between these percentiles.
+
+    It is the range of the fewest bits that hold them (0 to 1 for floats), or of the whole type, if they use at least
+    half of it. So a camera of 12 bits has 0 to 4095, and pictures differ in brightness as they did. Else it lies
+    between the percentiles.
+    """
+    whole = type_range(sample_type)
+    if low >= 0:
+        natural = 1.0 if whole is None else float(2 ** max(1, int(high).bit_length()) - 1)
+        if high <= natural and high - low >= _LEAST_USE * natural:
+            return 0, natural if whole is None else int(natural)
+    elif whole is not None and high - low >= _LEAST_USE * (whole[1] - whole[0]):
+        return whole
+    return (low, high) if whole is None else (int(np.floor(low)), int(np.ceil(high)))
+
+
+def learned_ranges(quantiles: Mapping[str, NDArray[np.float64]]) -> dict[str, Range]:
+    """Return the range of each sample type from the quantiles, (N, Q), of its files; of 8 bits and fewer none."""
+    found = {kind: settled(*pooled_limits(each), kind) for kind, each in quantiles.items() if kind not in _EIGHT_BITS}
+    return dict(sorted(found.items()))

@@ -1,0 +1,76 @@
+"""Numbers of more than 8 bits, bands and planes, of files whose numbers Pillow reads right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from tlearn.data.decoding.header import Header
+from tlearn.data.decoding.planes import one_plane
+from tlearn.data.decoding.reading_options import Page
+from tlearn.data.decoding.samples import Samples, UnreadableImageError
+
+_SIXTEEN = ("I;16", "I;16B", "I;16L")
+# Types that Pillow reads as another one of the same bits, by kind and bits of the file.
+_SAME_BITS = {("int", 8): np.int8, ("uint", 32): np.uint32, ("int", 16): np.int16}
+
+
+def samples_of_pillow(image: Image.Image, header: Header, page: Page) -> Samples:
+    """Read the numbers of an open picture.
+
+    Args:
+        image: The picture, not loaded yet.
+        header: What the file says.
+        page: The plane to read.
+
+    Raises:
+        UnreadableImageError: It has no such plane.
+    """
+    tiff = header.tiff
+    frames: Sequence[int] = tiff.pages if tiff else range(getattr(image, "n_frames", 1))
+    values = one_plane(_numbers(image, header, frames), len(frames), page)
+    bits = tiff.bits if tiff else 16 if image.mode.startswith("I") else 8
+    if tiff is not None and tiff.white_is_zero and values.dtype != np.uint8:  # Pillow turns 8 bits
+        values = turned(values, bits)
+    nodata, alpha = (tiff.nodata, tiff.alpha) if tiff else (None, None)
+    return Samples(values, 8 if values.dtype == np.uint8 else bits, alpha=alpha, nodata=nodata)
+
+
+def turned(values: NDArray[Any], bits: int) -> NDArray[Any]:
+    """Return numbers of which the least was white so that the least is black."""
+    if values.dtype.kind == "u":
+        return np.asarray(values.dtype.type(2**bits - 1) - values)
+    return np.asarray(-1 - values if values.dtype.kind == "i" else -values)
+
+
+def _numbers(image: Image.Image, header: Header, frames: Sequence[int]) -> Iterator[NDArray[Any]]:
+    """Yield (H, W, C) of each plane, in the order of the frames."""
+    for frame in frames:
+        if frame or getattr(image, "n_frames", 1) > 1:
+            image.seek(frame)
+        values = np.asarray(_upright(image))
+        if values.dtype == np.bool_:
+            values = values.astype(np.uint8) * 255
+        if header.tiff is not None:
+            same = _SAME_BITS.get((header.tiff.kind, header.tiff.bits))
+            if same is np.int16:
+                values = values.astype(np.int16)
+            elif same is not None:
+                values = values.view(same)
+        elif image.mode == "I":  # grey PGM, whose numbers Pillow scales to 16 bits
+            values = values.astype(np.uint16)
+        yield values[:, :, None] if values.ndim == 2 else values
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Return the loaded picture as Pillow turns it, in a mode whose numbers are those of the file."""
+    image.load()
+    if image.mode in ("P", "PA", "LA", "La", "RGBa"):
+        return image.convert("RGBA" if image.has_transparency_data else "RGB")
+    if image.mode not in (*_SIXTEEN, "1", "L", "I", "F", "RGB", "RGBA", "CMYK", "YCbCr", "LAB"):
+        raise UnreadableImageError(f"Pillow's mode {image.mode} is not read; save it as PNG")
+    return image.convert("RGB") if image.mode in ("YCbCr", "LAB") else image
