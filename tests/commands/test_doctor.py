@@ -13,8 +13,8 @@ from PIL import Image
 
 from tests.conftest import Answer, Tlearn
 from tests.helpers.fake_pictures import CONFIG, picture, write_broken, write_folder, write_splits
-from tlearn.data.files.duplicates import near_alike, same_content
 from tlearn.data.decoding.reading_options import Reading
+from tlearn.data.files.duplicates import near_alike, same_content
 from tlearn.data.files.inspection import Inspection, inspect_file, inspect_files
 from tlearn.data.files.reading import UnreadableImageError
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,12 @@ def _reading(framing: Framing) -> dict[str, Any]:
     square = asdict(framing)
     numbers = square.pop("reading")
     return square | {"numbers": numbers, "how": _how_to_read(framing)}
+
+
+def pictures_in(reading: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a checkpoint keeps of reading pictures from what an export says of it."""
+    told = {name: value for name, value in reading.items() if name not in ("how", "numbers")}
+    return told | ({"reading": reading["numbers"]} if "numbers" in reading else {})
 
 
 def _network_options(module: Network) -> dict[str, Any]:

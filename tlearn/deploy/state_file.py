@@ -13,6 +13,7 @@ from torch import Tensor
 
 from tlearn.base.errors import TlearnError, one_line
 from tlearn.deploy.exported_network import ExportedNetwork
+from tlearn.deploy.metadata import pictures_in
 from tlearn.models.network import Network
 from tlearn.models.options import NetworkOptions, options_from
 
@@ -57,7 +58,7 @@ def _rebuilt(path: Path) -> Network:
     module = Network(options_from(NetworkOptions, about["network"]))
     module.load_state_dict(module.state_dict() | load_file(path))
     module.temperature = about["temperature"]
-    module.pictures = {name: value for name, value in about["reading"].items() if name != "how"}
+    module.pictures = pictures_in(about["reading"])
     return module.requires_grad_(False).eval()
 
 

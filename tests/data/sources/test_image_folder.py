@@ -52,7 +52,15 @@ def test_trains_and_names_its_classes(tlearn: Tlearn, root: Path) -> None:
     assert "next: python -m tlearn predict --ckpt_path" in answer.out
     about = torch.load("runs/folder/version_0/checkpoints/last.ckpt", weights_only=True)["tlearn"]
     assert about["class_names"] == ["cat", "dog", "eel"]
-    assert about["pictures"] == {"size_px": 32, "crop_mode": "center", "crop_pct": 0.875}
+    square = {"size_px": 32, "crop_mode": "center", "crop_pct": 0.875}
+    numbers: dict[str, object] = {
+        "intensity": "auto",
+        "ranges": {},
+        "channels": None,
+        "num_channels": 3,
+        "page": "first",
+    }
+    assert about["pictures"] == square | {"reading": numbers | {"max_megapixels": 179.0, "converts_colour": True}}
     record = json.loads(Path("runs/folder/version_0/split.json").read_text())
     assert record["train_files"][:2] == ["train/cat/cat000.png", "train/cat/cat001.png"]
     assert len(record["val_files"]) == 12

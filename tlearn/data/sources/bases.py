@@ -110,9 +110,8 @@ class PictureDataModule(ImageDataModule, ABC):
         if num_workers is None:
             num_workers = min(_MOST_WORKERS, cores_allowed()) if torch.cuda.is_available() else 0
         super().__init__(num_workers=num_workers, **options)
-        given = Reading(
-            intensity, None, None if channels is None else tuple(channels), num_channels or 3, page, max_megapixels
-        )
+        bands = None if channels is None else tuple(channels)
+        given = Reading(intensity, {}, bands, num_channels or 3, page, max_megapixels)
         reading = given if stored_reading is None else given.as_stored(reading_in(stored_reading))
         self._has_stored_reading = stored_reading is not None
         self._framing = Framing(DEFAULT_SIZE_PX if size_px is None else size_px, crop_mode, crop_pct, reading)
