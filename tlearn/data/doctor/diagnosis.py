@@ -38,10 +38,11 @@ def diagnose(
         task: Two values of one picture are two measurements, two classes a contradiction.
     """
     good = [picture for picture in pictures if not picture.facts.error]
+    whole = [picture for picture in good if not picture.is_part]
     return [
         *_unreadable(pictures),
         *_same(good, task),
-        *_near_copies(good),
+        *_near_copies(whole),
         *_classes(good, class_names),
         *_small(good, size_px, is_pretrained),
         *_odd(good),
@@ -184,7 +185,7 @@ def _odd(pictures: Sequence[Picture]) -> Iterator[Finding]:
     if odd:
         what = f"{len(odd)} of {len(pictures)} files have a format that hardly any other has: {', '.join(sorted(rare))}"
         yield Finding("odd_format", "note", f"{what}; look at them", [[p.name] for p in odd])
-    flat = [p for p in pictures if _spread(p.facts) < _FLAT_LEVELS]
+    flat = [p for p in pictures if not p.is_part and _spread(p.facts) < _FLAT_LEVELS]
     if flat:
         yield Finding("flat", "note", f"{number_of(len(flat), 'picture')} of a single colour", [[p.name] for p in flat])
 

@@ -13,7 +13,7 @@ class Picture(NamedTuple):
     """A file of a split: path relative to the root, label as text, and what the inspection found.
 
     With several labels an image, ``labels`` are those that it has and ``unknown`` those that are not known. A
-    regression has neither.
+    regression has neither. ``is_part`` tells that it is an object inside a picture, whose look as a whole says nothing.
     """
 
     split: str
@@ -22,6 +22,7 @@ class Picture(NamedTuple):
     facts: Inspection
     labels: tuple[str, ...] | None = None
     unknown: tuple[str, ...] = ()
+    is_part: bool = False
 
 
 @dataclass(frozen=True)

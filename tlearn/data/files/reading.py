@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -69,13 +69,16 @@ def framing_in(pictures: Mapping[str, Any]) -> Framing:
     return Framing(**square, reading=reading_in(pictures.get("reading")))
 
 
-def read_image(path: Path, framing: Framing, draws: Tensor | None = None) -> Tensor:
+def read_image(
+    path: Path, framing: Framing, draws: Tensor | None = None, part: Callable[[Tensor], Tensor] | None = None
+) -> Tensor:
     """Read a picture file.
 
     Args:
         path: The file.
         framing: How it becomes a square.
         draws: (4,), for a random box instead of the centre; see `resized_crop_box`.
+        part: Cuts the object out of the whole upright picture (C, H, W), before it is framed.
 
     Returns:
         uint8 (C, S, S): upright by its orientation, transparent pixels over white; what numbers, bands and planes
@@ -84,7 +87,10 @@ def read_image(path: Path, framing: Framing, draws: Tensor | None = None) -> Ten
     Raises:
         UnreadableImageError: It gives no picture.
     """
-    return decoded(path if is_large(path) else read_bytes(path), framing, draws)
+    source = path if is_large(path) else read_bytes(path)
+    if part is not None:  # all pixels: how large the object is in the picture is not known here
+        return framed(part(decode(source, framing.reading)), framing, draws)
+    return decoded(source, framing, draws)
 
 
 def decoded(source: bytes | Path, framing: Framing, draws: Tensor | None = None) -> Tensor:

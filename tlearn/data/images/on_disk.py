@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -17,6 +18,7 @@ from torch.utils.data import get_worker_info
 
 from tlearn.base.errors import TlearnError
 from tlearn.base.machine import cores_allowed
+from tlearn.data.files.boxes import Box, cut, name_with_box
 from tlearn.data.files.reading import Framing, UnreadableImageError, framed, pixels_of, read_image, reason_of
 from tlearn.data.images.augment import BatchAugment
 from tlearn.data.images.image_set import ImageSet
@@ -49,10 +51,13 @@ class FilePictures:
         names: N paths relative to it. They are kept as one block of bytes: reading a list of strings changes its
             reference counts, so that every worker would end up with a copy of a million strings.
         contents: N hashes of the files' bytes, for the fingerprint; without them the names are hashed.
+        boxes: int64 (N, 4), the objects to cut out of the files; see `tlearn.data.files.boxes`.
     """
 
-    def __init__(self, root: Path, names: Sequence[str], contents: Sequence[bytes] = ()) -> None:
-        self.root, self.contents = root, contents
+    def __init__(
+        self, root: Path, names: Sequence[str], contents: Sequence[bytes] = (), boxes: Tensor | None = None
+    ) -> None:
+        self.root, self.contents, self.boxes = root, contents, boxes
         self._names = np.array([os.fsencode(name) for name in names], dtype=np.bytes_)
 
     def __len__(self) -> int:
@@ -64,8 +69,11 @@ class FilePictures:
         return self.root / self.name(position)
 
     def paths(self, positions: Tensor) -> list[str]:
-        """Return the paths of pictures by their positions (B,)."""
-        return [str(self.path(position)) for position in positions.tolist()]
+        """Return the paths of pictures by their positions (B,); an object's box is written behind its path."""
+        paths = [str(self.path(position)) for position in positions.tolist()]
+        if self.boxes is None:
+            return paths
+        return [name_with_box(path, self._box(row)) for path, row in zip(paths, positions.tolist(), strict=True)]
 
     def name(self, position: int) -> str:
         """Return its path relative to the root."""
@@ -78,11 +86,17 @@ class FilePictures:
             TlearnError: The file cannot be decoded.
         """
         try:
-            return read_image(self.path(position), framing, draws)
+            part = None if self.boxes is None else partial(cut, box=self._box(position))
+            return read_image(self.path(position), framing, draws, part)
         except UnreadableImageError as error:
             raise TlearnError(
                 f"{self.path(position).absolute()}: {error}; mend it, or leave it out: python -m tlearn doctor --fix"
             ) from error
+
+    def _box(self, position: int) -> Box:
+        assert self.boxes is not None
+        x, y, width, height = self.boxes[position].tolist()
+        return x, y, width, height
 
     def fingerprint(self) -> str:
         """Hash the contents in their order."""

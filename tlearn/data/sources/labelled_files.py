@@ -15,6 +15,7 @@ from torch import Tensor
 from tlearn.base.errors import TlearnError
 from tlearn.data.datamodule import Split
 from tlearn.data.decoding.intensity import learned_ranges
+from tlearn.data.files.boxes import of_box
 from tlearn.data.files.duplicates import same_content
 from tlearn.data.files.exclusions import EXCLUSIONS, kept_positions, read_exclusions
 from tlearn.data.files.findings import Picture
@@ -40,12 +41,14 @@ class FileList:
         targets: As in `Batch`, (N,), (N, K) or (N, 1).
         remarks: What was left out while listing, in one line.
         skipped: Paths of files whose endings are not of pictures.
+        boxes: int64 (N, 4), the objects to cut out of the files; see `tlearn.data.files.boxes`.
     """
 
     names: list[str]
     targets: Tensor
     remarks: str = ""
     skipped: list[str] = field(default_factory=list)
+    boxes: Tensor | None = None
 
 
 class ImageFilesDataModule(PictureDataModule, ABC):
@@ -109,7 +112,7 @@ class ImageFilesDataModule(PictureDataModule, ABC):
         if split == "train" and self.framing.reading.intensity == "auto" and not self._has_stored_reading:
             self._learn_ranges([facts[number] for number in good])
         contents = [facts[number].digest if number in facts else b"" for number in range(len(files.names))]
-        pictures = FilePictures(self.root, files.names, contents)
+        pictures = FilePictures(self.root, files.names, contents, files.boxes)
         return StreamedImages(pictures, self.framing, files.targets, torch.tensor(good, dtype=torch.int64))
 
     def setup(self, stage: str) -> None:
@@ -126,7 +129,10 @@ class ImageFilesDataModule(PictureDataModule, ABC):
             return []
         self.skipped[split] = files.skipped
         return [
-            Picture(split, files.names[number], self._label(files.targets[number]), each, *self._known(files, number))
+            Picture(
+                *(split, files.names[number], self._label(files.targets[number]), each, *self._known(files, number)),
+                is_part=files.boxes is not None,
+            )
             for number, each in self._inspected(split, files).items()
         ]
 
@@ -145,9 +151,13 @@ class ImageFilesDataModule(PictureDataModule, ABC):
     def _inspected(self, split: Split, files: FileList) -> dict[int, Inspection]:
         """Inspect the files that are not excluded: position -> result."""
         kept = kept_positions(files.names, read_exclusions(self.root))
-        paths = [self.root / files.names[number] for number in kept]
-        facts = inspect_files(paths, f"checking {split}", self.framing.reading)
-        return dict(zip(kept, facts, strict=True))
+        names = list(dict.fromkeys(files.names[number] for number in kept))  # a picture may hold several objects
+        found = inspect_files([self.root / name for name in names], f"checking {split}", self.framing.reading)
+        by_name = dict(zip(names, found, strict=True))
+        facts = {number: by_name[files.names[number]] for number in kept}
+        if files.boxes is None:
+            return facts
+        return {number: of_box(each, tuple(files.boxes[number].tolist())) for number, each in facts.items()}
 
     def _learn_ranges(self, facts: Sequence[Inspection]) -> None:
         ranges = learned_ranges(quantiles_by_type(facts))

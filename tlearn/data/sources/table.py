@@ -16,6 +16,7 @@ from tlearn.base.errors import TlearnError
 from tlearn.base.types import Task
 from tlearn.data.class_names import ClassRemark, Spelling, alike_hint, frequent_classes
 from tlearn.data.datamodule import Split
+from tlearn.data.files.boxes import read_boxes
 from tlearn.data.files.exclusions import kept_positions, read_exclusions
 from tlearn.data.files.listing import counted, number_of
 from tlearn.data.images.split import class_numbers
@@ -52,6 +53,7 @@ class ImageTableDataModule(ImageFilesDataModule):
         empty_labels: EmptyLabels = "unknown",
         uncertain_labels: UncertainLabels = "error",
         split_column: str | None = None,
+        crop_column: str | list[str] | None = None,
         classes: list[str] | None = None,
         unknown_classes: Literal["error", "ignore"] = "error",
         stored_classes: list[str] | None = None,
@@ -74,6 +76,8 @@ class ImageTableDataModule(ImageFilesDataModule):
             uncertain_labels: Meaning of -1 there (CheXpert's "uncertain").
             split_column: Column of ``train``, ``val`` or ``test``; by default ``split``, if there is one. Without such
                 a column all rows train, and validation is split off.
+            crop_column: Column of a box, ``x,y,w,h`` in pixels of the upright picture, or four columns: each row is the
+                object inside its box. ``crop_mode: letterbox`` shows all of it.
             classes: Names of the classes to use, numbered in the order given; by default those of the training rows, in
                 the order of their code points.
             unknown_classes: What to do about a class in other rows that no training row has: stop, or leave those rows
@@ -96,6 +100,8 @@ class ImageTableDataModule(ImageFilesDataModule):
             )
         labels = [label_column] if isinstance(label_column, str) else list(label_column)
         self._labels = {name: column_of(self._columns, name, self.table) for name in labels}
+        boxes = [crop_column] if isinstance(crop_column, str) else crop_column or []
+        self._boxes = [column_of(self._columns, name, self.table) for name in boxes]
         self._left_out = self._leave_out_bad_rows(options.get("on_error") == "skip")
         self._names, self._unknown = self._read_names(label_column, label_separator, empty_labels, uncertain_labels)
         self._spell(stored_classes or [])
@@ -127,7 +133,8 @@ class ImageTableDataModule(ImageFilesDataModule):
         hint = alike_hint([name for name in strangers if name not in self._seen], self._seen)
         left_out = f"ignored classes not trained on: {counted(strangers)}{hint}" if strangers else ""
         remarks = [changed, left_out, *(f"left out {what}" for what in self._left_out.get(split, []))]
-        return FileList(names, targets, "; ".join(filter(None, remarks)))
+        boxes = read_boxes(self._boxes, rows, self._where) if self._boxes else None
+        return FileList(names, targets, "; ".join(filter(None, remarks)), boxes=boxes)
 
     def _without_strangers(self, split: Split, rows: list[int], strangers: Counter[str]) -> list[int]:
         chosen_away = split == "train"  # `classes` names some of those there are
