@@ -1,22 +1,113 @@
-"""Classify photographs without torch: python torch_free.py model.onnx photo.jpg ... (numpy, pillow, onnxruntime)."""
+"""Classify pictures without torch: python torch_free.py model.onnx photo.jpg ... (numpy, pillow, onnxruntime)."""
 
 import json
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import onnxruntime
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
-session = onnxruntime.InferenceSession(sys.argv[1])
-about = {key: json.loads(text) for key, text in session.get_modelmeta().custom_metadata_map.items()}
-size, crop_pct = about["image_size_px"], about["reading"]["crop_pct"]
-assert about["reading"]["crop_mode"] == "center", about["reading"]["how"]
-for name in sys.argv[2:]:
-    photo = ImageOps.exif_transpose(Image.open(name)).convert("RGB")
-    side = round(crop_pct * min(photo.size))
-    left, top = (photo.width - side) // 2, (photo.height - side) // 2
-    square = photo.crop((left, top, left + side, top + side)).resize((size, size), Image.Resampling.BILINEAR)
-    pixels = np.asarray(square).transpose(2, 0, 1)[None]
-    (answer,) = session.run(None, {"images": pixels})
-    best = answer[0].argmax()
-    print(f"{name}\t{about['class_names'][best]}\t{answer[0, best]:.4f}")
+Array = np.ndarray[Any, Any]
+
+
+def planes_of(name: str, reading: dict[str, Any]) -> tuple[list[Array], int]:
+    """Return the planes of a file, (H, W, C) each in the file's own numbers, and the bits of a number."""
+    try:
+        with Image.open(name) as image:
+            tags = getattr(image, "tag_v2", {})
+            bits = max(tags.get(258, (16 if ";16" in str(image.tile) or image.mode == "I" else 8,)))
+            if bits > 8 and len(image.getbands()) > 1:
+                raise UnidentifiedImageError(f"{name}: Pillow keeps 8 of its {bits} bits")
+            return list(pillow_planes(image, bits, reading)), bits
+    except UnidentifiedImageError:
+        return deep_planes(name)
+
+
+def pillow_planes(image: Image.Image, bits: int, reading: dict[str, Any]) -> Iterator[Array]:
+    """Yield the planes of an open file whose numbers Pillow reads right."""
+    for frame in range(getattr(image, "n_frames", 1)):
+        image.seek(frame)
+        tags = getattr(image, "tag_v2", {})
+        if tags.get(254, 0) & 5:  # a thumbnail, a level of a pyramid, or a mask
+            continue
+        plane = ImageOps.exif_transpose(image)
+        if bits <= 8 and reading["channels"] is None:
+            plane = plane.convert("RGBA" if plane.has_transparency_data else "RGB")
+            if plane.mode == "RGBA":
+                plane = Image.alpha_composite(Image.new("RGBA", plane.size, "white"), plane).convert("RGB")
+        values = np.asarray(plane)
+        if bits > 8 and image.mode == "I":  # Pillow widens 16 bits with a sign, and those of PGM
+            values = values.astype({1: "u", 2: "i"}[tags.get(339, (1,))[0]] + str(bits // 8))
+        if bits > 8 and tags.get(262) == 0:  # the least number is white
+            values = (2**bits - 1 if values.dtype.kind == "u" else -1) - values
+        yield values.reshape(*values.shape[:2], -1)
+
+
+def deep_planes(name: str) -> tuple[list[Array], int]:
+    """Return what `planes_of` does, of a TIFF file that Pillow does not read right."""
+    import tifffile  # and imagecodecs, if it is compressed
+
+    with tifffile.TiffFile(name) as file:
+        pages = [page for page in (each.aspage() for each in file.pages) if not (page.is_reduced or page.is_mask)]
+        planes = [np.moveaxis(page.asarray(), 0, -1) if page.axes == "SYX" else page.asarray() for page in pages]
+    return [plane.reshape(*plane.shape[:2], -1) for plane in planes], pages[0].bitspersample
+
+
+def pixels_of(name: str, reading: dict[str, Any]) -> Array:
+    """Return uint8 (H, W, C) by the rule that an export carries as about["reading"]["numbers"]."""
+    planes, bits = planes_of(name, reading)
+    count, page = len(planes), reading["page"]
+    kind = planes[0].dtype
+    if page in ("max", "mean"):
+        values = np.max(planes, axis=0) if page == "max" else np.mean(planes, axis=0)
+        values = (np.rint(values) if kind.kind != "f" else values).astype(kind)
+    else:
+        values = planes[{"first": 1, "middle": (count + 1) // 2}.get(page, page) - 1]
+    if reading["channels"] is not None:
+        values = values[:, :, [band - 1 for band in reading["channels"]]]
+    assert values.shape[2] in (1, reading["num_channels"]), f"{name}: which of its {values.shape[2]} channels?"
+    is_plain = kind == np.uint8 and reading["intensity"] in ("auto", "type")
+    pixels = values if is_plain else quantised(values, bits, reading)
+    return np.broadcast_to(pixels, (*pixels.shape[:2], reading["num_channels"]))
+
+
+def quantised(values: Array, bits: int, reading: dict[str, Any]) -> Array:
+    """Cut the range that stands for black to white into 256 equal steps."""
+    whole, intensity = values.dtype.kind != "f", reading["intensity"]
+    name = {"u": "uint", "i": "int", "f": "float"}[values.dtype.kind] + str(bits)
+    if isinstance(intensity, list):
+        low, high = intensity
+    elif intensity == "percentile":
+        low, high = np.nanquantile(values, (0.001, 0.999))
+    elif intensity == "auto" and name in (reading["ranges"] or {}):
+        low, high = reading["ranges"][name]
+    else:
+        assert whole, f"{name} has no range of its own"
+        low, high = (0, 2**bits - 1) if values.dtype.kind == "u" else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+    few = whole and high - low < 255
+    steps = (values.astype(float) - low) * ((255 if few else 256) / (high - low + (whole and not few)))
+    pixels: Array = np.clip(np.nan_to_num(np.rint(steps) if few else steps), 0, 255).astype(np.uint8)
+    return pixels
+
+
+def square_of(pixels: Array, about: dict[str, Any]) -> Array:
+    """Cut the centre out and resize it, uint8 (S, S, C)."""
+    size, (height, width) = about["image_size_px"], pixels.shape[:2]
+    assert about["reading"]["crop_mode"] == "center", about["reading"]["how"]
+    side = max(1, round(about["reading"]["crop_pct"] * min(height, width)))
+    top, left = (height - side) // 2, (width - side) // 2
+    channels = np.moveaxis(pixels[top : top + side, left : left + side], -1, 0)
+    resized = [Image.fromarray(c).resize((size, size), Image.Resampling.BILINEAR) for c in channels]
+    return np.stack([np.asarray(c) for c in resized], axis=-1)
+
+
+if __name__ == "__main__":
+    session = onnxruntime.InferenceSession(sys.argv[1])
+    about = {key: json.loads(text) for key, text in session.get_modelmeta().custom_metadata_map.items()}
+    for name in sys.argv[2:]:
+        square = square_of(pixels_of(name, about["reading"]["numbers"]), about)
+        (answer,) = session.run(None, {"images": square.transpose(2, 0, 1)[None]})
+        best = answer[0].argmax()
+        print(f"{name}\t{about['class_names'][best]}\t{answer[0, best]:.4f}")

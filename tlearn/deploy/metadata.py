@@ -13,12 +13,12 @@ import torchvision
 
 from tlearn.data.files.reading import Framing
 from tlearn.deploy.loading import framing_of
+from tlearn.deploy.reading_rule import how_to_read
 from tlearn.models.network import Network
 from tlearn.models.options import NetworkOptions, names_of
 from tlearn.version import __version__
 
 _SELDOM = ("backbone_args", "pixel_mean", "pixel_std")  # told where they are set
-_FIRST = "Pillow: ImageOps.exif_transpose, transparent pixels over white, convert('RGB')"
 
 
 def metadata_of(module: Network, checkpoint: Path | None) -> dict[str, Any]:
@@ -51,7 +51,7 @@ def metadata_of(module: Network, checkpoint: Path | None) -> dict[str, Any]:
 def _reading(framing: Framing) -> dict[str, Any]:
     square = asdict(framing)
     numbers = square.pop("reading")
-    return square | {"numbers": numbers, "how": _how_to_read(framing)}
+    return square | {"numbers": numbers, "how": how_to_read(framing)}
 
 
 def pictures_in(reading: Mapping[str, Any]) -> dict[str, Any]:
@@ -65,19 +65,6 @@ def _network_options(module: Network) -> dict[str, Any]:
     options = {name: getattr(module.options, name) for name in names_of(NetworkOptions) if name != "weights"}
     given = {name: value for name, value in options.items() if value is not None or name not in _SELDOM}
     return given | {"class_names": list(module.class_names)}
-
-
-def _how_to_read(framing: Framing) -> str:
-    side = int(framing.size_px)
-    if framing.crop_mode == "letterbox":
-        return (
-            f"{_FIRST}, resize so that the long side is {side} (bilinear, the short side rounded), and paste it at "
-            f"(({side} - width) // 2, ({side} - height) // 2) on a {side} x {side} square of colour (124, 116, 104)"
-        )
-    return (
-        f"{_FIRST}, cut out the centre square of side c = round({framing.crop_pct:g} * short side) at offsets "
-        f"((width - c) // 2, (height - c) // 2), resize it to {side} x {side} (bilinear)"
-    )
 
 
 def _sha256(path: Path) -> str:

@@ -1,0 +1,68 @@
+"""The rule by which a picture file is read, in words: an export carries it, beside the same rule in numbers."""
+
+from __future__ import annotations
+
+from tlearn.data.decoding.reading_options import Range, Reading
+from tlearn.data.files.reading import Framing
+
+_FIRST = "Pillow: ImageOps.exif_transpose, transparent pixels over white, convert('RGB')"
+_STEPS = (
+    "a number v becomes floor((v - low) * 256 / (high - low + 1)), within 0 to 255 (float: without the + 1; a range of "
+    "fewer than 256 whole numbers: round((v - low) * 255 / (high - low)))"
+)
+
+
+def how_to_read(framing: Framing) -> str:
+    """Say how a picture file becomes the uint8 square that an exported network takes."""
+    reading = framing.reading
+    parts = [_eight_bits(reading), _more_bits(reading), _plane(reading), _channels(reading), _square(framing)]
+    return "; ".join(part for part in parts if part)
+
+
+def _eight_bits(reading: Reading) -> str:
+    if reading.intensity in ("auto", "type"):
+        return f"8 bits: {_FIRST}"
+    return f"8 bits: {_FIRST}, then as more bits"
+
+
+def _more_bits(reading: Reading) -> str:
+    rest = "of all that the type can hold"
+    if isinstance(reading.intensity, tuple):
+        limits = _range(reading.intensity)
+    elif reading.intensity == "percentile":
+        limits = "from the 0.1 to the 99.9 percentile of each picture"
+    elif reading.intensity == "auto" and reading.ranges:
+        known = ", ".join(f"{_range(limits)} of {kind}" for kind, limits in reading.ranges.items())
+        limits = f"{known}; of another type {rest.removeprefix('of ')}"
+    else:
+        limits = rest
+    return f"more bits: {_STEPS}, with the range {limits}; what was not measured (NaN, GDAL's nodata) is 0"
+
+
+def _range(limits: Range) -> str:
+    return f"[{limits[0]:.10g}, {limits[1]:.10g}]"
+
+
+def _plane(reading: Reading) -> str:
+    named = {"max": "the largest number of all planes", "mean": "the mean of all planes", "first": "the first plane"}
+    named |= {"middle": "plane (count + 1) // 2"}
+    return f"of a stack {named.get(str(reading.page), f'plane {reading.page}')} (from 1; thumbnails are no planes)"
+
+
+def _channels(reading: Reading) -> str:
+    if reading.channels is None:
+        return "grey is repeated" if reading.num_channels == 3 else f"{reading.num_channels} channels"
+    return f"channels: bands {', '.join(map(str, reading.channels))} (numbers from 1)"
+
+
+def _square(framing: Framing) -> str:
+    side = int(framing.size_px)
+    if framing.crop_mode == "letterbox":
+        return (
+            f"resize so that the long side is {side} (bilinear, the short side rounded), and paste it at "
+            f"(({side} - width) // 2, ({side} - height) // 2) on a {side} x {side} square of colour (124, 116, 104)"
+        )
+    return (
+        f"cut out the centre square of side c = round({framing.crop_pct:g} * short side) at offsets "
+        f"((width - c) // 2, (height - c) // 2), resize it to {side} x {side} (bilinear)"
+    )
