@@ -130,7 +130,7 @@ def test_a_store_of_facts_that_somebody_made_up(made: Path, tlearn: Tlearn) -> N
     honest = tlearn("doctor", "-c", "folder.yaml")
     with sqlite3.connect(".cache/tlearn/pictures.sqlite") as database:
         blob = pickles(made)["reduce"]
-        assert database.execute("UPDATE facts_3 SET perceptual_hash = 'x', thumb = ?, mode = ?", (blob, blob)).rowcount
+        assert database.execute("UPDATE facts_4 SET perceptual_hash = 'x', thumb = ?, mode = ?", (blob, blob)).rowcount
     database.close()
     again = tlearn("doctor", "-c", "folder.yaml")
     assert (again.code, again.out) == (honest.code, honest.out)
