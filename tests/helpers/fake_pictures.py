@@ -107,3 +107,78 @@ data:
   class_path: ImageFolderDataModule
   init_args: {root: pictures, batch_size: 8}
 """
+
+
+PRIMARIES = {  # x and y of red, green and blue; white is D65
+    "sRGB": ((0.64, 0.33), (0.30, 0.60), (0.15, 0.06)),
+    "Display P3": ((0.680, 0.320), (0.265, 0.690), (0.150, 0.060)),
+    "Adobe RGB (1998)": ((0.64, 0.33), (0.21, 0.71), (0.15, 0.06)),
+}
+_D65 = (0.3127, 0.3290)
+_BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
+_D50 = np.array([0.9642, 1.0, 0.8249])
+
+
+def rgb_profile(name: str, gamma: float | None = None) -> bytes:
+    """An ICC profile, version 2, of primaries and a curve: a power, or sRGB's."""
+    xyz = np.stack([_xyz(*each) for each in PRIMARIES.get(name, PRIMARIES["sRGB"])], axis=1)
+    white = _xyz(*_D65)
+    to_d50 = np.linalg.inv(_BRADFORD) @ np.diag((_BRADFORD @ _D50) / (_BRADFORD @ white)) @ _BRADFORD
+    colours = to_d50 @ xyz @ np.diag(np.linalg.solve(xyz, white))
+    curve = _curve(gamma)
+    tags = {b"rXYZ": _xyz_tag(colours[:, 0]), b"gXYZ": _xyz_tag(colours[:, 1]), b"bXYZ": _xyz_tag(colours[:, 2])}
+    return _profile(name, b"mntr", b"RGB ", tags | dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), curve))
+
+
+def grey_profile(gamma: float) -> bytes:
+    """An ICC profile of grey levels with a power for a curve."""
+    return _profile(f"Gray Gamma {gamma}", b"mntr", b"GRAY", {b"kTRC": _curve(gamma)})
+
+
+def ink_profile() -> bytes:
+    """An ICC profile of four made-up inks: on warm paper, none as pure as a screen's colours, black not quite black."""
+    ends = np.array([0.0, 1.0])
+    inks = np.stack(np.meshgrid(ends, ends, ends, ends, indexing="ij"), axis=4).reshape(-1, 4)
+    paper = np.array([0.95, 0.94, 0.88])
+    absorbed = np.array([[0.85, 0.30, 0.10], [0.15, 0.85, 0.40], [0.05, 0.10, 0.90], [0.97, 0.97, 0.97]])
+    linear = paper * np.prod(1 - inks[:, :, None] * absorbed, axis=1)
+    to_xyz = np.array([[0.4360, 0.3851, 0.1431], [0.2225, 0.7169, 0.0606], [0.0139, 0.0971, 0.7141]])
+    scaled = (linear @ to_xyz.T / _D50).clip(0, 1)
+    cubes = np.where(scaled > 0.008856, np.cbrt(scaled), 7.787 * scaled + 16 / 116)
+    lab = np.stack([116 * cubes[:, 1] - 16, 500 * (cubes[:, 0] - cubes[:, 1]), 200 * (cubes[:, 1] - cubes[:, 2])], 1)
+    codes = np.rint([652.8, 256, 256] * (lab + np.array([0, 128, 128]))).clip(0, 65535).astype(">u2")
+    head = b"mft2" + bytes(4) + bytes([4, 3, 2, 0]) + np.eye(3, dtype=">i4").tobytes().replace(b"\0\0\0\1", b"\0\1\0\0")
+    ramp = np.array([0, 65535], ">u2").tobytes()
+    table = head + np.array([2, 2], ">u2").tobytes() + ramp * 4 + codes.tobytes() + ramp * 3
+    return _profile("Made-up inks", b"prtr", b"CMYK", {b"A2B0": table}, b"Lab ")
+
+
+def _xyz(x: float, y: float) -> np.ndarray:
+    return np.array([x / y, 1.0, (1 - x - y) / y])
+
+
+def _xyz_tag(xyz: np.ndarray) -> bytes:
+    return b"XYZ " + bytes(4) + bytes(np.rint(65536 * xyz).astype(">i4"))
+
+
+def _curve(gamma: float | None) -> bytes:
+    if gamma is not None:
+        return b"curv" + bytes(4) + (1).to_bytes(4, "big") + round(256 * gamma).to_bytes(2, "big")
+    level = np.linspace(0, 1, 1024)
+    linear = np.where(level <= 0.04045, level / 12.92, ((level + 0.055) / 1.055) ** 2.4)
+    return b"curv" + bytes(4) + (1024).to_bytes(4, "big") + bytes(np.rint(65535 * linear).astype(">u2"))
+
+
+def _profile(name: str, kind: bytes, space: bytes, tags: dict[bytes, bytes], connection: bytes = b"XYZ ") -> bytes:
+    text = name.encode() + b"\0"
+    about = b"desc" + bytes(4) + len(text).to_bytes(4, "big") + text + bytes(78)
+    every = {b"desc": about, b"cprt": b"text" + bytes(4) + b"none\0", b"wtpt": _xyz_tag(_D50)} | tags
+    place, rows, content = 132 + 12 * len(every), b"", b""
+    for tag, data in every.items():
+        rows += tag + (place + len(content)).to_bytes(4, "big") + len(data).to_bytes(4, "big")
+        content += data + bytes(-len(data) % 4)
+    rest = (
+        b"\x02\x10\0\0" + kind + space + connection + bytes(12) + b"acsp" + bytes(28) + _xyz_tag(_D50)[8:] + bytes(48)
+    )
+    whole = (place + len(content)).to_bytes(4, "big") + bytes(4) + rest + len(every).to_bytes(4, "big") + rows + content
+    return whole

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from tlearn.base.errors import one_line
 from tlearn.data.decoding.channels import channels_of
+from tlearn.data.decoding.colour import rgb_of_lab, to_srgb
 from tlearn.data.decoding.foreign_formats import unread_by_content
 from tlearn.data.decoding.header import Header, header_of
 from tlearn.data.decoding.pillow_samples import samples_of_pillow
@@ -61,7 +62,7 @@ def _decoded(file: BinaryIO, reading: Reading, least_px: int | None) -> NDArray[
             if least_px is not None:
                 image.draft(image.mode, (2 * least_px, 2 * least_px))  # only JPEG: at a half, a quarter or an eighth
             if not image.mode.startswith(("I", "F")):
-                return np.array(to_rgb(ImageOps.exif_transpose(image)))
+                return np.array(to_rgb(ImageOps.exif_transpose(image), reading.converts_colour))
     return channels_of(samples_of(file, header, reading, least_px), reading, header.what)
 
 
@@ -91,7 +92,7 @@ def pixels_of(image: Image.Image, reading: Reading | None = None) -> Tensor:
     """
     reading = reading or Reading()
     if _is_plain(reading) and not image.mode.startswith(("I", "F")):
-        array = np.array(to_rgb(ImageOps.exif_transpose(image)))
+        array = np.array(to_rgb(ImageOps.exif_transpose(image), reading.converts_colour))
     else:
         array = channels_of(samples_of_image(ImageOps.exif_transpose(image)), reading, f"mode {image.mode}")
     return torch.from_numpy(array).permute(2, 0, 1)
@@ -102,8 +103,17 @@ def _is_plain(reading: Reading) -> bool:
     return reading.intensity in ("auto", "type") and reading.channels is None and reading.num_channels == 3
 
 
-def to_rgb(image: Image.Image) -> Image.Image:
-    """Convert a picture of 8 bits and any mode to RGB, transparent pixels over white."""
+def to_rgb(image: Image.Image, converts_colour: bool = False) -> Image.Image:
+    """Convert a picture of 8 bits and any mode to RGB, transparent pixels over white.
+
+    Args:
+        image: The picture.
+        converts_colour: Colours of another space than sRGB are converted.
+    """
+    if converts_colour:
+        image = to_srgb(image)
+    if image.mode == "LAB":
+        return rgb_of_lab(image)
     if image.has_transparency_data:
         colours = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", colours.size, _PAPER), colours).convert("RGB")

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from tlearn.base.types import Task
+from tlearn.data.doctor.colour import colour_findings
 from tlearn.data.doctor.encoding import encoding_tells
 from tlearn.data.files.duplicates import WAYS, near_alike, same_content, turned_alike
 from tlearn.data.files.findings import Finding, Picture, names_of
@@ -46,6 +47,7 @@ def diagnose(
         *_classes(good, class_names),
         *_small(good, size_px, is_pretrained),
         *_odd(good),
+        *colour_findings(good),
         *(encoding_tells(good) if class_names else []),
     ]
 

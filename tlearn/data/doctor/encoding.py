@@ -1,4 +1,4 @@
-"""Test whether format, mode, bits, size or JPEG quality predict the class: a network may then learn the camera."""
+"""Test whether the encoding of files predicts their class: a network may then learn the camera."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ _ABOUT: dict[str, Callable[[Picture], tuple[Any, ...]]] = {
     "format": lambda p: (p.facts.format,),
     "colour mode": lambda p: (p.facts.mode,),
     "bits": lambda p: (p.facts.bits,),
+    "colour space": lambda p: (p.facts.profile,),
     "JPEG quality": lambda p: (p.facts.jpeg_quality,),
     "size in pixels": lambda p: (p.facts.width, p.facts.height),
 }

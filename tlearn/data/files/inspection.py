@@ -15,6 +15,7 @@ from PIL import ExifTags, Image, ImageOps
 
 from tlearn.base.machine import cores_allowed
 from tlearn.data.decoding.channels import channels_of, chosen_samples
+from tlearn.data.decoding.colour import colour_space
 from tlearn.data.decoding.decode import opened, reason_of, samples_of, to_rgb
 from tlearn.data.decoding.header import Header, header_of
 from tlearn.data.decoding.intensity import quantiles_of
@@ -56,6 +57,7 @@ class Inspection(NamedTuple):
         channels: How many numbers a pixel has.
         planes: How many planes, pages or frames the file has.
         quantiles: Of the numbers that are read, at `tlearn.data.decoding.intensity.SHARES`, float64; empty for 8 bits.
+        profile: The colour space from which it is converted to sRGB; see `tlearn.data.decoding.colour.colour_space`.
     """
 
     error: str = ""
@@ -73,6 +75,7 @@ class Inspection(NamedTuple):
     channels: int = 0
     planes: int = 1
     quantiles: bytes = b""
+    profile: str = ""
 
 
 def inspect_file(path: Path, reading: Reading | None = None) -> Inspection:
@@ -113,11 +116,11 @@ def _of_pillow(file: BinaryIO, digest: bytes, header: Header) -> Inspection:
         about = str(image.format), image.mode, *_upright_size(image)
         encoding = _bits_of(image), _jpeg_quality_of(image)
         planes = len(header.tiff.pages) if header.tiff else _frames_of(image)
-        channels = len(image.getbands())
+        channels, profile = len(image.getbands()), colour_space(image)
         image.draft(image.mode, (_SEEN_PX, _SEEN_PX))
         ImageOps.exif_transpose(image, in_place=True)
         small = to_rgb(image)
-    return Inspection("", digest, *about, *_looks_of(small), *encoding, "uint8", channels, planes, b"")
+    return Inspection("", digest, *about, *_looks_of(small), *encoding, "uint8", channels, planes, b"", profile)
 
 
 def _of_samples(file: BinaryIO, digest: bytes, header: Header, reading: Reading) -> Inspection:

@@ -55,7 +55,7 @@ class Framing:
     def __repr__(self) -> str:
         """Show the reading only where it changes pictures of 8 bits: fingerprints of older runs hold this text."""
         square = f"size_px={self.size_px}, crop_mode={self.crop_mode!r}, crop_pct={self.crop_pct}"
-        is_plain = self.reading == BEFORE or replace(self.reading, ranges=self.reading.ranges or None) == Reading()
+        is_plain = replace(self.reading, ranges=self.reading.ranges or None) in (BEFORE, Reading())
         return f"Framing({square}{'' if is_plain else f', reading={self.reading}'})"
 
 

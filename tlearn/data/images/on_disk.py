@@ -26,6 +26,8 @@ from tlearn.data.images.in_memory import fingerprint
 
 _Read = TypeVar("_Read")
 
+CONVERTED = " converted to sRGB"  # in the fingerprint
+
 
 class Pictures(Protocol):
     """A source of N pictures that are read one by one."""
@@ -38,6 +40,9 @@ class Pictures(Protocol):
 
     def fingerprint(self) -> str:
         """Return a hash that changes when the pictures do."""
+
+    def colour_note(self) -> str:
+        """Return `CONVERTED` if pictures are, or may be, of another colour space; else nothing."""
 
     def draw_keys(self) -> Tensor:
         """Return int64 (N,), the keys that decide, with a seed, which pictures validate."""
@@ -52,12 +57,18 @@ class FilePictures:
             reference counts, so that every worker would end up with a copy of a million strings.
         contents: N hashes of the files' bytes, for the fingerprint; without them the names are hashed.
         boxes: int64 (N, 4), the objects to cut out of the files; see `tlearn.data.files.boxes`.
+        has_other_colours: Some are of another colour space than sRGB.
     """
 
     def __init__(
-        self, root: Path, names: Sequence[str], contents: Sequence[bytes] = (), boxes: Tensor | None = None
+        self,
+        root: Path,
+        names: Sequence[str],
+        contents: Sequence[bytes] = (),
+        boxes: Tensor | None = None,
+        has_other_colours: bool = False,
     ) -> None:
-        self.root, self.contents, self.boxes = root, contents, boxes
+        self.root, self.contents, self.boxes, self.has_other_colours = root, contents, boxes, has_other_colours
         self._names = np.array([os.fsencode(name) for name in names], dtype=np.bytes_)
 
     def __len__(self) -> int:
@@ -105,6 +116,10 @@ class FilePictures:
             digest.update(bytes(content) + b"\0")
         return digest.hexdigest()
 
+    def colour_note(self) -> str:
+        """Tell whether any is of another colour space."""
+        return CONVERTED if self.has_other_colours else ""
+
     def draw_keys(self) -> Tensor:
         """Hash names, so that a picture stays in training or in validation when others come and go."""
         hashes = [hashlib.blake2b(bytes(name), digest_size=8).digest() for name in self._names]
@@ -150,6 +165,10 @@ class ItemPictures:
     def fingerprint(self) -> str:
         """Hash the identity: hashing the items would decode them all."""
         return hashlib.blake2b(self.identity.encode(), digest_size=16).hexdigest()
+
+    def colour_note(self) -> str:
+        """Tell that any may be of another colour space: looking would open them all."""
+        return CONVERTED
 
     def draw_keys(self) -> Tensor:
         """Return positions, because items have no names."""
@@ -202,8 +221,9 @@ class StreamedImages(ImageSet):
         return self.pictures.draw_keys()[self.indices]
 
     def fingerprint(self) -> str:
-        """Hash the pictures, how they are framed, and the targets."""
-        return fingerprint(self.targets, about=f"{self.pictures.fingerprint()} {self.framing}")
+        """Hash the pictures, how they are framed and converted, and the targets."""
+        colours = self.pictures.colour_note() if self.framing.reading.converts_colour else ""
+        return fingerprint(self.targets, about=f"{self.pictures.fingerprint()} {self.framing}{colours}")
 
 
 def in_threads(read: Callable[..., _Read], *arguments: Iterable[object]) -> list[_Read]:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from tlearn.base.errors import TlearnError, one_line
 from tlearn.data.files.reading import Framing, decoded, reason_of
-from tlearn.data.images.on_disk import StreamedImages
+from tlearn.data.images.on_disk import CONVERTED, StreamedImages
 from tlearn.data.shards.index import Items, ShardedSplit, shards_of
 from tlearn.data.shards.order import shard_order
 from tlearn.data.shards.place import ShardPlace
@@ -88,6 +88,10 @@ class ShardPictures:
     def fingerprint(self) -> str:
         """Hash contents in their order."""
         return hashlib.blake2b(self.items.digests.numpy().tobytes(), digest_size=16).hexdigest()
+
+    def colour_note(self) -> str:
+        """Tell that any may be of another colour space: looking would open them all."""
+        return CONVERTED
 
     def draw_keys(self) -> Tensor:
         """Hash names as `FilePictures` does, so that the same pictures validate."""

@@ -16,6 +16,7 @@ from tlearn.base.errors import TlearnError
 from tlearn.data.datamodule import Split
 from tlearn.data.decoding.intensity import learned_ranges
 from tlearn.data.files.boxes import of_box
+from tlearn.data.files.colour_spaces import converted_files
 from tlearn.data.files.duplicates import same_content
 from tlearn.data.files.exclusions import EXCLUSIONS, kept_positions, read_exclusions
 from tlearn.data.files.findings import Picture
@@ -112,7 +113,11 @@ class ImageFilesDataModule(PictureDataModule, ABC):
         if split == "train" and self.framing.reading.intensity == "auto" and not self._has_stored_reading:
             self._learn_ranges([facts[number] for number in good])
         contents = [facts[number].digest if number in facts else b"" for number in range(len(files.names))]
-        pictures = FilePictures(self.root, files.names, contents, files.boxes)
+        reads = self.framing.reading
+        converted = converted_files([facts[n] for n in good], f"{split} pictures") if reads.converts_colour else ""
+        if converted:
+            log.info("%s", converted)
+        pictures = FilePictures(self.root, files.names, contents, files.boxes, has_other_colours=bool(converted))
         return StreamedImages(pictures, self.framing, files.targets, torch.tensor(good, dtype=torch.int64))
 
     def setup(self, stage: str) -> None:
