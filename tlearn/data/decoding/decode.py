@@ -18,6 +18,7 @@ from tlearn.data.decoding.channels import channels_of
 from tlearn.data.decoding.colour import rgb_of_lab, to_srgb
 from tlearn.data.decoding.foreign_formats import unread_by_content
 from tlearn.data.decoding.header import Header, header_of
+from tlearn.data.decoding.pillow_file import open_draft
 from tlearn.data.decoding.pillow_samples import samples_of_pillow
 from tlearn.data.decoding.reading_options import Reading
 from tlearn.data.decoding.samples import Samples, UnreadableImageError
@@ -58,9 +59,7 @@ def _decoded(file: BinaryIO, reading: Reading, least_px: int | None) -> NDArray[
     file.seek(0)
     header = Header() if is_photograph else header_of(file)
     if header.decoder == "pillow" and reading.page == "first" and _is_plain(reading):
-        with Image.open(file) as image:
-            if least_px is not None:
-                image.draft(image.mode, (2 * least_px, 2 * least_px))  # only JPEG: at a half, a quarter or an eighth
+        with open_draft(file, reading.max_megapixels, least_px) as image:
             if not image.mode.startswith(("I", "F")):
                 return np.array(to_rgb(ImageOps.exif_transpose(image), reading.converts_colour))
     return channels_of(samples_of(file, header, reading, least_px), reading, header.what)
@@ -74,8 +73,8 @@ def samples_of(file: BinaryIO, header: Header, reading: Reading, least_px: int |
     """
     file.seek(0)
     if header.decoder == "science" and not (header.eight_bits_suffice and reading.intensity == "type"):
-        return samples_of_science(file, header, reading.page, least_px)
-    with Image.open(file) as image:
+        return samples_of_science(file, header, reading, least_px)
+    with open_draft(file, reading.max_megapixels, least_px) as image:
         return samples_of_pillow(image, header, reading.page)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import BinaryIO
 
 from tlearn.data.decoding.header import Header
-from tlearn.data.decoding.reading_options import Page
+from tlearn.data.decoding.reading_options import Reading
 from tlearn.data.decoding.samples import Samples, UnreadableImageError
 
 INSTALL = "pip install 'tlearn[science]'"
@@ -16,13 +16,13 @@ def science_version() -> str:
     return ""
 
 
-def samples_of_science(file: BinaryIO, header: Header, page: Page, least_px: int | None) -> Samples:
+def samples_of_science(file: BinaryIO, header: Header, reading: Reading, least_px: int | None) -> Samples:
     """Read the numbers of a picture file.
 
     Args:
         file: The file.
         header: What it says.
-        page: The plane to read.
+        reading: The plane to read, and the limit of pixels.
         least_px: The short side that suffices: a level of a pyramid, or a reduced picture, of at least this size may
             be read in place of a huge one. ``None`` reads all pixels.
 

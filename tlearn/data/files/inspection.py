@@ -19,6 +19,7 @@ from tlearn.data.decoding.colour import colour_space
 from tlearn.data.decoding.decode import opened, reason_of, samples_of, to_rgb
 from tlearn.data.decoding.header import Header, header_of
 from tlearn.data.decoding.intensity import quantiles_of
+from tlearn.data.decoding.pillow_file import draft_within, open_image
 from tlearn.data.decoding.reading_options import Reading
 from tlearn.data.decoding.samples import UnreadableImageError
 from tlearn.data.decoding.science import science_version
@@ -97,7 +98,7 @@ def inspect_file(path: Path, reading: Reading | None = None) -> Inspection:
         with opened(source) as file:
             header = header_of(file)
             is_plain = header.decoder == "pillow" and reading.channels is None and reading.num_channels == 3
-            return _of_pillow(file, digest, header) if is_plain else _of_samples(file, digest, header, reading)
+            return _of_pillow(file, digest, header, reading) if is_plain else _of_samples(file, digest, header, reading)
     except MemoryError:
         return Inspection("not enough memory")
     except Exception as error:  # a damaged file fails in every way that its bytes can be misread
@@ -111,13 +112,13 @@ def _digest(source: bytes | Path) -> bytes:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).digest()
 
 
-def _of_pillow(file: BinaryIO, digest: bytes, header: Header) -> Inspection:
-    with Image.open(file) as image:
+def _of_pillow(file: BinaryIO, digest: bytes, header: Header, reading: Reading) -> Inspection:
+    with open_image(file, reading.max_megapixels) as image:
         about = str(image.format), image.mode, *_upright_size(image)
         encoding = _bits_of(image), _jpeg_quality_of(image)
         planes = len(header.tiff.pages) if header.tiff else _frames_of(image)
         channels, profile = len(image.getbands()), colour_space(image)
-        image.draft(image.mode, (_SEEN_PX, _SEEN_PX))
+        draft_within(image, reading.max_megapixels, _SEEN_PX)
         ImageOps.exif_transpose(image, in_place=True)
         small = to_rgb(image)
     return Inspection("", digest, *about, *_looks_of(small), *encoding, "uint8", channels, planes, b"", profile)

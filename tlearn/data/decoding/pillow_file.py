@@ -1,0 +1,115 @@
+"""Open picture files with Pillow, within a limit of pixels that can be set."""
+
+from __future__ import annotations
+
+import struct
+from typing import BinaryIO
+
+from PIL import Image, ImageFile, UnidentifiedImageError
+
+from tlearn.data.decoding.jpeg_header import jpeg_frame
+from tlearn.data.decoding.samples import UnreadableImageError
+
+_DRAFTED = ("JPEG", "MPO")
+_LEAST_BITS = 2 / 64  # of a pixel: a block of 8 x 8 px has two codes at least, of a bit at least
+
+
+def open_image(file: BinaryIO, max_megapixels: float) -> ImageFile.ImageFile:
+    """Open a picture file whose pixels may be decoded; a JPEG only after `draft_within`.
+
+    `PIL.Image.open` refuses by the size that a file states, even a JPEG of which a fraction is decoded, and its limit
+    is one for the whole process.
+
+    Raises:
+        UnidentifiedImageError: Pillow reads no such format.
+        UnreadableImageError: It has more pixels than the limit.
+    """
+    image = _opened(file)
+    if image.format not in _DRAFTED:
+        check_size(image.size, max_megapixels)
+    return image
+
+
+def _opened(file: BinaryIO) -> ImageFile.ImageFile:
+    file.seek(0)
+    start, tried = file.read(16), set[str]()
+    for load in (Image.preinit, Image.init):  # a few common formats, then all
+        load()
+        for name in [each for each in Image.ID if each not in tried]:
+            tried.add(name)
+            factory, accepts = Image.OPEN[name]
+            accepted = accepts(start) if accepts is not None else True
+            if not accepted or isinstance(accepted, str):  # a text says why not
+                continue
+            file.seek(0)
+            try:
+                return factory(file, "")
+            except (SyntaxError, IndexError, TypeError, struct.error):  # as Pillow: another format may fit
+                continue
+    raise UnidentifiedImageError("cannot identify image file")
+
+
+def open_draft(file: BinaryIO, max_megapixels: float, least_px: int | None) -> ImageFile.ImageFile:
+    """Open a picture file whose pixels may be decoded.
+
+    Args:
+        file: The file, at its start.
+        max_megapixels: The limit.
+        least_px: A short side that suffices: a JPEG is decoded at a fraction, an eighth or more, of at least twice it.
+
+    Raises:
+        UnidentifiedImageError: Pillow reads no such format.
+        UnreadableImageError: It decodes to more pixels than the limit.
+    """
+    image = open_image(file, max_megapixels)
+    draft_within(image, max_megapixels, None if least_px is None else 2 * least_px)
+    return image
+
+
+def draft_within(image: ImageFile.ImageFile, max_megapixels: float, draft_px: int | None) -> None:
+    """Prepare to decode a JPEG at a fraction whose sides are at least ``draft_px``.
+
+    Raises:
+        UnreadableImageError: It still decodes to more pixels than the limit.
+    """
+    whole = image.size
+    if draft_px is not None:
+        image.draft(image.mode, (draft_px, draft_px))
+    if image.size != whole and _is_above(whole, max_megapixels):
+        _check_fraction(image, whole, max_megapixels)
+    check_size(image.size, max_megapixels)
+
+
+def check_size(size: tuple[int, int], max_megapixels: float) -> None:
+    """Refuse what decodes to more pixels than the limit: a small file can be made to fill the memory.
+
+    Raises:
+        UnreadableImageError: It is above the limit.
+    """
+    if _is_above(size, max_megapixels):
+        width, height = size
+        raise UnreadableImageError(
+            f"{width:,} x {height:,} px = {width * height / 1e6:,.0f} megapixels; the limit is {max_megapixels:g}: "
+            "data.init_args.max_megapixels"
+        )
+
+
+def _is_above(size: tuple[int, int], max_megapixels: float) -> bool:
+    return size[0] * size[1] > max_megapixels * 1e6
+
+
+def _check_fraction(image: ImageFile.ImageFile, whole: tuple[int, int], max_megapixels: float) -> None:
+    """Refuse a JPEG above the limit that is as much work or memory at a fraction.
+
+    Raises:
+        UnreadableImageError: It is decoded as a whole, as progressive ones are, or its bytes do not suffice.
+    """
+    file = image.fp
+    assert file is not None  # it is not loaded yet
+    place, frame = file.tell(), jpeg_frame(file)  # type: ignore[arg-type]  # Pillow calls any file IO[bytes]
+    bits = 8 * file.seek(0, 2)
+    file.seek(place)
+    if frame is None or not frame.is_streamed:
+        check_size(whole, max_megapixels)  # its coefficients are in memory at full size
+    if bits < _LEAST_BITS * whole[0] * whole[1]:
+        raise UnreadableImageError("truncated")
