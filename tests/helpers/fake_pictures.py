@@ -3,11 +3,36 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
+import torch
 from PIL import Image
+from torch import Tensor
+
+from tlearn.data.sources.bases import InMemoryDataModule
 
 COLOURS = {"cat": (200, 40, 40), "dog": (40, 200, 40), "eel": (40, 40, 200), "fox": (200, 200, 40)}
+
+
+class BandsDataModule(InMemoryDataModule):
+    """Pictures in memory of any number of channels: noise, brighter in channel 0 where the class is 1."""
+
+    def __init__(self, bands: int = 5, size_px: int = 16, count: int = 32, **options: Any) -> None:
+        super().__init__(class_names=["dim", "bright"], **options)
+        self.bands, self.size_px, self.count = bands, size_px, count
+
+    def load_split(self, split: Literal["train", "test"]) -> tuple[Tensor, Tensor]:
+        return bands_of(self.bands, self.size_px, self.count, seed=int(split == "test"))
+
+
+def bands_of(bands: int, size_px: int, count: int, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """Make uint8 (N, C, H, W), whose channel c has values around 20 c, and classes."""
+    targets = torch.arange(count) % 2
+    noise = torch.randint(0, 60, (count, bands, size_px, size_px), generator=torch.Generator().manual_seed(seed))
+    images = noise + 20 * torch.arange(bands)[:, None, None]
+    images[:, 0] += 100 * targets[:, None, None]
+    return images.to(torch.uint8), targets
 
 
 def picture(name: str, number: int, size_px: int = 64) -> Image.Image:

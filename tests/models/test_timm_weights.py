@@ -101,7 +101,7 @@ def test_torchvisions_vit_takes_another_size(tmp_path: Path, said: pytest.LogCap
         ),
         (
             {"backbone": "timm/resnet18", "backbone_args": {"in_chans": 1}},
-            "backbone_args in_chans is set by the three channels",
+            "backbone_args in_chans is set by model.in_channels; drop it",
         ),
         (
             {"backbone": f"timm/{VIT}", "backbone_args": {"img_size": 64}},

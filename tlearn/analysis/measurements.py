@@ -230,9 +230,11 @@ def _random_score(trainer: Trainer, module: TransferModule, size_px: int) -> flo
     """Probe the same network with random weights: what pretraining is worth is the difference."""
     if module.starts_at_random:
         return None
-    names = ("backbone", "backbone_args", "pixel_mean", "pixel_std")
-    options: dict[str, Any] = {name: module.hparams.get(name) for name in names}
+    names = ("backbone", "in_channels", "backbone_args", "pixel_mean", "pixel_std")
+    options: dict[str, Any] = {name: getattr(module.options, name) for name in names}
     fresh = TransferModule(module.num_classes, module.class_names, module.task, weights=None, **options)
+    if not fresh.preprocess.is_known:
+        fresh.preprocess.load_state_dict(module.preprocess.state_dict())
     fresh.answer_in(module.unit)
     seen = stage_features(trainer, fresh.to(module.device), size_px)
     rounding = rounding_of(str(trainer.precision))

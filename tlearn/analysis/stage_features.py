@@ -77,6 +77,7 @@ def network_like(module: TransferModule, size_px: int, pretrained: bool = True, 
         str(module.hparams["backbone"]),
         weights=None,
         image_size=size_px,
+        in_channels=module.options.in_channels,
         backbone_args=module.hparams.get("backbone_args"),
         **options,
     )

@@ -1,4 +1,4 @@
-"""The types that data and models share. Letters: B images in a batch, H and W pixels, K classes."""
+"""The types that data and models share. Letters: B images in a batch, C channels, H and W pixels, K classes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ class Batch(_Tensors):
     It unpacks into its three tensors. Only batches of files to predict for have the faults as a fourth part.
 
     Attributes:
-        images: uint8 pixels, (B, 3, H, W); float32 features (B, D) while a head trains on the cache.
+        images: uint8 pixels, (B, C, H, W), where C is ``model.in_channels``, three by default; float32 features (B, D)
+            while a head trains on the cache.
         targets: int64 class numbers (B,); float32 (B, K) class shares when images were mixed, or 0, 1 and, where it is
             unknown, NaN for several labels an image; float32 (B, 1) values for regression, or (B, K) of K columns.
         indices: int64 (B,), the position of each image in its source (the training or the test set as it lies on disk).

@@ -198,7 +198,10 @@ def with_older_options(config: dict[str, Any]) -> dict[str, Any]:
     Args:
         config: The config in a checkpoint, as plain values.
     """
+    model: Any = config.get("model")
     data: Any = config.get("data")
+    if isinstance(model, dict):
+        config = {**config, "model": {"in_channels": 3, **model}}
     given = data.get("init_args") if isinstance(data, dict) else None
     if not isinstance(given, dict):
         return config

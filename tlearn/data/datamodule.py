@@ -215,6 +215,7 @@ class ImageDataModule(ServingDataModule, ABC):
         self._sets |= {"train": train, "val": val}
 
     def _prepare_to_fit(self) -> None:
+        self._refuse_colour_changes()
         # Here and not where it is used: torch.initial_seed() differs in each worker. 63 bits are what int64 holds.
         self._seed, self._passes = torch.initial_seed() % 2**63, 0
         if self.trainer:  # without seed_everything each process has a seed of its own
@@ -223,6 +224,14 @@ class ImageDataModule(ServingDataModule, ABC):
         if self.trainer and not self.validates:
             self._limit_val_batches = self.trainer.limit_val_batches
             self.trainer.limit_val_batches = 0
+
+    def _refuse_colour_changes(self) -> None:
+        if self.augment.randaugment and self.num_channels != 3:
+            raise TlearnError(
+                "data.init_args.augment.randaugment changes red, green and blue, the images have "
+                f"{self.num_channels} channel{'s' * (self.num_channels > 1)}; set it to false (flip, crops, mixup and "
+                "cutmix take any number)"
+            )
 
     def _refuse_what_needs_one_class(self) -> None:
         if self.task == "classification":

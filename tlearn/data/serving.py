@@ -1,6 +1,6 @@
 """Serve the splits of a data module: loaders, single images, and cached features in their place.
 
-Letters: N images, B images in a batch, H and W pixels.
+Letters: N images, B images in a batch, C channels, H and W pixels.
 """
 
 from __future__ import annotations
@@ -65,6 +65,11 @@ class ServingDataModule(LightningDataModule, ABC):
         return next(iter(self._sets.values())).shape_px
 
     @property
+    def num_channels(self) -> int:
+        """Return C, the channels of the images; after `setup`."""
+        return next(iter(self._sets.values())).num_channels
+
+    @property
     def framing(self) -> Framing:
         """Say how a picture file is brought to the form of these images; after `setup`."""
         return Framing(size_px=min(self.image_shape_px), crop_pct=1.0, reading=Reading(ranges={}))
@@ -87,7 +92,7 @@ class ServingDataModule(LightningDataModule, ABC):
     def pixels(
         self, split: Split, sizes: Iterable[int], view: int = 0, positions: range | None = None
     ) -> Iterator[Tensor]:
-        """Yield the images of a split in their order, uint8 (n, 3, H, W).
+        """Yield the images of a split in their order, uint8 (n, C, H, W).
 
         Args:
             split: Which split.

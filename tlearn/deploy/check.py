@@ -81,7 +81,7 @@ def check(module: Network, answer: Answer, examples: Examples) -> Agreement:
 
     Args:
         module: The library's network; its mode is left as it is.
-        answer: What the file answers for uint8 (N, 3, S, S).
+        answer: What the file answers for uint8 (N, C, S, S).
         examples: The images.
     """
     wanted, given = list[Tensor](), list[Tensor]()
@@ -148,7 +148,7 @@ def _spread(images: ImageSet, most: int, size: int) -> Iterator[Batch]:
 
 
 def _square(images: Tensor) -> Tensor:
-    """Cut the centre out of (B, 3, H, W): data in memory may be oblong, a photograph is read as a square."""
+    """Cut the centre out of (B, C, H, W): data in memory may be oblong, a photograph is read as a square."""
     height, width = images.shape[-2:]
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2

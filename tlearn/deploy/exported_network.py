@@ -24,6 +24,7 @@ class ExportedNetwork(nn.Module):
 
     Attributes:
         size_px: Side S of the pictures it takes: what the data delivered.
+        in_channels: C of them.
         output_name: ``probabilities``, or ``values`` for a regression.
 
     Raises:
@@ -32,7 +33,7 @@ class ExportedNetwork(nn.Module):
 
     def __init__(self, module: Network) -> None:
         super().__init__()
-        self.size_px = int(framing_of(module).size_px)
+        self.size_px, self.in_channels = int(framing_of(module).size_px), module.options.in_channels
         self.task, self.temperature = module.task, float(module.temperature)
         self.output_name = "values" if module.task == "regression" else "probabilities"
         to_px = module.preprocess.image_size
@@ -44,12 +45,12 @@ class ExportedNetwork(nn.Module):
         self.eval()
 
     def forward(self, images: Tensor) -> Tensor:
-        """Turn uint8 (N, 3, S, S) into probabilities (N, K), or values (N, K)."""
+        """Turn uint8 (N, C, S, S) into probabilities (N, K), or values (N, K)."""
         return answers_of(self.task, self.head(self.backbone(self.preprocess(self.resize(images)))), self.temperature)
 
     def example(self) -> Tensor:
-        """Return black pictures, uint8 (2, 3, S, S): two, for a batch of one would fix the batch's size."""
-        return torch.zeros(2, 3, self.size_px, self.size_px, dtype=torch.uint8)
+        """Return black pictures, uint8 (2, C, S, S): two, for a batch of one would fix the batch's size."""
+        return torch.zeros(2, self.in_channels, self.size_px, self.size_px, dtype=torch.uint8)
 
 
 def _plain(part: nn.Module) -> nn.Module:
@@ -78,7 +79,7 @@ class FixedPointResize(nn.Module):
         self.register_buffer("weights", torch.from_numpy(weights / 2.0**bits).to(dtype))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Turn uint8 (N, 3, H, H) into whole numbers from 0 to 255, float32 (N, 3, S, S)."""
+        """Turn uint8 (N, C, H, H) into whole numbers from 0 to 255, float32 (N, C, S, S)."""
         wide = torch.floor(images.to(self.weights.dtype) @ self.weights.T + 0.5)
         high = torch.floor(self.weights @ wide + 0.5)
         return high.clamp(0, 255).float()
@@ -102,7 +103,7 @@ def integer_weights(from_px: int, to_px: int) -> tuple[NDArray[np.float64], int]
 
 
 def traced(network: ExportedNetwork) -> ExportedProgram:
-    """Return the graph of a network, its only input uint8 (N, 3, S, S) with any N, without this machine's paths."""
+    """Return the graph of a network, its only input uint8 (N, C, S, S) with any N, without this machine's paths."""
     example = network.example()
     with torch.no_grad():
         network(example)  # timm's LeViT fills a cache in its first eval pass; a graph must find it filled

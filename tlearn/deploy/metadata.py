@@ -14,6 +14,7 @@ import torchvision
 from tlearn.data.files.reading import Framing
 from tlearn.deploy.loading import framing_of
 from tlearn.deploy.reading_rule import how_to_read
+from tlearn.models.backbones.input_channels import RGB
 from tlearn.models.network import Network
 from tlearn.models.options import NetworkOptions, names_of
 from tlearn.version import __version__
@@ -39,6 +40,7 @@ def metadata_of(module: Network, checkpoint: Path | None) -> dict[str, Any]:
             "std": module.preprocess.std.tolist(),
             "of": "pixels scaled to 0 to 1; done inside, the input is uint8",
         },
+        **({"channels": channels} if (channels := module.options.in_channels) != RGB else {}),
         "network": _network_options(module),
         "temperature": float(module.temperature),
         "versions": {"tlearn": __version__, "torch": torch.__version__, "torchvision": torchvision.__version__},
@@ -64,6 +66,8 @@ def _network_options(module: Network) -> dict[str, Any]:
     """Return the options that build the same network again, weights aside."""
     options = {name: getattr(module.options, name) for name in names_of(NetworkOptions) if name != "weights"}
     given = {name: value for name, value in options.items() if value is not None or name not in _SELDOM}
+    if module.options.in_channels == RGB:
+        del given["in_channels"]
     return given | {"class_names": list(module.class_names)}
 
 

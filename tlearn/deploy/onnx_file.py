@@ -1,4 +1,4 @@
-"""A network as an ONNX file, and ONNX Runtime to ask it. Letters: N images, S pixels."""
+"""A network as an ONNX file, and ONNX Runtime to ask it. Letters: N images, C channels, S pixels."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def write_onnx(network: ExportedNetwork, path: Path, about: Mapping[str, Any]) -
 
 
 def open_onnx(path: Path) -> Callable[[Tensor], Tensor]:
-    """Return what answers for uint8 (N, 3, S, S), with ONNX Runtime on the CPU."""
+    """Return what answers for uint8 (N, C, S, S), with ONNX Runtime on the CPU."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

@@ -1,4 +1,4 @@
-"""A network as a file of torch.export. Letters: N images, S pixels."""
+"""A network as a file of torch.export. Letters: N images, C channels, S pixels."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def write_pt2(network: ExportedNetwork, path: Path, about: Mapping[str, Any]) ->
 
 
 def open_pt2(path: Path) -> Callable[[Tensor], Tensor]:
-    """Return what answers for uint8 (N, 3, S, S)."""
+    """Return what answers for uint8 (N, C, S, S)."""
     network: Callable[[Tensor], Tensor] = torch.export.load(path).module()
     return network
 

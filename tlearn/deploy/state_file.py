@@ -1,4 +1,4 @@
-"""A network as its weights, and a JSON file that says what to load them into. Letters: N images, S pixels."""
+"""A network as its weights, and a JSON file that says what to load them into. N images, C channels, S pixels."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _rebuilt(path: Path) -> Network:
 
 
 def open_state(path: Path) -> Callable[[Tensor], Tensor]:
-    """Return what answers for uint8 (N, 3, S, S)."""
+    """Return what answers for uint8 (N, C, S, S)."""
     return rebuild(path).answer
 
 

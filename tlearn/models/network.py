@@ -1,4 +1,7 @@
-"""The network: preprocessing, backbone and head as one whole, in plain torch. B images, K classes, D features."""
+"""The network: preprocessing, backbone and head as one whole, in plain torch.
+
+Letters: B images, C channels of them, H and W pixels, K classes, D features.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +17,13 @@ from tlearn.base.types import Task
 from tlearn.models.about import About
 from tlearn.models.backbones.backbone import Backbone
 from tlearn.models.backbones.folding import folded
+from tlearn.models.backbones.input_channels import RGB
 from tlearn.models.backbones.live_taps import LiveTapsConv2d, leave_out_padding, put_back
 from tlearn.models.backbones.timm_backbone import build_backbone
 from tlearn.models.freezing import hold_frozen_in_eval
 from tlearn.models.losses import answers_of
 from tlearn.models.options import BatchNorm, NetworkOptions, options_from
-from tlearn.models.preprocess import Preprocess
+from tlearn.models.preprocess import UNKNOWN, Preprocess
 from tlearn.models.state import evaluating
 from tlearn.models.target_unit import AS_IT_IS, TargetUnit
 from tlearn.models.weights.loading import load_weights
@@ -61,10 +65,12 @@ class Network(nn.Module):
         self.options = options
         self.task: Task = options.task
         self.num_classes, self.num_outputs, self.class_names = options.num_classes, options.num_outputs, options.names
-        self.backbone = build_backbone(options.backbone, options.tap, options.image_size, options.backbone_args)
-        given = given_statistics(options.pixel_mean, options.pixel_std)
-        mean, std = (given.mean, given.std) if given else (self.backbone.mean, self.backbone.std)
-        self.preprocess = Preprocess(options.image_size, mean, std)
+        channels, shape = options.in_channels, (options.tap, options.image_size, options.backbone_args)
+        self.backbone = build_backbone(options.backbone, *shape, channels)
+        given = given_statistics(options.pixel_mean, options.pixel_std, channels)
+        known = given or (self.backbone if channels == RGB else None)
+        statistics = (known.mean, known.std) if known else ([UNKNOWN] * channels,) * 2
+        self.preprocess = Preprocess(options.image_size, *statistics)
         hidden = options.head_hidden or ()
         self.head = build_head(self.backbone.num_features, self.num_outputs, hidden, options.head_dropout)
         self.backbone.to(memory_format=torch.channels_last)
@@ -81,7 +87,7 @@ class Network(nn.Module):
             self._load(options.weights, given)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Turn uint8 images (B, 3, H, W), or cached features (B, D), into logits (B, K), or values (B, K).
+        """Turn uint8 images (B, C, H, W), or cached features (B, D), into logits (B, K), or values (B, K).
 
         The head computes in float32 in any mixed precision: casting its weights takes longer than its product.
         """
@@ -91,14 +97,14 @@ class Network(nn.Module):
         return output
 
     def features(self, images: Tensor) -> Tensor:
-        """Turn uint8 images (B, 3, H, W) into what the head sees, (B, D)."""
+        """Turn uint8 images (B, C, H, W) into what the head sees, (B, D)."""
         pixels = self.preprocess(images)
         network = self._fast_copy(pixels) if self._computes_fast else self.backbone
         features: Tensor = network(pixels)
         return features
 
     def answer(self, images: Tensor) -> Tensor:
-        """Turn uint8 images (B, 3, H, W) into float32 probabilities (B, K), or values (B, K) in the user's unit."""
+        """Turn uint8 images (B, C, H, W) into float32 probabilities (B, K), or values (B, K) in the user's unit."""
         return self.unit.restored(answers_of(self.task, self(images).float(), self.temperature))
 
     @property
@@ -149,9 +155,10 @@ class Network(nn.Module):
         """
         self._computes_fast = is_fixed
         if shape is not None and not is_fixed and not is_copied:
-            pixels = torch.zeros(1, 3, *shape, dtype=torch.uint8, device=self.preprocess.mean.device)
+            mean = self.preprocess.mean  # of as many channels as the pictures have; it may not be known yet
+            pixels = self.preprocess.sized(torch.zeros(1, len(mean), *shape, dtype=torch.uint8, device=mean.device))
             with evaluating(self):  # so that no BatchNorm statistic moves
-                leave_out_padding(self.backbone, self.preprocess(pixels))
+                leave_out_padding(self.backbone, pixels.to(mean.dtype))
             for part in self.backbone.modules():  # made while all was in eval mode
                 if isinstance(part, LiveTapsConv2d):
                     part.train(self.backbone.training)

@@ -62,6 +62,7 @@ class NetworkOptions(Options):
     backbone: str = "resnet18"
     weights: str | None = None
     image_size: int | None = None
+    in_channels: int = 3
     tap: str | list[str] | None = None
     backbone_args: dict[str, Any] | None = None
     pixel_mean: list[float] | None = None
@@ -90,9 +91,10 @@ class NetworkOptions(Options):
                 text(option, value)
         if self.image_size is not None:
             self._replace("image_size", whole_number("model.image_size", self.image_size, 1))
+        self._replace("in_channels", whole_number("model.in_channels", self.in_channels, 1))
         of_kind("backbone_args", self.backbone_args, dict, "a mapping of names to values")
         for option in ("pixel_mean", "pixel_std"):
-            of_kind(option, getattr(self, option), list, "a list of three numbers")
+            of_kind(option, getattr(self, option), list, "a list with a number for each channel")
         of_kind("head_hidden", self.head_hidden, list, "a list of widths")
         for width in self.head_hidden or ():
             whole_number("model.head_hidden", width, 1)

@@ -27,7 +27,7 @@ def grad_cam(module: TransferModule, images: Tensor, outputs: Tensor) -> Tensor:
 
     Args:
         module: In any mode and precision, frozen or not, also while batches hold cached features. It does not change.
-        images: uint8 (B, 3, ., .), as batches hold them, on any device.
+        images: uint8 (B, C, ., .), as batches hold them, on any device.
         outputs: int64 (B,), for each image the number of the logit that is explained; 0 for a regression.
 
     Returns:
@@ -76,7 +76,7 @@ def _tap_shares(backbone: Backbone, head: nn.Module, pixels: Tensor, outputs: Te
     Args:
         backbone: A copy, on which hooks are left.
         head: Features (B, D) to logits (B, K).
-        pixels: float32 (B, 3, H, W).
+        pixels: float32 (B, C, H, W).
         outputs: int64 (B,).
     """
     held = _hold_attention(backbone)

@@ -27,10 +27,32 @@ _TILE_PX = 160
 
 
 def pictures_at(data: ImageDataModule, answers: Answers, positions: Sequence[int]) -> Tensor:
-    """Return images of the pass by their positions in it, uint8 (N, 3, H, W), never augmented."""
+    """Return images of the pass by their positions in it, uint8 (N, C, H, W), never augmented."""
     rows = answers.outputs.indices[list(positions)]
     images: Tensor = data.dataset(answers.outputs.split).serve(rows, 0)[0]
     return images
+
+
+def in_colours(pictures: Tensor) -> Tensor:
+    """Turn pictures (N, C, H, W) into (N, 3, H, W) to be looked at.
+
+    One channel is grey, two are red and green, and of more than three the first three are red, green and blue.
+    """
+    channels = pictures.shape[1]
+    if channels == 1:
+        return pictures.expand(-1, 3, -1, -1)
+    return torch.cat([pictures, torch.zeros_like(pictures[:, :1])], dim=1) if channels == 2 else pictures[:, :3]
+
+
+def colour_note(channels: int) -> str:
+    """Say which of C channels are shown as which colours; empty for grey pictures and for red, green and blue."""
+    if channels == 2:
+        return "channels 1 and 2 as red and green"
+    return f"channels 1 to 3 of {channels} as red, green, blue" if channels > 3 else ""
+
+
+def _noted(title: str, channels: int) -> str:
+    return f"{title} ({note})" if (note := colour_note(channels)) else title
 
 
 def worst_figure(data: ImageDataModule, answers: Answers) -> Pixels:
@@ -40,7 +62,9 @@ def worst_figure(data: ImageDataModule, answers: Answers) -> Pixels:
         positions = least_sure(answers, SHOWN)
         title = "no mistakes; the least sure answers"
     captions = [caption(verdict(answers, position)) for position in positions]
-    return gallery_figure(tiles(pictures_at(data, answers, positions)), captions, f"{title_of(answers)}: {title}")
+    pictures = pictures_at(data, answers, positions)
+    title = _noted(f"{title_of(answers)}: {title}", pictures.shape[1])
+    return gallery_figure(tiles(in_colours(pictures)), captions, title)
 
 
 def grad_cam_figure(data: ImageDataModule, answers: Answers, module: TransferModule) -> Pixels:
@@ -56,7 +80,7 @@ def grad_cam_figure(data: ImageDataModule, answers: Answers, module: TransferMod
     images = pictures_at(data, answers, positions)
     outputs = answers.given[positions].argmax(dim=1)
     outputs = torch.zeros_like(outputs) if answers.task == "regression" else outputs
-    shown = tiles(images)
+    shown = tiles(in_colours(images))
     heat = resize(grad_cam(module, images, outputs), list(shown.shape[-2:]), antialias=True)
     pairs = torch.stack([shown, overlay(shown, heat)], dim=1).flatten(0, 1)
     captions = []
@@ -64,7 +88,7 @@ def grad_cam_figure(data: ImageDataModule, answers: Answers, module: TransferMod
         true, said = caption(verdict(answers, position)).split("\n")
         captions += [true, said]
     title = f"{title_of(answers)}: what speaks for the answer (Grad-CAM)"
-    return gallery_figure(pairs, captions, title)
+    return gallery_figure(pairs, captions, _noted(title, images.shape[1]))
 
 
 def caption(found: Verdict) -> str:
@@ -88,9 +112,9 @@ def worst_rows(data: ImageDataModule, answers: Answers, count: int = 24) -> list
     positions = worst_mistakes(answers, count)
     if not positions:
         return []
-    names = _names(data, answers, positions)
+    names, pictures = _names(data, answers, positions), pictures_at(data, answers, positions)
     rows = []
-    for position, name, picture in zip(positions, names, tiles(pictures_at(data, answers, positions)), strict=True):
+    for position, name, picture in zip(positions, names, tiles(in_colours(pictures)), strict=True):
         found = verdict(answers, position)
         error = None
         if answers.task == "regression" and answers.given.shape[1] == 1:
@@ -139,7 +163,8 @@ class InputPicturesCallback(Callback):
             batch = data.sample(split, _SHOWN)
             pictures = (seen(pl_module, batch.images) * 255).round().to(torch.uint8)
             labels = [label_of(pl_module, target) for target in batch.targets]
-            show(trainer, f"data/{split}", gallery_figure(tiles(pictures), labels, f"{name} images, as seen"), 0)
+            title = _noted(f"{name} images, as seen", pictures.shape[1])
+            show(trainer, f"data/{split}", gallery_figure(tiles(in_colours(pictures)), labels, title), 0)
 
 
 def label_of(module: TransferModule, target: Tensor) -> str:
@@ -153,9 +178,9 @@ def label_of(module: TransferModule, target: Tensor) -> str:
 
 @torch.no_grad()
 def seen(module: TransferModule, images: Tensor) -> Tensor:
-    """Preprocess uint8 images (B, 3, H, W), and turn the result back into colours (B, 3, S, S) from 0 to 1."""
+    """Preprocess uint8 images (B, C, H, W), and turn the result back into pixels (B, C, S, S) from 0 to 1."""
     preprocess = module.preprocess
     pixels = preprocess(images.to(module.device)).float()
     mean, std = (values.view(1, -1, 1, 1) for values in (preprocess.mean, preprocess.std))
-    colours: Tensor = (pixels * std + mean).clamp(0, 1)
-    return colours.cpu()
+    back: Tensor = (pixels * std + mean).clamp(0, 1)
+    return back.cpu()

@@ -15,6 +15,7 @@ from torchvision.transforms.v2.functional import resize
 from tlearn.base.types import Batch
 from tlearn.reporting.evaluation import in_words
 from tlearn.reporting.loggers import attempt, step_of, tensorboard_writers
+from tlearn.reporting.pictures import in_colours
 from tlearn.training.module import TransferModule, model_of
 from tlearn.training.typed import data_of
 
@@ -84,7 +85,7 @@ class ProjectorCallback(Callback):
         sprites, labels = list[Tensor](), list[str]()
         for part in rows.split(_AT_ONCE):
             images, targets = data.dataset("val").serve(part, 0)
-            sprites.append(resize(images, [_SPRITE_PX, _SPRITE_PX], antialias=True).float() / 255)
+            sprites.append(resize(in_colours(images), [_SPRITE_PX, _SPRITE_PX], antialias=True).float() / 255)
             labels += [_label(module, target) for target in targets]
         for writer in tensorboard_writers(trainer):
             with contextlib.redirect_stdout(io.StringIO()):  # in a resumed run it prints that its folder exists

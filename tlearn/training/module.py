@@ -49,12 +49,13 @@ class TransferModule(OptimizedModule):
             weights. A head for the same classes is loaded too, any other starts new.
         image_size: Side in pixels that the network sees; ``null`` is the data's own. Networks trained at 224 px gain
             much from enlarged small pictures. A ViT is built for it, and its position embeddings are resampled.
+        in_channels: C, the channels of the pictures; weights for three are adapted to other numbers as timm does.
         tap: Stage, or list of stages side by side, whose pooled output feeds the head; ``null`` is the last. Later
             stages are not built. For little data unlike ImageNet.
         backbone_args: Arguments of a timm network by timm's names, e.g. ``{pad_type: same}`` for weights that
             TensorFlow trained, ``{drop_path_rate: 0.1}``.
-        pixel_mean: What the weights want to see subtracted from red, green and blue scaled to [0, 1], where their file
-            does not say; ``null`` is what is known of them. Together with ``pixel_std``.
+        pixel_mean: What the weights want to see subtracted from each channel scaled to [0, 1], where their file does
+            not say; ``null`` is what is known of them. Together with ``pixel_std``.
         pixel_std: What they want to see the rest divided by.
         head_hidden: Widths of the head's hidden layers; empty is one linear layer.
         head_dropout: Share of the head's inputs dropped while training.
@@ -107,6 +108,7 @@ class TransferModule(OptimizedModule):
         backbone: str = "resnet18",
         weights: str | None = "DEFAULT",
         image_size: PositiveInt | None = None,
+        in_channels: PositiveInt = 3,
         tap: str | list[str] | None = None,
         backbone_args: dict[str, Any] | None = None,
         pixel_mean: list[float] | None = None,
@@ -166,14 +168,12 @@ class TransferModule(OptimizedModule):
             super().__setattr__(name, value)
 
     def setup(self, stage: str) -> None:
-        """Remember how pictures are read, and compute as fast as pictures of the data's size allow."""
+        """Meet the pictures, which may be refused, and compute as fast as pictures of the data's size allow."""
         self.compute_plainly()  # a run that failed may have left the network as it was in it
-        if self.pictures is None:
-            self.learn_of_pictures()
+        self.meet_pictures(stage)
         # Averaging callbacks have copied the whole kernels by now.
-        callbacks = [] if self._trainer is None else callbacks_of(self._trainer)
-        is_copied = any(isinstance(callback, _AVERAGING) for callback in callbacks)
-        self.compute_fast(shape_of_data(self._trainer), is_fixed=not self.backbone_trains, is_copied=is_copied)
+        is_copied = self._trainer and any(isinstance(each, _AVERAGING) for each in callbacks_of(self._trainer))
+        self.compute_fast(shape_of_data(self._trainer), is_fixed=not self.backbone_trains, is_copied=bool(is_copied))
 
     def teardown(self, stage: str) -> None:
         """Make the network a plain one again."""

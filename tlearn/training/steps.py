@@ -14,6 +14,7 @@ from tlearn.models.losses import Objective, compute_loss
 from tlearn.models.metrics import EpochMetrics
 from tlearn.models.state import check_loss, check_network
 from tlearn.models.target_unit import TargetUnit, change_unit, unit_of
+from tlearn.training.channels import check_channels, learn_statistics
 from tlearn.training.checkpoint_content import ResumableModule
 from tlearn.training.ddp import weight_among_processes
 from tlearn.training.evaluation import Evaluation, calibration_errors
@@ -56,6 +57,21 @@ class SteppingModule(ResumableModule):
         super().answer_in(unit)
         for metrics in (self.train_metrics, self.val_metrics, self.test_metrics):
             metrics.unit = unit
+
+    def meet_pictures(self, stage: str) -> None:
+        """Check the channels of the run's pictures, remember how they are read, and measure what no weights tell.
+
+        Raises:
+            TlearnError: They have other channels than the network sees, or they cannot be measured.
+        """
+        data = own_data_of(self._trainer)
+        if data is not None:
+            check_channels(self, data)
+        if self.pictures is None:
+            self.learn_of_pictures()
+        is_resumed = self._trainer is not None and self.trainer.ckpt_path  # it goes on with what it has measured
+        if stage == "fit" and not is_resumed:
+            learn_statistics(self, data)
 
     def measure_unit(self) -> None:
         """Learn a regression's values in a unit in which the training values have mean 0 and deviation 1.

@@ -162,7 +162,8 @@ class Experiment:
 
     def _identity_of(self, cli: UntrainedCLI) -> DataIdentity:
         # Of variants with the same options of the data these are read once, and never kept: runs read their own.
-        key = key_of({"data": cli.plain["data"], "image_size": cli.plain["model"]["image_size"]})
+        followed = {name: cli.plain["model"][name] for name in ("image_size", "in_channels")}
+        key = key_of({"data": cli.plain["data"], **followed})
         if key not in self._identities:
             cli.data.setup("fit")
             self._identities[key] = _look(cli.data)

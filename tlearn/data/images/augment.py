@@ -1,4 +1,4 @@
-"""Random changes to training images, on whole uint8 batches. B images in a batch, H and W pixels, K classes.
+"""Random changes to training images, on whole uint8 batches. B images, C channels, H and W pixels, K classes.
 
 Every draw is a function of (seed, epoch, index). So an image looks the same in an epoch whatever its batch mates, the
 number of workers or the global random state. Only mixing needs partners and is drawn for a batch.
@@ -34,7 +34,8 @@ class Augment:
             (RandomResizedCrop; Szegedy et al. 2015, arXiv:1409.4842): 0.08 is ImageNet's recipe, 0.35 a milder one.
             Files are cut at their full resolution. Off by default.
         crop_padding_px: Add so many black pixels on each side, then cut the old size at random; 4 is usual at 32 px.
-        randaugment: RandAugment with torchvision's defaults (Cubuk et al. 2020, arXiv:1909.13719); per image, so slow.
+        randaugment: RandAugment with torchvision's defaults (Cubuk et al. 2020, arXiv:1909.13719); per image, so slow;
+            it changes colours, so it needs three channels.
         mixup_alpha: Blend pairs of images, share from Beta(alpha, alpha) (Zhang et al. 2018, arXiv:1710.09412);
             0 is off.
         cutmix_alpha: Paste a box of another image, area from Beta(alpha, alpha) (Yun et al. 2019, arXiv:1905.04899);
@@ -85,7 +86,7 @@ class BatchAugment:
         """Augment a batch.
 
         Args:
-            images: uint8 (B, 3, H, W).
+            images: uint8 (B, C, H, W).
             targets: int64 (B,) class numbers, or float32 (B, 1) values, which cannot be mixed.
             indices: int64 (B,), positions in the source, on the CPU: reading them from a GPU would wait for it.
             epoch: Counted from 0.
@@ -141,7 +142,7 @@ def flip_and_crop(images: Tensor, flip: Tensor, top: Tensor, left: Tensor, paddi
     """Mirror some images and cut each at its own place from its zero-padded self, in one gather.
 
     Args:
-        images: (B, 3, H, W).
+        images: (B, C, H, W).
         flip: bool (B,), which to mirror.
         top: int64 (B,), first row to keep, from 0 to 2 * padding_px.
         left: int64 (B,), first column to keep before the cut is mirrored, in the same range.

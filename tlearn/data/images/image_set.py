@@ -1,4 +1,4 @@
-"""The base of all sets of images. Letters: N images, B images in a batch, H and W pixels."""
+"""The base of all sets of images. Letters: N images, B in a batch, C channels, H and W pixels."""
 
 from __future__ import annotations
 
@@ -44,10 +44,12 @@ class ImageSet(Dataset[Batch], ABC):
         indices: int64, the positions in the source of the images of this set.
         transform: Random changes to a batch, or ``None``.
         nbytes: Size of the source on a device; 0 if it is never kept there.
+        num_channels: C, the same for all images.
     """
 
     device = torch.device("cpu")
     nbytes = 0
+    num_channels = 3
 
     def __init__(self, targets: Tensor, indices: Tensor, transform: BatchAugment | None = None) -> None:
         """Hold references; nothing is copied."""
@@ -68,7 +70,7 @@ class ImageSet(Dataset[Batch], ABC):
 
     @abstractmethod
     def serve(self, rows: Tensor, epoch: int) -> tuple[Tensor, Tensor]:
-        """Return images, uint8 (B, 3, H, W), and targets for positions in the source (B,), transformed."""
+        """Return images, uint8 (B, C, H, W), and targets for positions in the source (B,), transformed."""
 
     @abstractmethod
     def fingerprint(self) -> str:

@@ -1,4 +1,4 @@
-"""Images, or their features, in memory as one tensor. Letters: N images, B images in a batch, H and W pixels.
+"""Images, or their features, in memory as one tensor. Letters: N images, B in a batch, C channels, H and W pixels.
 
 Per-image Python costs more than a small network's forward pass. So the sampler yields one key for a whole batch, and
 the dataset answers it with one gather. The key carries the epoch, because persistent workers are not told of a new one.
@@ -28,14 +28,14 @@ class InMemoryImages(ImageSet):
         """Hold references; nothing is copied.
 
         Args:
-            images: uint8 (N, 3, H, W), the whole source.
+            images: uint8 (N, C, H, W), the whole source.
             targets: (N, ...), the whole source's.
             indices: int64, the positions in the source that are this dataset.
             transform: Random changes to a batch.
         """
         super().__init__(targets, indices, transform)
         self.images = images
-        self.nbytes = images.nbytes
+        self.nbytes, self.num_channels = images.nbytes, images.shape[1]
         self._copies: dict[torch.device, tuple[Tensor, Tensor]] = {}
 
     @property

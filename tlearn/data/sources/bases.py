@@ -1,6 +1,6 @@
 """The bases of data modules: images in memory, and pictures of all sizes that are decoded batch by batch.
 
-Letters: N images, H and W pixels, S the side of a square, K labels or columns.
+Letters: N images, C channels, H and W pixels, S the side of a square, K labels or columns.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ class InMemoryDataModule(ImageDataModule):
         """Read the training or the test source, and nothing of the other.
 
         Returns:
-            Images, uint8 (N, 3, H, W), and targets: int64 (N,), float32 (N, K) of 0, 1 and NaN (unknown) for several
-            labels, or float32 (N, K) of numbers for regression. An image without a target is left out but keeps its
-            place: class -1, a number that is NaN, or labels that are all NaN.
+            Images, uint8 (N, C, H, W), where C is ``model.in_channels``, and targets: int64 (N,), float32 (N, K) of 0,
+            1 and NaN (unknown) for several labels, or float32 (N, K) of numbers for regression. An image without a
+            target is left out but keeps its place: class -1, a number that is NaN, or labels that are all NaN.
         """
 
     def open_split(self, split: Split) -> ImageSet | None:
@@ -46,6 +46,9 @@ class InMemoryDataModule(ImageDataModule):
         if split == "val":
             return None
         images, targets = self.load_split(split)
+        if images.dtype != torch.uint8 or images.ndim != 4:
+            told = f"{str(images.dtype).removeprefix('torch.')} {tuple(images.shape)}"
+            raise TlearnError(f"{type(self).__name__}.load_split: expected images uint8 (N, C, H, W), got {told}")
         return InMemoryImages(images, targets, _usable(targets, self.task))
 
     def setup(self, stage: str) -> None:
@@ -120,6 +123,11 @@ class PictureDataModule(ImageDataModule, ABC):
     def image_shape_px(self) -> tuple[int, int]:
         """Return S and S."""
         return self._framing.size_px, self._framing.size_px
+
+    @property
+    def num_channels(self) -> int:
+        """Return C."""
+        return 3
 
     @property
     def framing(self) -> Framing:

@@ -99,7 +99,7 @@ class TolerantImages(StreamedImages):
         try:
             return read_image(self.pictures.path(row), self.framing), ""
         except UnreadableImageError as error:
-            return torch.zeros(3, *self.shape_px, dtype=torch.uint8), str(error) or "unreadable"
+            return torch.zeros(self.num_channels, *self.shape_px, dtype=torch.uint8), str(error) or "unreadable"
 
 
 def _lines_of(text: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""A classifier cut after the last stage that is needed. B images, C channels, D features, H and W pixels."""
+"""A classifier cut after the last stage that is needed. B images, C channels of them, D features, H and W pixels."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from torchvision.models import get_model, list_models
 from torchvision.models.vision_transformer import interpolate_embeddings
 
 from tlearn.base.errors import TlearnError, unknown
-from tlearn.models.backbones.families import check_taps, family_of
+from tlearn.models.backbones.families import check_taps, family_of, place, place_tokens
+from tlearn.models.backbones.input_channels import RGB, first_convolution, see_channels
 from tlearn.models.freezing import hold_frozen_in_eval
 from tlearn.models.preprocess import IMAGENET_MEAN, IMAGENET_STD
 
@@ -39,8 +40,9 @@ class Backbone(nn.Module, ABC):
         taps: Those whose pooled output is the feature.
         widths: Of each tap's pooled output.
         num_features: D, as timm calls it: the sum of the widths.
+        in_channels: C, the channels of the pictures that it sees.
         batch_norm_follows: Where a stage trains, its BatchNorm follows the batches; else it keeps its statistics.
-        mean: Per channel, of pixels scaled to [0, 1], that the pretrained weights want to see.
+        mean: Of red, green and blue scaled to [0, 1], that the pretrained weights want to see.
         std: Likewise.
         native_size: Side in pixels that they were trained at, where the name of the network tells.
         fixed_size_px: The only side that the network, as it is built, takes, if it has one.
@@ -52,6 +54,7 @@ class Backbone(nn.Module, ABC):
     taps: tuple[str, ...]
     widths: tuple[int, ...]
     num_features: int
+    in_channels: int = RGB
     mean: tuple[float, ...] = IMAGENET_MEAN
     std: tuple[float, ...] = IMAGENET_STD
     native_size: int | None = None
@@ -61,7 +64,7 @@ class Backbone(nn.Module, ABC):
 
     @abstractmethod
     def pooled(self, x: Tensor, watch: Watch = unwatched) -> list[Tensor]:
-        """Turn float (B, 3, H, W) into the pooled output of each tap, (B, width) each.
+        """Turn float (B, C, H, W) into the pooled output of each tap, (B, width) each.
 
         Args:
             x: What the network gets.
@@ -73,7 +76,7 @@ class Backbone(nn.Module, ABC):
 
     @abstractmethod
     def as_map(self, tap: str, x: Tensor, size_px: tuple[int, int]) -> Tensor:
-        """Lay out as (B, C, h, w) what ``watch``, or the attention of this tap, gets for pictures of H and W pixels.
+        """Lay out as (B, width, h, w) what ``watch``, or this tap's attention, gets for pictures of H and W pixels.
 
         Raises:
             TlearnError: It is no map.
@@ -84,7 +87,7 @@ class Backbone(nn.Module, ABC):
         """Of each tap whose pooled output is a class token: the path of what lets it read the patches last."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Turn float (B, 3, H, W) into features (B, D)."""
+        """Turn float (B, C, H, W) into features (B, D)."""
         pooled = self.pooled(x)
         return pooled[0] if len(pooled) == 1 else torch.cat(pooled, dim=1)
 
@@ -93,7 +96,7 @@ class Backbone(nn.Module, ABC):
         """Name the stage that a parameter of this module belongs to."""
 
     def check_size(self, x: Tensor) -> None:
-        """Check that pictures (B, 3, H, W) have the size that the network takes.
+        """Check that pictures (B, C, H, W) have the size that the network takes.
 
         Raises:
             TlearnError: They have another.
@@ -110,6 +113,10 @@ class Backbone(nn.Module, ABC):
     def network(self) -> nn.Module:
         """Return the module whose tensors bear the names that its library gave them."""
         return self
+
+    def input_convolutions(self) -> tuple[str, ...]:
+        """Name the convolutions of the network that see the pictures."""
+        return first_convolution(self.network)
 
     def adapted(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """Bring tensors of the network, in its library's names, to the size of its position embeddings.
@@ -140,7 +147,8 @@ class Backbone(nn.Module, ABC):
         """Learn the widths from a black picture; nothing else changes."""
         self.eval()  # so that no BatchNorm statistic moves
         with torch.no_grad():
-            self.widths = tuple(part.shape[1] for part in self.pooled(torch.zeros(1, 3, size_px, size_px)))
+            black = torch.zeros(1, self.in_channels, size_px, size_px)
+            self.widths = tuple(part.shape[1] for part in self.pooled(black))
         self.num_features = sum(self.widths)
         self.train()
 
@@ -152,19 +160,26 @@ class TorchvisionBackbone(Backbone):
         name: As torchvision lists it.
         tap: Stage or stages whose pooled output is the feature; ``None`` is the last one, as the tutorial has it.
         image_size: Side in pixels to build a ViT for, which takes pictures of one size alone; ``None`` is 224.
+        in_channels: C, the channels of the pictures.
 
     Raises:
         TlearnError: An unknown network or stage, or a size that its patches do not divide.
     """
 
     def __init__(
-        self, name: str = "resnet18", tap: str | list[str] | None = None, image_size: int | None = None
+        self,
+        name: str = "resnet18",
+        tap: str | list[str] | None = None,
+        image_size: int | None = None,
+        in_channels: int = RGB,
     ) -> None:
         super().__init__()
+        self.in_channels = in_channels
         family = family_of(name) if name in torchvision_backbones() else None
         if family is None:
             raise unknown("model.backbone", name, [*torchvision_backbones(), f"{TIMM}NAME"])
         network = _torchvision_network(name, image_size if family.fixed_size else None)
+        see_channels(network, in_channels)
         layout = family.stages(network)
         self.family = family
         self.taps = check_taps(tap, tuple(layout))
@@ -173,9 +188,9 @@ class TorchvisionBackbone(Backbone):
         self.after_pool = family.after_pool if len(self.stages) == len(layout) else ()
         for paths in (*self.layout.values(), self.after_pool):
             for path in paths:
-                _place(self, path, network.get_submodule(path))
+                place(self, path, network.get_submodule(path))
         if family.fixed_size:
-            _place_tokens(self, network)
+            place_tokens(self, network)
         sized: Any = network  # a ViT has an image_size
         self.fixed_size_px = int(sized.image_size) if family.fixed_size else None
         if self.fixed_size_px:
@@ -183,7 +198,7 @@ class TorchvisionBackbone(Backbone):
         self.measure_widths(self.fixed_size_px or 64)
 
     def pooled(self, x: Tensor, watch: Watch = unwatched) -> list[Tensor]:
-        """Turn float (B, 3, H, W) into the pooled output of each tap, (B, width) each.
+        """Turn float (B, C, H, W) into the pooled output of each tap, (B, width) each.
 
         Raises:
             TlearnError: The network takes pictures of one size alone, and these have another.
@@ -210,7 +225,7 @@ class TorchvisionBackbone(Backbone):
         return dict(interpolate_embeddings(self.fixed_size_px, projection.kernel_size[0], OrderedDict(state)))
 
     def as_map(self, tap: str, x: Tensor, size_px: tuple[int, int]) -> Tensor:
-        """Lay out what a tap pools, or its attention gets, as (B, C, h, w)."""
+        """Lay out what a tap pools, or its attention gets, as (B, width, h, w)."""
         return self.family.as_map(x)
 
     def attention(self) -> dict[str, str]:
@@ -259,18 +274,3 @@ def _torchvision_network(name: str, size_px: int | None) -> nn.Module:
 def torchvision_backbones() -> list[str]:
     """List torchvision's classifiers whose stages can be told."""
     return [name for name in list_models() if "/" not in name and "quantized" not in name and family_of(name)]
-
-
-def _place(root: nn.Module, path: str, module: nn.Module) -> None:
-    """Put a module at the same path as in the network it comes from."""
-    *parents, name = path.split(".")
-    for parent in parents:
-        if parent not in dict(root.named_children()):
-            root.add_module(parent, nn.Module())
-        root = root.get_submodule(parent)
-    root.add_module(name, module)
-
-
-def _place_tokens(root: nn.Module, network: nn.Module) -> None:
-    root.register_parameter("class_token", network.get_parameter("class_token"))
-    root.get_submodule("encoder").register_parameter("pos_embedding", network.get_parameter("encoder.pos_embedding"))

@@ -156,3 +156,19 @@ def check_taps(tap: str | list[str] | None, stages: tuple[str, ...]) -> tuple[st
         if stage not in stages:
             raise unknown("stage in model.tap", stage, stages)
     return tuple(stage for stage in stages if stage in taps)
+
+
+def place(root: nn.Module, path: str, module: nn.Module) -> None:
+    """Put a module at the same path as in the network it comes from."""
+    *parents, name = path.split(".")
+    for parent in parents:
+        if parent not in dict(root.named_children()):
+            root.add_module(parent, nn.Module())
+        root = root.get_submodule(parent)
+    root.add_module(name, module)
+
+
+def place_tokens(root: nn.Module, network: nn.Module) -> None:
+    """Put a ViT's class token and position embeddings where they are in its network."""
+    root.register_parameter("class_token", network.get_parameter("class_token"))
+    root.get_submodule("encoder").register_parameter("pos_embedding", network.get_parameter("encoder.pos_embedding"))

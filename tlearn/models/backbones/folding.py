@@ -25,7 +25,7 @@ def folded(network: Network, images: Tensor, dtype: torch.dtype | None) -> Netwo
 
     Args:
         network: In eval mode; left as it is.
-        images: Some that it gets, float (B, 3, H, W).
+        images: Some that it gets, float (B, C, H, W).
         dtype: What autocast computes convolutions in; ``None`` without autocast.
     """
     with torch.inference_mode(False), torch.no_grad(), torch.autocast(images.device.type, enabled=False):

@@ -107,7 +107,7 @@ def leave_out_padding(network: nn.Module, images: Tensor) -> None:
 
     Args:
         network: Changed in place; its state dict stays what it was.
-        images: What it gets, float (1, 3, H, W).
+        images: What it gets, float (1, C, H, W).
     """
     for name, map_px in _map_sizes(network, images).items():
         conv = network.get_submodule(name)

@@ -30,7 +30,7 @@ def observe(network: nn.Module, images: Tensor, *kinds: type[nn.Module]) -> list
 
     Args:
         network: In eval mode, so that nothing about it changes.
-        images: What it gets, float (B, 3, H, W).
+        images: What it gets, float (B, C, H, W).
         kinds: Subclasses do not count: they may compute something else.
     """
     calls: list[Call] = []

@@ -18,6 +18,7 @@ from tlearn.models.backbones.backbone import (
     unwatched,
 )
 from tlearn.models.backbones.families import check_taps
+from tlearn.models.backbones.input_channels import RGB
 from tlearn.models.backbones.timm_networks import converted, create_network
 
 
@@ -32,10 +33,11 @@ class TimmBackbone(Backbone):
         tap: Stage or stages whose pooled output is the feature; ``None`` is the end.
         image_size: Side in pixels to build a network for that takes pictures of one size alone; ``None`` is its own.
         arguments: Of the network, as timm names them: ``{"pad_type": "same"}``.
+        in_channels: C, the channels of the pictures.
 
     Raises:
         TlearnError: timm is not installed, or does not know the network, its tag or an argument; an unknown stage; a
-            size that the network cannot have.
+            size or a number of channels that the network cannot have.
     """
 
     def __init__(
@@ -44,10 +46,11 @@ class TimmBackbone(Backbone):
         tap: str | list[str] | None = None,
         image_size: int | None = None,
         arguments: Mapping[str, Any] | None = None,
+        in_channels: int = RGB,
     ) -> None:
         super().__init__()
-        self.arguments = dict(arguments or {})
-        self.network_ = create_network(name.removeprefix(TIMM), image_size, self.arguments)
+        self.arguments, self.in_channels = dict(arguments or {}), in_channels
+        self.network_ = create_network(name.removeprefix(TIMM), image_size, self.arguments, in_channels)
         self._assigned, self._index = _assign_stages(self.network_)
         all_stages = tuple(dict.fromkeys(self._assigned.values()))
         self.taps = check_taps(tap, tuple(self._index))
@@ -72,7 +75,7 @@ class TimmBackbone(Backbone):
         return self.network_
 
     def pooled(self, x: Tensor, watch: Watch = unwatched) -> list[Tensor]:
-        """Turn float (B, 3, H, W) into the pooled output of each tap, (B, width) each."""
+        """Turn float (B, C, H, W) into the pooled output of each tap, (B, width) each."""
         self.check_size(x)
         network: Any = self.network_
         if len(self.taps) == 1 and self._whole:
@@ -91,12 +94,20 @@ class TimmBackbone(Backbone):
         pooled = [F.adaptive_avg_pool2d(feature_map, 1).flatten(1) for feature_map in watched]
         return pooled if last is None else [*pooled, network.forward_head(watch(self.taps[-1], last))]
 
+    def input_convolutions(self) -> tuple[str, ...]:
+        """Name the convolutions that see the pictures: those that timm adapts, of which a network may have two."""
+        config: Any = self.network_.pretrained_cfg
+        named = config.get("first_conv") or ()
+        there = dict(self.network_.named_modules())
+        found = tuple(name for name in ([named] if isinstance(named, str) else named) if name in there)
+        return found or super().input_convolutions()
+
     def adapted(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """Resample position embeddings, and take the names of the authors' own files, as timm does."""
         return converted(self.network_, state)
 
     def as_map(self, tap: str, x: Tensor, size_px: tuple[int, int]) -> Tensor:
-        """Lay out what a tap pools, or its attention gets, as (B, C, h, w) for pictures of H and W pixels.
+        """Lay out what a tap pools, or its attention gets, as (B, width, h, w) for pictures of H and W pixels.
 
         Raises:
             TlearnError: It is no map, or a class token is pooled and how it reads the patches is not known.
@@ -139,7 +150,11 @@ class TimmBackbone(Backbone):
 
 
 def build_backbone(
-    name: str, tap: str | list[str] | None, image_size: int | None, arguments: Mapping[str, Any] | None
+    name: str,
+    tap: str | list[str] | None,
+    image_size: int | None,
+    arguments: Mapping[str, Any] | None,
+    in_channels: int = RGB,
 ) -> Backbone:
     """Build the backbone of a name, torchvision's or timm's; see their classes.
 
@@ -147,12 +162,12 @@ def build_backbone(
         TlearnError: It cannot be built so.
     """
     if name.startswith(TIMM):
-        return TimmBackbone(name, tap, image_size, arguments)
+        return TimmBackbone(name, tap, image_size, arguments, in_channels)
     if arguments:
         raise TlearnError(
             f"model.backbone_args {', '.join(arguments)}: torchvision's {name} takes none; drop it, or take {TIMM}NAME"
         )
-    return TorchvisionBackbone(name, tap, image_size)
+    return TorchvisionBackbone(name, tap, image_size, in_channels)
 
 
 def _pools_class_token(network: Any) -> bool:

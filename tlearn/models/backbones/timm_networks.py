@@ -12,13 +12,14 @@ from torch import Tensor, nn
 
 from tlearn.base.errors import TlearnError, one_line, unknown
 from tlearn.models.backbones.backbone import TIMM, not_divided
+from tlearn.models.backbones.input_channels import RGB
 from tlearn.models.weight_search import needed_names
 
 # What tlearn sets itself, and the option that says it.
 _RESERVED = {
     "img_size": "model.image_size",
     "num_classes": "the data's classes",
-    "in_chans": "the three channels of pictures",
+    "in_chans": "model.in_channels",
     "features_only": "model.tap",
     "out_indices": "model.tap",
     **dict.fromkeys(("pretrained", "checkpoint_path", "pretrained_cfg", "pretrained_cfg_overlay"), "model.weights"),
@@ -46,16 +47,19 @@ def timm_configs(name: str) -> dict[str, Any]:
     return {full.partition(".")[2]: config for full, config in found.items()}
 
 
-def create_network(name: str, image_size: int | None = None, arguments: Mapping[str, Any] | None = None) -> nn.Module:
+def create_network(
+    name: str, image_size: int | None = None, arguments: Mapping[str, Any] | None = None, in_channels: int = RGB
+) -> nn.Module:
     """Build a network with random weights and without a classifier.
 
     Args:
         name: ``NETWORK`` or ``NETWORK.TAG``, without ``timm/``.
         image_size: Side in pixels, for networks that take one size alone; others do without.
         arguments: Of the network, as timm names them: ``{"pad_type": "same"}``.
+        in_channels: C, the channels of the pictures.
 
     Raises:
-        TlearnError: An unknown network, tag or argument, or a size that the network cannot have.
+        TlearnError: An unknown network, tag or argument, or a size or number of channels that the network cannot have.
     """
     timm = timm_package()
     architecture, _, tag = name.partition(".")
@@ -69,6 +73,8 @@ def create_network(name: str, image_size: int | None = None, arguments: Mapping[
     for argument in given:
         if argument in _RESERVED:
             raise TlearnError(f"model.backbone_args {argument} is set by {_RESERVED[argument]}; drop it")
+    if in_channels != RGB:
+        given["in_chans"] = in_channels
     config = timm.models.get_pretrained_cfg(name)
     native_px = config.input_size[-1] if config is not None and config.fixed_input_size else None
     if native_px and image_size and image_size != native_px and not given.get("dynamic_img_size"):
@@ -84,8 +90,16 @@ def _created(name: str, arguments: dict[str, Any]) -> nn.Module:
         return create(name, pretrained=False, num_classes=0, **arguments)
     except Exception as error:  # each network has its own
         raise TlearnError(
-            f"model.backbone_args {arguments} do not suit timm/{name} ({one_line(error, 200)}); give such as it has"
+            f"{_as_options(arguments)} not suit timm/{name} ({one_line(error, 200)}); give such as it has"
         ) from error
+
+
+def _as_options(arguments: Mapping[str, Any]) -> str:
+    """Name the options that a network was to be built with, and the verb."""
+    others = {name: value for name, value in arguments.items() if name != "in_chans"}
+    words = [f"model.in_channels {arguments['in_chans']}"] if "in_chans" in arguments else []
+    words += [f"model.backbone_args {others}"] if others else []
+    return f"{' and '.join(words)} {'do' if others else 'does'}"
 
 
 def _sized(name: str, size_px: int, native_px: int, arguments: dict[str, Any]) -> nn.Module:
@@ -137,18 +151,22 @@ def _changes_more_than_positions(before: Mapping[str, Tensor], after: Mapping[st
     )
 
 
-def fetch_network(name: str, image_size: int | None, arguments: Mapping[str, Any]) -> dict[str, Tensor]:
+def fetch_network(
+    name: str, image_size: int | None, arguments: Mapping[str, Any], in_channels: int = RGB
+) -> dict[str, Tensor]:
     """Download timm's weights of a network's tag, or take them from the Hugging Face cache.
 
     Args:
         name: As timm names it, without ``timm/``.
         image_size: Side in pixels that a network is built for; ``None`` is its own.
         arguments: Of the network, as timm names them.
+        in_channels: C, the channels of the pictures; timm adapts the first convolution itself.
 
     Raises:
         TlearnError: They cannot be had.
     """
     options = dict(arguments) | ({"img_size": image_size} if image_size else {})
+    options |= {"in_chans": in_channels} if in_channels != RGB else {}
     try:
         network = timm_package().create_model(name, pretrained=True, num_classes=0, **options)
     except Exception as error:  # every layer between here and the network has its own

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from tlearn.base.errors import TlearnError, unknown
 from tlearn.models.backbones.backbone import Backbone
+from tlearn.models.backbones.input_channels import adapted_tensors, adapted_words
 from tlearn.models.weight_search import (
     State,
     alike,
@@ -78,6 +79,9 @@ def take(content: dict[str, Any], path: str, key: str | None, backbone: Backbone
         raise _nothing(content, path)
     if "tlearn" in content and key is None:
         key = "state_dict"  # not the starting weights that lie beside it
+    theirs = tensors
+    tensors = adapted_tensors(theirs, backbone.network, backbone.input_convolutions(), backbone.in_channels)
+    is_adapted = {id(value) for name, value in tensors.items() if value is not theirs[name]}
     inside = _inside(tensors, path, key)
     found = fitting(inside, backbone.network)
     notes: dict[str, list[str]] = {}
@@ -91,6 +95,8 @@ def take(content: dict[str, Any], path: str, key: str | None, backbone: Backbone
     prefix = _chosen(found, path, key)
     state = found[prefix]
     about = [*notes.get(prefix, []), *_absent(backbone, state)]
+    if any(id(value) in is_adapted for value in state.values()):
+        about.append(adapted_words(backbone.in_channels))
     outer = re.sub(r"backbone\.(network_\.)?$", "", prefix)
     sections = behind(tensors, outer) if outer != prefix else {}
     others = [_name(other) for other in found if other != prefix]
@@ -186,6 +192,7 @@ def _misfit(tensors: State, path: str, backbone: Backbone) -> TlearnError:
     missing = [name for name in wanted if name not in state]
     if all(name in state for name in needed_names(backbone.network)):
         wrong = misfits(wanted, state)
+        _check_channels(backbone, wanted, state, wrong, path)
         problem, first, why = f"{len(wrong)} of another shape", wrong[0], _difference(state[wrong[0]], wanted[wrong[0]])
     else:
         problem, first, why = f"{len(missing)} missing", missing[0], _reason(tensors, path)
@@ -194,6 +201,21 @@ def _misfit(tensors: State, path: str, backbone: Backbone) -> TlearnError:
         f"weights {path} do not fit model.backbone{where}: {problem} of {len(wanted)} tensors (first: {first}); "
         f"{why}give the backbone they were made for"
     )
+
+
+def _check_channels(backbone: Backbone, wanted: State, state: State, wrong: list[str], path: str) -> None:
+    """Say of weights that differ in their first convolution's channels alone what to set."""
+    first = [f"{name}.weight" for name in backbone.input_convolutions()]
+    if set(wrong) <= set(first) and all(_but_channels(state[name]) == _but_channels(wanted[name]) for name in wrong):
+        channels = state[wrong[0]].shape[1]
+        raise TlearnError(
+            f"weights {path} see {channels} channel{'s' * (channels > 1)}, model.in_channels is "
+            f"{backbone.in_channels}; set it to {channels}, or give weights for red, green and blue"
+        )
+
+
+def _but_channels(kernel: Tensor) -> list[int]:
+    return [side for place, side in enumerate(kernel.shape) if place != 1]
 
 
 def _difference(theirs: Tensor, ours: Tensor) -> str:

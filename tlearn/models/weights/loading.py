@@ -15,6 +15,7 @@ from torchvision.models import WeightsEnum, get_model_weights
 from tlearn.base.errors import TlearnError, unknown
 from tlearn.base.name_forms import same_names
 from tlearn.models.backbones.backbone import TIMM, Backbone
+from tlearn.models.backbones.input_channels import RGB, adapted_words
 from tlearn.models.backbones.timm_networks import fetch_network
 from tlearn.models.preprocess import Preprocess
 from tlearn.models.target_unit import AS_IT_IS, change_unit, unit_in
@@ -70,21 +71,46 @@ def load_weights(
     if wanted not in names or Path(weights).suffix in _FILE_SUFFIXES or "/" in weights:
         return _load_file(_path_of(weights, name, names), backbone, head, preprocess, class_names, name, given)
     if name.startswith(TIMM):
-        return _load_timm(name, backbone, given)
+        return _load_timm(name, backbone, preprocess, given)
     entry = get_model_weights(name)[wanted]
     notes = _fill(backbone, _fetch(entry))
     preset = entry.transforms()
-    statistics = given or Statistics(tuple(preset.mean), tuple(preset.std), entry.name)
-    preprocess.set_statistics(statistics.mean, statistics.std)
+    said = _normalise(preprocess, given or Statistics(tuple(preset.mean), tuple(preset.std), entry.name))
     message = f"weights {name} {entry.name}: {_count(backbone)} backbone tensors loaded, the head starts new"
-    return Loaded("; ".join([message, *notes, str(statistics)]), int(preset.crop_size[0]))
+    return Loaded("; ".join([message, *notes, said]), int(preset.crop_size[0]))
 
 
-def _load_timm(name: str, backbone: Backbone, given: Statistics | None) -> Loaded:
-    size_px = backbone.fixed_size_px if backbone.built_for else None
-    notes = _fill(backbone, fetch_network(name.removeprefix(TIMM), size_px, getattr(backbone, "arguments", {})))
+def _load_timm(name: str, backbone: Backbone, preprocess: Preprocess, given: Statistics | None) -> Loaded:
+    size_px, channels = backbone.fixed_size_px if backbone.built_for else None, backbone.in_channels
+    _check_timm_adapts(name, backbone)
+    state = fetch_network(name.removeprefix(TIMM), size_px, getattr(backbone, "arguments", {}), channels)
+    notes = _fill(backbone, state)
+    if channels != RGB:
+        notes.append(adapted_words(channels))
+    said = _normalise(preprocess, given or statistics_of_timm(name, backbone))
     message = f"weights {name}: {_count(backbone)} backbone tensors loaded, the head starts new"
-    return Loaded("; ".join([message, *notes, str(given or statistics_of_timm(name, backbone))]), backbone.native_size)
+    return Loaded("; ".join([message, *notes, said]), backbone.native_size)
+
+
+def _check_timm_adapts(name: str, backbone: Backbone) -> None:
+    """Refuse a network whose first layer timm would fill with random numbers, and only log it."""
+    channels = backbone.in_channels
+    for each in backbone.input_convolutions() if channels != RGB else ():
+        first = backbone.network.get_submodule(each)
+        if not isinstance(first, nn.Conv2d) or (first.in_channels != channels and channels != 1):
+            raise TlearnError(
+                f"timm cannot adapt the first layer of {name} ({each}) to {channels} channels; take another network, "
+                "or model.weights null"
+            )
+
+
+def _normalise(preprocess: Preprocess, statistics: Statistics) -> str:
+    """Take over statistics, unless they are of another number of channels; return in words what holds."""
+    channels = len(preprocess.mean)
+    if len(statistics.mean) != channels:
+        return f"mean and std of {channels} channel{'s' * (channels > 1)} are measured in the training images"
+    preprocess.set_statistics(statistics.mean, statistics.std)
+    return str(statistics)
 
 
 def _fetch(entry: WeightsEnum) -> dict[str, Tensor]:
@@ -146,13 +172,13 @@ def _load_file(
     taken = take(content, path, key, backbone)
     _put(backbone, taken)
     statistics = given or _statistics(taken, path, name, backbone)
-    preprocess.set_statistics(statistics.mean, statistics.std)
+    said = _normalise(preprocess, statistics)
     theirs = _part(taken.sections, "head.") if "tlearn" in content else {}
     head_line = _load_head(head, theirs, content.get("tlearn", {}), class_names)
     message = f"weights {path}: {len(taken.state)} backbone tensors loaded, {head_line}"
-    doubts = (statistics.doubt, padding_doubt(path, backbone))
+    doubts = (statistics.doubt if len(statistics.mean) == backbone.in_channels else "", padding_doubt(path, backbone))
     about = [] if "tlearn" in content else [*taken.where, *taken.left]
-    line = "; ".join([message, *taken.about, *about, str(statistics)])
+    line = "; ".join([message, *taken.about, *about, said])
     return Loaded(line, backbone.native_size, tuple(filter(None, doubts)))
 
 

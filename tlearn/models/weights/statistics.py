@@ -17,6 +17,7 @@ from torch import nn
 
 from tlearn.base.errors import TlearnError
 from tlearn.models.backbones.backbone import TIMM, Backbone
+from tlearn.models.backbones.input_channels import RGB
 from tlearn.models.backbones.timm_networks import timm_configs
 
 _TENSORFLOW = re.compile(r"(?<![a-z0-9])(tf|tensorflow)(?![a-z0-9])")
@@ -42,31 +43,27 @@ class Statistics(NamedTuple):
         return f"pixels by {_words(self.mean, self.std)} ({self.source})"
 
 
-def given_statistics(mean: Sequence[float] | None, std: Sequence[float] | None) -> Statistics | None:
+def given_statistics(mean: Sequence[float] | None, std: Sequence[float] | None, channels: int) -> Statistics | None:
     """Return what the user says of their weights; ``None`` where they say nothing.
 
     Args:
-        mean: ``model.pixel_mean``, of red, green and blue scaled to [0, 1].
+        mean: ``model.pixel_mean``, of each channel, scaled to [0, 1].
         std: ``model.pixel_std``, likewise.
+        channels: ``model.in_channels``.
 
     Raises:
         TlearnError: One of them without the other, another number of channels, or values of another scale.
     """
     if mean is None and std is None:
         return None
-    if mean is None or std is None or len(mean) != 3 or len(std) != 3:
-        raise TlearnError(
-            f"model.pixel_mean {mean} and model.pixel_std {std} go together, three numbers each (red, green, blue)"
-        )
+    told = f"model.pixel_mean {mean} and model.pixel_std {std}"
+    each = "three numbers each (red, green, blue)" if channels == RGB else f"one number for each of {channels} channels"
+    if mean is None or std is None or len(mean) != channels or len(std) != channels:
+        raise TlearnError(f"{told} go together, {each}")
     if not all(isinstance(value, int | float) for value in (*mean, *std)):
-        raise TlearnError(
-            f"model.pixel_mean {mean} and model.pixel_std {std} are three numbers each (red, green, blue)"
-        )
+        raise TlearnError(f"{told} are {each}")
     if not all(0 <= value <= 1 for value in mean) or not all(0 < value <= 1 for value in std):
-        raise TlearnError(
-            f"model.pixel_mean {mean} and model.pixel_std {std} are of pixels scaled to 0 to 1; divide those of 0 to "
-            "255 by 255"
-        )
+        raise TlearnError(f"{told} are of pixels scaled to 0 to 1; divide those of 0 to 255 by 255")
     return Statistics(tuple(map(float, mean)), tuple(map(float, std)), "as model.pixel_mean and pixel_std say")
 
 

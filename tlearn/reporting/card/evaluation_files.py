@@ -12,7 +12,7 @@ from typing import Any
 from tlearn.base.files import safe_cell, write_whole
 from tlearn.data.datamodule import ImageDataModule
 from tlearn.reporting.evaluation import Answers, confusion_matrix, per_class_rows, summary_of
-from tlearn.reporting.pictures import worst_rows
+from tlearn.reporting.pictures import colour_note, worst_rows
 
 
 def write_evaluation(folder: Path, data: ImageDataModule, answers: Answers) -> None:
@@ -26,6 +26,8 @@ def write_evaluation(folder: Path, data: ImageDataModule, answers: Answers) -> N
     split, place = answers.outputs.split, folder / "evaluation"
     place.mkdir(parents=True, exist_ok=True)
     content = summary_of(answers) | {"worst": worst_rows(data, answers)}
+    if note := colour_note(data.num_channels):
+        content["colours"] = note
     write_whole(place / f"{split}.json", json.dumps(content))
     if split != "test" or answers.task == "regression":
         return

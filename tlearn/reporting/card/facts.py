@@ -17,6 +17,7 @@ from tlearn.base.machine import cores_allowed
 from tlearn.data.datamodule import ImageDataModule
 from tlearn.data.doctor.diagnosis import diagnose
 from tlearn.data.sources.labelled_files import ImageFilesDataModule
+from tlearn.models.backbones.input_channels import RGB
 from tlearn.reporting.hparams import hyper_parameters
 from tlearn.reporting.parameters import summarise
 from tlearn.training.module import TransferModule, model_of
@@ -28,9 +29,11 @@ _LOOKED_AT = 5000  # picture files; with more, only the verb `doctor` looks at t
 
 
 def network_facts(module: TransferModule) -> dict[str, Any]:
-    """Describe the network: task, classes, trainable and frozen parameters."""
-    stages = summarise(module)
+    """Describe the network: task, classes, trainable and frozen parameters, and pixels of other than three channels."""
+    stages, channels = summarise(module), module.options.in_channels
+    statistics = {name: getattr(module.preprocess, name).tolist() for name in ("mean", "std")}
     return {
+        **({"pixels": {"channels": channels, **statistics}} if channels != RGB else {}),
         "task": module.task,
         "class_names": list(module.class_names),
         "parameters": {

@@ -50,6 +50,7 @@ def network_view(card: Mapping[str, Any]) -> dict[str, Any]:
     facts = [("Parameters that train", count(parameters.get("trainable")))] if parameters else []
     facts += [("Frozen parameters", count(parameters.get("frozen")))] if parameters else []
     facts += [("Temperature", f"{temperature:.4g}")] if temperature is not None else []
+    facts += card_words.pixel_facts(card)
     return {
         "facts": facts,
         "options": options(part(card, "model")),
@@ -145,6 +146,7 @@ def evaluation_view(
         "classes": [_class_row(each) for each in sorted(classes, key=_by_accuracy)[:SHOWN_CLASSES]],
         "more_classes": max(0, len(classes) - SHOWN_CLASSES),
         "worst": [_card_of(each) for each in about.get("worst") or []],
+        "colours": str(about.get("colours") or ""),
         "reliability": _reliability(about),
         "scatter": _scatter(about),
         "tables": {kind: path for kind, path in tables.items() if (folder / path).is_file()},

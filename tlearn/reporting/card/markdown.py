@@ -122,9 +122,10 @@ def _fenced(lines: Sequence[str]) -> list[str]:
 
 def _model(card: Mapping[str, Any]) -> list[str]:
     parameters, temperature = part(card, "parameters"), card.get("temperature")
-    about = {**part(card, "model")}
+    about = {name.lower(): value for name, value in card_words.pixel_facts(card)} | part(card, "model")
     about |= {f"{kind} parameters": count(number) for kind, number in parameters.items()}
-    return _pairs(about | ({"temperature": f"{temperature:.4g}"} if temperature is not None else {}))
+    about |= {"temperature": f"{temperature:.4g}"} if temperature is not None else {}
+    return _pairs(about)
 
 
 def _stages(card: Mapping[str, Any]) -> list[str]:

@@ -56,6 +56,16 @@ def best_words(card: Mapping[str, Any]) -> tuple[str, str, str]:
     return metric_words(monitor), figure(monitor, best["value"]), f"epoch {epoch}" if epoch else ""
 
 
+def pixel_facts(card: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return names and values of the pixels of a network for another number of channels than three; else nothing."""
+    pixels = part(card, "pixels")
+    if not pixels:
+        return []
+    lists = [(name, " ".join(f"{value:.4g}" for value in pixels.get(name) or ())) for name in ("mean", "std")]
+    told = [(f"{name} of pixels from 0 to 1".capitalize(), values) for name, values in lists]
+    return [("Channels", str(pixels.get("channels"))), *told]
+
+
 def test_words(card: Mapping[str, Any]) -> tuple[str, str]:
     """Return label and value of the test's main metric; empty texts without a test."""
     metrics = part(part(card, "test"), "metrics")

@@ -79,7 +79,7 @@ def run_over_split(
         trainer: Gives the data and the precision.
         module: Gives the device. It is in eval mode meanwhile.
         split: ``train`` or ``val``.
-        compute: Turns images (B, 3, H, W) into rows (B, ...).
+        compute: Turns images (B, C, H, W) into rows (B, ...).
 
     Returns:
         The rows as float32 (N, ...), and the targets (N,) or (N, 1), both on the CPU.
