@@ -95,10 +95,15 @@ def plain_config(parser: LightningArgumentParser, config: Namespace) -> dict[str
 
 
 def settle_pictures(config: Namespace, checkpoint: Checkpoint | None) -> None:
-    """Set the decoding size to ``model.image_size``, and take class names from the checkpoint if the data have none."""
+    """Let pictures be decoded as the model wants them; a checkpoint tells how they were, and of what classes.
+
+    Their size follows ``model.image_size``, their channels ``model.in_channels``, where the data's options say nothing.
+    """
     options = config.data.get("init_args") or Namespace()  # a class without parameters has none
     if "size_px" in options and options.size_px is None:
         options.size_px = config.model.image_size
+    if "num_channels" in options and options.num_channels is None:
+        options.num_channels = config.model.in_channels
     if "augment" in options and options.augment is None:
         del options["augment"]  # nothing means the default, as with other options; jsonargparse cannot make it of null
     if checkpoint is not None and "stored_classes" in options:

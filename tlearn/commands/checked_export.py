@@ -71,8 +71,8 @@ def _data_of(checkpoint: Checkpoint) -> ImageDataModule:
     """
     if "data" not in checkpoint.config:
         raise TlearnError(f"{checkpoint.path.name} was written from Python and does not name its data")
-    image_size = checkpoint.config["model"]["image_size"]
-    config = Namespace(data=parse_data(checkpoint.config["data"]), model=Namespace(image_size=image_size))
+    followed = Namespace({name: checkpoint.config["model"][name] for name in ("image_size", "in_channels")})
+    config = Namespace(data=parse_data(checkpoint.config["data"]), model=followed)
     settle_pictures(config, checkpoint)
     data = make_data(config.data)
     if not same_names(data.class_names, checkpoint.class_names):

@@ -72,7 +72,8 @@ class ServingDataModule(LightningDataModule, ABC):
     @property
     def framing(self) -> Framing:
         """Say how a picture file is brought to the form of these images; after `setup`."""
-        return Framing(size_px=min(self.image_shape_px), crop_pct=1.0, reading=Reading(ranges={}))
+        reading = Reading(ranges={}, num_channels=self.num_channels)
+        return Framing(size_px=min(self.image_shape_px), crop_pct=1.0, reading=reading)
 
     @property
     def is_in_memory(self) -> bool:

@@ -22,7 +22,7 @@ from tlearn.models.state import check_answers
 
 _BATCH = 32
 
-Picture = str | Path | Image.Image
+Picture = str | Path | Image.Image | Tensor
 
 
 @dataclass(frozen=True)
@@ -83,16 +83,17 @@ class Predictor:
         """Answer for files or images, in their order, in float32.
 
         Args:
-            pictures: Paths, or Pillow images of any size and mode.
+            pictures: Paths, Pillow images of any size and mode, or tensors, uint8 (C, H, W), of as many channels as the
+                network sees.
 
         Raises:
-            TlearnError: A file gives no picture; it is named. An answer is no number.
+            TlearnError: A file gives no picture; it is named. A tensor of another kind. An answer is no number.
         """
         return list(self.stream(pictures))
 
     def stream(self, pictures: Iterable[Picture]) -> Iterator[Prediction]:
         """Answer one by one for any number of pictures; few are in memory at a time."""
-        if isinstance(pictures, (str, Path, Image.Image)):
+        if isinstance(pictures, (str, Path, Image.Image)) or (isinstance(pictures, Tensor) and pictures.ndim < 4):
             raise TlearnError(f"expected a list of pictures, got one {type(pictures).__name__}; put it in brackets")
         rest = iter(pictures)
         while batch := list(islice(rest, _BATCH)):
@@ -101,7 +102,8 @@ class Predictor:
                 answers = self.module.answer(images.to(self.module.preprocess.mean.device)).cpu()
             check_answers(answers, self._source)
             for picture, answer in zip(batch, answers, strict=True):
-                yield self._prediction(None if isinstance(picture, Image.Image) else str(picture), answer)
+                path = str(picture) if isinstance(picture, (str, Path)) else None
+                yield self._prediction(path, answer)
 
     def _prediction(self, path: str | None, answer: Tensor) -> Prediction:
         if self.module.task == "regression":
@@ -126,6 +128,12 @@ def load(run: str | Path, device: str = "cpu") -> Predictor:
 
 
 def _pixels(picture: Picture, framing: Framing) -> Tensor:
+    if isinstance(picture, Tensor):
+        channels = framing.reading.num_channels
+        if picture.dtype != torch.uint8 or picture.ndim != 3 or len(picture) != channels:
+            told = f"{str(picture.dtype).removeprefix('torch.')} {tuple(picture.shape)}"
+            raise TlearnError(f"expected a picture as uint8 ({channels}, H, W), got {told}")
+        return framed(picture.cpu(), framing)
     try:
         if isinstance(picture, Image.Image):
             return framed(pixels_of(picture, framing.reading), framing)

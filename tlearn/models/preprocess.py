@@ -63,8 +63,8 @@ class Preprocess(nn.Module):
         """
         if not self.is_known:
             raise TlearnError(
-                f"mean and std of the pixels' {len(self.mean)} channels are not known: fit measures them in the training "
-                "images of a data module of tlearn; or give model.pixel_mean and model.pixel_std"
+                f"mean and std of the pixels' {len(self.mean)} channels are not known: fit measures them in the "
+                "training images of a data module of tlearn; or give model.pixel_mean and model.pixel_std"
             )
         images = self.sized(images)
         # One multiply-add per pixel: (x / 255 - mean) / std.

@@ -59,14 +59,12 @@ def learn_statistics(network: Network, data: ImageDataModule | None) -> None:
     process finds the same bits.
 
     Args:
-        network: Gets them; nothing happens where it knows them.
+        network: Gets them.
         data: Set up for fitting; ``None`` for data of another kind.
 
     Raises:
         TlearnError: The data are of another kind.
     """
-    if network.preprocess.is_known:
-        return
     channels = network.options.in_channels
     if data is None:
         raise TlearnError(

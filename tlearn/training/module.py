@@ -170,7 +170,7 @@ class TransferModule(OptimizedModule):
     def setup(self, stage: str) -> None:
         """Meet the pictures, which may be refused, and compute as fast as pictures of the data's size allow."""
         self.compute_plainly()  # a run that failed may have left the network as it was in it
-        self.meet_pictures(stage)
+        self.meet_pictures()
         # Averaging callbacks have copied the whole kernels by now.
         is_copied = self._trainer and any(isinstance(each, _AVERAGING) for each in callbacks_of(self._trainer))
         self.compute_fast(shape_of_data(self._trainer), is_fixed=not self.backbone_trains, is_copied=bool(is_copied))
@@ -180,15 +180,15 @@ class TransferModule(OptimizedModule):
         self.compute_plainly()
 
     def on_fit_start(self) -> None:
-        """Remember the run's seed, weigh the classes, and measure the unit of a regression's values.
+        """Remember the run's seed, weigh the classes, and measure pixels and the unit of a regression's values.
 
         Raises:
             TlearnError: ``l2_sp`` has nothing to pull towards, nothing can train, or values are constant.
         """
-        self._seed = torch.initial_seed() % 2**61
+        self._seed, self.evaluation = torch.initial_seed() % 2**61, Evaluation()
         check_suits(self, own_data_of(self.trainer))
-        self.evaluation = Evaluation()
         self.learn_of_pictures()
+        self.measure_pixels()
         self._train_what_trains()
         for rule in self.freezing.never_open(self.trainer.max_epochs) if self.trainer.is_global_zero else ():
             log.warning(

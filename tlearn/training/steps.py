@@ -58,20 +58,26 @@ class SteppingModule(ResumableModule):
         for metrics in (self.train_metrics, self.val_metrics, self.test_metrics):
             metrics.unit = unit
 
-    def meet_pictures(self, stage: str) -> None:
-        """Check the channels of the run's pictures, remember how they are read, and measure what no weights tell.
+    def meet_pictures(self) -> None:
+        """Check the channels of the run's pictures, and remember how they are read.
 
         Raises:
-            TlearnError: They have other channels than the network sees, or they cannot be measured.
+            TlearnError: They have other channels than the network sees.
         """
         data = own_data_of(self._trainer)
         if data is not None:
             check_channels(self, data)
         if self.pictures is None:
             self.learn_of_pictures()
-        is_resumed = self._trainer is not None and self.trainer.ckpt_path  # it goes on with what it has measured
-        if stage == "fit" and not is_resumed:
-            learn_statistics(self, data)
+
+    def measure_pixels(self) -> None:
+        """Measure mean and std of the training pictures where nobody tells them; a resumed run goes on with its own.
+
+        Raises:
+            TlearnError: The data are none of tlearn's.
+        """
+        if not self.preprocess.is_known:
+            learn_statistics(self, own_data_of(self._trainer))
 
     def measure_unit(self) -> None:
         """Learn a regression's values in a unit in which the training values have mean 0 and deviation 1.

@@ -49,7 +49,7 @@ def decode(source: bytes | Path, reading: Reading, least_px: int | None = None) 
     """
     try:
         with opened(source) as file:
-            return torch.from_numpy(_decoded(file, reading, least_px)).permute(2, 0, 1)
+            return _as_tensor(_decoded(file, reading, least_px))
     except Exception as error:  # a damaged file fails in every way that its bytes can be misread
         raise UnreadableImageError(reason_of(error, source if isinstance(source, bytes) else b"")) from error
 
@@ -94,7 +94,12 @@ def pixels_of(image: Image.Image, reading: Reading | None = None) -> Tensor:
         array = np.array(to_rgb(ImageOps.exif_transpose(image), reading.converts_colour))
     else:
         array = channels_of(samples_of_image(ImageOps.exif_transpose(image)), reading, f"mode {image.mode}")
-    return torch.from_numpy(array).permute(2, 0, 1)
+    return _as_tensor(array)
+
+
+def _as_tensor(pixels: NDArray[np.uint8]) -> Tensor:
+    """Turn pixels (H, W, C) into (C, H, W). Pillow's own memory, which nobody may write to, is copied."""
+    return torch.from_numpy(np.require(pixels, requirements="W")).permute(2, 0, 1)
 
 
 def _is_plain(reading: Reading) -> bool:

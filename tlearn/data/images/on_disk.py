@@ -196,6 +196,7 @@ class StreamedImages(ImageSet):
     ) -> None:
         super().__init__(targets, indices, transform)
         self.pictures, self.framing = pictures, framing
+        self.num_channels = framing.reading.num_channels
 
     @property
     def shape_px(self) -> tuple[int, int]:

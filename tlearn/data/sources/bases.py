@@ -127,7 +127,7 @@ class PictureDataModule(ImageDataModule, ABC):
     @property
     def num_channels(self) -> int:
         """Return C."""
-        return 3
+        return self._framing.reading.num_channels
 
     @property
     def framing(self) -> Framing:

@@ -164,6 +164,7 @@ class FeatureCacheCallback(OptionCallback):
         if module.caching.cache_views > 1 and not 0 < frozen_epochs(module) <= self._first_epoch:
             check_views(trainer, module)
         if reason is None:
+            module.measure_pixels()  # callbacks begin before the module does
             data = data_of(trainer)
             there: tuple[FitSplit, ...] = ("train", "val") if data.validates else ("train",)
             data.serve_features({split: features_of(trainer, module, split) for split in there})
