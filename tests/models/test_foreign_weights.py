@@ -290,7 +290,7 @@ def test_networks_that_do_not_fit_are_told_why(tmp_path: Path) -> None:
         "transformers.bin": {"resnet.embedder.embedder.convolution.weight": FIRST["conv1.weight"]},
     }
     expected = {
-        "grey.pth": "1 of another shape of 30 tensors (first: conv1.weight); it is 64x1x7x7 there and 64x3x7x7 here",
+        "grey.pth": "see 1 channel, model.in_channels is 3; set it to 1, or give weights for red, green and blue",
         "int8.pth": "25 of another shape of 30 tensors (first: conv1.weight); it is of int8 there, a quantised",
         "statistics.pth": "10 missing of 30 tensors (first: bn1.running_mean)",
         "model-00001-of-00002.bin": "29 missing of 30 tensors (first: bn1.weight); it is piece 1 of 2",
