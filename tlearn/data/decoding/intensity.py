@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,7 +55,7 @@ def limits_for(samples: Samples, reading: Reading) -> Range:
     kind, intensity, ranges = samples.sample_type, reading.intensity, reading.ranges
     if isinstance(intensity, tuple):
         return intensity
-    if intensity == "percentile" or (intensity == "auto" and ranges is None and kind not in _EIGHT_BITS):
+    if intensity == "percentile" or (intensity == "auto" and ranges is None and kind not in EIGHT_BITS):
         return _own_range(samples, intensity == "percentile")
     if intensity == "auto" and ranges and kind in ranges:
         return ranges[kind]
@@ -67,7 +67,7 @@ def limits_for(samples: Samples, reading: Reading) -> Range:
     return samples.type_range
 
 
-_EIGHT_BITS = ("uint8", "uint4", "uint2", "uint1")
+EIGHT_BITS = ("uint8", "uint4", "uint2", "uint1")
 
 
 def _own_range(samples: Samples, is_plain: bool) -> Range:
@@ -122,7 +122,50 @@ def settled(low: float, high: float, sample_type: str) -> Range:
     return (low, high) if whole is None else (int(np.floor(low)), int(np.ceil(high)))
 
 
-def learned_ranges(quantiles: Mapping[str, NDArray[np.float64]]) -> dict[str, Range]:
+class LearnedRange(NamedTuple):
+    """What the files of one sample type hold, and the range that ``auto`` takes for them.
+
+    Attributes:
+        files: How many files were measured.
+        percentiles: The 0.1 and 99.9 percentiles of all of them.
+        extremes: The lowest and the highest number.
+        limits: What becomes black and white. The two are equal where all files hold one number alone.
+    """
+
+    files: int
+    percentiles: Range
+    extremes: Range
+    limits: Range
+
+
+def learned_ranges(quantiles: Mapping[str, NDArray[np.float64]]) -> dict[str, LearnedRange]:
     """Return the range of each sample type from the quantiles, (N, Q), of its files; of 8 bits and fewer none."""
-    found = {kind: settled(*pooled_limits(each), kind) for kind, each in quantiles.items() if kind not in _EIGHT_BITS}
-    return dict(sorted(found.items()))
+    return {kind: _learned(each, kind) for kind, each in sorted(quantiles.items()) if kind not in EIGHT_BITS}
+
+
+def _learned(quantiles: NDArray[np.float64], kind: str) -> LearnedRange:
+    whole = type_range(kind) is not None
+    low, high = pooled_limits(quantiles)
+    lowest, highest = float(quantiles[:, 0].min()), float(quantiles[:, -1].max())
+    is_flat = high - low < 1 if whole else low == high  # few bright spots on black, which the percentiles do not see
+    limits = settled(lowest, highest, kind) if is_flat else settled(low, high, kind)
+    percentiles = (int(np.floor(low)), int(np.ceil(high))) if whole else (low, high)
+    extremes = (int(lowest), int(highest)) if whole else (lowest, highest)
+    return LearnedRange(len(quantiles), percentiles, extremes, limits)
+
+
+def share_outside(quantiles: NDArray[np.float64], limits: Range) -> float:
+    """Return the share of numbers below or above a range, from the quantiles (N, Q) of files that count alike."""
+    below, above = np.nextafter(limits[0], -np.inf), np.nextafter(limits[1], np.inf)
+    shares = [np.interp(below, row, SHARES) + 1 - np.interp(above, row, SHARES) for row in quantiles]
+    return float(np.clip(np.mean(shares), 0, 1))
+
+
+def histogram_of(quantiles: NDArray[np.float64], limits: Range, bins: int) -> NDArray[np.float64]:
+    """Return the share of numbers in each of so many equal parts of a range, from quantiles (N, Q)."""
+    edges = np.linspace(*limits, bins + 1)
+    edges[-1] = np.nextafter(edges[-1], np.inf)
+    below = np.nextafter(edges, -np.inf)
+    reached = np.mean([np.interp(below, row, SHARES, left=0, right=1) for row in quantiles], axis=0)
+    shares: NDArray[np.float64] = np.maximum(np.diff(reached), 0)
+    return shares

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -14,14 +15,22 @@ from torch import Tensor
 
 from tlearn.base.errors import TlearnError
 from tlearn.data.datamodule import Split
-from tlearn.data.decoding.intensity import learned_ranges
 from tlearn.data.files.boxes import of_box
 from tlearn.data.files.colour_spaces import converted_files
 from tlearn.data.files.duplicates import same_content
 from tlearn.data.files.exclusions import EXCLUSIONS, kept_positions, read_exclusions
 from tlearn.data.files.findings import Picture
-from tlearn.data.files.inspection import Inspection, inspect_files, quantiles_by_type
+from tlearn.data.files.inspection import Inspection, inspect_files
 from tlearn.data.files.listing import counts_of, number_of
+from tlearn.data.files.sample_types import (
+    ranges_of_training,
+    remarks_on,
+    told_of_range,
+    told_of_strangers,
+    types_of,
+    without_range,
+)
+from tlearn.data.files.unreadable import told_of_all, told_of_reasons
 from tlearn.data.images.image_set import ImageSet
 from tlearn.data.images.on_disk import FilePictures, StreamedImages
 from tlearn.data.sources.bases import PictureDataModule
@@ -29,8 +38,6 @@ from tlearn.data.sources.table_cells import are_contrary, label_counts, one_side
 from tlearn.data.sources.table_paths import misplaced
 
 log = logging.getLogger(__name__)
-
-_SHOWN = 10
 
 
 @dataclass
@@ -74,6 +81,9 @@ class ImageFilesDataModule(PictureDataModule, ABC):
         super().__init__(**options)
         self.root, self.on_error = root, on_error
         self.skipped: dict[Split, list[str]] = {}
+        self._types: dict[Split, Counter[str]] = {}  # sample types of the files of each open split
+        self._train_ahead: ImageSet | None = None  # opened before validation pictures, which need what it teaches
+        self._has_learned = False
 
     @abstractmethod
     def list_split(self, split: Split) -> FileList | None:
@@ -86,32 +96,42 @@ class ImageFilesDataModule(PictureDataModule, ABC):
     def open_split(self, split: Split) -> ImageSet | None:
         """List the files of a split without the excluded ones, and inspect them.
 
+        The training pictures, those that will validate among them, teach what is black and white in all splits.
+
         Raises:
             TlearnError: Some cannot be read, and ``on_error`` is ``error``; all are named.
         """
+        if split == "train" and self._train_ahead is not None:
+            opened, self._train_ahead = self._train_ahead, None
+            return opened
         files = self.list_split(split)
         if files is None and split == "val":
             return None
         if files is None:
             raise TlearnError(f"no {split} images in {self.root.absolute()}: neither a folder nor a row is called so")
         facts = self._inspected(split, files)
+        remarks_on_ranges = self._learn_ranges(split, facts)
         bad = {number: each.error for number, each in facts.items() if each.error}
+        bad |= without_range(facts, self.framing.reading)
         if bad and self.on_error == "error":
-            told = misplaced({files.names[number]: why for number, why in bad.items()}, len(facts), self.root)
-            if told:
-                raise TlearnError(f"{split}: {told}")
-            raise TlearnError(_all_of(bad, len(files.names), self.root, files.names, split))
+            misplacement = misplaced({files.names[number]: why for number, why in bad.items()}, len(facts), self.root)
+            if misplacement:
+                raise TlearnError(f"{split}: {misplacement}")
+            raise TlearnError(told_of_all(bad, len(files.names), self.root, files.names, split))
         good, excluded = [number for number in facts if number not in bad], len(files.names) - len(facts)
         if not good:
             raise TlearnError(
                 f"no {split} images left in {self.root.absolute()}: {len(files.names)} files, "
-                f"{excluded} of them on the list {EXCLUSIONS}, {len(bad)} unreadable"
+                f"{excluded} of them on the list {EXCLUSIONS}, {len(bad)} unreadable{told_of_reasons(bad)}"
             )
         remarks = [f"left out {excluded} of {EXCLUSIONS}"] if excluded else []
-        remarks += [f"skipped {len(bad)} that cannot be read"] if bad else []
+        remarks += [f"skipped {len(bad)} that cannot be read{told_of_reasons(bad)}"] if bad else []
         self._say(split, files, good, [*remarks, *([files.remarks] if files.remarks else [])])
-        if split == "train" and self.framing.reading.intensity == "auto" and not self._has_stored_reading:
-            self._learn_ranges([facts[number] for number in good])
+        labels = [self._label(files.targets[number]) for number in good] if self.task == "classification" else None
+        self._types[split] = types_of(facts.values())
+        told = remarks_on(split, [facts[number] for number in good], labels, self.framing.reading)
+        for level, text in [*((logging.INFO, each) for each in remarks_on_ranges), *told]:
+            log.log(level, "%s", text)
         contents = [facts[number].digest if number in facts else b"" for number in range(len(files.names))]
         reads = self.framing.reading
         converted = converted_files([facts[n] for n in good], f"{split} pictures") if reads.converts_colour else ""
@@ -122,10 +142,15 @@ class ImageFilesDataModule(PictureDataModule, ABC):
 
     def setup(self, stage: str) -> None:
         """Open what a stage needs; warn of copies between training and validation, and of contradicting labels."""
-        is_new = "train" not in self._sets
+        is_new, open_before = "train" not in self._sets, set(self._sets)
         super().setup(stage)
         if "train" in self._sets and is_new:
             self._warn_of_copies()
+        for split in self._types.keys() & {"val", "test"} & (self._sets.keys() - open_before):
+            trained = self._types.get("train")
+            told = told_of_strangers(split, self._types[split], trained, self.framing.reading)
+            if told:
+                log.warning("%s", told)
 
     def pictures_of(self, split: Split) -> list[Picture]:
         """Inspect the files of a split that are not excluded."""
@@ -151,7 +176,8 @@ class ImageFilesDataModule(PictureDataModule, ABC):
         for split in ("train", "val"):
             pictures = self._pictures(split)
             names[f"{split}_files"] = [pictures.name(row) for row in self._sets[split].indices.tolist()]
-        return super().split_record() | names
+        ranges = self.framing.reading.ranges
+        return super().split_record() | names | ({"ranges": dict(ranges)} if ranges else {})
 
     def _inspected(self, split: Split, files: FileList) -> dict[int, Inspection]:
         """Inspect the files that are not excluded: position -> result."""
@@ -164,11 +190,20 @@ class ImageFilesDataModule(PictureDataModule, ABC):
             return facts
         return {number: of_box(each, tuple(files.boxes[number].tolist())) for number, each in facts.items()}
 
-    def _learn_ranges(self, facts: Sequence[Inspection]) -> None:
-        ranges = learned_ranges(quantiles_by_type(facts))
-        for kind, (low, high) in ranges.items():
-            log.info("%s files: %g becomes black and %g white, in all pictures", kind, low, high)
-        self._framing = replace(self._framing, reading=replace(self._framing.reading, ranges=ranges))
+    def _learn_ranges(self, split: Split, facts: Mapping[int, Inspection]) -> list[str]:
+        """Learn what is black and white from the training pictures, once; say what was learned."""
+        reading = self.framing.reading
+        if reading.intensity != "auto" or self._has_stored_reading or self._has_learned:
+            return []
+        if split == "train":
+            found = ranges_of_training(facts.values())
+            ranges = {kind: each.limits for kind, each in found.items()}
+            self._framing = replace(self._framing, reading=replace(reading, ranges=ranges))
+            self._has_learned = True
+            return [f"train: {told_of_range(kind, each)}" for kind, each in found.items()]
+        if any(each.quantiles for each in facts.values()) and self.list_split("train") is not None:
+            self._train_ahead = self.open_split("train")
+        return []
 
     def _pictures(self, split: str) -> FilePictures:
         images = self._sets[split]
@@ -246,12 +281,3 @@ class ImageFilesDataModule(PictureDataModule, ABC):
         if self.task == "multilabel":
             return are_contrary(targets)
         return len({self._label(target) for target in targets}) > 1
-
-
-def _all_of(bad: dict[int, str], count: int, root: Path, names: Sequence[str], split: str) -> str:
-    shown = [f"{(root / names[number]).absolute()} ({reason})" for number, reason in list(bad.items())[:_SHOWN]]
-    more = f" and {len(bad) - _SHOWN} more" if len(bad) > _SHOWN else ""
-    return (
-        f"{len(bad)} of {count} {split} pictures cannot be read: {', '.join(shown)}{more}; 'doctor --fix' puts them on "
-        "a list to leave out, data.init_args.on_error skip leaves them out of this run"
-    )

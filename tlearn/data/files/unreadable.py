@@ -1,0 +1,39 @@
+"""Which files of a set cannot be read, and why, in one line."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+_SHOWN = 10
+_LEAVE_OUT = "'doctor --fix' puts them on a list to leave out, data.init_args.on_error skip leaves them out of this run"
+
+
+def told_of_all(bad: Mapping[int, str], count: int, root: Path, names: Sequence[str], split: str) -> str:
+    """Name the files that cannot be read; a reason that all share is said once.
+
+    Args:
+        bad: Position of a file to the reason.
+        count: How many files there are.
+        root: The folder that names are relative to.
+        names: Those of all files.
+        split: Its name.
+    """
+    places = [str((root / names[number]).absolute()) for number in bad]
+    reasons = list(bad.values())
+    if len(bad) > 1 and len(set(reasons)) == 1:  # the same to do about all of them
+        told = f"{reasons[0]} ({places[0]} and {len(bad) - 1} more)"
+    else:
+        shown = [f"{place} ({reason})" for place, reason in list(zip(places, reasons, strict=True))[:_SHOWN]]
+        told = ", ".join(shown) + (f" and {len(bad) - _SHOWN} more" if len(bad) > _SHOWN else "")
+    way = "" if len(bad) == count else f"; {_LEAVE_OUT}"
+    return f"{len(bad)} of {count} {split} pictures cannot be read: {told}{way}"
+
+
+def told_of_reasons(bad: Mapping[int, str], most: int = 2) -> str:
+    """Count the most frequent reasons, in brackets; empty for no file."""
+    counts = Counter(bad.values()).most_common()
+    told = ", ".join(f"{reason} {count}" for reason, count in counts[:most])
+    more = f" and {len(counts) - most} other reasons" if len(counts) > most else ""
+    return f" ({told}{more})" if told else ""
