@@ -11,7 +11,7 @@ _LEAVE_OUT = "'doctor --fix' puts them on a list to leave out, data.init_args.on
 
 
 def told_of_all(bad: Mapping[int, str], count: int, root: Path, names: Sequence[str], split: str) -> str:
-    """Name the files that cannot be read; a reason that all share is said once.
+    """Name the files that cannot be read; the only reason of many files is said once.
 
     Args:
         bad: Position of a file to the reason.
@@ -22,7 +22,7 @@ def told_of_all(bad: Mapping[int, str], count: int, root: Path, names: Sequence[
     """
     places = [str((root / names[number]).absolute()) for number in bad]
     reasons = list(bad.values())
-    if len(bad) > 1 and len(set(reasons)) == 1:  # the same to do about all of them
+    if len(set(reasons)) == 1 and len(bad) > 1 and (len(bad) == count or len(bad) > _SHOWN):
         told = f"{reasons[0]} ({places[0]} and {len(bad) - 1} more)"
     else:
         shown = [f"{place} ({reason})" for place, reason in list(zip(places, reasons, strict=True))[:_SHOWN]]
