@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 import torch
 from torch import Tensor
@@ -114,10 +114,7 @@ class ImageFilesDataModule(PictureDataModule, ABC):
         bad = {number: each.error for number, each in facts.items() if each.error}
         bad |= without_range(facts, self.framing.reading)
         if bad and self.on_error == "error":
-            misplacement = misplaced({files.names[number]: why for number, why in bad.items()}, len(facts), self.root)
-            if misplacement:
-                raise TlearnError(f"{split}: {misplacement}")
-            raise TlearnError(told_of_all(bad, len(files.names), self.root, files.names, split))
+            self._refuse(split, files, bad, len(facts))
         good, excluded = [number for number in facts if number not in bad], len(files.names) - len(facts)
         if not good:
             raise TlearnError(
@@ -139,6 +136,12 @@ class ImageFilesDataModule(PictureDataModule, ABC):
             log.info("%s", converted)
         pictures = FilePictures(self.root, files.names, contents, files.boxes, has_other_colours=bool(converted))
         return StreamedImages(pictures, self.framing, files.targets, torch.tensor(good, dtype=torch.int64))
+
+    def _refuse(self, split: Split, files: FileList, bad: dict[int, str], looked_at: int) -> NoReturn:
+        told = misplaced({files.names[number]: why for number, why in bad.items()}, looked_at, self.root)
+        if told:
+            raise TlearnError(f"{split}: {told}")
+        raise TlearnError(told_of_all(bad, len(files.names), self.root, files.names, split))
 
     def setup(self, stage: str) -> None:
         """Open what a stage needs; warn of copies between training and validation, and of contradicting labels."""
