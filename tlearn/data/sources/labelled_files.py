@@ -34,7 +34,7 @@ from tlearn.data.files.unreadable import told_of_all, told_of_reasons
 from tlearn.data.images.image_set import ImageSet
 from tlearn.data.images.on_disk import FilePictures, StreamedImages
 from tlearn.data.sources.bases import PictureDataModule
-from tlearn.data.sources.table_cells import are_contrary, label_counts, one_sided
+from tlearn.data.sources.table_cells import are_contrary, label_counts, warn_of_one_sided
 from tlearn.data.sources.table_paths import misplaced
 
 log = logging.getLogger(__name__)
@@ -227,25 +227,8 @@ class ImageFilesDataModule(PictureDataModule, ABC):
                 log.warning("no %s images for: %s", {"val": "validation"}.get(split, split), ", ".join(absent))
         if self.task == "multilabel":
             about += f" of {self.num_classes} classes ({label_counts(files.targets[good], self.class_names)})"
-            self._warn_of_one_sided(split, files.targets[good])
+            warn_of_one_sided(split, files.targets[good], self.class_names)
         log.info("%s", "; ".join([f"{about} in {self.root.absolute()}", *remarks]))
-
-    def _warn_of_one_sided(self, split: str, targets: Tensor) -> None:
-        found = one_sided(targets, self.class_names)
-        if found["nothing"] and split == "train":
-            raise TlearnError(
-                f"no training image says anything of: {', '.join(found['nothing'])} (all cells are empty); leave it "
-                "out of data.init_args.label_column, or set data.init_args.empty_labels to no"
-            )
-        if len(found["nothing"]) == self.num_classes:
-            raise TlearnError(
-                f"no {split} image says anything of any label: nothing could be measured; leave the split out"
-            )
-        called = {"val": "validation", "train": "training"}.get(split, split)
-        told = {"nothing": "says anything of", "no": "has", "yes": "lacks"}
-        for what, verb in told.items():
-            if found[what]:
-                log.warning("no %s image %s: %s", called, verb, ", ".join(found[what]))
 
     def _label(self, target: Tensor) -> str:
         if self.task == "regression":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,6 +14,8 @@ from torch import Tensor
 
 from tlearn.base.errors import TlearnError
 from tlearn.data.files.listing import listed
+
+log = logging.getLogger(__name__)
 
 _HOLDS = {"1": True, "1.0": True, "true": True, "0": False, "0.0": False, "false": False}
 
@@ -150,16 +153,34 @@ def label_counts(targets: Tensor, class_names: Sequence[str]) -> str:
     return ", ".join(each[:_MOST]) + (f", and {len(each) - _MOST} more" if len(each) > _MOST else "")
 
 
-def one_sided(targets: Tensor, class_names: Sequence[str]) -> dict[str, list[str]]:
-    """Return the classes of which nothing is known, that no image has, and that no image lacks.
+def warn_of_one_sided(split: str, targets: Tensor, class_names: Sequence[str]) -> None:
+    """Warn of labels of which nothing is known, that no image of a split has, or that no image lacks.
 
     Args:
+        split: Its name.
         targets: 0, 1 and NaN (N, K).
         class_names: K names.
+
+    Raises:
+        TlearnError: Nothing is known of a label of the training images, or of any label.
     """
     known, yes, no = (found.any(dim=0) for found in (~targets.isnan(), targets == 1, targets == 0))
-    found = {"nothing": ~known, "no": known & ~yes, "yes": known & ~no}
-    return {what: [class_names[n] for n in mask.nonzero().flatten().tolist()] for what, mask in found.items()}
+    masks = {"says anything of": ~known, "has": known & ~yes, "lacks": known & ~no}
+    found = {verb: [class_names[n] for n in mask.nonzero().flatten().tolist()] for verb, mask in masks.items()}
+    nothing = found["says anything of"]
+    if nothing and split == "train":
+        raise TlearnError(
+            f"no training image says anything of: {', '.join(nothing)} (all cells are empty); leave it "
+            "out of data.init_args.label_column, or set data.init_args.empty_labels to no"
+        )
+    if len(nothing) == len(class_names):
+        raise TlearnError(
+            f"no {split} image says anything of any label: nothing could be measured; leave the split out"
+        )
+    called = {"val": "validation", "train": "training"}.get(split, split)
+    for verb, names in found.items():
+        if names:
+            log.warning("no %s image %s: %s", called, verb, ", ".join(names))
 
 
 def seeming_separators(names: Iterable[str], separator: str) -> str:
