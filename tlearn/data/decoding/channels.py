@@ -47,7 +47,7 @@ def chosen_samples(samples: Samples, reading: Reading, what: str) -> Samples:
 
 def _chosen(samples: Samples, reading: Reading, what: str) -> tuple[Samples, NDArray[np.generic] | None]:
     """Return the channels that the network gets, and the transparency that they have."""
-    count, wanted = samples.values.shape[2], reading.num_channels
+    count, wanted, what = samples.values.shape[2], reading.num_channels, what or "a picture"
     if reading.channels is not None:
         places = [_place_of(band, samples, what) for band in reading.channels]
         return _part(samples, places), None
