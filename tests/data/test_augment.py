@@ -110,3 +110,22 @@ def test_both_mixers_on_takes_each_about_as_often() -> None:
         return bool(((after == before) | (after == before.roll(1, 0))).all())
 
     assert 30 < sum(is_cutmix(epoch) for epoch in range(100)) < 70
+
+
+@pytest.mark.parametrize(
+    "augment",
+    [
+        Augment(flip=True, crop_padding_px=2),
+        Augment(resized_crop_area=0.3),
+        Augment(mixup_alpha=0.4),
+        Augment(cutmix_alpha=1.0),
+    ],
+)
+@pytest.mark.parametrize("channels", [1, 2, 5])
+def test_every_channel_is_changed_as_in_a_picture_of_three(augment: Augment, channels: int) -> None:
+    three = some_images()
+    given = torch.cat([three, three], dim=1)[:, :channels]
+    wanted, shares = augmented(augment, ALL)
+    images, targets = BatchAugment(augment, 4, seed=3)(given, ALL % 4, ALL, 0)
+    assert torch.equal(images, torch.cat([wanted, wanted], dim=1)[:, :channels])
+    assert torch.equal(targets, shares)
