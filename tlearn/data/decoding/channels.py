@@ -51,7 +51,7 @@ def _chosen(samples: Samples, reading: Reading, what: str) -> tuple[Samples, NDA
     if reading.channels is not None:
         places = [_place_of(band, samples, what) for band in reading.channels]
         return _part(samples, places), None
-    if samples.alpha is not None and _is_transparency(samples):
+    if samples.alpha is not None and is_transparency(samples):
         colours = [place for place in range(count) if place != samples.alpha]
         if len(colours) == wanted or (len(colours) == 1 and wanted == 3):
             return _part(samples, colours), samples.values[:, :, [samples.alpha]]
@@ -84,7 +84,7 @@ def _part(samples: Samples, places: list[int] | range) -> Samples:
     return replace(samples, values=values, names=names, alpha=None)
 
 
-def _is_transparency(samples: Samples) -> bool:
+def is_transparency(samples: Samples) -> bool:
     """Tell whether a channel that is called transparency looks like it: some tools call any fourth band so."""
     values, (low, high) = samples.values[:, :, samples.alpha], samples.type_range or (0, 1)
     return float(((values == low) | (values == high)).mean()) >= _LOOKS_LIKE_ALPHA

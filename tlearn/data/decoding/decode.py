@@ -18,6 +18,7 @@ from tlearn.data.decoding.channels import channels_of
 from tlearn.data.decoding.colour import rgb_of_lab, to_srgb
 from tlearn.data.decoding.foreign_formats import unread_by_content
 from tlearn.data.decoding.header import Header, header_of
+from tlearn.data.decoding.jpeg_header import JPEG
 from tlearn.data.decoding.pillow_file import open_draft
 from tlearn.data.decoding.pillow_samples import samples_of_pillow
 from tlearn.data.decoding.reading_options import Reading
@@ -25,7 +26,6 @@ from tlearn.data.decoding.samples import Samples, UnreadableImageError
 from tlearn.data.decoding.science import samples_of_science
 
 _PAPER = (255, 255, 255)  # behind transparent pixels
-_JPEG = b"\xff\xd8\xff"
 
 
 def opened(source: bytes | Path) -> BinaryIO:
@@ -55,14 +55,19 @@ def decode(source: bytes | Path, reading: Reading, least_px: int | None = None) 
 
 
 def _decoded(file: BinaryIO, reading: Reading, least_px: int | None) -> NDArray[np.uint8]:
-    is_photograph = file.read(3) == _JPEG
-    file.seek(0)
-    header = Header() if is_photograph else header_of(file)
-    if header.decoder == "pillow" and reading.page == "first" and _is_plain(reading):
-        with open_draft(file, reading.max_megapixels, least_px) as image:
-            if not image.mode.startswith(("I", "F")):
-                return np.array(to_rgb(ImageOps.exif_transpose(image), reading.converts_colour))
-    return channels_of(samples_of(file, header, reading, least_px), reading, header.what)
+    is_plain = _is_plain(reading) and reading.page == "first"
+    header = Header() if is_plain and file.read(3) == JPEG else header_of(file)
+    if is_plain and header.decoder == "pillow":
+        try:
+            with open_draft(file, reading.max_megapixels, least_px, header.first_page) as image:
+                if not image.mode.startswith(("I", "F")):
+                    return np.array(to_rgb(ImageOps.exif_transpose(image), reading.converts_colour))
+        except UnidentifiedImageError:
+            header = header_of(file)
+            if header.decoder == "pillow":
+                raise
+    what = header.what or "a picture of 8 bits"
+    return channels_of(samples_of(file, header, reading, least_px), reading, what)
 
 
 def samples_of(file: BinaryIO, header: Header, reading: Reading, least_px: int | None = None) -> Samples:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from functools import lru_cache
+from importlib.util import find_spec
 from typing import BinaryIO, Literal
 
-from tlearn.data.decoding.tiff_header import TiffHeader, is_tiff, tiff_header
+from tlearn.data.decoding.jpeg_header import JPEG, jpeg_frame
+from tlearn.data.decoding.tiff_header import LARGE_MEGAPIXELS, TiffHeader, is_tiff, tiff_header
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG_2000 = (b"\x00\x00\x00\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51")
 _SIZ = b"\xff\x51"  # the marker of a JPEG 2000 codestream before its size and components
+_SRGB, _GREY = 16, 17  # colour spaces of JPEG 2000, by number
 _SEARCHED = 4096  # bytes in which it lies
 
 Decoder = Literal["pillow", "samples", "science"]
@@ -28,6 +32,8 @@ class Header:
         bits: Bits of a number.
         format: Pillow's name of the format; empty where Pillow alone reads it.
         tiff: The tags of a TIFF file.
+        size: Width and height in pixels, as stored; (0, 0) where they are not known before Pillow opens the file.
+        has_alpha: The last channel is transparency.
         eight_bits_suffice: Pillow takes the upper eight bits of each number, which is all that the range of the type
             leaves of them.
     """
@@ -38,19 +44,29 @@ class Header:
     bits: int = 8
     format: str = ""
     tiff: TiffHeader | None = None
+    size: tuple[int, int] = (0, 0)
+    has_alpha: bool = False
     eight_bits_suffice: bool = False
+
+    @property
+    def first_page(self) -> int:
+        """Return the number of the first page that is a plane, from 0: a thumbnail may come before it."""
+        return self.tiff.pages[0] if self.tiff else 0
 
 
 def header_of(file: BinaryIO) -> Header:
     """Read what a picture file says of its numbers; the file is left at its start."""
+    file.seek(0)
     start = file.read(_SEARCHED)
     file.seek(0)
+    if start.startswith(JPEG):
+        return _of_jpeg(file)
     if start.startswith(_PNG):
         return _of_png(start)
     if is_tiff(start):
         tiff = tiff_header(file)
         file.seek(0)
-        return Header(_decoder_of(tiff), tiff.what, tiff.channels, tiff.bits, "TIFF", tiff)
+        return Header(_decoder_of(tiff), tiff.what, tiff.channels, tiff.bits, "TIFF", tiff, (tiff.width, tiff.height))
     if start.startswith(_JPEG_2000):
         return _of_jpeg_2000(start)
     if start.startswith(b"P5"):  # Pillow scales more than 8 bits to 16, and tells it by the mode
@@ -65,26 +81,64 @@ def _of_png(start: bytes) -> Header:
         return Header("pillow", channels=channels, bits=8)
     if colour == 0:
         return Header("samples", "grey PNG of 16 bits", 1, 16, "PNG")
-    return Header("science", f"PNG of {channels} channels of 16 bits", channels, 16, "PNG", eight_bits_suffice=True)
+    width, height = struct.unpack_from(">II", start, 16)
+    what = f"PNG of {channels} channels of 16 bits"
+    return Header(
+        *("science", what, channels, 16, "PNG"),
+        size=(width, height),
+        has_alpha=channels in (2, 4),
+        eight_bits_suffice=True,
+    )
+
+
+def _of_jpeg(file: BinaryIO) -> Header:
+    frame = jpeg_frame(file)
+    if frame is None or frame.bits == 8:
+        return Header(channels=frame.channels, size=(frame.width, frame.height)) if frame else Header()
+    what = f"JPEG of {frame.bits} bits"
+    return Header("science", what, frame.channels, frame.bits, "JPEG", size=(frame.width, frame.height))
 
 
 def _of_jpeg_2000(start: bytes) -> Header:
     place = start.find(_SIZ)
     if place < 0 or len(start) < place + 43:
         return Header()
+    right, bottom, left, top = struct.unpack_from(">4I", start, place + 6)
     (channels,) = struct.unpack_from(">H", start, place + 38)
-    bits = (start[place + 40] & 0x7F) + 1
-    if bits <= 8:
+    bits, is_signed = (start[place + 40] & 0x7F) + 1, start[place + 40] >> 7
+    if bits <= 8 and channels <= 4:
         return Header(channels=channels)
     # Pillow shifts grey numbers to 16 bits; of colours of more than 8 bits it makes nonsense.
-    decoder: Decoder = "samples" if channels == 1 and not start[place + 40] & 0x80 else "science"
-    return Header(decoder, f"JPEG 2000 of {channels} channels of {bits} bits", channels, bits, "JPEG2000")
+    decoder: Decoder = "samples" if channels == 1 and not is_signed else "science"
+    numbers = f"int{bits}" if is_signed else f"{bits} bits"
+    return Header(
+        *(decoder, f"JPEG 2000 of {channels} channels of {numbers}", channels, bits, "JPEG2000"),
+        size=(right - left, bottom - top),
+        has_alpha=_has_alpha(start[:place], channels),
+    )
+
+
+def _has_alpha(boxes: bytes, channels: int) -> bool:
+    """Tell whether the boxes before a codestream say that its last channel is opacity."""
+    place = boxes.find(b"cdef")
+    if place >= 0:
+        kinds = [struct.unpack_from(">HH", boxes, at) for at in range(place + 6, len(boxes) - 6, 6)][:channels]
+        return (channels - 1, 1) in kinds or (channels - 1, 2) in kinds
+    place = boxes.find(b"colr")
+    space = int.from_bytes(boxes[place + 7 : place + 11], "big") if place >= 0 and boxes[place + 4] == 1 else 0
+    return channels == {_SRGB: 4, _GREY: 2}.get(space)
 
 
 def _decoder_of(tiff: TiffHeader) -> Decoder:
-    if tiff.is_hyperstack or not tiff.is_known_to_pillow:
+    is_large = tiff.width * tiff.height > LARGE_MEGAPIXELS * 1e6
+    if tiff.is_hyperstack or not tiff.is_known_to_pillow or (is_large and _has_science() and tiff.is_plain):
         return "science"
     is_plain = tiff.kind == "uint" and tiff.bits <= 8 and tiff.alpha is None and not tiff.nodata and tiff.channels < 4
     if is_plain or tiff.is_cmyk:
         return "pillow"
     return "samples" if tiff.channels == 1 or tiff.bits <= 8 else "science"
+
+
+@lru_cache(1)
+def _has_science() -> bool:
+    return find_spec("tifffile") is not None and find_spec("imagecodecs") is not None

@@ -14,17 +14,24 @@ _DRAFTED = ("JPEG", "MPO")
 _LEAST_BITS = 2 / 64  # of a pixel: a block of 8 x 8 px has two codes at least, of a bit at least
 
 
-def open_image(file: BinaryIO, max_megapixels: float) -> ImageFile.ImageFile:
+def open_image(file: BinaryIO, max_megapixels: float, frame: int = 0) -> ImageFile.ImageFile:
     """Open a picture file whose pixels may be decoded; a JPEG only after `draft_within`.
 
     `PIL.Image.open` refuses by the size that a file states, even a JPEG of which a fraction is decoded, and its limit
     is one for the whole process.
+
+    Args:
+        file: The file.
+        max_megapixels: The limit.
+        frame: The page or frame to open, from 0.
 
     Raises:
         UnidentifiedImageError: Pillow reads no such format.
         UnreadableImageError: It has more pixels than the limit.
     """
     image = _opened(file)
+    if frame:
+        image.seek(frame)
     if image.format not in _DRAFTED:
         check_size(image.size, max_megapixels)
     return image
@@ -49,19 +56,20 @@ def _opened(file: BinaryIO) -> ImageFile.ImageFile:
     raise UnidentifiedImageError("cannot identify image file")
 
 
-def open_draft(file: BinaryIO, max_megapixels: float, least_px: int | None) -> ImageFile.ImageFile:
+def open_draft(file: BinaryIO, max_megapixels: float, least_px: int | None, frame: int = 0) -> ImageFile.ImageFile:
     """Open a picture file whose pixels may be decoded.
 
     Args:
         file: The file, at its start.
         max_megapixels: The limit.
         least_px: A short side that suffices: a JPEG is decoded at a fraction, an eighth or more, of at least twice it.
+        frame: The page or frame to open, from 0.
 
     Raises:
         UnidentifiedImageError: Pillow reads no such format.
         UnreadableImageError: It decodes to more pixels than the limit.
     """
-    image = open_image(file, max_megapixels)
+    image = open_image(file, max_megapixels, frame)
     draft_within(image, max_megapixels, None if least_px is None else 2 * least_px)
     return image
 

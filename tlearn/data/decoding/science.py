@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from typing import BinaryIO
+import logging
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ExifTags
 
 from tlearn.data.decoding.header import Header
+from tlearn.data.decoding.pillow_file import check_size, open_image
 from tlearn.data.decoding.reading_options import Reading
 from tlearn.data.decoding.samples import Samples, UnreadableImageError
 
 INSTALL = "pip install 'tlearn[science]'"
 
 
+@lru_cache(1)
 def science_version() -> str:
     """Return the versions of the decoders; empty where they are missing."""
-    return ""
+    try:
+        return f"tifffile {version('tifffile')} imagecodecs {version('imagecodecs')}"
+    except PackageNotFoundError:
+        return ""
 
 
 def samples_of_science(file: BinaryIO, header: Header, reading: Reading, least_px: int | None) -> Samples:
@@ -29,4 +41,42 @@ def samples_of_science(file: BinaryIO, header: Header, reading: Reading, least_p
     Raises:
         UnreadableImageError: The extra is missing, or the file cannot be read.
     """
-    raise UnreadableImageError(f"{header.what}, which needs tifffile and imagecodecs: {INSTALL}")
+    if header.tiff is not None:
+        from tlearn.data.decoding.tiff_samples import check_numbers, samples_of_tiff
+
+        check_numbers(header.tiff)
+    if not science_version():
+        raise UnreadableImageError(f"{header.what}, which needs tifffile and imagecodecs: {INSTALL}")
+    if header.tiff is not None:
+        _silence()
+        return samples_of_tiff(file, header.tiff, reading, least_px)
+    check_size(header.size, reading.max_megapixels)
+    if reading.page not in ("first", "max", "mean", "middle", 1):
+        raise UnreadableImageError(f"no plane {reading.page} of data.init_args.page, it has 1")
+    values = _decoded(file, header)
+    values = values[:, :, None] if values.ndim == 2 else values
+    alpha = values.shape[2] - 1 if header.has_alpha and values.shape[2] in (2, 4) else None
+    return Samples(values, header.bits if values.dtype != np.uint8 else 8, alpha=alpha)
+
+
+def _decoded(file: BinaryIO, header: Header) -> NDArray[Any]:
+    import imagecodecs
+
+    from tlearn.data.decoding.tiff_samples import upright
+
+    file.seek(0)
+    if header.format == "PNG":
+        values = np.asarray(imagecodecs.png_decode(file.read()))
+        with open_image(file, float("inf")) as image:
+            return upright(values, image.getexif().get(ExifTags.Base.Orientation, 1))
+    if header.format == "JPEG":
+        return np.asarray(imagecodecs.jpeg_decode(file.read()))
+    return np.asarray(imagecodecs.jpeg2k_decode(file.read()))
+
+
+@lru_cache(1)
+def _silence() -> None:
+    """Keep tifffile's remarks on odd tags off the terminal; who sets a level of its logger keeps them."""
+    logger = logging.getLogger("tifffile")
+    if logger.level == logging.NOTSET:
+        logger.setLevel(logging.CRITICAL)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from PIL import TiffImagePlugin
 
+from tlearn.data.decoding.tiff_text import band_names, is_slide, stack_text
+
 _STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _REDUCED, _MASK = 1, 4  # bits of NewSubfileType
 _KINDS = {1: "uint", 2: "int", 3: "float", 4: "uint", 5: "complex int", 6: "complex"}
-_CMYK, _PALETTE, _WHITE_IS_ZERO, _YCBCR, _RGB = 5, 3, 0, 6, 2
-_COLOUR_CHANNELS = {_RGB: 3, _YCBCR: 3, _CMYK: 4, 8: 3, 9: 3, 10: 3}  # the last three are CIELab's
-_ALPHA = (1, 2)  # of ExtraSamples: associated, unassociated
+WHITE_IS_ZERO, _BLACK_IS_ZERO, RGB, PALETTE, CMYK, YCBCR, CIELAB = 0, 1, 2, 3, 5, 6, 8
+_COLOUR_CHANNELS = {RGB: 3, YCBCR: 3, CMYK: 4, CIELAB: 3, 9: 3, 10: 3}  # the last two are other kinds of Lab
+_ASSOCIATED, _UNASSOCIATED = 1, 2  # of ExtraSamples
 # Bits of one channel, by kind, that Pillow reads as numbers. It reads int8 and uint32 as other types of the same bits.
 _SINGLE = {"uint": (1, 2, 4, 8, 12, 16, 32), "int": (8, 16, 32), "float": (32,)}
+LARGE_MEGAPIXELS = 64.0  # from here on a page is read at a fraction where that suffices
+_JPEG_COMPRESSION = 7
 _MOST_PAGES = 100_000
 
 
@@ -23,34 +28,59 @@ class TiffHeader:
     """What the tags say.
 
     Attributes:
-        pages: Numbers of the pages that are planes: no thumbnails, levels of a pyramid, or masks.
+        pages: Numbers of the pages that are planes, or planes of one channel: no thumbnails, levels of a pyramid, or
+            masks.
+        planes: How many planes there are.
+        series: How many series of planes, of which the first is read.
         width: Of the first plane, in pixels.
         height: Of the first plane, in pixels.
         channels: How many numbers a pixel has.
         bits: Bits of a number.
         kind: ``uint``, ``int``, ``float`` or another.
+        photometric: The tag PhotometricInterpretation.
+        compression: The tag Compression.
+        orientation: The tag Orientation, 1 to 8.
         alpha: The channel that is called transparency, from 0.
+        is_premultiplied: The colours were multiplied by the transparency.
         nodata: GDAL's number for what was not measured.
-        white_is_zero: The smallest number is white.
-        is_cmyk: The colours are inks.
         is_known_to_pillow: Pillow reads such numbers right.
         is_hyperstack: The pages are channels, depths or times, as a microscope's text in the file says.
-        names: Names of the channels, by GDAL.
+        names: Names of the channels, by GDAL or OME.
     """
 
     pages: tuple[int, ...]
+    planes: int
+    series: int
     width: int
     height: int
     channels: int
     bits: int
     kind: str
+    photometric: int
+    compression: int
+    orientation: int
     alpha: int | None
+    is_premultiplied: bool
     nodata: float | None
-    white_is_zero: bool
-    is_cmyk: bool
     is_known_to_pillow: bool
     is_hyperstack: bool
     names: tuple[str, ...] = ()
+
+    @property
+    def white_is_zero(self) -> bool:
+        """Tell whether the smallest number is white."""
+        return self.photometric == WHITE_IS_ZERO
+
+    @property
+    def is_cmyk(self) -> bool:
+        """Tell whether the colours are inks of 8 bits."""
+        return self.photometric == CMYK and self.channels == 4 and self.bits == 8
+
+    @property
+    def is_plain(self) -> bool:
+        """Tell whether its colours are those that means of boxes are right of: no Lab, and no luma with less chroma."""
+        photometric, compression = self.photometric, self.compression
+        return photometric <= CMYK or (photometric == YCBCR and compression == _JPEG_COMPRESSION)
 
     @property
     def what(self) -> str:
@@ -74,36 +104,64 @@ def tiff_header(file: BinaryIO) -> TiffHeader:
     kinds = [_subfile_kind(tags) for tags in pages]
     planes = [number for number, kind in enumerate(kinds) if not kind & (_REDUCED | _MASK)] or [0]
     tags = pages[planes[0]]
-    bits_of_all = tags.get(258, (1,))
-    photometric, channels = tags.get(262, 1), int(tags.get(277, 1))
-    kind = _KINDS.get(tags.get(339, (1,))[0], "unknown")
-    extra = tags.get(338, ())
-    alphas = [channels - len(extra) + place for place, each in enumerate(extra) if each in _ALPHA]
-    bits, is_separate = int(max(bits_of_all)), tags.get(284, 1) == 2
-    colours = _COLOUR_CHANNELS.get(photometric, 1)
-    is_alike = len(set(bits_of_all)) == 1
-    if channels == 1:
-        is_known = bits in _SINGLE.get(kind, ()) and not (bits > 8 and photometric == _PALETTE)
-    else:
-        is_known = kind == "uint" and bits == 8 and channels in (colours, colours + 1) and photometric < 9 and is_alike
-        is_known = is_known and not (is_separate and len(extra) > 0)
+    planes = planes[:1] if is_slide(tags) else planes
+    text = stack_text(tags)
+    samples, extra = int(tags.get(277, 1)), tags.get(338, ())
+    is_hyperstack = text is not None and (text.channels * text.planes > samples or text.series > 1)
+    channels = max(samples, text.channels) if text is not None and is_hyperstack else samples
+    alphas = [samples - len(extra) + place for place, each in enumerate(extra) if each in (_ASSOCIATED, _UNASSOCIATED)]
+    named = text.names if text is not None and len(text.names) == channels else ()
     return TiffHeader(
         pages=tuple(planes),
+        planes=text.planes if text is not None and is_hyperstack else len(planes),
+        series=text.series if text is not None else 1,
         width=int(tags[256]),
         height=int(tags[257]),
         channels=channels,
-        bits=bits,
-        kind=kind,
-        alpha=alphas[0] if alphas else None,
+        bits=int(max(tags.get(258, (1,)))),
+        kind=_KINDS.get(tags.get(339, (1,))[0], "unknown"),
+        photometric=int(tags.get(262, 1)),
+        compression=int(tags.get(259, 1)),
+        orientation=int(tags.get(274, 1)),
+        alpha=alphas[0] if alphas and alphas[0] >= 0 else None,
+        is_premultiplied=_ASSOCIATED in extra,
         nodata=_nodata(tags),
-        white_is_zero=photometric == _WHITE_IS_ZERO,
-        is_cmyk=photometric == _CMYK and channels == 4 and bits == 8,
-        is_known_to_pillow=is_known,
-        is_hyperstack=len(planes) > 1 and _is_hyperstack(tags),
+        is_known_to_pillow=_is_known_to_pillow(tags),
+        is_hyperstack=is_hyperstack,
+        names=named or band_names(tags, channels),
     )
 
 
-def _tags_of(file: BinaryIO) -> Any:
+def _is_known_to_pillow(tags: Any) -> bool:
+    bits_of_all, kinds = tags.get(258, (1,)), tags.get(339, (1,))
+    bits, kind = int(max(bits_of_all)), _KINDS.get(kinds[0], "unknown")
+    photometric, channels, extra = tags.get(262, 1), int(tags.get(277, 1)), tags.get(338, ())
+    if len(set(bits_of_all)) > 1 or len(set(kinds)) > 1:
+        return False
+    if channels == 1:
+        is_small = kind == "uint" and bits <= 8
+        is_known = bits in _SINGLE.get(kind, ()) and photometric == _BLACK_IS_ZERO
+        return (is_small and bits in _SINGLE[kind]) or (is_known and not _is_swapped(tags, kind, bits))
+    colours = _COLOUR_CHANNELS.get(photometric, 1)
+    if kind != "uint" or bits != 8 or photometric > CIELAB:
+        return False
+    if channels == colours:
+        return not extra
+    is_separate, is_alpha = tags.get(284, 1) == 2, extra and extra[0] in (_ASSOCIATED, _UNASSOCIATED)
+    return channels == colours + 1 and bool(is_alpha) and not is_separate
+
+
+def _is_swapped(tags: Any, kind: str, bits: int) -> bool:
+    """Tell whether Pillow misreads the bytes of numbers whose first byte is the highest.
+
+    libtiff hands out numbers in the machine's order, and Pillow swaps those of compressed files again, but for uint16.
+    """
+    if tags.prefix != b"MM":
+        return False
+    return (kind, bits) == ("uint", 32) or (bits > 8 and tags.get(259, 1) != 1 and (kind, bits) != ("uint", 16))
+
+
+def _tags_of(file: BinaryIO) -> Iterator[Any]:
     file.seek(0)
     head = file.read(8)
     if head[2:4] in (b"+\0", b"\0+"):
@@ -128,8 +186,3 @@ def _nodata(tags: Any) -> float | None:
         return float(str(tags.get(42113, "")).strip("\0 "))
     except ValueError:
         return None
-
-
-def _is_hyperstack(tags: Any) -> bool:
-    text = str(tags.get(270, ""))
-    return "<OME" in text[:4096] or (text.startswith("ImageJ=") and "channels=" in text)

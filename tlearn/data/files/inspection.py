@@ -30,6 +30,7 @@ from tlearn.data.files.reading import is_large, read_bytes
 
 _HASHED_PX = 32
 _SEEN_PX = 128  # a perceptual hash sees 32 px; JPEG files decode to this eight times as fast
+_SAMPLED_PX = 512  # the short side that suffices for quantiles; files of gigapixels are read at twice that
 _THUMB_PX = 8
 _AT_ONCE = 256
 _BITS_OF_MODE = {"1": 1, "I": 32, "F": 32}
@@ -59,6 +60,7 @@ class Inspection(NamedTuple):
         planes: How many planes, pages or frames the file has.
         quantiles: Of the numbers that are read, at `tlearn.data.decoding.intensity.SHARES`, float64; empty for 8 bits.
         profile: The colour space from which it is converted to sRGB; see `tlearn.data.decoding.colour.colour_space`.
+        series: How many series of planes the file has, of which the first is read.
     """
 
     error: str = ""
@@ -77,6 +79,7 @@ class Inspection(NamedTuple):
     planes: int = 1
     quantiles: bytes = b""
     profile: str = ""
+    series: int = 1
 
 
 def inspect_file(path: Path, reading: Reading | None = None) -> Inspection:
@@ -113,10 +116,10 @@ def _digest(source: bytes | Path) -> bytes:
 
 
 def _of_pillow(file: BinaryIO, digest: bytes, header: Header, reading: Reading) -> Inspection:
-    with open_image(file, reading.max_megapixels) as image:
+    with open_image(file, reading.max_megapixels, header.first_page) as image:
         about = str(image.format), image.mode, *_upright_size(image)
         encoding = _bits_of(image), _jpeg_quality_of(image)
-        planes = len(header.tiff.pages) if header.tiff else _frames_of(image)
+        planes = header.tiff.planes if header.tiff else _frames_of(image)
         channels, profile = len(image.getbands()), colour_space(image)
         draft_within(image, reading.max_megapixels, _SEEN_PX)
         ImageOps.exif_transpose(image, in_place=True)
@@ -125,8 +128,8 @@ def _of_pillow(file: BinaryIO, digest: bytes, header: Header, reading: Reading) 
 
 
 def _of_samples(file: BinaryIO, digest: bytes, header: Header, reading: Reading) -> Inspection:
-    samples = chosen_samples(samples_of(file, header, reading), reading, header.what)
-    height, width = samples.values.shape[:2]
+    samples = chosen_samples(samples_of(file, header, reading, _SAMPLED_PX), reading, header.what)
+    width, height = _full_size(header, samples.values.shape[1], samples.values.shape[0])
     is_deep, is_shown = samples.sample_type != "uint8", samples.values.shape[2] in (1, 3)
     quantiles = quantiles_of(samples) if is_deep else None
     shown = Reading("percentile" if is_deep else "type", channels=None if is_shown else (1,))
@@ -134,9 +137,18 @@ def _of_samples(file: BinaryIO, digest: bytes, header: Header, reading: Reading)
     about = header.format, f"{header.channels}x{samples.sample_type}", width, height
     return Inspection(
         *("", digest, *about, *_looks_of(Image.fromarray(seen)), header.bits, 0),
-        *(samples.sample_type, header.channels, len(header.tiff.pages) if header.tiff else 1),
+        *(samples.sample_type, header.channels, header.tiff.planes if header.tiff else 1),
         b"" if quantiles is None else quantiles.tobytes(),
+        series=header.tiff.series if header.tiff else 1,
     )
+
+
+def _full_size(header: Header, width: int, height: int) -> tuple[int, int]:
+    """Return width and height of an upright picture that may have been read at a fraction."""
+    if min(header.size) <= min(width, height):
+        return width, height
+    is_turned = (header.size[0] < header.size[1]) != (width < height)
+    return header.size[::-1] if is_turned else header.size
 
 
 def _looks_of(picture: Image.Image) -> tuple[int, bytes, bytes]:
