@@ -161,18 +161,17 @@ def grey_profile(gamma: float) -> bytes:
 
 
 def ink_profile() -> bytes:
-    """An ICC profile of four made-up inks: on warm paper, none as pure as a screen's colours, black not quite black."""
-    ends = np.array([0.0, 1.0])
-    inks = np.stack(np.meshgrid(ends, ends, ends, ends, indexing="ij"), axis=4).reshape(-1, 4)
-    paper = np.array([0.95, 0.94, 0.88])
+    """An ICC profile of four made-up inks: none as pure as a screen's colours, black not quite black."""
+    levels = np.linspace(0, 1, 9)
+    inks = np.stack(np.meshgrid(levels, levels, levels, levels, indexing="ij"), axis=4).reshape(-1, 4)
     absorbed = np.array([[0.85, 0.30, 0.10], [0.15, 0.85, 0.40], [0.05, 0.10, 0.90], [0.97, 0.97, 0.97]])
-    linear = paper * np.prod(1 - inks[:, :, None] * absorbed, axis=1)
+    linear = np.prod(1 - inks[:, :, None] * absorbed, axis=1)
     to_xyz = np.array([[0.4360, 0.3851, 0.1431], [0.2225, 0.7169, 0.0606], [0.0139, 0.0971, 0.7141]])
     scaled = (linear @ to_xyz.T / _D50).clip(0, 1)
     cubes = np.where(scaled > 0.008856, np.cbrt(scaled), 7.787 * scaled + 16 / 116)
     lab = np.stack([116 * cubes[:, 1] - 16, 500 * (cubes[:, 0] - cubes[:, 1]), 200 * (cubes[:, 1] - cubes[:, 2])], 1)
     codes = np.rint([652.8, 256, 256] * (lab + np.array([0, 128, 128]))).clip(0, 65535).astype(">u2")
-    head = b"mft2" + bytes(4) + bytes([4, 3, 2, 0]) + np.eye(3, dtype=">i4").tobytes().replace(b"\0\0\0\1", b"\0\1\0\0")
+    head = b"mft2" + bytes(4) + bytes([4, 3, 9, 0]) + np.eye(3, dtype=">i4").tobytes().replace(b"\0\0\0\1", b"\0\1\0\0")
     ramp = np.array([0, 65535], ">u2").tobytes()
     table = head + np.array([2, 2], ">u2").tobytes() + ramp * 4 + codes.tobytes() + ramp * 3
     return _profile("Made-up inks", b"prtr", b"CMYK", {b"A2B0": table}, b"Lab ")
