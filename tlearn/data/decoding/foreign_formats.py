@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import PurePath
+
+from tlearn.data.decoding.jpeg_header import JPEG, jpeg_frame
 
 # All endings of picture formats that Pillow reads. Left out: .eps and .ps, which run a program; .wmf and .emf, which
 # only Windows draws; .mpg and .mpeg; .fits, .grib, .bufr, .hdf and .pfm, which hold measurements; .iim, notes of press.
@@ -16,8 +19,16 @@ EXTENSIONS = (
 _TO_JPEG = "convert it to JPEG or PNG"
 _HEIC = f"HEIC, which is not read; {_TO_JPEG}"
 _JPEG_XL = f"JPEG XL, which is not read; {_TO_JPEG}"
-_RAW = "a camera's raw data, which are not read; develop them to JPEG or PNG"
+_JPEG_XR = f"JPEG XR, which is not read; {_TO_JPEG}"
+_JPEG_LS = "JPEG-LS, which is not read; convert it to PNG"
+CAMERA_RAW = "a camera's raw data, which are not read; develop them to JPEG or PNG"
+_TO_TIFF = "save its planes as TIFF, which keeps their numbers"
 _DICOM = "DICOM, which is not read; export it to PNG"
+_FITS, _NIFTI = f"FITS, which is not read; {_TO_TIFF}", f"NIfTI, which is not read; {_TO_TIFF}"
+_HDF5, _MATLAB = f"HDF5, which is not read; {_TO_TIFF}", f"MATLAB's data, which are not read; {_TO_TIFF}"
+_NUMPY = f"NumPy's data, which are not read; {_TO_TIFF}"
+_MICROSCOPE = f"a microscope's own format, which is not read; {_TO_TIFF}"
+_GZIP = "compressed by gzip, no picture; unpack it"
 _PDF, _SVG = f"PDF, which is not read; {_TO_JPEG}", f"a drawing (SVG), which is not read; {_TO_JPEG}"
 _POSTSCRIPT = f"PostScript, which is not read; {_TO_JPEG}"
 _MEASURED = "measurements without a range of grey levels, which are not read; scale them and save PNG"
@@ -31,26 +42,44 @@ RAW = (
 _UNREAD = {
     **dict.fromkeys((".heic", ".heif", ".hif", ".heics", ".heifs"), _HEIC),
     ".jxl": _JPEG_XL,
-    **dict.fromkeys((".jxr", ".wdp", ".hdp"), f"JPEG XR, which is not read; {_TO_JPEG}"),
-    **dict.fromkeys(RAW, _RAW),
+    **dict.fromkeys((".jxr", ".wdp", ".hdp"), _JPEG_XR),
+    ".jls": _JPEG_LS,
+    **dict.fromkeys(RAW, CAMERA_RAW),
     **dict.fromkeys((".dcm", ".dicom"), _DICOM),
     ".pdf": _PDF,
     **dict.fromkeys((".svg", ".svgz"), _SVG),
     **dict.fromkeys((".eps", ".ps", ".ai"), _POSTSCRIPT),
-    **dict.fromkeys((".exr", ".hdr", ".pfm", ".fits", ".fit", ".fts", ".nii"), _MEASURED),
+    **dict.fromkeys((".exr", ".hdr", ".pfm"), _MEASURED),
+    **dict.fromkeys((".fits", ".fit", ".fts"), _FITS),
+    ".nii": _NIFTI,
+    **dict.fromkeys((".h5", ".hdf5", ".hdf", ".ims"), _HDF5),
+    ".mat": _MATLAB,
+    **dict.fromkeys((".npy", ".npz"), _NUMPY),
+    **dict.fromkeys((".czi", ".nd2", ".lif", ".oib", ".oif", ".mrc"), _MICROSCOPE),
 }
+_NIFTI_1, _NIFTI_2 = (b"n+1\0", b"ni1\0"), (b"n+2\0", b"ni2\0")
+_LOSSLESS_START = b"\xff\xf7"  # the frame's marker of JPEG-LS
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs")
+_USUAL_BITS = 8
 _BRANDS_END = 16 + 63 * 4  # bytes: no writer lists more brands
 _STARTS = (
     (b"\xff\x0a", _JPEG_XL),
     (b"\x00\x00\x00\x0cJXL \r\n\x87\n", _JPEG_XL),
     (b"%PDF", _PDF),
     (b"%!PS", _POSTSCRIPT),
-    (b"FUJIFILMCCD-RAW", _RAW),
-    (b"II*\x00\x10\x00\x00\x00CR", _RAW),
+    (b"FUJIFILMCCD-RAW", CAMERA_RAW),
+    (b"II*\x00\x10\x00\x00\x00CR", CAMERA_RAW),
+    (b"II\xbc", _JPEG_XR),
     (b"\x76\x2f\x31\x01", _MEASURED),
     (b"#?RADIANCE", _MEASURED),
-    (b"SIMPLE  =", _MEASURED),
+    (b"SIMPLE  =", _FITS),
+    (b"\x89HDF\r\n\x1a\n", _HDF5),
+    (b"MATLAB 5.0 MAT-file", _MATLAB),
+    (b"MATLAB 7.3 MAT-file", _MATLAB),
+    (b"\x93NUMPY", _NUMPY),
+    (b"ZISRAWFILE", _MICROSCOPE),
+    (b"\xda\xce\xbe\x0a", _MICROSCOPE),
+    (b"\x1f\x8b", _GZIP),
     (b"\x1aE\xdf\xa3", _VIDEO),
     (b"version https://git-lfs", "a pointer of Git LFS, no picture; fetch the files with git lfs pull"),
     (b"PK\x03\x04", "a ZIP archive, no picture; unpack it"),
@@ -66,14 +95,28 @@ def unread_by_content(data: bytes) -> str | None:
     """Describe a file by its first bytes, whatever its name; ``None`` if they say nothing."""
     if data[4:8] == b"ftyp":
         return _of_media_container(data)
+    if data.startswith(JPEG):
+        return _of_jpeg(data)
     if data[128:132] == b"DICM":
         return _DICOM
+    if data[344:348] in _NIFTI_1 or data[4:8] in _NIFTI_2:
+        return _NIFTI
     start = data[:1024].lstrip().lower()
     if start.startswith((b"<html", b"<!doctype html")):
         return "a web page, no picture"
     if start.startswith((b"<svg", b"<?xml", b"<!doctype svg")) and b"<svg" in start:
         return _SVG
     return next((what for first, what in _STARTS if data.startswith(first)), None)
+
+
+def _of_jpeg(data: bytes) -> str | None:
+    """Describe a JPEG file by its frame: few decoders read the standard's rarer kinds."""
+    frame = jpeg_frame(io.BytesIO(data))
+    if frame is None:
+        return _JPEG_LS if _LOSSLESS_START in data[:_BRANDS_END] else None
+    if frame.bits != _USUAL_BITS:
+        return f"JPEG of {frame.bits} bits, which is not read; save it as PNG or TIFF of 16 bits"
+    return None
 
 
 def _of_media_container(data: bytes) -> str | None:
@@ -83,5 +126,5 @@ def _of_media_container(data: bytes) -> str | None:
     if any(brand in _HEIC_BRANDS for brand in brands):
         return _HEIC
     if brands[0] == b"crx ":
-        return _RAW
+        return CAMERA_RAW
     return None if any(brand in (b"avif", b"avis", b"mif1") for brand in brands) else _VIDEO
