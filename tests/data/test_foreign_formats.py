@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -14,6 +17,7 @@ from tests.helpers.fake_pictures import CONFIG, FOREIGN, picture, write_folder, 
 from tests.helpers.time_limit import at_most
 from tlearn import TlearnError
 from tlearn.data.decoding.foreign_formats import EXTENSIONS, unread_by_name
+from tlearn.data.files.inspection import inspect_file
 from tlearn.data.files.reading import Framing, UnreadableImageError, read_image
 
 # Pillow reads these, and nobody's photographs are in them; see the comment in foreign_formats.
@@ -37,6 +41,60 @@ def test_a_file_is_named_for_what_it_is(kind: str, reason: str, tmp_path: Path) 
     path.write_bytes(FOREIGN[kind][0])
     with pytest.raises(UnreadableImageError, match=reason.split("(")[0].replace("'", ".")):
         read_image(path, Framing(32))
+
+
+@pytest.mark.parametrize(
+    ("codec", "options", "reason"),
+    [
+        ("jpegls", {}, "JPEG-LS, which is not read; convert it to PNG"),
+        ("jpegxr", {}, "JPEG XR, which is not read; convert it to JPEG or PNG"),
+        ("jpegxl", {"usecontainer": True}, "JPEG XL, which is not read; convert it to JPEG or PNG"),
+        ("jpegxl", {"usecontainer": False}, "JPEG XL, which is not read; convert it to JPEG or PNG"),
+    ],
+)
+def test_what_an_encoder_writes_is_named_too(
+    codec: str, options: dict[str, Any], reason: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    codecs = pytest.importorskip("imagecodecs")
+    path = tmp_path / "a.jpg"
+    path.write_bytes(getattr(codecs, f"{codec}_encode")(np.asarray(picture("cat", 1)), **options))
+    with pytest.raises(UnreadableImageError) as caught:
+        read_image(path, Framing(32))
+    assert str(caught.value) == inspect_file(path).error == reason
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("kind", ["dng", "nef", "pef"])
+def test_raw_data_of_cameras_are_known_by_their_tags(
+    kind: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    tifffile = pytest.importorskip("tifffile")
+    sensor = np.zeros((64, 64), np.uint16)
+    pattern = [(33421, "H", 2, (2, 2)), (33422, "B", 4, bytes([0, 1, 1, 2]))]
+    whole = io.BytesIO()
+    with tifffile.TiffWriter(whole) as writer:
+        if kind == "pef":
+            writer.write(sensor, photometric="cfa", extratags=pattern)
+        else:
+            version = [(50706, "B", 4, bytes([1, 4, 0, 0]))] if kind == "dng" else []
+            preview = np.asarray(picture("cat", 1))
+            writer.write(preview, photometric="rgb", subfiletype=1, subifds=kind == "nef", extratags=version)
+            writer.write(sensor, photometric="cfa", extratags=pattern)
+    path = tmp_path / "a.tif"
+    path.write_bytes(whole.getvalue())
+    with pytest.raises(UnreadableImageError) as caught:
+        read_image(path, Framing(32))
+    assert str(caught.value) == "a camera's raw data, which are not read; develop them to JPEG or PNG"
+    assert inspect_file(path).error == str(caught.value)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_reduced_picture_is_no_camera(tmp_path: Path) -> None:
+    tifffile = pytest.importorskip("tifffile")
+    with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
+        writer.write(np.zeros((16, 16, 3), np.uint8), photometric="rgb", subfiletype=1)
+        writer.write(np.full((64, 64, 3), 200, np.uint8), photometric="rgb")
+    assert not inspect_file(tmp_path / "a.tif").error
 
 
 def test_a_damaged_size_costs_no_time(tmp_path: Path) -> None:

@@ -100,6 +100,14 @@ FOREIGN = {
     "dcm": (bytes(128) + b"DICM", "DICOM, which is not read; export it to PNG"),
     "lfs": (b"version https://git-lfs.github.com/spec/v1\n", "a pointer of Git LFS, no picture"),
     "text": (b"hello", "no picture format"),
+    "fits": (b"SIMPLE  =                    T" + bytes(64), "FITS, which is not read; save its planes as TIFF"),
+    "nifti": (b"\x5c\1\0\0" + bytes(340) + b"n+1\0", "NIfTI, which is not read; save its planes as TIFF"),
+    "hdf5": (b"\x89HDF\r\n\x1a\n" + bytes(64), "HDF5, which is not read; save its planes as TIFF"),
+    "mat": (b"MATLAB 5.0 MAT-file, ", "MATLAB's data, which are not read; save its planes as TIFF"),
+    "npy": (b"\x93NUMPY\1\0", "NumPy's data, which are not read; save its planes as TIFF"),
+    "czi": (b"ZISRAWFILE", "a microscope's own format, which is not read; save its planes as TIFF"),
+    "gz": (b"\x1f\x8b\x08", "compressed by gzip, no picture; unpack it"),
+    "cr2": (b"II*\0\x10\0\0\0CR\2\0", "a camera's raw data, which are not read; develop them to JPEG or PNG"),
 }
 
 

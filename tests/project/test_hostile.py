@@ -31,6 +31,7 @@ from tlearn import TlearnError, load
 from tlearn.base.files import safe_cell
 from tlearn.cli.config_files import read_config
 from tlearn.data.files import reading
+from tlearn.data.files.inspection_store import _VERSION
 from tlearn.data.files.reading import Framing, UnreadableImageError, read_image
 from tlearn.deploy.state_file import rebuild
 
@@ -130,7 +131,9 @@ def test_a_store_of_facts_that_somebody_made_up(made: Path, tlearn: Tlearn) -> N
     honest = tlearn("doctor", "-c", "folder.yaml")
     with sqlite3.connect(".cache/tlearn/pictures.sqlite") as database:
         blob = pickles(made)["reduce"]
-        assert database.execute("UPDATE facts_4 SET perceptual_hash = 'x', thumb = ?, mode = ?", (blob, blob)).rowcount
+        assert database.execute(
+            f"UPDATE facts_{_VERSION} SET perceptual_hash = 'x', thumb = ?, mode = ?", (blob, blob)
+        ).rowcount
     database.close()
     again = tlearn("doctor", "-c", "folder.yaml")
     assert (again.code, again.out) == (honest.code, honest.out)

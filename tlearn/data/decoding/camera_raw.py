@@ -9,33 +9,40 @@ from PIL import TiffImagePlugin
 from tlearn.data.decoding.foreign_formats import CAMERA_RAW
 from tlearn.data.decoding.samples import UnreadableImageError
 
-_PHOTOMETRIC, _SUB_IFDS, _DNG_VERSION = 262, 330, 50706
-_SENSOR = (32803, 34892)  # PhotometricInterpretation: the colours of a sensor's filters, or linear ones before development
+_SUBFILE_KIND, _PHOTOMETRIC, _SUB_IFDS, _DNG_VERSION = 254, 262, 330, 50706
+_REDUCED = 1  # bit of NewSubfileType
+_SENSOR = (
+    32803,
+    34892,
+)  # PhotometricInterpretation: a sensor's filters, or undeveloped colours
 _MOST_SUB_IFDS = 16  # cameras write 3 to 5
 
 
-def refuse_camera_raw(file: BinaryIO, head: bytes, tags: Any) -> None:
+def refuse_camera_raw(file: BinaryIO, tags: Any) -> None:
     """Refuse a TIFF file that holds a sensor's numbers, whatever its name.
 
     Args:
         file: The file; its place changes.
-        head: The file's header, 8 bytes, or 16 of BigTIFF.
         tags: Those of its first page.
 
     Raises:
         UnreadableImageError: It is a camera's.
     """
-    places = tags.get(_SUB_IFDS, ())
-    places = (places if isinstance(places, tuple) else (places,))[:_MOST_SUB_IFDS]
     is_raw = _DNG_VERSION in tags or tags.get(_PHOTOMETRIC) in _SENSOR
-    if is_raw or any(_photometric_at(file, head, place) in _SENSOR for place in places):
+    if not is_raw and tags.get(_SUBFILE_KIND, 0) & _REDUCED:  # a preview; the levels of a pyramid need no look
+        places = tags.get(_SUB_IFDS, ())
+        places = places if isinstance(places, tuple) else (places,)
+        is_raw = any(_photometric_at(file, place) in _SENSOR for place in places[:_MOST_SUB_IFDS])
+    if is_raw:
         raise UnreadableImageError(CAMERA_RAW)
 
 
-def _photometric_at(file: BinaryIO, head: bytes, place: int) -> Any:
-    file.seek(place)
-    tags = TiffImagePlugin.ImageFileDirectory_v2(head)
+def _photometric_at(file: BinaryIO, place: int) -> Any:
+    file.seek(0)
+    head = file.read(8)
     try:
+        file.seek(place)
+        tags = TiffImagePlugin.ImageFileDirectory_v2(head)
         tags.load(file)
     except Exception:  # a damaged part that nobody reads
         return None

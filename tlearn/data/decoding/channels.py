@@ -86,6 +86,8 @@ def _part(samples: Samples, places: list[int] | range) -> Samples:
 
 def is_transparency(samples: Samples) -> bool:
     """Tell whether a channel that is called transparency looks like it: some tools call any fourth band so."""
+    if samples.is_alpha_sure:
+        return True
     values, (low, high) = samples.values[:, :, samples.alpha], samples.type_range or (0, 1)
     return float(((values == low) | (values == high)).mean()) >= _LOOKS_LIKE_ALPHA
 

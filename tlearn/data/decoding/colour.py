@@ -99,7 +99,7 @@ def _conversion_of(image: Image.Image) -> _Conversion | None:
 
 
 def _is_grey(image: Image.Image) -> bool:
-    return image.mode in ("1", "L", "LA", "La")
+    return image.mode in ("1", "L", "LA")
 
 
 @lru_cache(_KNOWN_PROFILES)

@@ -119,6 +119,8 @@ def to_rgb(image: Image.Image, converts_colour: bool = False) -> Image.Image:
         image: The picture.
         converts_colour: Colours of another space than sRGB are converted.
     """
+    if image.mode == "La":  # which Pillow converts to nothing else
+        image = image.convert("LA")
     if converts_colour:
         image = to_srgb(image)
     if image.mode == "LAB":

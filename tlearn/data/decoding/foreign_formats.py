@@ -57,6 +57,7 @@ _UNREAD = {
     **dict.fromkeys((".npy", ".npz"), _NUMPY),
     **dict.fromkeys((".czi", ".nd2", ".lif", ".oib", ".oif", ".mrc"), _MICROSCOPE),
 }
+_NIFTI_SIZES = (b"\x5c\1\0\0", b"\0\0\1\x5c")  # 348 bytes, the length of the header
 _NIFTI_1, _NIFTI_2 = (b"n+1\0", b"ni1\0"), (b"n+2\0", b"ni2\0")
 _LOSSLESS_START = b"\xff\xf7"  # the frame's marker of JPEG-LS
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs")
@@ -99,7 +100,7 @@ def unread_by_content(data: bytes) -> str | None:
         return _of_jpeg(data)
     if data[128:132] == b"DICM":
         return _DICOM
-    if data[344:348] in _NIFTI_1 or data[4:8] in _NIFTI_2:
+    if (data[:4] in _NIFTI_SIZES and data[344:348] in _NIFTI_1) or data[4:8] in _NIFTI_2:
         return _NIFTI
     start = data[:1024].lstrip().lower()
     if start.startswith((b"<html", b"<!doctype html")):

@@ -8,7 +8,9 @@ from functools import lru_cache
 from importlib.util import find_spec
 from typing import BinaryIO, Literal
 
+from tlearn.data.decoding.foreign_formats import unread_by_content
 from tlearn.data.decoding.jpeg_header import JPEG, jpeg_frame
+from tlearn.data.decoding.samples import UnreadableImageError
 from tlearn.data.decoding.tiff_header import LARGE_MEGAPIXELS, TiffHeader, is_tiff, tiff_header
 
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -55,7 +57,11 @@ class Header:
 
 
 def header_of(file: BinaryIO) -> Header:
-    """Read what a picture file says of its numbers; the file is left at its start."""
+    """Read what a picture file says of its numbers; the file is left at its start.
+
+    Raises:
+        UnreadableImageError: It is of a format that is not read, even if Pillow would make something of it.
+    """
     file.seek(0)
     start = file.read(_SEARCHED)
     file.seek(0)
@@ -63,6 +69,9 @@ def header_of(file: BinaryIO) -> Header:
         return _of_jpeg(file)
     if start.startswith(_PNG):
         return _of_png(start)
+    reason = unread_by_content(start)
+    if reason:
+        raise UnreadableImageError(reason)
     if is_tiff(start):
         tiff = tiff_header(file)
         file.seek(0)

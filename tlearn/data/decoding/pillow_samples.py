@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
+from tlearn.data.decoding.colour import rgb_of_lab
 from tlearn.data.decoding.header import Header
 from tlearn.data.decoding.planes import one_plane
 from tlearn.data.decoding.reading_options import Page
@@ -33,11 +34,22 @@ def samples_of_pillow(image: Image.Image, header: Header, page: Page) -> Samples
     tiff = header.tiff
     frames: Sequence[int] = tiff.pages if tiff else range(getattr(image, "n_frames", 1))
     values = one_plane(_numbers(image, header, frames), len(frames), page)
+    values = _with_alpha_of(values, image)
     bits = tiff.bits if tiff else 16 if image.mode.startswith("I") else 8
     if tiff is not None and tiff.white_is_zero and values.dtype != np.uint8:  # Pillow turns 8 bits
         values = turned(values, bits)
-    nodata, alpha = (tiff.nodata, tiff.alpha) if tiff else (None, None)
-    return Samples(values, 8 if values.dtype == np.uint8 else bits, alpha=alpha, nodata=nodata)
+    bits = 8 if values.dtype == np.uint8 else bits
+    if tiff:
+        return Samples(values, bits, alpha=tiff.alpha, nodata=tiff.nodata)
+    return Samples(values, bits, alpha={2: 1, 4: 3}.get(values.shape[2]), is_alpha_sure=True)
+
+
+def _with_alpha_of(values: NDArray[Any], image: Image.Image) -> NDArray[Any]:
+    """Add a channel of opacity to grey numbers of 16 bits of which a PNG file calls one transparent."""
+    key = image.info.get("transparency")
+    if image.mode not in _SIXTEEN or not isinstance(key, int):
+        return values
+    return np.concatenate([values, np.where(values == key, 0, 2**16 - 1).astype(values.dtype)], axis=2)
 
 
 def turned(values: NDArray[Any], bits: int) -> NDArray[Any]:
@@ -67,10 +79,13 @@ def _numbers(image: Image.Image, header: Header, frames: Sequence[int]) -> Itera
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """Return the loaded picture as Pillow turns it, in a mode whose numbers are those of the file."""
+    """Return the loaded picture upright, in a mode whose numbers are those of the file; inks become RGB."""
     image.load()
-    if image.mode in ("P", "PA", "LA", "La", "RGBa"):
+    image = ImageOps.exif_transpose(image)
+    if image.mode in ("P", "PA", "LA", "RGBa") or (image.mode in ("L", "RGB") and image.has_transparency_data):
         return image.convert("RGBA" if image.has_transparency_data else "RGB")
-    if image.mode not in (*_SIXTEEN, "1", "L", "I", "F", "RGB", "RGBA", "CMYK", "YCbCr", "LAB"):
+    if image.mode == "LAB":
+        return rgb_of_lab(image)
+    if image.mode not in (*_SIXTEEN, "1", "L", "I", "F", "RGB", "RGBA", "CMYK", "YCbCr"):
         raise UnreadableImageError(f"Pillow's mode {image.mode} is not read; save it as PNG")
-    return image.convert("RGB") if image.mode in ("YCbCr", "LAB") else image
+    return image.convert("RGB") if image.mode in ("CMYK", "YCbCr") else image

@@ -24,6 +24,7 @@ class Samples:
         bits: How many bits of a number its file uses: 12 for a file of 12 bits, whose numbers stand in uint16.
         names: Names of the C channels, where the file has them.
         alpha: The channel that its file calls transparency.
+        is_alpha_sure: The format itself has such a channel. In a TIFF a tool may have called any fourth band so.
         nodata: The number that means that nothing was measured. NaN and infinity mean that anyway.
     """
 
@@ -32,6 +33,7 @@ class Samples:
     names: tuple[str, ...] = ()
     alpha: int | None = None
     nodata: float | None = None
+    is_alpha_sure: bool = False
 
     @property
     def sample_type(self) -> str:

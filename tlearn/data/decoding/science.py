@@ -56,7 +56,7 @@ def samples_of_science(file: BinaryIO, header: Header, reading: Reading, least_p
     values = _decoded(file, header)
     values = values[:, :, None] if values.ndim == 2 else values
     alpha = values.shape[2] - 1 if header.has_alpha and values.shape[2] in (2, 4) else None
-    return Samples(values, header.bits if values.dtype != np.uint8 else 8, alpha=alpha)
+    return Samples(values, header.bits if values.dtype != np.uint8 else 8, alpha=alpha, is_alpha_sure=True)
 
 
 def _decoded(file: BinaryIO, header: Header) -> NDArray[Any]:

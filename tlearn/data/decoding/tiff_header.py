@@ -8,6 +8,7 @@ from typing import Any, BinaryIO
 
 from PIL import TiffImagePlugin
 
+from tlearn.data.decoding.camera_raw import refuse_camera_raw
 from tlearn.data.decoding.tiff_text import band_names, is_slide, stack_text
 
 _STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -99,8 +100,10 @@ def tiff_header(file: BinaryIO) -> TiffHeader:
 
     Raises:
         SyntaxError, KeyError, ValueError, OSError: The tags are damaged.
+        UnreadableImageError: It holds a camera's raw data.
     """
     pages = list(_tags_of(file))
+    refuse_camera_raw(file, pages[0])
     kinds = [_subfile_kind(tags) for tags in pages]
     planes = [number for number, kind in enumerate(kinds) if not kind & (_REDUCED | _MASK)] or [0]
     tags = pages[planes[0]]
