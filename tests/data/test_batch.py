@@ -39,8 +39,10 @@ def test_a_batch_unpacks_into_three_tensors() -> None:
     ],
 )
 def test_faults_survive_whatever_rebuilds_a_batch(rebuild: Any) -> None:
-    batch = rebuild(Batch(*PARTS, ["", "truncated"]))
+    batch = rebuild(Batch(*PARTS, ["", "truncated"], ["too bright", ""]))
     assert type(batch) is Batch
+    assert batch.remarks == ["too bright", ""]
+    assert rebuild(Batch(*PARTS, ["", "truncated"])).remarks is None
     assert batch.faults == ["", "truncated"]
     assert "truncated" in repr(batch)
 

@@ -22,7 +22,7 @@ class _Tensors(NamedTuple):
 class Batch(_Tensors):
     """One batch, as a data module hands it to a model.
 
-    It unpacks into its three tensors. Only batches of files to predict for have the faults as a fourth part.
+    It unpacks into its three tensors. Only batches of files to predict for have faults and remarks as further parts.
 
     Attributes:
         images: uint8 pixels, (B, C, H, W), where C is ``model.in_channels``, three by default; float32 features (B, D)
@@ -32,11 +32,12 @@ class Batch(_Tensors):
         indices: int64 (B,), the position of each image in its source (the training or the test set as it lies on disk).
     """
 
-    # `faults` is untyped here: mypy would refuse ``Batch(*tensors)``.
-    def __new__(cls, images: Tensor, targets: Tensor, indices: Tensor, faults: Any = None) -> Self:
+    # `faults` and `remarks` are untyped here: mypy would refuse ``Batch(*tensors)``.
+    def __new__(cls, images: Tensor, targets: Tensor, indices: Tensor, faults: Any = None, remarks: Any = None) -> Self:
         """Keep the parts; nothing is copied."""
-        # An element, not an attribute: torch and Lightning rebuild a named tuple from its elements.
-        return tuple.__new__(cls, (images, targets, indices, *([] if faults is None else [faults])))
+        # Elements, not attributes: torch and Lightning rebuild a named tuple from its elements.
+        rest = [] if faults is None else [faults] if remarks is None else [faults, remarks]
+        return tuple.__new__(cls, (images, targets, indices, *rest))
 
     @property
     def faults(self) -> list[str] | None:
@@ -44,12 +45,18 @@ class Batch(_Tensors):
         rest: tuple[Any, ...] = self[len(self._fields) :]
         return rest[0] if rest else None
 
+    @property
+    def remarks(self) -> list[str] | None:
+        """B texts that say what sets a picture apart from the training pictures, empty where nothing does."""
+        rest: tuple[Any, ...] = self[len(self._fields) :]
+        return rest[1] if len(rest) > 1 else None
+
     def _replace(self, **parts: Any) -> Self:
-        """Return a batch with some parts changed; a named tuple's own would drop the faults."""
-        return type(self)(**{**self._asdict(), "faults": self.faults, **parts})
+        """Return a batch with some parts changed; a named tuple's own would drop faults and remarks."""
+        return type(self)(**{**self._asdict(), "faults": self.faults, "remarks": self.remarks, **parts})
 
     def __repr__(self) -> str:
-        """Show all parts; a named tuple's own fails on a fourth."""
+        """Show all parts; a named tuple's own fails on more than three."""
         return f"Batch{tuple(self)}"
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -57,8 +64,8 @@ class Batch(_Tensors):
 
         torch would share all three tensors. For the two small ones that takes a twentieth of the time of decoding.
         """
-        return _received, (self.images, self.targets.numpy(), self.indices.numpy(), self.faults)
+        return _received, (self.images, self.targets.numpy(), self.indices.numpy(), *self[len(self._fields) :])
 
 
-def _received(images: Tensor, targets: NDArray[Any], indices: NDArray[Any], faults: list[str] | None) -> Batch:
-    return Batch(images, torch.from_numpy(targets), torch.from_numpy(indices), faults)
+def _received(images: Tensor, targets: NDArray[Any], indices: NDArray[Any], *rest: list[str]) -> Batch:
+    return Batch(images, torch.from_numpy(targets), torch.from_numpy(indices), *rest)

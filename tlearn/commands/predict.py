@@ -23,15 +23,18 @@ class Predictions:
 
     Attributes:
         path: The table, ``.csv`` or ``.parquet``.
-        columns: Column names to the type of their cells: ``path`` or ``index`` first, ``error`` last.
+        columns: Column names to the type of their cells: ``path`` or ``index`` first, ``error`` last, but for
+            ``remark``, which is there if a picture is unlike the training pictures.
         count: The number of rows.
         unreadable: The number of files that gave no picture; their rows name the reason in ``error``.
+        remarked: The number of pictures that are unlike the training pictures; their rows say how in ``remark``.
     """
 
     path: Path
     columns: dict[str, type]
     count: int
     unreadable: int
+    remarked: int = 0
 
     @cached_property
     def rows(self) -> list[dict[str, Any]]:
@@ -83,7 +86,7 @@ def run(arguments: Arguments) -> Predictions:
     """Predict as a command line says."""
     callbacks = callbacks_of(run_verb(arguments).trainer)
     writer = next(callback for callback in callbacks if isinstance(callback, PredictionWriterCallback))
-    return Predictions(writer.target, writer.columns, writer.rows, writer.faults)
+    return Predictions(writer.target, writer.columns, writer.rows, writer.faults, len(writer.remarks))
 
 
 def _cell(text: str, kind: type) -> Any:

@@ -169,7 +169,7 @@ class ServingDataModule(LightningDataModule, ABC):
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
         """Move the tensors of a batch; Lightning's own search for tensors would take a tenth of a head's step."""
         images, targets, indices = (part.to(device, non_blocking=True) for part in batch[:3])
-        return Batch(images, targets, indices, batch.faults)
+        return Batch(images, targets, indices, batch.faults, batch.remarks)
 
     def _augmenter(self) -> BatchAugment:
         return BatchAugment(self.augment, self.num_classes, self._seed)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,6 +19,7 @@ from tlearn.base.files import check_folder_of, safe_cell
 from tlearn.base.types import LABEL_THRESHOLD, Task
 
 KINDS = (".csv", ".parquet")
+REMARK = "remark"
 
 
 def check_output(path: Path) -> None:
@@ -37,6 +39,8 @@ def check_output(path: Path) -> None:
 
 def columns_of(task: Task, class_names: Sequence[str], top_k: int, first: str) -> dict[str, type]:
     """Name the columns of a row, with the type of each; ``error`` is last, and empty for a good picture.
+
+    Behind it there is ``remark`` if any picture is unlike the training pictures.
 
     Args:
         task: Classification: ``class`` and ``probability``, then ``class_2``, ``probability_2`` and so on. Several
@@ -81,11 +85,22 @@ class PredictionTable(Protocol):
     def write(self, rows: Sequence[Sequence[Any]]) -> None:
         """Add rows; ``None`` is an empty cell."""
 
-    def close(self) -> None:
-        """Finish the file."""
+    def close(self, remarks: Mapping[int, str]) -> None:
+        """Finish the file; where rows have remarks, by their number from 0, those become a last column."""
 
     def abandon(self) -> None:
         """Let go of the file, whatever is in it."""
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """Give a name beside a file, whose place is taken by what is written there."""
+    wider = path.with_name(f"{path.name}.wider")
+    try:
+        yield wider
+        wider.replace(path)
+    finally:
+        wider.unlink(missing_ok=True)
 
 
 class CsvTable:
@@ -93,6 +108,7 @@ class CsvTable:
 
     def __init__(self, path: Path, columns: dict[str, type]) -> None:
         """Begin the file with its header."""
+        self._path = path
         # A name that is no text in any encoding is written with escapes, not refused.
         self._file = path.open("w", newline="", encoding="utf-8", errors="backslashreplace")
         self._csv = csv.writer(self._file)
@@ -102,9 +118,18 @@ class CsvTable:
         """Add rows."""
         self._csv.writerows([f"{c:.6f}" if isinstance(c, float) else safe_cell(c) for c in row] for row in rows)
 
-    def close(self) -> None:
-        """Finish the file."""
+    def close(self, remarks: Mapping[int, str]) -> None:
+        """Finish the file; remarks become a last column."""
         self._file.close()
+        if remarks:
+            self._add(remarks)
+
+    def _add(self, remarks: Mapping[int, str]) -> None:
+        text = partial(open, newline="", encoding="utf-8")
+        with _replacing(self._path) as path, text(self._path) as old, text(path, "w") as new:
+            rows, wider = csv.reader(old), csv.writer(new)
+            wider.writerow([*next(rows), REMARK])
+            wider.writerows([*row, safe_cell(remarks.get(number, ""))] for number, row in enumerate(rows))
 
     def abandon(self) -> None:
         """Let go of the file; a full disk has been heard of."""
@@ -123,7 +148,7 @@ class ParquetTable:
         from pyarrow import parquet
 
         kinds = {str: pyarrow.string(), float: pyarrow.float32(), int: pyarrow.int64()}
-        self._arrow = pyarrow
+        self._arrow, self._path = pyarrow, path
         self._schema = pyarrow.schema([(name, kinds[kind]) for name, kind in columns.items()])
         self._writer = parquet.ParquetWriter(path, self._schema)
         self._waiting: list[Sequence[Any]] = []
@@ -134,10 +159,27 @@ class ParquetTable:
         if len(self._waiting) >= self._ROWS:
             self._flush()
 
-    def close(self) -> None:
-        """Finish the file."""
+    def close(self, remarks: Mapping[int, str]) -> None:
+        """Finish the file; remarks become a last column."""
         self._flush()
         self._writer.close()
+        if remarks:
+            self._add(remarks)
+
+    def _add(self, remarks: Mapping[int, str]) -> None:
+        from pyarrow import parquet
+
+        column, row = self._arrow.field(REMARK, self._arrow.string()), 0
+        schema = self._schema.append(column)
+        with (
+            _replacing(self._path) as path,
+            parquet.ParquetFile(self._path) as old,
+            parquet.ParquetWriter(path, schema) as new,
+        ):
+            for batch in old.iter_batches(self._ROWS):
+                texts = [remarks.get(number) for number in range(row, row + len(batch))]
+                row += len(batch)
+                new.write_batch(batch.append_column(column, self._arrow.array(texts, self._arrow.string())))
 
     def abandon(self) -> None:
         """Let go of the file; rows that wait may be what went wrong."""

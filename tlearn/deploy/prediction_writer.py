@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,12 +18,15 @@ from tlearn.base.files import whole_file
 from tlearn.base.processes import collected, gathered
 from tlearn.base.types import Batch
 from tlearn.data.files.listing import number_of
-from tlearn.deploy.prediction_table import columns_of, open_table, rows_of
+from tlearn.deploy.prediction_table import REMARK, columns_of, open_table, rows_of
 from tlearn.models.state import check_answers
 from tlearn.training.module import model_of
 from tlearn.training.typed import own_data_of
 
+log = logging.getLogger(__name__)
+
 TOP_K = 5
+_SHOWN = 3  # files that a warning names
 
 
 class PredictionWriterCallback(BasePredictionWriter):
@@ -39,18 +43,22 @@ class PredictionWriterCallback(BasePredictionWriter):
         columns: Column names to the type of their cells; set likewise.
         rows: The number of rows written.
         faults: The number of them whose file gave no picture.
+        remarks: Row number to what sets its picture apart from the training pictures.
     """
 
     def __init__(self, out: Path | None = None, top_k: int = TOP_K) -> None:
         super().__init__(write_interval="batch")
         self.out, self.top_k = out, top_k
         self.rows = self.faults = 0
+        self.remarks: dict[int, str] = {}
 
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Open the file under a temporary name."""
         module = model_of(trainer)
         self.rows = self.faults = 0
+        self.remarks = {}
         self._first_fault = ""
+        self._first_remarked: list[str] = []
         self._data = own_data_of(trainer)
         self.target = self.out or Path(trainer.log_dir or trainer.default_root_dir) / "predictions.csv"
         batches = torch.cat(gathered(torch.tensor([sum(trainer.num_predict_batches)])))
@@ -87,10 +95,10 @@ class PredictionWriterCallback(BasePredictionWriter):
         places = batch.indices.cpu()
         names = None if self._data is None else self._data.picture_names(places)
         first: list[Any] = places.tolist() if names is None else names
-        faults = batch.faults or [""] * len(places)
+        faults, remarks = (texts or [""] * len(places) for texts in (batch.faults, batch.remarks))
         rows = [
-            [name, *([None] * len(cells) if fault else cells), fault or None]
-            for name, cells, fault in zip(first, middle, faults, strict=True)
+            ([name, *([None] * len(cells) if fault else cells), fault or None], remark)
+            for name, cells, fault, remark in zip(first, middle, faults, remarks, strict=True)
         ]
         if batch_idx < self._rounds:
             self._write(collected(rows))
@@ -106,10 +114,14 @@ class PredictionWriterCallback(BasePredictionWriter):
         self._write(collected(self._rest))
         if not trainer.is_global_zero:
             return
-        self._table.close()
+        self._table.close(self.remarks)
         self._whole.close()
+        if self.remarks:
+            self.columns = self.columns | {REMARK: str}
         note = f", {self.faults} of them unreadable (see the column error)" if self.faults else ""
         print(f"predictions: {self.target}: {self.rows} row{'s' * (self.rows != 1)}{note}")
+        if self.remarks:
+            log.warning("%s", self._told_of_remarks())
         if self.rows and self.faults == self.rows:
             count = number_of(self.rows, "file")
             raise TlearnError(f"none of {count} gives a picture: {self._first_fault}; {self.target} says why of each")
@@ -125,10 +137,25 @@ class PredictionWriterCallback(BasePredictionWriter):
         if hasattr(self, "_whole"):
             self._whole.__exit__(type(exception), exception, exception.__traceback__)
 
-    def _write(self, rows: list[Any]) -> None:
-        if rows:
-            self._table.write(rows)
+    def _write(self, rows: list[tuple[list[Any], str]]) -> None:
+        cells = [row for row, _ in rows]
+        if cells:
+            self._table.write(cells)
+        for number, (row, remark) in enumerate(rows, self.rows):
+            if remark:
+                self.remarks[number] = remark
+                if len(self._first_remarked) < _SHOWN:
+                    self._first_remarked.append(f"{row[0]} ({remark})")
         self.rows += len(rows)
-        faults = [f"{row[0]} ({row[-1]})" for row in rows if row[-1] is not None]
+        faults = [f"{row[0]} ({row[-1]})" for row in cells if row[-1] is not None]
         self._first_fault = self._first_fault or next(iter(faults), "")
         self.faults += len(faults)
+
+    def _told_of_remarks(self) -> str:
+        more = len(self.remarks) - len(self._first_remarked)
+        shown = ", ".join(self._first_remarked) + (f" and {more} more" if more else "")
+        verb = "is" if len(self.remarks) == 1 else "are"
+        return (
+            f"{len(self.remarks)} of {number_of(self.rows, 'picture')} {verb} unlike the training pictures: {shown}; "
+            f"see the column {REMARK}"
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from torch import Tensor
 from tlearn.base.errors import TlearnError
 from tlearn.base.places import DEFAULT_ROOT, find_checkpoint
 from tlearn.base.types import LABEL_THRESHOLD
-from tlearn.data.files.reading import Framing, framed, pixels_of, read_image, reason_of
+from tlearn.data.files.reading import Framing, framed, read_and_remark, reason_of
 from tlearn.data.images.on_disk import in_threads
 from tlearn.deploy.loading import framing_of, load_module
 from tlearn.models.network import Network
@@ -34,12 +34,15 @@ class Prediction:
         probabilities: Class name to probability, the surest first; empty for a regression.
         value: The value, of a regression of one column.
         values: Column to value, of a regression of several.
+        remark: What sets the picture apart from the training pictures, such as numbers outside their range; mostly
+            empty.
     """
 
     path: str | None
     probabilities: dict[str, float]
     value: float | None = None
     values: dict[str, float] = field(default_factory=dict)
+    remark: str = ""
 
     @property
     def class_name(self) -> str:
@@ -97,13 +100,13 @@ class Predictor:
             raise TlearnError(f"expected a list of pictures, got one {type(pictures).__name__}; put it in brackets")
         rest = iter(pictures)
         while batch := list(islice(rest, _BATCH)):
-            images = torch.stack(in_threads(lambda picture: _pixels(picture, self.framing), batch))
+            images, remarks = zip(*in_threads(lambda picture: _pixels(picture, self.framing), batch), strict=True)
             with torch.inference_mode():
-                answers = self.module.answer(images.to(self.module.preprocess.mean.device)).cpu()
+                answers = self.module.answer(torch.stack(images).to(self.module.preprocess.mean.device)).cpu()
             check_answers(answers, self._source)
-            for picture, answer in zip(batch, answers, strict=True):
+            for picture, answer, remark in zip(batch, answers, remarks, strict=True):
                 path = str(picture) if isinstance(picture, (str, Path)) else None
-                yield self._prediction(path, answer)
+                yield replace(self._prediction(path, answer), remark=remark)
 
     def _prediction(self, path: str | None, answer: Tensor) -> Prediction:
         if self.module.task == "regression":
@@ -127,17 +130,15 @@ def load(run: str | Path, device: str = "cpu") -> Predictor:
     return Predictor(load_module(path).to(device), str(path))
 
 
-def _pixels(picture: Picture, framing: Framing) -> Tensor:
+def _pixels(picture: Picture, framing: Framing) -> tuple[Tensor, str]:
     if isinstance(picture, Tensor):
         channels = framing.reading.num_channels
         if picture.dtype != torch.uint8 or picture.ndim != 3 or len(picture) != channels:
             told = f"{str(picture.dtype).removeprefix('torch.')} {tuple(picture.shape)}"
             raise TlearnError(f"expected a picture as uint8 ({channels}, H, W), got {told}")
-        return framed(picture.cpu(), framing)
+        return framed(picture.cpu(), framing), ""
     try:
-        if isinstance(picture, Image.Image):
-            return framed(pixels_of(picture, framing.reading), framing)
-        return read_image(Path(picture), framing)
+        return read_and_remark(picture if isinstance(picture, Image.Image) else Path(picture), framing)
     except Exception as error:  # an image that Pillow opened may still turn out damaged, in every way that there is
         name = "an image" if isinstance(picture, Image.Image) else str(Path(picture).absolute())
         raise TlearnError(f"{name}: {reason_of(error)}; mend it or leave it out") from error

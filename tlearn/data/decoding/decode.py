@@ -18,8 +18,10 @@ from tlearn.data.decoding.channels import channels_of
 from tlearn.data.decoding.colour import rgb_of_lab, to_srgb
 from tlearn.data.decoding.foreign_formats import unread_by_content
 from tlearn.data.decoding.header import Header, header_of
+from tlearn.data.decoding.intensity import remark_on
 from tlearn.data.decoding.jpeg_header import JPEG
 from tlearn.data.decoding.pillow_file import open_draft
+from tlearn.data.decoding.pillow_images import check_bits, samples_in_memory, unread_file_of
 from tlearn.data.decoding.pillow_samples import samples_of_pillow
 from tlearn.data.decoding.reading_options import Reading
 from tlearn.data.decoding.samples import Samples, UnreadableImageError
@@ -47,27 +49,38 @@ def decode(source: bytes | Path, reading: Reading, least_px: int | None = None) 
     Raises:
         UnreadableImageError: It gives no picture; the message is the reason.
     """
+    return _as_tensor(_guarded(source, reading, least_px)[0])
+
+
+def decode_and_remark(source: bytes | Path, reading: Reading, least_px: int | None = None) -> tuple[Tensor, str]:
+    """Decode as `decode` does, and say what sets the picture apart from the training pictures; see `remark_on`."""
+    pixels, samples = _guarded(source, reading, least_px)
+    return _as_tensor(pixels), remark_on(samples, reading)
+
+
+def _guarded(source: bytes | Path, reading: Reading, least_px: int | None) -> tuple[NDArray[np.uint8], Samples | None]:
     try:
         with opened(source) as file:
-            return _as_tensor(_decoded(file, reading, least_px))
+            return _decoded(file, reading, least_px)
     except Exception as error:  # a damaged file fails in every way that its bytes can be misread
         raise UnreadableImageError(reason_of(error, source if isinstance(source, bytes) else b"")) from error
 
 
-def _decoded(file: BinaryIO, reading: Reading, least_px: int | None) -> NDArray[np.uint8]:
+def _decoded(file: BinaryIO, reading: Reading, least_px: int | None) -> tuple[NDArray[np.uint8], Samples | None]:
+    """Return pixels (H, W, C), and the numbers that they were made of, unless it is plainly a picture of 8 bits."""
     is_plain = _is_plain(reading) and reading.page == "first"
     header = Header() if is_plain and file.read(3) == JPEG else header_of(file)
     if is_plain and header.decoder == "pillow":
         try:
             with open_draft(file, reading.max_megapixels, least_px, header.first_page) as image:
                 if not image.mode.startswith(("I", "F")):
-                    return np.array(to_rgb(ImageOps.exif_transpose(image), reading.converts_colour))
+                    return np.array(to_rgb(ImageOps.exif_transpose(image), reading.converts_colour)), None
         except UnidentifiedImageError:
             header = header_of(file)
             if header.decoder == "pillow":
                 raise
-    what = header.what or "a picture of 8 bits"
-    return channels_of(samples_of(file, header, reading, least_px), reading, what)
+    samples = samples_of(file, header, reading, least_px)
+    return channels_of(samples, reading, header.what or "a picture of 8 bits"), samples
 
 
 def samples_of(file: BinaryIO, header: Header, reading: Reading, least_px: int | None = None) -> Samples:
@@ -83,23 +96,30 @@ def samples_of(file: BinaryIO, header: Header, reading: Reading, least_px: int |
         return samples_of_pillow(image, header, reading.page)
 
 
-def samples_of_image(image: Image.Image, page: int | str = "first") -> Samples:
-    """Read the numbers of a picture that Pillow has opened."""
-    return samples_of_pillow(image, Header("samples"), "first")
-
-
 def pixels_of(image: Image.Image, reading: Reading | None = None) -> Tensor:
     """Turn a picture of any mode into uint8 (C, H, W), upright, transparent pixels over white.
 
     Raises:
         UnreadableImageError: Its numbers have no known range.
     """
-    reading = reading or Reading()
+    return pixels_and_remark(image, reading or Reading())[0]
+
+
+def pixels_and_remark(image: Image.Image, reading: Reading, least_px: int | None = None) -> tuple[Tensor, str]:
+    """Turn a picture of any mode into uint8 (C, H, W), as `decode_and_remark` does its file.
+
+    Raises:
+        UnreadableImageError: Its numbers have no known range, or some of its bits are lost.
+    """
+    data = unread_file_of(image, reading)
+    if data is not None:
+        return decode_and_remark(data, reading, least_px)
+    check_bits(image, reading)
     if _is_plain(reading) and not image.mode.startswith(("I", "F")):
-        array = np.array(to_rgb(ImageOps.exif_transpose(image), reading.converts_colour))
-    else:
-        array = channels_of(samples_of_image(ImageOps.exif_transpose(image)), reading, f"mode {image.mode}")
-    return _as_tensor(array)
+        upright = to_rgb(ImageOps.exif_transpose(image), reading.converts_colour)
+        return _as_tensor(np.array(upright)), remark_on(None, reading)
+    samples = samples_in_memory(image, reading)
+    return _as_tensor(channels_of(samples, reading, f"an image of mode {image.mode}")), remark_on(samples, reading)
 
 
 def _as_tensor(pixels: NDArray[np.uint8]) -> Tensor:

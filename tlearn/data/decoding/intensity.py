@@ -169,3 +169,48 @@ def histogram_of(quantiles: NDArray[np.float64], limits: Range, bins: int) -> ND
     reached = np.mean([np.interp(below, row, SHARES, left=0, right=1) for row in quantiles], axis=0)
     shares: NDArray[np.float64] = np.maximum(np.diff(reached), 0)
     return shares
+
+
+_MOST_OUTSIDE = 0.25  # of a picture's numbers, that the learned range may lack
+_MOST_COMPARED = 2**18  # of a picture, evenly spread
+_EIGHT = "uint8"
+
+
+def remark_on(samples: Samples | None, reading: Reading) -> str:
+    """Say what sets a picture apart from the training pictures; empty if nothing does.
+
+    There are two rules, where the range was learned: the numbers are of a type that no training picture has, or more
+    than a quarter of them lie outside the range.
+
+    Args:
+        samples: The channels that the network gets, before they become uint8; ``None`` for a picture of 8 bits.
+        reading: What was learned.
+    """
+    if reading.intensity != "auto" or reading.ranges is None:
+        return ""
+    kind = _EIGHT if samples is None else samples.sample_type
+    if kind in reading.ranges:
+        return "" if samples is None else _outside(samples, reading.ranges[kind])
+    if type_range(kind) == type_range(_EIGHT) and not reading.ranges:
+        return ""
+    trained = ", ".join(reading.ranges) or _EIGHT
+    used = type_range(kind)
+    return f"{kind}, the training pictures are {trained}" + (f": {_span(used)} is black to white" if used else "")
+
+
+def _outside(samples: Samples, limits: Range) -> str:
+    step = max(1, int(np.sqrt(samples.values.size / _MOST_COMPARED)))
+    values, there = samples.values[::step, ::step], samples.measured
+    if there is not None:
+        values = values[there[::step, ::step]]
+    if not values.size:
+        return "nothing was measured in it (all is NaN or marked as no data)"
+    share = float(((values < limits[0]) | (values > limits[1])).mean())
+    if share <= _MOST_OUTSIDE:
+        return ""
+    return f"{100 * share:.0f} % of its numbers lie outside {_span(limits)}, the range of the training pictures"
+
+
+def _span(limits: Range) -> str:
+    low, high = (f"{int(each):,}" if each == int(each) else f"{each:.4g}" for each in limits)
+    return f"{low} to {high}"

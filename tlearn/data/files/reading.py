@@ -16,10 +16,11 @@ from typing import Any, Literal
 
 import torch
 from jsonargparse.typing import PositiveInt
+from PIL import Image
 from torch import Tensor
 from torchvision.transforms.v2 import functional as F
 
-from tlearn.data.decoding.decode import decode
+from tlearn.data.decoding.decode import decode, decode_and_remark, pixels_and_remark
 from tlearn.data.decoding.decode import pixels_of as pixels_of
 from tlearn.data.decoding.decode import reason_of as reason_of
 from tlearn.data.decoding.decode import to_rgb as to_rgb
@@ -91,6 +92,24 @@ def read_image(
     if part is not None:  # all pixels: how large the object is in the picture is not known here
         return framed(part(decode(source, framing.reading)), framing, draws)
     return decoded(source, framing, draws)
+
+
+def read_and_remark(picture: Path | Image.Image, framing: Framing) -> tuple[Tensor, str]:
+    """Read a picture file, or an image that Pillow has opened, and say what sets it apart from the training pictures.
+
+    Returns:
+        As `read_image` does, and the remark; see `tlearn.data.decoding.intensity`.
+
+    Raises:
+        UnreadableImageError: It gives no picture.
+    """
+    least_px = _least_px(framing, None)
+    if isinstance(picture, Image.Image):
+        pixels, remark = pixels_and_remark(picture, framing.reading, least_px)
+    else:
+        source = picture if is_large(picture) else read_bytes(picture)
+        pixels, remark = decode_and_remark(source, framing.reading, least_px)
+    return framed(pixels, framing), remark
 
 
 def decoded(source: bytes | Path, framing: Framing, draws: Tensor | None = None) -> Tensor:

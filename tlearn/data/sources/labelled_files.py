@@ -201,6 +201,8 @@ class ImageFilesDataModule(PictureDataModule, ABC):
         if split == "train":
             found = ranges_of_training(facts.values())
             ranges = {kind: each.limits for kind, each in found.items()}
+            if ranges and any(each.sample_type == "uint8" for each in facts.values()):
+                ranges["uint8"] = (0, 255)  # which says that 8 bits are nothing new to the network
             self._framing = replace(self._framing, reading=replace(reading, ranges=ranges))
             self._has_learned = True
             return [f"train: {told_of_range(kind, each)}" for kind, each in found.items()]

@@ -20,7 +20,7 @@ from tlearn.base.errors import TlearnError
 from tlearn.base.types import Batch, Task
 from tlearn.data.datamodule import Split
 from tlearn.data.files.listing import endings, find_pictures, number_of, remedies
-from tlearn.data.files.reading import UnreadableImageError, read_image
+from tlearn.data.files.reading import UnreadableImageError, read_and_remark
 from tlearn.data.images.image_set import BatchKey, ImageSet
 from tlearn.data.images.on_disk import FilePictures, StreamedImages, in_threads
 from tlearn.data.sources.bases import PictureDataModule
@@ -84,22 +84,27 @@ class PredictFilesDataModule(PictureDataModule):
 
 
 class TolerantImages(StreamedImages):
-    """Files of which some may be unreadable: those are black images, and the batch says why."""
+    """Files of which some may be unreadable: those are black images, and the batch says why.
+
+    It also says what sets a picture apart from the training pictures.
+    """
 
     pictures: FilePictures
 
     def __getitem__(self, batch_key: BatchKey) -> Batch:
         """Decode a batch; the targets are 0, or `UNREADABLE`."""
         rows = self.indices[batch_key.positions]
-        images, faults = zip(*in_threads(self._read, rows.tolist()), strict=True)
+        images, faults, remarks = zip(*in_threads(self._read, rows.tolist()), strict=True)
         targets = torch.tensor([UNREADABLE if fault else 0 for fault in faults])
-        return Batch(torch.stack(images), targets, rows, list(faults))
+        return Batch(torch.stack(images), targets, rows, list(faults), list(remarks))
 
-    def _read(self, row: int) -> tuple[Tensor, str]:
+    def _read(self, row: int) -> tuple[Tensor, str, str]:
+        """Return an image, why it is black if it is, and what sets the picture apart from the training pictures."""
         try:
-            return read_image(self.pictures.path(row), self.framing), ""
+            image, remark = read_and_remark(self.pictures.path(row), self.framing)
         except UnreadableImageError as error:
-            return torch.zeros(self.num_channels, *self.shape_px, dtype=torch.uint8), str(error) or "unreadable"
+            return torch.zeros(self.num_channels, *self.shape_px, dtype=torch.uint8), str(error) or "unreadable", ""
+        return image, "", remark
 
 
 def _lines_of(text: str) -> list[str]:
