@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import json
 import shutil
+import zlib
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +115,25 @@ def test_inks_follow_their_profile(kind: str) -> None:
     assert np.abs(np.stack([cyan, red, black]) - wanted).max() <= 3
 
 
+def test_adobes_marker_makes_no_difference() -> None:
+    """All CMYK in JPEG is taken for inverted, as Adobe writes it: browsers do so, and the standard says nothing."""
+    data = saved(patches("CMYK"), "JPEG")
+    place = data.index(b"\xff\xee")
+    bare = data[:place] + data[place + 2 + int.from_bytes(data[place + 2 : place + 4], "big") :]
+    assert b"Adobe" not in bare
+    assert (middles(bare) == middles(data)).all()
+    assert np.abs(middles(bare) - COLOURS).max() <= 4
+
+
+@pytest.mark.parametrize("bits", [10, 12])
+def test_avif_of_more_than_8_bits(bits: int, capfd: pytest.CaptureFixture[str]) -> None:
+    codecs = pytest.importorskip("imagecodecs")
+    levels = np.asarray(patches()).astype(np.uint16) << (bits - 8)
+    seen = middles(codecs.avif_encode(levels, level=100, bitspersample=bits))
+    assert np.abs(seen - COLOURS).max() <= 2
+    assert capfd.readouterr() == ("", "")
+
+
 @pytest.mark.parametrize("profile", [b"junk", P3[:200], bytes(len(P3)), P3.replace(b"RGB ", b"XRGB")])
 @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
 def test_a_broken_profile_loses_no_picture(profile: bytes, mode: str, capfd: pytest.CaptureFixture[str]) -> None:
@@ -198,6 +219,33 @@ def test_pictures_in_memory_are_converted_once() -> None:
     assert theirs is not None
     assert colour_space(theirs) == ""
     assert np.abs(pixels_of(theirs)[:, 16, 16::32].T.numpy() - expected("Display P3")).max() <= 1
+
+
+def deep(image: Image.Image) -> NDArray[np.uint16]:
+    return np.asarray(np.asarray(image).astype(int) * 256 + 128, np.uint16)
+
+
+@pytest.mark.parametrize("intensity", ["auto", "type"])
+def test_colours_of_16_bits_are_converted_after_they_became_8(intensity: str, tmp_path: Path) -> None:
+    tifffile, codecs = pytest.importorskip("tifffile"), pytest.importorskip("imagecodecs")
+    tifffile.imwrite(tmp_path / "x.tif", deep(patches()), photometric="rgb", iccprofile=P3)
+    plain = codecs.png_encode(deep(patches()))
+    chunk = png_with({b"iCCP": b"x\0\0" + zlib.compress(P3)})
+    (tmp_path / "x.png").write_bytes(plain[:33] + chunk[33 : chunk.index(b"IDAT") - 4] + plain[33:])
+    for path in (tmp_path / "x.tif", tmp_path / "x.png"):
+        reading = Reading(intensity, {})  # type: ignore[arg-type]  # one of its texts
+        assert np.abs(middles(path.read_bytes(), reading) - expected("Display P3")).max() <= 1
+        assert (middles(path.read_bytes(), replace(reading, converts_colour=False)) == COLOURS).all()
+        assert inspect_file(path).profile == "Display P3"
+        bands = Reading(intensity, {}, channels=(1, 2, 3))  # type: ignore[arg-type]  # one of its texts
+        assert (middles(path.read_bytes(), bands) == COLOURS).all()  # chosen bands are no colours
+        assert inspect_file(path, bands).profile == ""
+
+
+def test_a_tiff_with_transparency_follows_its_profile(tmp_path: Path) -> None:
+    opaque = patches("RGBA")
+    data = saved(opaque, "TIFF", icc_profile=P3)
+    assert np.abs(middles(data) - expected("Display P3")).max() <= 1
 
 
 def test_lab_is_read_as_its_colours(tmp_path: Path) -> None:

@@ -70,6 +70,12 @@ def to_srgb(image: Image.Image) -> Image.Image:
     return _with_alpha_of(image, conversion.transform.apply(colours))
 
 
+def profiled(image: Image.Image, profile: bytes) -> Image.Image:
+    """Give a picture that was made of a file's numbers the profile in that file."""
+    image.info["icc_profile"] = profile
+    return image
+
+
 def rgb_of_lab(image: Image.Image) -> Image.Image:
     """Convert a picture of CIE's L*a*b* to sRGB."""
     return _lab_transform().apply(image)

@@ -15,12 +15,12 @@ from torch import Tensor
 
 from tlearn.base.errors import one_line
 from tlearn.data.decoding.channels import channels_of
-from tlearn.data.decoding.colour import rgb_of_lab, to_srgb
+from tlearn.data.decoding.colour import profiled, rgb_of_lab, to_srgb
 from tlearn.data.decoding.foreign_formats import unread_by_content
 from tlearn.data.decoding.header import Header, header_of
 from tlearn.data.decoding.intensity import remark_on
 from tlearn.data.decoding.jpeg_header import JPEG
-from tlearn.data.decoding.pillow_file import open_draft
+from tlearn.data.decoding.pillow_file import open_draft, open_image
 from tlearn.data.decoding.pillow_images import check_bits, samples_in_memory, unread_file_of
 from tlearn.data.decoding.pillow_samples import samples_of_pillow
 from tlearn.data.decoding.reading_options import Reading
@@ -80,7 +80,19 @@ def _decoded(file: BinaryIO, reading: Reading, least_px: int | None) -> tuple[ND
             if header.decoder == "pillow":
                 raise
     samples = samples_of(file, header, reading, least_px)
-    return channels_of(samples, reading, header.what or "a picture of 8 bits"), samples
+    pixels = channels_of(samples, reading, header.what or "a picture of 8 bits")
+    profile = profile_of(file, header) if reading.converts_colour and _is_coloured(reading) else b""
+    return np.array(to_srgb(profiled(Image.fromarray(pixels), profile))) if profile else pixels, samples
+
+
+def profile_of(file: BinaryIO, header: Header) -> bytes:
+    """Return the colour profile in a file; empty if it has none."""
+    if header.tiff is not None:
+        return header.tiff.profile
+    if header.format not in ("", "PNG"):  # Pillow reads no profile of JPEG 2000, and opens no JPEG of 12 bits
+        return b""
+    with open_image(file, float("inf")) as image:
+        return bytes(image.info.get("icc_profile") or b"")
 
 
 def samples_of(file: BinaryIO, header: Header, reading: Reading, least_px: int | None = None) -> Samples:
@@ -129,7 +141,12 @@ def _as_tensor(pixels: NDArray[np.uint8]) -> Tensor:
 
 def _is_plain(reading: Reading) -> bool:
     """Tell whether pictures of 8 bits become red, green and blue, as they are."""
-    return reading.intensity in ("auto", "type") and reading.channels is None and reading.num_channels == 3
+    return reading.intensity in ("auto", "type") and _is_coloured(reading)
+
+
+def _is_coloured(reading: Reading) -> bool:
+    """Tell whether the network gets red, green and blue, not bands that somebody chose."""
+    return reading.channels is None and reading.num_channels == 3
 
 
 def to_rgb(image: Image.Image, converts_colour: bool = False) -> Image.Image:

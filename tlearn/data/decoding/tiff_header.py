@@ -47,6 +47,7 @@ class TiffHeader:
         is_known_to_pillow: Pillow reads such numbers right.
         is_hyperstack: The pages are channels, depths or times, as a microscope's text in the file says.
         names: Names of the channels, by GDAL or OME.
+        profile: The colour profile.
     """
 
     pages: tuple[int, ...]
@@ -66,6 +67,7 @@ class TiffHeader:
     is_known_to_pillow: bool
     is_hyperstack: bool
     names: tuple[str, ...] = ()
+    profile: bytes = b""
 
     @property
     def white_is_zero(self) -> bool:
@@ -132,6 +134,7 @@ def tiff_header(file: BinaryIO) -> TiffHeader:
         is_known_to_pillow=_is_known_to_pillow(tags),
         is_hyperstack=is_hyperstack,
         names=named or band_names(tags, channels),
+        profile=bytes(tags.get(34675) or b""),
     )
 
 

@@ -15,8 +15,8 @@ from PIL import ExifTags, Image, ImageOps
 
 from tlearn.base.machine import cores_allowed
 from tlearn.data.decoding.channels import channels_of, chosen_samples
-from tlearn.data.decoding.colour import colour_space
-from tlearn.data.decoding.decode import opened, reason_of, samples_of, to_rgb
+from tlearn.data.decoding.colour import colour_space, profiled
+from tlearn.data.decoding.decode import opened, profile_of, reason_of, samples_of, to_rgb
 from tlearn.data.decoding.header import Header, header_of
 from tlearn.data.decoding.intensity import quantiles_of
 from tlearn.data.decoding.pillow_file import draft_within, open_image
@@ -135,10 +135,13 @@ def _of_samples(file: BinaryIO, digest: bytes, header: Header, reading: Reading)
     shown = Reading("percentile" if is_deep else "type", channels=None if is_shown else (1,))
     seen = np.array(channels_of(samples, shown, header.what))
     about = header.format, f"{header.channels}x{samples.sample_type}", width, height
+    is_coloured = reading.channels is None and seen.shape[2] == reading.num_channels == 3
+    profile = profile_of(file, header) if is_coloured else b""
     return Inspection(
         *("", digest, *about, *_looks_of(Image.fromarray(seen)), header.bits, 0),
         *(samples.sample_type, header.channels, header.tiff.planes if header.tiff else 1),
         b"" if quantiles is None else quantiles.tobytes(),
+        profile=colour_space(profiled(Image.fromarray(seen), profile)) if profile else "",
         series=header.tiff.series if header.tiff else 1,
     )
 
