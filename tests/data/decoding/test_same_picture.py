@@ -22,7 +22,7 @@ from tlearn.data.files.reading import Framing, read_image
 from tlearn.data.images.on_disk import StreamedImages
 
 Grey = NDArray[np.uint8]
-Writer = Callable[[Path, Grey], None]
+Writer = Callable[[Path, Grey], object]
 SIZE_PX = 64
 
 
@@ -46,7 +46,7 @@ def tiff(turn: Callable[[Grey], NDArray[Any]], **options: Any) -> Writer:
     return lambda path, grey: tifffile.imwrite(path.with_suffix(".tif"), turn(grey), **options)
 
 
-def coded(suffix: str, code: Callable[[Grey], bytes]) -> Writer:
+def coded(suffix: str, code: Callable[[Grey], bytes | bytearray]) -> Writer:
     def write(path: Path, grey: Grey) -> None:
         path.with_suffix(suffix).write_bytes(code(grey))
 
