@@ -66,6 +66,9 @@ def test_commands(
     write_splits(tmp_path / "my_pictures")
     write_flat(tmp_path / "photos")
     write_table(tmp_path).rename(tmp_path / "my_table.csv")
+    head, *rows = (tmp_path / "my_table.csv").read_text().splitlines()
+    boxed = [f"{head},box", *(f'{row},"4,4,50,50"' for row in rows)]
+    (tmp_path / "my_boxes.csv").write_text("\n".join(boxed))
     for command in commands_of(DOCUMENTS[document]):
         if command.startswith(NOT_HERE):
             continue
