@@ -79,6 +79,14 @@ GREY: dict[str, tuple[Writer, int]] = {
     "TIFF, float32": (tiff(lambda grey: grey.astype(np.float32) / 255), 0),
     "TIFF, float64": (tiff(lambda grey: grey / 255), 0),
     "BigTIFF, tiles, Zstandard": (tiff(wide, bigtiff=True, tile=(16, 16), compression="zstd"), 0),
+    "PGM of 12 bits": (
+        coded(".pgm", lambda grey: b"P5 # 64 x 64\n64 64\n4095\n" + (wide(grey) >> 4).astype(">u2").tobytes()),
+        0,
+    ),
+    "JPEG 2000 of 12 bits": (
+        coded(".jp2", lambda grey: imagecodecs.jpeg2k_encode(wide(grey) >> 4, level=0, bitspersample=12)),
+        0,
+    ),
     "JPEG 2000 of 16 bits": (coded(".jp2", lambda grey: imagecodecs.jpeg2k_encode(wide(grey), level=0)), 0),
     "OME-TIFF": (
         lambda path, grey: tifffile.imwrite(path.with_suffix(".ome.tif"), wide(grey), metadata={"axes": "YX"}),
@@ -181,3 +189,18 @@ def test_a_thumbnail_is_no_plane(tmp_path: Path) -> None:
         file.write(255 - colours[::4, ::4], photometric="rgb", subfiletype=1)
         file.write(colours, photometric="rgb")
     assert np.array_equal(read(tmp_path / "x.tif").numpy(), np.moveaxis(colours, 2, 0))
+
+
+@pytest.mark.parametrize("name", ["PGM of 12 bits", "JPEG 2000 of 12 bits", "TIFF, 12 bits in 16"])
+def test_numbers_are_those_that_were_written(name: str, tmp_path: Path) -> None:
+    GREY[name][0](tmp_path / "x.x", grey_picture(1))
+    (path,) = tmp_path.iterdir()
+    assert np.array_equal(read(path, intensity=(0, 4095))[0].numpy(), grey_picture(1))
+
+
+def test_two_bands_are_no_picture_in_red_green_and_blue(tmp_path: Path) -> None:
+    tifffile.imwrite(
+        tmp_path / "x.tif", as_rgb(grey_picture(1))[:, :, :2], photometric="minisblack", planarconfig="contig"
+    )
+    with pytest.raises(UnreadableImageError, match=r"2 bands of 8 bits: .*channels \[1\], or .*in_channels 2"):
+        read(tmp_path / "x.tif")

@@ -58,7 +58,8 @@ def _chosen(samples: Samples, reading: Reading, what: str) -> tuple[Samples, NDA
     if count == wanted or (count == 1 and wanted == 3):
         return _part(samples, range(count)), None
     if wanted == 3:
-        way = "choose what becomes red, green and blue: data.init_args.channels [3, 2, 1]"
+        bands = [3, 2, 1] if count >= 3 else [1]
+        way = f"choose what becomes red, green and blue: data.init_args.channels {bands}"
         raise UnreadableImageError(f"{what}: {way}, or train on all: model.in_channels {count}")
     raise UnreadableImageError(
         f"{what}: {count} channels, the network takes {wanted}; name {wanted}: data.init_args.channels, or set "

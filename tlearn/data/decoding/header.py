@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,6 +17,7 @@ from tlearn.data.decoding.tiff_header import LARGE_MEGAPIXELS, TiffHeader, is_ti
 _PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG_2000 = (b"\x00\x00\x00\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51")
 _SIZ = b"\xff\x51"  # the marker of a JPEG 2000 codestream before its size and components
+_COMMENT = re.compile(rb"#[^\n]*")  # of a PGM file
 _SRGB, _GREY = 16, 17  # colour spaces of JPEG 2000, by number
 _SEARCHED = 4096  # bytes in which it lies
 
@@ -78,9 +80,17 @@ def header_of(file: BinaryIO) -> Header:
         return Header(_decoder_of(tiff), tiff.what, tiff.channels, tiff.bits, "TIFF", tiff, (tiff.width, tiff.height))
     if start.startswith(_JPEG_2000):
         return _of_jpeg_2000(start)
-    if start.startswith(b"P5"):  # Pillow scales more than 8 bits to 16, and tells it by the mode
-        return Header("samples", "grey PGM", 1, 16, "PPM")
+    if start.startswith(b"P5"):
+        return _of_pgm(start)
     return Header()
+
+
+def _of_pgm(start: bytes) -> Header:
+    """Pillow scales more than 8 bits to 16, and tells it by the mode; only a whole number of bits is scaled back."""
+    words = _COMMENT.sub(b" ", start).split(None, 4)
+    most = int(words[3]) if len(words) > 3 and words[3].isdigit() else 0
+    bits = most.bit_length() if most == 2 ** most.bit_length() - 1 and most > 255 else 16
+    return Header("samples", "grey PGM", 1, bits, "PPM")
 
 
 def _of_png(start: bytes) -> Header:

@@ -36,6 +36,9 @@ def samples_of_pillow(image: Image.Image, header: Header, page: Page) -> Samples
     values = one_plane(_numbers(image, header, frames), len(frames), page)
     values = _with_alpha_of(values, image)
     bits = tiff.bits if tiff else 16 if image.mode.startswith("I") else 8
+    if values.dtype == np.uint16 and header.bits < bits:
+        bits = header.bits
+        values = _as_written(values, header)
     if tiff is not None and tiff.white_is_zero and values.dtype != np.uint8:  # Pillow turns 8 bits
         values = turned(values, bits)
     bits = 8 if values.dtype == np.uint8 else bits
@@ -50,6 +53,13 @@ def _with_alpha_of(values: NDArray[Any], image: Image.Image) -> NDArray[Any]:
     if image.mode not in _SIXTEEN or not isinstance(key, int):
         return values
     return np.concatenate([values, np.where(values == key, 0, 2**16 - 1).astype(values.dtype)], axis=2)
+
+
+def _as_written(values: NDArray[Any], header: Header) -> NDArray[Any]:
+    """Return the numbers that a file of fewer than 16 bits holds; Pillow has scaled them to 16."""
+    if header.format == "JPEG2000":
+        return np.asarray(values >> (16 - header.bits))
+    return np.asarray(np.rint(values * ((2**header.bits - 1) / 65535)).astype(np.uint16))
 
 
 def turned(values: NDArray[Any], bits: int) -> NDArray[Any]:
