@@ -69,14 +69,14 @@ def _guarded(source: bytes | Path, reading: Reading, least_px: int | None) -> tu
 def _decoded(file: BinaryIO, reading: Reading, least_px: int | None) -> tuple[NDArray[np.uint8], Samples | None]:
     """Return pixels (H, W, C), and the numbers that they were made of, unless it is plainly a picture of 8 bits."""
     is_plain = _is_plain(reading) and reading.page == "first"
-    header = Header() if is_plain and file.read(3) == JPEG else header_of(file)
+    header = Header() if is_plain and file.read(3) == JPEG else header_of(file, reading.max_megapixels)
     if is_plain and header.decoder == "pillow":
         try:
             with open_draft(file, reading.max_megapixels, least_px, header.first_page) as image:
                 if not image.mode.startswith(("I", "F")):
                     return np.array(to_rgb(ImageOps.exif_transpose(image), reading.converts_colour)), None
         except UnidentifiedImageError:
-            header = header_of(file)
+            header = header_of(file, reading.max_megapixels)
             if header.decoder == "pillow":
                 raise
     samples = samples_of(file, header, reading, least_px)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 import struct
 from dataclasses import dataclass
-from functools import lru_cache
-from importlib.util import find_spec
 from typing import BinaryIO, Literal
 
 from tlearn.data.decoding.foreign_formats import unread_by_content
 from tlearn.data.decoding.jpeg_header import JPEG, jpeg_frame
 from tlearn.data.decoding.samples import UnreadableImageError
+from tlearn.data.decoding.science_extra import science_version
 from tlearn.data.decoding.tiff_header import LARGE_MEGAPIXELS, TiffHeader, is_tiff, tiff_header
 
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -58,8 +57,12 @@ class Header:
         return self.tiff.pages[0] if self.tiff else 0
 
 
-def header_of(file: BinaryIO) -> Header:
+def header_of(file: BinaryIO, max_megapixels: float = LARGE_MEGAPIXELS) -> Header:
     """Read what a picture file says of its numbers; the file is left at its start.
+
+    Args:
+        file: The file.
+        max_megapixels: The limit of pixels: larger TIFF files are read at a fraction, which Pillow does not.
 
     Raises:
         UnreadableImageError: It is of a format that is not read, even if Pillow would make something of it.
@@ -77,7 +80,15 @@ def header_of(file: BinaryIO) -> Header:
     if is_tiff(start):
         tiff = tiff_header(file)
         file.seek(0)
-        return Header(_decoder_of(tiff), tiff.what, tiff.channels, tiff.bits, "TIFF", tiff, (tiff.width, tiff.height))
+        return Header(
+            _decoder_of(tiff, max_megapixels),
+            tiff.what,
+            tiff.channels,
+            tiff.bits,
+            "TIFF",
+            tiff,
+            (tiff.width, tiff.height),
+        )
     if start.startswith(_JPEG_2000):
         return _of_jpeg_2000(start)
     if start.startswith(b"P5"):
@@ -148,16 +159,11 @@ def _has_alpha(boxes: bytes, channels: int) -> bool:
     return channels == {_SRGB: 4, _GREY: 2}.get(space)
 
 
-def _decoder_of(tiff: TiffHeader) -> Decoder:
-    is_large = tiff.width * tiff.height > LARGE_MEGAPIXELS * 1e6
-    if tiff.is_hyperstack or not tiff.is_known_to_pillow or (is_large and _has_science() and tiff.is_plain):
+def _decoder_of(tiff: TiffHeader, max_megapixels: float) -> Decoder:
+    is_large = tiff.width * tiff.height > min(LARGE_MEGAPIXELS, max_megapixels) * 1e6
+    if tiff.is_hyperstack or not tiff.is_known_to_pillow or (is_large and tiff.is_plain and science_version()):
         return "science"
     is_plain = tiff.kind == "uint" and tiff.bits <= 8 and tiff.alpha is None and not tiff.nodata and tiff.channels < 4
     if is_plain or tiff.is_cmyk:
         return "pillow"
     return "samples" if tiff.channels == 1 or tiff.bits <= 8 else "science"
-
-
-@lru_cache(1)
-def _has_science() -> bool:
-    return find_spec("tifffile") is not None and find_spec("imagecodecs") is not None

@@ -72,7 +72,7 @@ def _piece_size(keyframe: Any) -> tuple[int, int]:
     """Return width and height of what is decoded at once."""
     if keyframe.is_tiled:
         return int(keyframe.tilewidth), int(keyframe.tilelength)
-    rows = 1 if keyframe.is_memmappable else min(int(keyframe.rowsperstrip), int(keyframe.imagelength))
+    rows = 1 if keyframe.is_contiguous else min(int(keyframe.rowsperstrip), int(keyframe.imagelength))
     return int(keyframe.imagewidth), rows
 
 
@@ -112,7 +112,7 @@ def _pieces(page: Any) -> Iterator[tuple[NDArray[Any], int, int, int]]:
     """Yield the strips or tiles of a page: numbers (H, W, C), top, left, and the first channel."""
     keyframe = page.keyframe
     width, height = _size(page)
-    if keyframe.is_memmappable:
+    if keyframe.is_contiguous:
         yield from _rows(page)
         return
     for values, (channel, _, top, left, _), shape in page.segments(maxworkers=1, buffersize=_PIECE_BYTES):
@@ -192,6 +192,14 @@ class _BoxMeans:
 
 
 def _summed(values: NDArray[Any], rows: NDArray[np.intp], columns: NDArray[np.intp]) -> NDArray[Any]:
-    exact = np.float64 if values.dtype.kind == "f" else np.int64
-    sums: NDArray[Any] = np.add.reduceat(np.add.reduceat(values, rows, axis=0, dtype=exact), columns, axis=1)
+    """Return the sums of boxes that begin at these rows and columns.
+
+    Sums of whole rows take a tenth of the time of `numpy.add.reduceat`, which adds the much smaller rest.
+    """
+    small = {"u": np.uint32, "b": np.uint32, "i": np.int32}.get(values.dtype.kind, np.float64)  # 65,536 rows fit
+    exact = small if values.dtype.itemsize <= 2 or small is np.float64 else np.int64
+    ends = [*rows[1:], len(values)]
+    bands = np.stack([values[top:end].sum(axis=0, dtype=exact) for top, end in zip(rows, ends, strict=True)])
+    wide = np.float64 if exact is np.float64 else np.int64
+    sums: NDArray[Any] = np.add.reduceat(bands, columns, axis=1, dtype=wide)
     return sums

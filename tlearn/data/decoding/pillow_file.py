@@ -96,8 +96,10 @@ def check_size(size: tuple[int, int], max_megapixels: float) -> None:
     """
     if _is_above(size, max_megapixels):
         width, height = size
+        count = width * height / 1e6
+        megapixels = f"{count:,.0f}" if count >= 10 else f"{count:.3g}"
         raise UnreadableImageError(
-            f"{width:,} x {height:,} px = {width * height / 1e6:,.0f} megapixels; the limit is {max_megapixels:g}: "
+            f"{width:,} x {height:,} px = {megapixels} megapixels; the limit is {max_megapixels:g}: "
             "data.init_args.max_megapixels"
         )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from functools import lru_cache
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -15,17 +14,7 @@ from tlearn.data.decoding.header import Header
 from tlearn.data.decoding.pillow_file import check_size, open_image
 from tlearn.data.decoding.reading_options import Reading
 from tlearn.data.decoding.samples import Samples, UnreadableImageError
-
-INSTALL = "pip install 'tlearn[science]'"
-
-
-@lru_cache(1)
-def science_version() -> str:
-    """Return the versions of the decoders; empty where they are missing."""
-    try:
-        return f"tifffile {version('tifffile')} imagecodecs {version('imagecodecs')}"
-    except PackageNotFoundError:
-        return ""
+from tlearn.data.decoding.science_extra import INSTALL, science_version
 
 
 def samples_of_science(file: BinaryIO, header: Header, reading: Reading, least_px: int | None) -> Samples:

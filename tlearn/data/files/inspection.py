@@ -22,7 +22,7 @@ from tlearn.data.decoding.intensity import quantiles_of
 from tlearn.data.decoding.pillow_file import draft_within, open_image
 from tlearn.data.decoding.reading_options import Reading
 from tlearn.data.decoding.samples import UnreadableImageError
-from tlearn.data.decoding.science import science_version
+from tlearn.data.decoding.science_extra import science_version
 from tlearn.data.files.duplicates import perceptual_hashes
 from tlearn.data.files.inspection_store import InspectionStore, stamp_of
 from tlearn.data.files.progress import tracked
@@ -99,7 +99,7 @@ def inspect_file(path: Path, reading: Reading | None = None) -> Inspection:
         return Inspection(error.strerror or str(error))
     try:
         with opened(source) as file:
-            header = header_of(file)
+            header = header_of(file, reading.max_megapixels)
             is_plain = header.decoder == "pillow" and reading.channels is None and reading.num_channels == 3
             return _of_pillow(file, digest, header, reading) if is_plain else _of_samples(file, digest, header, reading)
     except MemoryError:
