@@ -19,8 +19,10 @@ from tlearn.cli.arguments import Arguments, VerbParser, arguments_of, with_own
 from tlearn.cli.isolation import called_from_python
 from tlearn.commands.untrained import untrained
 from tlearn.data.datamodule import Split
+from tlearn.data.decoding.reading_options import Reading
 from tlearn.data.doctor.diagnosis import diagnose, summary_of
 from tlearn.data.doctor.lists import diagnose_labels, names_and_places, rare_classes, skipped_files
+from tlearn.data.doctor.numbers import lines_of, numbers_of
 from tlearn.data.files.exclusions import EXCLUSIONS, read_exclusions, write_exclusions
 from tlearn.data.files.findings import Finding, Picture
 from tlearn.data.files.listing import number_of
@@ -30,11 +32,22 @@ _COLOURS = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 _SHOWN = 3
 
 
-def print_findings(summary: Mapping[str, Mapping[str, Any]], findings: Sequence[Finding]) -> None:
-    """Print a line for each split and one table of what was found."""
+def print_findings(
+    summary: Mapping[str, Mapping[str, Any]], findings: Sequence[Finding], reading: Reading | None = None
+) -> None:
+    """Print a line for each split, what files of more than 8 bits hold, and one table of what was found.
+
+    Args:
+        summary: What is known of each split.
+        findings: What was found.
+        reading: What becomes black and white in these files.
+    """
     console = Console(highlight=False)
     for split, about in summary.items():
         console.print(Text(_split_line(split, about)), soft_wrap=True)
+    numbers = {split: about["numbers"] for split, about in summary.items() if about.get("numbers")}
+    for line in lines_of(numbers, reading or Reading(), console.encoding):
+        console.print(Text(line), soft_wrap=True)
     if not findings:
         console.print("nothing found")
         return
@@ -111,7 +124,7 @@ def run(arguments: Arguments) -> None:
     """
     looked = _look(arguments)
     out, data = looked.out or Path("doctor.json"), looked.data
-    print_findings(looked.splits, looked.findings)
+    print_findings(looked.splits, looked.findings, data.framing.reading)
     excluded = _excluded(looked)
     if looked.fix and excluded:
         print(f"{len(excluded)} pictures are left out from now on: {data.root / EXCLUSIONS}")
@@ -150,11 +163,14 @@ def _look(arguments: Arguments) -> _Looked:
     findings += [*first, *skipped_files(data)]
     names = data.class_names if data.task == "classification" else []
     is_pretrained = cli.plain["model"]["weights"] is not None
-    findings += diagnose(pictures, names, data.framing.size_px, is_pretrained, data.task)
+    findings += diagnose(pictures, names, data.framing, is_pretrained, data.task)
     findings += _targets(data, pictures)
     left_out = {name for finding in findings for name in finding.exclude} if own.fix else set()
     findings += rare_classes(data, pictures, left_out)
-    return _Looked(data, pictures, findings, summary_of(pictures), own.fix, own.out)
+    summary = summary_of(pictures)
+    for split, numbers in numbers_of(pictures, data.framing.reading).items():
+        summary[split]["numbers"] = numbers
+    return _Looked(data, pictures, findings, summary, own.fix, own.out)
 
 
 def _excluded(looked: _Looked) -> dict[str, str]:

@@ -12,10 +12,12 @@ import numpy as np
 from tlearn.base.types import Task
 from tlearn.data.doctor.colour import colour_findings
 from tlearn.data.doctor.encoding import encoding_tells
+from tlearn.data.doctor.numbers import number_findings
 from tlearn.data.files.duplicates import WAYS, near_alike, same_content, turned_alike
 from tlearn.data.files.findings import Finding, Picture, names_of
 from tlearn.data.files.inspection import Inspection
 from tlearn.data.files.listing import number_of
+from tlearn.data.files.reading import Framing
 
 _KEPT_FIRST = {"test": 0, "val": 1, "train": 2}  # of equal pictures the one outside of training stays
 _FEW = 10  # training images of a class
@@ -27,14 +29,14 @@ _FLAT_LEVELS = 1.0  # standard deviation of a thumbnail
 
 
 def diagnose(
-    pictures: Sequence[Picture], class_names: Sequence[str], size_px: int, is_pretrained: bool, task: Task
+    pictures: Sequence[Picture], class_names: Sequence[str], framing: Framing, is_pretrained: bool, task: Task
 ) -> list[Finding]:
     """Find everything that harms training or evaluation.
 
     Args:
         pictures: Those of all splits.
         class_names: The classes; empty where an image has no single class.
-        size_px: What the network sees.
+        framing: What the network sees.
         is_pretrained: The network has learned from photographs, at about 224 px.
         task: Two values of one picture are two measurements, two classes a contradiction.
     """
@@ -45,9 +47,10 @@ def diagnose(
         *_same(good, task),
         *_near_copies(whole),
         *_classes(good, class_names),
-        *_small(good, size_px, is_pretrained),
+        *_small(good, framing.size_px, is_pretrained),
         *_odd(good),
         *colour_findings(good),
+        *number_findings(good, framing.reading),
         *(encoding_tells(good) if class_names else []),
     ]
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tlearn.data.files.findings import Finding, Picture
+from tlearn.data.files.sample_types import type_tells_class
 
 _FEWEST = 20  # pictures of a class; with fewer, chance makes patterns
 _MOST = 20_000  # pictures that are used, drawn with a fixed seed
@@ -33,9 +34,13 @@ def encoding_tells(pictures: Sequence[Picture]) -> Iterator[Finding]:
 
     There is a finding only if every class has 20 pictures, the tree avoids a third of the mistakes of naming the
     largest class, and chance would do as well in one of a million sets. The predictions are cross-validated; copies
-    count once.
+    count once. Fewer pictures suffice where each class has numbers of one type, and not all classes of the same.
     """
     train = list({p.facts.digest: p for p in pictures if p.split == "train"}.values())
+    by_type = type_tells_class([p.facts.sample_type for p in train], [p.label for p in train])
+    if by_type:
+        yield Finding("encoding_tells_class", "warning", by_type)
+        return
     labels, counts = np.array([p.label for p in train]), Counter(p.label for p in train)
     if len(counts) < 2 or min(counts.values()) < _FEWEST:
         return

@@ -61,6 +61,7 @@ class Inspection(NamedTuple):
         quantiles: Of the numbers that are read, at `tlearn.data.decoding.intensity.SHARES`, float64; empty for 8 bits.
         profile: The colour space from which it is converted to sRGB; see `tlearn.data.decoding.colour.colour_space`.
         series: How many series of planes the file has, of which the first is read.
+        unmeasured: Share of the numbers that are NaN, infinite or marked as no data.
     """
 
     error: str = ""
@@ -80,6 +81,7 @@ class Inspection(NamedTuple):
     quantiles: bytes = b""
     profile: str = ""
     series: int = 1
+    unmeasured: float = 0.0
 
 
 def inspect_file(path: Path, reading: Reading | None = None) -> Inspection:
@@ -101,6 +103,7 @@ def inspect_file(path: Path, reading: Reading | None = None) -> Inspection:
         with opened(source) as file:
             header = header_of(file, reading.max_megapixels)
             is_plain = header.decoder == "pillow" and reading.channels is None and reading.num_channels == 3
+            is_plain = is_plain and reading.page == "first"
             return _of_pillow(file, digest, header, reading) if is_plain else _of_samples(file, digest, header, reading)
     except MemoryError:
         return Inspection("not enough memory")
@@ -134,15 +137,19 @@ def _of_samples(file: BinaryIO, digest: bytes, header: Header, reading: Reading)
     quantiles = quantiles_of(samples) if is_deep else None
     shown = Reading("percentile" if is_deep else "type", channels=None if is_shown else (1,))
     seen = np.array(channels_of(samples, shown, header.what))
-    about = header.format, f"{header.channels}x{samples.sample_type}", width, height
+    format_name, planes = header.format, header.tiff.planes if header.tiff else 1
+    if not header.tiff and header.decoder == "pillow":
+        with open_image(file, reading.max_megapixels) as image:
+            format_name, planes = str(image.format), _frames_of(image)
+    about, there = (format_name, f"{header.channels}x{samples.sample_type}", width, height), samples.measured
     is_coloured = reading.channels is None and seen.shape[2] == reading.num_channels == 3
     profile = profile_of(file, header) if is_coloured else b""
     return Inspection(
         *("", digest, *about, *_looks_of(Image.fromarray(seen)), header.bits, 0),
-        *(samples.sample_type, header.channels, header.tiff.planes if header.tiff else 1),
-        b"" if quantiles is None else quantiles.tobytes(),
+        *(samples.sample_type, header.channels, planes, b"" if quantiles is None else quantiles.tobytes()),
         profile=colour_space(profiled(Image.fromarray(seen), profile)) if profile else "",
         series=header.tiff.series if header.tiff else 1,
+        unmeasured=0.0 if there is None else 1 - float(there.mean()),
     )
 
 

@@ -17,30 +17,16 @@ from tlearn.base.feature_store import FOLDER
 log = logging.getLogger(__name__)
 
 _FILE = "pictures.sqlite"
-_VERSION = 6  # of the columns; each version has a table of its own
+_VERSION = 7  # of the columns; each version has a table of its own
 _PATIENCE_S = 30  # another run may be writing
 _COLUMNS = (
     *("path", "stamp", "error", "digest", "format", "mode", "width", "height", "perceptual_hash", "thumb"),
     *("turned_hashes", "bits", "jpeg_quality", "sample_type", "channels", "planes", "quantiles", "profile", "series"),
+    "unmeasured",
 )
 _KINDS = (
-    str,
-    bytes,
-    str,
-    str,
-    int,
-    int,
-    bytes,
-    bytes,
-    bytes,
-    int,
-    int,
-    str,
-    int,
-    int,
-    bytes,
-    str,
-    int,
+    *(str, bytes, str, str, int, int, bytes, bytes, bytes),
+    *(int, int, str, int, int, bytes, str, int, float),
 )  # of the columns from error on
 _LENGTHS = (8, 192, 48)  # of a good picture's hash, thumbnail and hashes turned
 _HASH = _COLUMNS.index("perceptual_hash") - 2  # among the facts

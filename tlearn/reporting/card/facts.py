@@ -74,7 +74,7 @@ def doctor_facts(data: ImageDataModule, is_pretrained: bool) -> dict[str, Any]:
         return {"findings": [], "note": note}
     pictures = [picture for split in ("train", "val") for picture in data.pictures_of(split)]
     names = data.class_names if data.task == "classification" else []
-    found = diagnose(pictures, names, data.framing.size_px, is_pretrained, data.task)
+    found = diagnose(pictures, names, data.framing, is_pretrained, data.task)
     return {
         "findings": [{"severity": each.severity, "what": each.what, "files": each.files[:20]} for each in found],
         "note": f"looked at {len(pictures)} picture files of training and validation",
