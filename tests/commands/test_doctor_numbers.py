@@ -145,7 +145,7 @@ def test_bits_that_tell_the_class_of_few_pictures(tlearn: Tlearn, root: Path) ->
 
 @pytest.mark.parametrize(
     ("encoding", "drawn"),
-    [("utf-8", "\u2581 \u2584\u2588"), ("cp1252", ". -@"), ("ascii", ". -@"), ("nonsense", ". -@")],
+    [("utf-8", "\u2581 \u2585\u2588"), ("cp1252", ". +@"), ("ascii", ". +@"), ("nonsense", ". +@")],
 )
 def test_a_histogram_in_one_line(encoding: str, drawn: str) -> None:
     assert bars([0.05, 0, 0.4, 0.8], encoding) == drawn

@@ -37,10 +37,14 @@ def encoding_tells(pictures: Sequence[Picture]) -> Iterator[Finding]:
     count once. Fewer pictures suffice where each class has numbers of one type, and not all classes of the same.
     """
     train = list({p.facts.digest: p for p in pictures if p.split == "train"}.values())
+    found = list(_by_tree(train))
     by_type = type_tells_class([p.facts.sample_type for p in train], [p.label for p in train])
-    if by_type:
-        yield Finding("encoding_tells_class", "warning", by_type)
-        return
+    if by_type and not found:
+        found = [Finding("encoding_tells_class", "warning", by_type)]
+    yield from found
+
+
+def _by_tree(train: Sequence[Picture]) -> Iterator[Finding]:
     labels, counts = np.array([p.label for p in train]), Counter(p.label for p in train)
     if len(counts) < 2 or min(counts.values()) < _FEWEST:
         return
