@@ -90,18 +90,26 @@ def remarks_on(
 
 
 def told_of_planes(split: str, facts: Collection[Inspection], reading: Reading) -> str | None:
-    """Say how many planes files have and which is read; ``None`` if each has one."""
-    stacks = [each for each in facts if not each.error and each.planes > 1]
+    """Say how many planes files have and which is read; ``None`` if each has one plane of one series."""
+    stacks = [each for each in facts if not each.error and (each.planes > 1 or each.series > 1)]
     if not stacks:
         return None
-    least, most = min(each.planes for each in stacks), max(each.planes for each in stacks)
     noun = "frames" if all(each.format in _FRAMES for each in stacks) else "planes"
-    count = f"{most} {noun}" if least == most else f"{least} to {most} {noun}"
+    parts = [_count([each.planes for each in stacks], noun), _count([each.series for each in stacks], "series")]
     whose = number_of(len(stacks), "file") if len(stacks) == len(facts) else f"{len(stacks)} of {len(facts)} files"
-    each = f"{whose} {'have' if len(stacks) > 1 else 'has'} {count}{' each' if len(stacks) > 1 else ''}"
+    held = " in ".join(part for part in parts if part)
+    each = f"{whose} {'have' if len(stacks) > 1 else 'has'} {held}{' each' if len(stacks) > 1 else ''}"
     option = "data.init_args.page"
     way = f"{option} middle, max, mean or a number" if reading.page == "first" else f"{option} {reading.page}"
-    return f"{split}: {each}; {_PAGES.get(str(reading.page), f'number {reading.page} is')} read: {way}"
+    which = _PAGES.get(str(reading.page), f"number {reading.page} is")
+    return f"{split}: {each}; {which} read{' of the first series' if parts[1] else ''}: {way}"
+
+
+def _count(numbers: Collection[int], noun: str) -> str:
+    least, most = min(numbers), max(numbers)
+    if most == 1:
+        return ""
+    return f"{most} {noun}" if least == most else f"{least} to {most} {noun}"
 
 
 _PAGES = {
