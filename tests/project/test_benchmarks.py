@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import table
+from benchmarks import table, transforms
 from tests.helpers.fake_cifar import patch_checksums, write_fake_cifar10
+from tests.helpers.fake_pictures import write_folder
 
 
 def test_a_table_is_printed_and_written(
@@ -33,3 +34,31 @@ def test_without_a_gpu_it_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     with pytest.raises(SystemExit):
         table.main(["--gpu"])
     assert "no GPU found" in capsys.readouterr().err
+
+
+def test_transforms_are_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    timm = pytest.importorskip("timm")
+    from safetensors.torch import save_file
+
+    torch.manual_seed(0)
+    save_file(timm.create_model("test_efficientnet").state_dict(), tmp_path / "w.safetensors")
+    write_folder(tmp_path / "pets", ("cat", "dog"), count=20)
+    words = ["--network", "timm/test_efficientnet", "--weights", str(tmp_path / "w.safetensors")]
+    words += ["--sets", str(tmp_path / "pets"), "--classes", "cat=281", "dog=207", "--cache", str(tmp_path / "kept")]
+    for _ in range(2):  # once with features that are kept
+        transforms.main([*words, "--seeds", "2", "--only", "tlearn"])
+        rows = [line.split(" | ") for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
+        rows = rows[2:]  # without the head
+        assert [row[:2] for row in rows[:2]] == [["| pets", "timm"], ["| pets", "tlearn"]]
+        assert [row[0] for row in rows[2:]] == ["| pets, of 1,000"] * 2 + ["| all"] * 2
+        assert rows[0][2:] == [rows[0][2], rows[0][3], "+0.00 (+0.00 to +0.00)", "0 : 0", "1", "0.0 %", "100.0 % |"]
+        assert 0.1 < float(rows[1][7].removesuffix(" %")) < 50
+    assert rows[0][2].endswith(" of 40")
+
+
+def test_pairs_are_tested_exactly() -> None:
+    one, other = torch.tensor([1] * 9 + [0] * 3 + [1] * 5).bool(), torch.tensor([0] * 9 + [1] * 3 + [1] * 5).bool()
+    alone, others, p = transforms.mcnemar(one, other)
+    assert (alone, others) == (9, 3)
+    assert p == pytest.approx(0.145996, abs=1e-6)  # 2 * (1 + 12 + 66 + 220) / 2^12
+    assert transforms.mcnemar(one, one) == (0, 0, 1.0)

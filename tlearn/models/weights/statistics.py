@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from torch import nn
+from torchvision.models import get_model_weights
 
 from tlearn.base.errors import TlearnError
 from tlearn.models.backbones.backbone import TIMM, Backbone
@@ -76,7 +77,7 @@ def statistics_of_file(path: str, name: str, backbone: Backbone) -> Statistics:
         backbone: Gives what its library takes for a name without tag.
     """
     if not name.startswith(TIMM):
-        return Statistics(backbone.mean, backbone.std, "ImageNet's, the file names none")
+        return _of_torchvision(name, backbone)
     configs = timm_configs(name)
     architecture, _, typed = name.removeprefix(TIMM).partition(".")
     beside = _config_beside(path, architecture)
@@ -127,6 +128,15 @@ def folded_norms(parts: dict[str, nn.Module]) -> list[str]:
         and bool((part.running_var - 1).abs().max() < 2 * part.eps)
         and bool(part.bias.any())
     ]
+
+
+def _of_torchvision(name: str, backbone: Backbone) -> Statistics:
+    """Return what all of torchvision's own weights of a name want; only EfficientNetV2-L's differ from ImageNet's."""
+    presets = [entry.transforms() for entry in get_model_weights(name)]
+    wanted = {(tuple(preset.mean), tuple(preset.std)) for preset in presets}
+    if len(wanted) != 1 or wanted == {(backbone.mean, backbone.std)}:
+        return Statistics(backbone.mean, backbone.std, "ImageNet's, the file names none")
+    return Statistics(*wanted.pop(), f"as all torchvision's weights of {name}, the file names none")
 
 
 def _of_typed(typed: str, configs: dict[str, Any], told: str | None, name: str) -> Statistics:
