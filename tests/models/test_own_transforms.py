@@ -76,7 +76,7 @@ def test_with_their_size_and_share_the_picture_is_theirs(name: str, weights: str
     theirs = library_transform(name, weights)(Image.open(tmp_path / "x.png"))
     assert ours.shape == theirs.shape
     away = (ours - theirs).abs().mean() * torch.tensor(wanted.std).mean() * 255
-    assert away < 2  # of 255; a share of 0.875 in place of 0.966 is 10
+    assert away < 3  # of 255; a share of 0.95 in place of 0.966 is 5.8, 0.875 is 27.9
 
 
 def test_a_file_for_efficientnet_v2_l_is_read_as_torchvision_says() -> None:
