@@ -14,9 +14,11 @@ import pytest
 import tifffile
 import torch
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from tests.deploy.torch_free import pixels_of, square_of
+from tests.helpers.fake_pictures import grey_profile, ink_profile, rgb_profile
+from tlearn.data.decoding.decode import decode
 from tlearn.data.decoding.reading_options import BEFORE, Reading
 from tlearn.data.files.reading import Framing, read_image
 from tlearn.data.images.in_memory import InMemoryImages
@@ -118,6 +120,47 @@ def test_a_file_read_by_the_rule_has_the_librarys_pixels(
     assert np.abs(library - script).max() <= 1
 
 
+def phone_jpeg(path: Path) -> None:
+    photograph().save(path / "x.jpg", icc_profile=rgb_profile("Display P3"), quality=95)
+
+
+def phone_rgba(path: Path) -> None:
+    half = photograph().convert("RGBA")
+    half.putalpha(100)
+    half.save(path / "x.png", icc_profile=rgb_profile("Display P3"))
+
+
+def inks_jpeg(path: Path) -> None:
+    photograph().convert("CMYK").save(path / "x.jpg", icc_profile=ink_profile(), quality=95)
+
+
+def grey_dots(path: Path) -> None:
+    photograph().convert("L").save(path / "x.png", icc_profile=grey_profile(1.8))
+
+
+def linear_png(path: Path) -> None:
+    more = PngImagePlugin.PngInfo()
+    more.add(b"gAMA", (100_000).to_bytes(4, "big"))
+    photograph().save(path / "x.png", pnginfo=more)
+
+
+def photograph() -> Image.Image:
+    y, x = np.mgrid[0:48, 0:64]
+    return Image.fromarray(np.stack([4 * x, 5 * y, 255 - 4 * x], axis=2).astype(np.uint8))
+
+
+@pytest.mark.parametrize("write", [phone_jpeg, phone_rgba, inks_jpeg, grey_dots, linear_png])
+def test_colours_by_the_rule_are_the_librarys(write: Callable[[Path], None], tmp_path: Path) -> None:
+    write(tmp_path)
+    (path,) = tmp_path.iterdir()
+    found = []
+    for reading in (Reading(ranges={}), Reading(ranges={}, converts_colour=False)):
+        library = decode(path.read_bytes(), reading).permute(1, 2, 0).numpy().astype(int)
+        assert np.abs(library - pixels_of(str(path), json.loads(json.dumps(asdict(reading))))).max() <= 1
+        found.append(library)
+    assert np.abs(found[0] - found[1]).mean() > 3
+
+
 def test_bands_of_a_tiff_by_the_rule(tmp_path: Path) -> None:
     bands = np.stack([ramp(4095) // part for part in (9, 1, 2, 3, 4)], axis=2)
     tifffile.imwrite(tmp_path / "bands.tif", bands, photometric="minisblack", planarconfig="contig", metadata=None)
@@ -164,6 +207,7 @@ def test_answers_without_torch_are_the_librarys(tmp_path: Path) -> None:
         (BEFORE, ["with the range of all that the type can hold", "of a stack the first plane"]),
         (Reading((0.5, 99), page="middle"), ["then as more bits", "range [0.5, 99]", "plane (count + 1) // 2"]),
         (Reading("percentile", page=4), ["to the 99.9 percentile of each picture", "of a stack plane 4"]),
+        (Reading(), ["colours become sRGB: by the ICC profile in the file"]),
         (Reading(channels=(3, "red", 1)), ["channels: bands 3, red, 1"]),
     ],
 )

@@ -1,5 +1,6 @@
 """Classify pictures without torch: python torch_free.py model.onnx photo.jpg ... (numpy, pillow, onnxruntime)."""
 
+import io
 import json
 import sys
 from collections.abc import Iterator
@@ -7,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 Array = np.ndarray[Any, Any]
 
@@ -34,7 +35,7 @@ def pillow_planes(image: Image.Image, bits: int, reading: dict[str, Any]) -> Ite
             continue
         plane = ImageOps.exif_transpose(image)
         if bits <= 8 and reading["channels"] is None:
-            plane = plane.convert("RGBA" if plane.has_transparency_data else "RGB")
+            plane = in_srgb(plane, reading).convert("RGBA" if plane.has_transparency_data else "RGB")
             if plane.mode == "RGBA":
                 plane = Image.alpha_composite(Image.new("RGBA", plane.size, "white"), plane).convert("RGB")
         values = np.asarray(plane)
@@ -43,6 +44,33 @@ def pillow_planes(image: Image.Image, bits: int, reading: dict[str, Any]) -> Ite
         if bits > 8 and tags.get(262) == 0:  # the least number is white
             values = (2**bits - 1 if values.dtype.kind == "u" else -1) - values
         yield values.reshape(*values.shape[:2], -1)
+
+
+def in_srgb(plane: Image.Image, reading: dict[str, Any]) -> Image.Image:
+    """Convert colours of 8 bits by the profile in their file; of a PNG without one by its gamma."""
+    profile, gamma = plane.info.get("icc_profile"), plane.info.get("gamma")
+    if not reading["converts_colour"]:
+        return plane
+    colours = plane.convert("RGBA").convert("RGB") if plane.has_transparency_data else plane.convert("RGB")
+    if profile:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        mode = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}[source.profile.xcolor_space.strip()]
+        if plane.mode not in {"RGB": (*"1LP", "LA", "PA", "RGB", "RGBA"), "L": (*"1L", "LA"), "CMYK": ("CMYK",)}[mode]:
+            return plane  # a profile of other colours
+        black, relative = ImageCms.Flags.BLACKPOINTCOMPENSATION, ImageCms.Intent.RELATIVE_COLORIMETRIC
+        target = ImageCms.createProfile("sRGB")
+        given = plane if mode == "CMYK" else colours.convert(mode)
+        way = ImageCms.buildTransform(source, target, mode, "RGB", relative, black)
+        colours = way.apply(given)
+    elif gamma and "srgb" not in plane.info and abs(2.2 * gamma - 1) > 0.05:
+        light = np.linspace(0, 1, 256) ** (1 / gamma)
+        levels = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+        colours = colours.point(np.rint(255 * levels).astype(int).tolist() * 3)
+    else:
+        return plane
+    if plane.has_transparency_data:
+        colours.putalpha(plane.convert("RGBA").getchannel("A"))
+    return colours
 
 
 def deep_planes(name: str) -> tuple[list[Array], int]:

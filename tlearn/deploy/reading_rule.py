@@ -15,7 +15,14 @@ _STEPS = (
 def how_to_read(framing: Framing) -> str:
     """Say how a picture file becomes the uint8 square that an exported network takes."""
     reading = framing.reading
-    parts = [_eight_bits(reading), _more_bits(reading), _plane(reading), _channels(reading), _square(framing)]
+    parts = [
+        _eight_bits(reading),
+        _colours(reading),
+        _more_bits(reading),
+        _plane(reading),
+        _channels(reading),
+        _square(framing),
+    ]
     return "; ".join(part for part in parts if part)
 
 
@@ -23,6 +30,16 @@ def _eight_bits(reading: Reading) -> str:
     if reading.intensity in ("auto", "type"):
         return f"8 bits: {_FIRST}"
     return f"8 bits: {_FIRST}, then as more bits"
+
+
+def _colours(reading: Reading) -> str:
+    if not reading.converts_colour or reading.channels is not None or reading.num_channels != 3:
+        return ""
+    return (
+        "colours become sRGB: by the ICC profile in the file (LittleCMS, relative colorimetric, black point "
+        "compensation; not if it is sRGB within 3 levels), of a PNG of 8 bits without one by its gAMA, if that is not "
+        "1 / 2.2 within 5 %"
+    )
 
 
 def _more_bits(reading: Reading) -> str:
