@@ -9,12 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from tlearn.base.errors import one_line
 from tlearn.data.decoding.colour import rgb_of_lab
 from tlearn.data.decoding.header import Header
-from tlearn.data.decoding.planes import one_plane
+from tlearn.data.decoding.planes import one_plane, plane_number
 from tlearn.data.decoding.reading_options import Page
 from tlearn.data.decoding.samples import Samples, UnreadableImageError
 
+_ANIMATED = ("GIF", "PNG", "WEBP", "AVIF", "TIFF", "FLI", "DCX")
 _SIXTEEN = ("I;16", "I;16B", "I;16L")
 # Types that Pillow reads as another one of the same bits, by kind and bits of the file.
 _SAME_BITS = {("int", 8): np.int8, ("uint", 32): np.uint32, ("int", 16): np.int16}
@@ -32,8 +34,12 @@ def samples_of_pillow(image: Image.Image, header: Header, page: Page) -> Samples
         UnreadableImageError: It has no such plane.
     """
     tiff = header.tiff
-    frames: Sequence[int] = tiff.pages if tiff else range(getattr(image, "n_frames", 1))
-    values = one_plane(_numbers(image, header, frames), len(frames), page)
+    frames: Sequence[int] = tiff.pages if tiff else range(frames_of(image))
+    number = plane_number(page, len(frames))
+    if number is None:
+        values = one_plane(_numbers(image, header, frames), len(frames), page)
+    else:
+        values = next(_numbers(image, header, frames[number : number + 1]))
     values = _with_alpha_of(values, image)
     bits = tiff.bits if tiff else 16 if image.mode.startswith("I") else 8
     if values.dtype == np.uint16 and header.bits < bits:
@@ -69,12 +75,15 @@ def turned(values: NDArray[Any], bits: int) -> NDArray[Any]:
     return np.asarray(-1 - values if values.dtype.kind == "i" else -values)
 
 
+def frames_of(image: Image.Image) -> int:
+    """Count the frames of an animation; a photograph's second one (MPO) is a preview or for the other eye."""
+    return int(getattr(image, "n_frames", 1)) if image.format in _ANIMATED else 1
+
+
 def _numbers(image: Image.Image, header: Header, frames: Sequence[int]) -> Iterator[NDArray[Any]]:
     """Yield (H, W, C) of each plane, in the order of the frames."""
     for frame in frames:
-        if frame or getattr(image, "n_frames", 1) > 1:
-            image.seek(frame)
-        values = np.asarray(_upright(image))
+        values = np.asarray(_frame(image, frame, is_alone=len(frames) == 1))
         if values.dtype == np.bool_:
             values = values.astype(np.uint8) * 255
         if header.tiff is not None:
@@ -86,6 +95,27 @@ def _numbers(image: Image.Image, header: Header, frames: Sequence[int]) -> Itera
         elif image.mode == "I":  # grey PGM, whose numbers Pillow scales to 16 bits
             values = values.astype(np.uint16)
         yield values[:, :, None] if values.ndim == 2 else values
+
+
+def _frame(image: Image.Image, frame: int, is_alone: bool) -> Image.Image:
+    """Return a frame upright; a damaged one of many is named by its number."""
+    try:
+        if image.tell() != frame:
+            image.seek(frame)
+        return _upright(image) if is_alone else _flat(_upright(image))
+    except UnreadableImageError:
+        raise
+    except Exception as error:  # damaged bytes are misread in every way
+        if frames_of(image) == 1:
+            raise
+        raise UnreadableImageError(f"page {frame + 1}: damaged ({one_line(error)[:80]})") from error
+
+
+def _flat(image: Image.Image) -> Image.Image:
+    """Lay a frame of an animation over white: only some of its frames may have transparent pixels."""
+    if image.format == "TIFF" or image.mode != "RGBA":
+        return image
+    return Image.alpha_composite(Image.new("RGBA", image.size, (255, 255, 255)), image).convert("RGB")
 
 
 def _upright(image: Image.Image) -> Image.Image:

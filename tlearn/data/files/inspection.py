@@ -20,6 +20,7 @@ from tlearn.data.decoding.decode import opened, profile_of, reason_of, samples_o
 from tlearn.data.decoding.header import Header, header_of
 from tlearn.data.decoding.intensity import quantiles_of
 from tlearn.data.decoding.pillow_file import draft_within, open_image
+from tlearn.data.decoding.pillow_samples import frames_of
 from tlearn.data.decoding.reading_options import Reading
 from tlearn.data.decoding.samples import UnreadableImageError
 from tlearn.data.decoding.science_extra import science_version
@@ -35,7 +36,6 @@ _THUMB_PX = 8
 _AT_ONCE = 256
 _BITS_OF_MODE = {"1": 1, "I": 32, "F": 32}
 _TIFF_BITS = 258  # the tag BitsPerSample
-_ANIMATED = ("GIF", "PNG", "WEBP", "AVIF", "TIFF", "FLI", "DCX")
 _LIBJPEG_SUM = 3689  # of libjpeg's luminance table at quality 50
 
 
@@ -122,7 +122,7 @@ def _of_pillow(file: BinaryIO, digest: bytes, header: Header, reading: Reading) 
     with open_image(file, reading.max_megapixels, header.first_page) as image:
         about = str(image.format), image.mode, *_upright_size(image)
         encoding = _bits_of(image), _jpeg_quality_of(image)
-        planes = header.tiff.planes if header.tiff else _frames_of(image)
+        planes = header.tiff.planes if header.tiff else frames_of(image)
         channels, profile = len(image.getbands()), colour_space(image)
         draft_within(image, reading.max_megapixels, _SEEN_PX)
         ImageOps.exif_transpose(image, in_place=True)
@@ -140,7 +140,7 @@ def _of_samples(file: BinaryIO, digest: bytes, header: Header, reading: Reading)
     format_name, planes = header.format, header.tiff.planes if header.tiff else 1
     if not header.tiff and header.decoder == "pillow":
         with open_image(file, reading.max_megapixels) as image:
-            format_name, planes = str(image.format), _frames_of(image)
+            format_name, planes = str(image.format), frames_of(image)
     about, there = (format_name, f"{header.channels}x{samples.sample_type}", width, height), samples.measured
     is_coloured = reading.channels is None and seen.shape[2] == reading.num_channels == 3
     profile = profile_of(file, header) if is_coloured else b""
@@ -168,11 +168,6 @@ def _looks_of(picture: Image.Image) -> tuple[int, bytes, bytes]:
     grey = small.convert("L").resize((_HASHED_PX, _HASHED_PX), Image.Resampling.LANCZOS)
     hashed, turned = perceptual_hashes(np.asarray(grey))
     return hashed, thumb, turned
-
-
-def _frames_of(image: Image.Image) -> int:
-    """Count the frames of an animation; a photograph's second one (MPO) is a preview or for the other eye."""
-    return int(getattr(image, "n_frames", 1)) if image.format in _ANIMATED else 1
 
 
 def _upright_size(image: Image.Image) -> tuple[int, int]:
