@@ -209,10 +209,25 @@ def test_an_image_whose_bits_are_lost_is_named(run: str, tlearn: Tlearn) -> None
         package.load(run).predict([strange])
 
 
-def test_an_older_checkpoint_reads_as_before(run: str, tlearn: Tlearn) -> None:
-    content = torch.load(run, weights_only=True)
+def without_reading(checkpoint: str) -> None:
+    """Make it one of before pictures of more than 8 bits had options."""
+    content = torch.load(checkpoint, weights_only=True)
     del content[KEY]["pictures"]["reading"]
-    torch.save(content, run)
+    torch.save(content, checkpoint)
+
+
+def test_an_older_run_is_resumed_on_the_same_pictures(finished_run: Path, tlearn: Tlearn, tmp_path: Path) -> None:
+    shutil.copytree(finished_run, tmp_path, dirs_exist_ok=True)
+    without_reading("runs/folder/version_0/checkpoints/last.ckpt")
+    words = ("--ckpt_path", "last", "--trainer.max_epochs", "7")
+    answer = tlearn("fit", "--config", "folder.yaml", *words)
+    assert answer.code == 0, answer.err
+    reading = framing_of(load_module("runs/folder/version_0/checkpoints/last.ckpt")).reading
+    assert (reading.intensity, reading.ranges or {}, reading.converts_colour) == ("type", {}, False)
+
+
+def test_an_older_checkpoint_reads_as_before(run: str, tlearn: Tlearn) -> None:
+    without_reading(run)
     path = Path("pictures/val/pale/100.tif")
     before = read_image(path, framing_of(load_module(run)))
     assert int(before.max()) <= 4095 >> 8

@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import datasets
+import numpy as np
 import pytest
+import tifffile
 import torch
 from PIL import Image
 
@@ -381,3 +383,48 @@ def test_names_in_two_forms_and_rows_without_a_label(tmp_path: Path, said: pytes
     names = ["1", "1.0", "2"]
     data = opened(write_parquet(tmp_path / "numbers", train=table([0, 1, 2] * 4, names)))
     assert data.class_names == ["1", "2"]
+
+
+def deep_rows(labels: list[int], most: int = 4095) -> datasets.Dataset:
+    """Files of 16 bits whose numbers use 12: half of the range for one class, all of it for the other."""
+    files = []
+    for label in labels:
+        values = np.linspace(0, (most // 2, most)[label], 24 * 20).reshape(24, 20).astype(np.uint16)
+        content = io.BytesIO()
+        Image.fromarray(values).save(content, "TIFF" if label else "PNG")
+        files.append({"bytes": content.getvalue(), "path": None})
+    kind = datasets.Features(image=datasets.Image(), label=datasets.ClassLabel(names=["half", "whole"]))
+    return datasets.Dataset.from_dict({"image": files, "label": labels}, features=kind)
+
+
+def test_what_is_black_and_white_is_learned_from_a_sample(tmp_path: Path, said: pytest.LogCaptureFixture) -> None:
+    path = write_parquet(tmp_path / "deep", train=deep_rows([0, 1] * 8), validation=deep_rows([0, 1]))
+    data = opened(path, crop_pct=1.0)
+    assert data.framing.reading.ranges == {"uint16": (0, 4095)}
+    assert "train: of 16 looked at, 16 files of uint16 hold 12 bits" in said.text
+    for batch in batches_of(data):
+        brightest = batch.images.amax(dim=(1, 2, 3))
+        assert ((brightest > 200) == (batch.targets == 1)).all()
+        assert brightest.min() > 100
+    given = opened(path, crop_pct=1.0, intensity="type")
+    assert max(int(batch.images.max()) for batch in batches_of(given)) <= 4095 >> 8
+    before = opened(path, crop_pct=1.0, stored_reading={"intensity": "type", "converts_colour": False})
+    assert before.framing.reading.ranges is None or before.framing.reading.ranges == {}
+
+
+def test_a_set_of_eight_bits_is_not_decoded_to_learn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names, decoded = ["cat", "dog"], list[int]()
+    path = write_parquet(tmp_path / "pets", train=table([0, 1] * 6, names))
+    monkeypatch.setattr("tlearn.data.decoding.decode.samples_of", lambda *_: decoded.append(1))
+    data = opened(path)
+    assert (data.framing.reading.ranges, decoded) == ({}, [])
+
+
+def test_bands_of_a_row_are_named(tmp_path: Path) -> None:
+    content = io.BytesIO()
+    tifffile.imwrite(content, np.zeros((20, 24, 5), np.uint16), photometric="minisblack", planarconfig="contig")
+    files = [{"bytes": content.getvalue(), "path": None}] * 8
+    kind = datasets.Features(image=datasets.Image(), label=datasets.ClassLabel(names=["cat", "dog"]))
+    rows = datasets.Dataset.from_dict({"image": files, "label": [0, 1] * 4}, features=kind)
+    with pytest.raises(TlearnError, match=r"item 0 of .*: TIFF with 5 bands of 16 bits: choose what becomes red"):
+        opened(write_parquet(tmp_path / "bands", train=rows))

@@ -14,7 +14,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from tlearn.base.errors import one_line
-from tlearn.data.decoding.channels import channels_of
+from tlearn.data.decoding.channels import channels_of, chosen_samples
 from tlearn.data.decoding.colour import profiled, rgb_of_lab, to_srgb
 from tlearn.data.decoding.foreign_formats import unread_by_content
 from tlearn.data.decoding.header import Header, header_of
@@ -106,6 +106,28 @@ def samples_of(file: BinaryIO, header: Header, reading: Reading, least_px: int |
         return samples_of_science(file, header, reading, least_px)
     with open_draft(file, reading.max_megapixels, least_px) as image:
         return samples_of_pillow(image, header, reading.page)
+
+
+def deep_samples_of(picture: bytes | Path | Image.Image, reading: Reading) -> Samples | None:
+    """Read the numbers that the network gets of a picture of more than 8 bits; ``None`` for others, not decoded.
+
+    Raises:
+        UnreadableImageError: It gives no picture, or has other channels than the network takes.
+    """
+    try:
+        if isinstance(picture, Image.Image):
+            data = unread_file_of(picture, reading)
+            if data is None:
+                is_deep = picture.mode.startswith(("I", "F"))
+                return chosen_samples(samples_in_memory(picture, reading), reading, "") if is_deep else None
+            picture = data
+        with opened(picture) as file:
+            header = header_of(file)
+            if header.decoder == "pillow" or header.bits <= 8:
+                return None
+            return chosen_samples(samples_of(file, header, reading), reading, header.what)
+    except Exception as error:  # a damaged file fails in every way that its bytes can be misread
+        raise UnreadableImageError(reason_of(error, picture if isinstance(picture, bytes) else b"")) from error
 
 
 def pixels_of(image: Image.Image, reading: Reading | None = None) -> Tensor:

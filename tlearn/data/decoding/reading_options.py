@@ -60,8 +60,12 @@ class Reading:
             raise TlearnError(f"data.init_args.max_megapixels: expected more than 0, got {self.max_megapixels}")
 
     def as_stored(self, stored: Reading) -> Reading:
-        """Return these options with what a checkpoint has learned, and how it converts colours."""
-        return replace(self, ranges=stored.ranges or {}, converts_colour=stored.converts_colour)
+        """Return these options with what a checkpoint has learned, and how it converts colours.
+
+        The default of a checkpoint of before these options is what they all were read by.
+        """
+        intensity = self.intensity if stored.converts_colour or self.intensity != "auto" else stored.intensity
+        return replace(self, intensity=intensity, ranges=stored.ranges or {}, converts_colour=stored.converts_colour)
 
 
 def reading_in(plain: Mapping[str, Any] | None) -> Reading:

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageFile
 from torch import Tensor
 from torch.utils.data import get_worker_info
 
 from tlearn.base.errors import TlearnError
 from tlearn.base.machine import cores_allowed
+from tlearn.data.decoding.decode import decode, deep_samples_of
+from tlearn.data.decoding.reading_options import Reading
+from tlearn.data.decoding.samples import Samples
 from tlearn.data.files.boxes import Box, cut, name_with_box
 from tlearn.data.files.reading import Framing, UnreadableImageError, framed, pixels_of, read_image, reason_of
 from tlearn.data.images.augment import BatchAugment
@@ -127,13 +131,21 @@ class FilePictures:
 
 
 class ItemDataset(Protocol):
-    """A map-style dataset of (picture, label)."""
+    """A map-style dataset of (picture, label); a picture is an image, or the bytes of a file."""
 
     def __len__(self) -> int:
         """Count items."""
 
-    def __getitem__(self, position: int) -> tuple[Image.Image, object]:
+    def __getitem__(self, position: int) -> tuple[Image.Image | bytes, object]:
         """Return one."""
+
+
+@contextmanager
+def _let_go(picture: Image.Image | bytes) -> Iterator[Image.Image | bytes]:
+    """Close the file of an image that was opened for this and is not loaded afterwards."""
+    yield picture
+    if isinstance(picture, ImageFile.ImageFile) and picture.tile:
+        picture.close()
 
 
 class ItemPictures:
@@ -158,9 +170,27 @@ class ItemPictures:
             TlearnError: The item cannot be decoded.
         """
         try:
-            return framed(pixels_of(self.items[position][0], framing.reading), framing, draws)
+            with _let_go(self.items[position][0]) as picture:
+                if isinstance(picture, bytes):
+                    return framed(decode(picture, framing.reading), framing, draws)  # all pixels, whatever the size
+                return framed(pixels_of(picture, framing.reading), framing, draws)
         except Exception as error:  # another library's code reads another's files
-            raise TlearnError(f"item {position} of {self.identity}: {reason_of(error)}; mend or replace it") from error
+            raise self._fault(position, error) from error
+
+    def samples(self, position: int, reading: Reading) -> Samples | None:
+        """Return the numbers of an item; ``None`` for one of 8 bits, which is not decoded.
+
+        Raises:
+            TlearnError: The item cannot be read.
+        """
+        try:
+            with _let_go(self.items[position][0]) as picture:
+                return deep_samples_of(picture, reading)
+        except Exception as error:  # another library's code reads another's files
+            raise self._fault(position, error) from error
+
+    def _fault(self, position: int, error: Exception) -> TlearnError:
+        return TlearnError(f"item {position} of {self.identity}: {reason_of(error)}; mend or replace it")
 
     def fingerprint(self) -> str:
         """Hash the identity: hashing the items would decode them all."""

@@ -134,6 +134,11 @@ class PictureDataModule(ImageDataModule, ABC):
         """Say how a picture file is brought to the form of these images; its ranges are known after `setup`."""
         return self._framing
 
+    @property
+    def learns_ranges(self) -> bool:
+        """Tell whether the training pictures say what is black and white, not options or a checkpoint."""
+        return self._framing.reading.intensity == "auto" and not self._has_stored_reading
+
 
 def _usable(targets: Tensor, task: Task) -> Tensor:
     left_out = targets.isnan() if targets.is_floating_point() else targets < 0

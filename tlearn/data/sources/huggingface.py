@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from jsonargparse.typing import PositiveInt
@@ -11,12 +12,11 @@ from PIL import Image
 from tlearn.base.errors import TlearnError, unknown
 from tlearn.data.class_names import Spelling, frequent_classes
 from tlearn.data.datamodule import Split
-from tlearn.data.files.reading import UnreadableImageError
+from tlearn.data.files.reading import UnreadableImageError, read_bytes
 from tlearn.data.images.image_set import ImageSet
 from tlearn.data.images.split import class_numbers
-from tlearn.data.sources.bases import PictureDataModule
 from tlearn.data.sources.huggingface_files import HuggingFaceSource
-from tlearn.data.sources.items import LabelledItems, images_of_items, trained_classes
+from tlearn.data.sources.items import ItemsDataModule, LabelledItems, trained_classes
 from tlearn.data.sources.table_cells import is_missing
 
 _NAMES: dict[Split, tuple[str, ...]] = {
@@ -27,22 +27,38 @@ _NAMES: dict[Split, tuple[str, ...]] = {
 
 
 class _Rows:
-    """Rows as items for `ItemPictures`."""
+    """Rows as items for `ItemPictures`: files, so that no bit is lost, or images where the dataset sets their mode."""
 
     def __init__(self, rows: Any, column: str) -> None:
-        self.rows, self.column = rows, column
+        from datasets import Image as ImageFeature
+
+        self.column, self.gives_files = column, rows.features[column].mode is None
+        self.rows = rows.cast_column(column, ImageFeature(decode=False)) if self.gives_files else rows
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, position: int) -> tuple[Image.Image, object]:
+    def __getitem__(self, position: int) -> tuple[Image.Image | bytes, object]:
         picture = self.rows[position][self.column]
         if picture is None:
             raise UnreadableImageError("the row has no picture")
-        return picture, None
+        return _content(picture) if self.gives_files else picture, None
 
 
-class HuggingFaceDataModule(PictureDataModule):
+def _content(picture: dict[str, Any]) -> Image.Image | bytes:
+    """Return the bytes of a picture that is stored as bytes or as a path."""
+    if picture["bytes"] is not None:
+        content: bytes = picture["bytes"]
+        return content
+    if Path(picture["path"]).is_file():
+        return read_bytes(Path(picture["path"]))
+    from datasets import Image as ImageFeature
+
+    image: Image.Image = ImageFeature().decode_example(picture)  # an address, or a place in an archive
+    return image
+
+
+class HuggingFaceDataModule(ItemsDataModule):
     """A dataset of the Hugging Face hub, or in a folder."""
 
     def __init__(
@@ -91,11 +107,11 @@ class HuggingFaceDataModule(PictureDataModule):
             TlearnError: There is no such split.
         """
         if split == "train":
-            return images_of_items(self._train, split, self.class_names, self._seen, self.framing)
+            return self._images_of(self._train, split)
         if split == "val" and self._name_of(split) is None:
             return None
         source, _ = self._labelled(split)
-        return images_of_items(source, split, self.class_names, self._seen, self.framing)
+        return self._images_of(source, split)
 
     def _name_of(self, split: Split) -> str | None:
         return next((name for name in _NAMES[split] if name in self._source.splits), None)

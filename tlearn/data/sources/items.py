@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from abc import ABC
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from tlearn.data.class_names import alike_hint
 from tlearn.data.files.listing import counts_of, listed
 from tlearn.data.files.reading import Framing
 from tlearn.data.images.on_disk import ItemDataset, ItemPictures, StreamedImages
+from tlearn.data.images.sampled_ranges import MOST_SAMPLED, learned_framing
+from tlearn.data.sources.bases import PictureDataModule
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +39,28 @@ class LabelledItems:
     def counts(self) -> Counter[str]:
         """Count the items of each class."""
         return Counter(label for label in self.labels if label is not None)
+
+
+class ItemsDataModule(PictureDataModule, ABC):
+    """Items of another library's dataset, whose training split is open from the start."""
+
+    _train: LabelledItems
+    _seen: list[str]
+    _probed = MOST_SAMPLED
+    _has_learned = False
+
+    def _images_of(self, source: LabelledItems, split: str) -> StreamedImages:
+        """Serve a split; what is black and white is learned once, from a sample of the training items.
+
+        Raises:
+            TlearnError: It has no items of the chosen classes, or an item of the sample cannot be read.
+        """
+        if self.learns_ranges and not self._has_learned:
+            names = set(self.class_names)
+            rows = [row for row, label in enumerate(self._train.labels) if label in names]
+            pictures = ItemPictures(self._train.items, self._train.identity)
+            self._framing, self._has_learned = learned_framing(pictures, rows, self._framing, self._probed), True
+        return images_of_items(source, split, self.class_names, self._seen, self.framing)
 
 
 def trained_classes(train: LabelledItems, declared: Sequence[str]) -> list[str]:

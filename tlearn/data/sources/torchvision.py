@@ -15,8 +15,7 @@ from tlearn.data.datamodule import Split
 from tlearn.data.files.progress import short_timeout
 from tlearn.data.images.image_set import ImageSet
 from tlearn.data.images.split import class_numbers
-from tlearn.data.sources.bases import PictureDataModule
-from tlearn.data.sources.items import LabelledItems, images_of_items, trained_classes
+from tlearn.data.sources.items import ItemsDataModule, LabelledItems, trained_classes
 from tlearn.data.sources.torchvision_classes import (
     Labels,
     check_name,
@@ -83,10 +82,11 @@ def _address(fault: Exception) -> str:
     return next((f"{call['url']} -> {call['fpath']}: " for call in calls if {"url", "fpath"} <= set(call)), "")
 
 
-class TorchvisionDataModule(PictureDataModule):
+class TorchvisionDataModule(ItemsDataModule):
     """FashionMNIST, Flowers102, OxfordIIITPet, EuroSAT and their like."""
 
     root: Path
+    _probed = 16  # each is decoded, and nearly all of torchvision's sets are of 8 bits
 
     def __init__(
         self,
@@ -134,7 +134,7 @@ class TorchvisionDataModule(PictureDataModule):
             TlearnError: There is no test split, or its files cannot be downloaded.
         """
         if split == "train":
-            return images_of_items(self._train, split, self.class_names, self._seen, self.framing)
+            return self._images_of(self._train, split)
         if split not in self._source.splits:
             if split == "val":
                 return None
@@ -143,7 +143,7 @@ class TorchvisionDataModule(PictureDataModule):
             )
         items = self._source.open(split)
         source = self._named(split, items, labels_of(items, f"torchvision's {self._source.name}"))
-        return images_of_items(source, split, self.class_names, self._seen, self.framing)
+        return self._images_of(source, split)
 
     def _named(self, split: Split, items: Any, labels: Labels) -> LabelledItems:
         chosen = self._source.options | self._source.splits[split]

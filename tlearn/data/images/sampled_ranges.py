@@ -1,0 +1,73 @@
+"""Learn what is black and white from a sample of the training pictures, where nobody inspects all of them first."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from tlearn.base.errors import TlearnError
+from tlearn.data.decoding.intensity import quantiles_of
+from tlearn.data.decoding.reading_options import Reading
+from tlearn.data.decoding.samples import Samples
+from tlearn.data.files.inspection import Inspection
+from tlearn.data.files.reading import Framing
+from tlearn.data.files.sample_types import ranges_of_training, told_of_range
+from tlearn.data.images.on_disk import in_threads
+
+log = logging.getLogger(__name__)
+
+MOST_SAMPLED = 256  # enough for 0.1 percentiles that move by less than a grey level from sample to sample
+
+
+class SampledPictures(Protocol):
+    """Pictures whose numbers can be looked at before they become uint8."""
+
+    def samples(self, position: int, reading: Reading) -> Samples | None:
+        """Return the numbers of a picture; ``None`` for one of 8 bits, which is not decoded."""
+
+
+def learned_framing(pictures: SampledPictures, rows: Sequence[int], framing: Framing, probed: int) -> Framing:
+    """Return a framing with the ranges that ``intensity auto`` learns from up to 256 pictures, evenly spread.
+
+    Args:
+        pictures: The source.
+        rows: Positions of the training pictures in it.
+        framing: What is known without looking.
+        probed: So many are looked at first, evenly spread too: if all are of 8 bits, so is the set.
+
+    Raises:
+        TlearnError: None of the pictures can be read, or all of a type hold one number alone.
+    """
+    facts = _facts(pictures, rows, framing, probed)
+    if any(each.sample_type != "uint8" for each in facts) and probed < MOST_SAMPLED:
+        facts = _facts(pictures, rows, framing, MOST_SAMPLED)
+    found = ranges_of_training(facts)
+    ranges = {kind: each.limits for kind, each in found.items()}
+    for kind, each in found.items():
+        log.info("train: of %d looked at, %s", len(facts), told_of_range(kind, each))
+    if ranges and any(each.sample_type == "uint8" for each in facts):
+        ranges["uint8"] = (0, 255)  # which says that 8 bits are nothing new to the network
+    return replace(framing, reading=replace(framing.reading, ranges=ranges))
+
+
+def _facts(pictures: SampledPictures, rows: Sequence[int], framing: Framing, most: int) -> list[Inspection]:
+    count = min(len(rows), most)
+    chosen = [rows[number * len(rows) // count] for number in range(count)]
+    found = in_threads(lambda row: _fact(pictures, row, framing.reading), chosen)
+    facts = [each for each in found if isinstance(each, Inspection)]
+    faults = [each for each in found if isinstance(each, TlearnError)]
+    if faults and not facts:
+        raise faults[0]
+    return facts  # one that cannot be read is named where it is served
+
+
+def _fact(pictures: SampledPictures, row: int, reading: Reading) -> Inspection | TlearnError:
+    try:
+        samples = pictures.samples(row, reading)
+    except TlearnError as fault:
+        return fault
+    quantiles = None if samples is None else quantiles_of(samples)
+    kind = "uint8" if samples is None else samples.sample_type
+    return Inspection(sample_type=kind, quantiles=b"" if quantiles is None else quantiles.tobytes())
