@@ -15,6 +15,7 @@ from PIL import Image
 from tests.conftest import Tlearn
 from tests.helpers.fake_pictures import CONFIG, picture, write_splits
 from tests.helpers.runs import last
+from tests.helpers.two_processes import TWO, done
 from tlearn.data.decoding.intensity import learned_ranges, quantiles_of
 from tlearn.data.decoding.reading_options import reading_in
 from tlearn.data.decoding.samples import Samples
@@ -67,6 +68,16 @@ def test_twelve_bits_in_sixteen_are_learned_said_and_kept(tlearn: Tlearn, root: 
     ]
     assert last(Path(), run="folder")["tlearn"]["pictures"]["reading"]["ranges"] == {"uint16": [0, 4095]}
     assert json.loads(Path("runs/folder/version_0/split.json").read_text())["ranges"] == {"uint16": [0, 4095]}
+
+
+def test_the_card_says_what_was_learned(tlearn: Tlearn, root: Path) -> None:
+    assert tlearn(*FIT).code == 0
+    place = Path("runs/folder/version_0")
+    assert json.loads((place / "card.json").read_text())["data"]["ranges"] == {"uint16": [0, 4095]}
+    told = "Black to white, learned from the training pictures: uint16 0 to 4,095."
+    assert told in (place / "card.md").read_text()
+    page = (place / "report.html").read_text()
+    assert '<th scope="row">Black to white, learned</th><td><bdi>uint16 0 to 4,095</bdi></td>' in page
 
 
 @pytest.mark.parametrize("split", ["train", "val", "test"])
@@ -285,3 +296,44 @@ def test_skipped_pictures_are_counted_with_the_reason(tlearn: Tlearn, root: Path
     answer = tlearn(*FIT, "--data.init_args.on_error", "skip")
     assert answer.code == 0, answer.err
     assert "skipped 2 that cannot be read (truncated 2)" in answer.err
+
+
+@pytest.mark.slow
+def test_two_processes_learn_the_same(root: Path) -> None:
+    _, err = done("fit", "--config", "folder.yaml", "--trainer.max_epochs", "1", *TWO)
+    assert last(Path(), run="folder")["tlearn"]["pictures"]["reading"]["ranges"] == {"uint16": [0, 4095]}
+    assert err.count("0 becomes black and 4,095 white") == 1  # once, by the first process
+
+
+@pytest.mark.parametrize("verb", ["probe", "advise", "plan"])
+def test_verbs_that_look_before_training_learn_it(tlearn: Tlearn, root: Path, verb: str) -> None:
+    answer = tlearn(verb, "--config", "folder.yaml")
+    assert answer.code == 0, answer.err
+    assert "0 becomes black and 4,095 white" in answer.err
+
+
+def test_compared_configs_learn_the_same(tlearn: Tlearn, root: Path) -> None:
+    Path("dark.yaml").write_text(CONFIG.replace("{root: pictures", "{root: pictures, intensity: type"))
+    answer = tlearn("compare", "folder.yaml", "dark.yaml", "--seeds", "1", "--trainer.max_epochs", "1")
+    assert answer.code == 0, answer.err
+    files = sorted(Path("runs").rglob("best.ckpt"))
+    read = [torch.load(path, weights_only=True)["tlearn"]["pictures"]["reading"] for path in files]
+    assert sorted((each["intensity"], str(each["ranges"])) for each in read) == [
+        ("auto", "{'uint16': [0, 4095]}"),
+        ("type", "{}"),
+    ]
+
+
+def test_validate_and_predict_read_as_the_run_did(tlearn: Tlearn, root: Path) -> None:
+    fitted = tlearn(*FIT)
+    assert fitted.code == 0
+    validated = tlearn("validate", "--ckpt_path", "runs/folder/version_0")
+    assert "becomes black" not in validated.err  # it is known
+    card = json.loads(Path("runs/folder/version_0/card.json").read_text())
+    assert str(card["best"]["metrics"]["val/loss"])[:8] in validated.out
+    predict = ("predict", "--ckpt_path", "runs/folder/version_0", "--data", "pictures/val", "--out")
+    assert tlearn(*predict, "a.csv").code == 0
+    for path in root.glob("train/*/*.tif"):
+        path.unlink()
+    assert tlearn(*predict, "b.csv").code == 0
+    assert Path("a.csv").read_text() == Path("b.csv").read_text()

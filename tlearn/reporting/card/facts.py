@@ -52,9 +52,11 @@ def data_facts(data: ImageDataModule, config: dict[str, Any], splits: tuple[str,
         config: The run's, as plain values.
         splits: Of ``train``, ``val`` and ``test``.
     """
+    ranges = data.framing.reading.ranges or {}
     return {
         "module": type(data).__name__,
         "options": config["data"].get("init_args", {}),
+        **({"ranges": {kind: [*limits] for kind, limits in ranges.items()}} if ranges else {}),
         "fingerprint": data.data_fingerprint if "train" in splits else None,
         "splits": {split: _counts(data, split) for split in splits},
     }

@@ -78,6 +78,7 @@ def data_view(card: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "module": data.get("module"),
         "fingerprint": data.get("fingerprint"),
+        "ranges": card_words.range_words(card),
         "splits": [(SPLITS[split], count(splits[split].get("images"))) for split in known],
         "classes": [
             (name, [count(part(splits[split], "classes").get(name, 0)) for split in known])

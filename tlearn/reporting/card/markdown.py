@@ -161,6 +161,8 @@ def _data(card: Mapping[str, Any]) -> list[str]:
     lines += [*counts, ""] if counts else []
     options, fingerprint = _pairs(part(data, "options")), data.get("fingerprint")
     lines += [*options, ""] if options else []
+    ranges = card_words.range_words(card)
+    lines += [f"Black to white, learned from the training pictures: {markdown_text(ranges)}.", ""] if ranges else []
     lines += [f"Fingerprint: {markdown_text(fingerprint)}", ""] if fingerprint else []
     return lines[:-1]
 

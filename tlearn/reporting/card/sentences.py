@@ -66,6 +66,13 @@ def pixel_facts(card: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [("Channels", str(pixels.get("channels"))), *told]
 
 
+def range_words(card: Mapping[str, Any]) -> str:
+    """Say what becomes black and white in files of more than 8 bits; empty where nothing was learned."""
+    ranges = part(part(card, "data"), "ranges")
+    told = {kind: [f"{each:,}" if isinstance(each, int) else f"{each:.6g}" for each in ranges[kind]] for kind in ranges}
+    return "; ".join(f"{kind} {low} to {high}" for kind, (low, high) in told.items())
+
+
 def test_words(card: Mapping[str, Any]) -> tuple[str, str]:
     """Return label and value of the test's main metric; empty texts without a test."""
     metrics = part(part(card, "test"), "metrics")
