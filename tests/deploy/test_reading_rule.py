@@ -82,6 +82,15 @@ def palette_png(path: Path) -> None:
     Image.fromarray(ramp(200).astype(np.uint8)).convert("P").save(path.with_suffix(".png"), transparency=7)
 
 
+def grey_8_bits_png(path: Path) -> None:
+    Image.fromarray(ramp(255).astype(np.uint8)).save(path.with_suffix(".png"))
+
+
+def five_bands(path: Path) -> None:
+    bands = np.stack([ramp(255) // part for part in (1, 2, 3, 4, 5)], axis=2).astype(np.uint8)
+    tifffile.imwrite(path.with_suffix(".tif"), bands, photometric="minisblack", planarconfig="contig", metadata=None)
+
+
 FILES: list[tuple[Callable[[Path], None], Reading]] = [
     (grey_png, Reading(ranges={"uint16": (0, 65535)})),
     (grey_png, BEFORE),
@@ -102,6 +111,10 @@ FILES: list[tuple[Callable[[Path], None], Reading]] = [
     (rgba_png, NARROW),
     (rgba_png, Reading(channels=(3, 2, 1))),
     (palette_png, NARROW),
+    (grey_8_bits_png, Reading(num_channels=1)),
+    (grey_png, Reading(ranges={"uint16": (0, 65535)}, num_channels=1)),
+    (five_bands, Reading(num_channels=5)),
+    (five_bands, Reading(channels=(5, 2), num_channels=2)),
 ]
 
 
@@ -209,6 +222,7 @@ def test_answers_without_torch_are_the_librarys(tmp_path: Path) -> None:
         (Reading("percentile", page=4), ["to the 99.9 percentile of each picture", "of a stack plane 4"]),
         (Reading(), ["colours become sRGB: by the ICC profile in the file"]),
         (Reading(channels=(3, "red", 1)), ["channels: bands 3, red, 1"]),
+        (Reading(num_channels=5), ["over white, the channels of the file; more bits", "; 5 channels; "]),
     ],
 )
 def test_the_rule_in_words(reading: Reading, words: list[str]) -> None:

@@ -34,7 +34,7 @@ def pillow_planes(image: Image.Image, bits: int, reading: dict[str, Any]) -> Ite
         if tags.get(254, 0) & 5:  # a thumbnail, a level of a pyramid, or a mask
             continue
         plane = ImageOps.exif_transpose(image)
-        if bits <= 8 and reading["channels"] is None:
+        if bits <= 8 and reading["channels"] is None and reading["num_channels"] == 3:
             plane = in_srgb(plane, reading).convert("RGBA" if plane.has_transparency_data else "RGB")
             if plane.mode == "RGBA":
                 plane = Image.alpha_composite(Image.new("RGBA", plane.size, "white"), plane).convert("RGB")
@@ -95,7 +95,8 @@ def pixels_of(name: str, reading: dict[str, Any]) -> Array:
         values = planes[{"first": 1, "middle": (count + 1) // 2}.get(page, page) - 1]
     if reading["channels"] is not None:
         values = values[:, :, [band - 1 for band in reading["channels"]]]
-    assert values.shape[2] in (1, reading["num_channels"]), f"{name}: which of its {values.shape[2]} channels?"
+    taken = (1, 3) if reading["num_channels"] == 3 else (reading["num_channels"],)
+    assert values.shape[2] in taken, f"{name}: which of its {values.shape[2]} channels?"
     is_plain = kind == np.uint8 and reading["intensity"] in ("auto", "type")
     pixels = values if is_plain else quantised(values, bits, reading)
     return np.broadcast_to(pixels, (*pixels.shape[:2], reading["num_channels"]))

@@ -6,6 +6,7 @@ from tlearn.data.decoding.reading_options import Range, Reading
 from tlearn.data.files.reading import Framing
 
 _FIRST = "Pillow: ImageOps.exif_transpose, transparent pixels over white, convert('RGB')"
+_AS_THEY_ARE = "Pillow: ImageOps.exif_transpose, transparent pixels over white, the channels of the file"
 _STEPS = (
     "a number v becomes floor((v - low) * 256 / (high - low + 1)), within 0 to 255 (float: without the + 1; a range of "
     "fewer than 256 whole numbers: round((v - low) * 255 / (high - low)))"
@@ -27,9 +28,8 @@ def how_to_read(framing: Framing) -> str:
 
 
 def _eight_bits(reading: Reading) -> str:
-    if reading.intensity in ("auto", "type"):
-        return f"8 bits: {_FIRST}"
-    return f"8 bits: {_FIRST}, then as more bits"
+    first = _FIRST if reading.num_channels == 3 and reading.channels is None else _AS_THEY_ARE
+    return f"8 bits: {first}" + ("" if reading.intensity in ("auto", "type") else ", then as more bits")
 
 
 def _colours(reading: Reading) -> str:
@@ -73,11 +73,11 @@ def _channels(reading: Reading) -> str:
 
 
 def _square(framing: Framing) -> str:
-    side = int(framing.size_px)
+    side, colour = int(framing.size_px), "0" if framing.reading.num_channels != 3 else "colour (124, 116, 104)"
     if framing.crop_mode == "letterbox":
         return (
             f"resize so that the long side is {side} (bilinear, the short side rounded), and paste it at "
-            f"(({side} - width) // 2, ({side} - height) // 2) on a {side} x {side} square of colour (124, 116, 104)"
+            f"(({side} - width) // 2, ({side} - height) // 2) on a {side} x {side} square of {colour}"
         )
     return (
         f"cut out the centre square of side c = round({framing.crop_pct:g} * short side) at offsets "
