@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from PIL import Image
 
@@ -215,3 +216,50 @@ def test_grey_files_train_a_network_of_one_channel(tlearn: Tlearn, tmp_path: Pat
     answer = tlearn("export", "--ckpt_path", "runs/grey/version_0", "--out", "grey.pt2")
     assert answer.code == 0, answer.err
     assert "top-1 agrees on 100.00 %" in answer.out
+
+
+@pytest.mark.slow
+def test_bands_of_files_train_and_leave(tlearn: Tlearn, tmp_path: Path) -> None:
+    for split, count in (("train", 8), ("val", 4)):
+        for number in range(2 * count):
+            folder = tmp_path / "pictures" / split / ("dim", "bright")[number % 2]
+            folder.mkdir(parents=True, exist_ok=True)
+            pixels = np.random.default_rng([number, count]).integers(0, 1000, (32, 32, 5)) + 100 * np.arange(5)
+            pixels[:, :, 4] += 2500 * (number % 2)  # the class is in the last band alone
+            path = folder / f"{split}{number}.tif"
+            tifffile.imwrite(path, pixels.astype(np.uint16), photometric="minisblack", planarconfig="contig")
+    config = BANDS.partition("data:")[0] + "data: {class_path: ImageFolderDataModule, init_args: {root: pictures}}\n"
+    (tmp_path / "bands.yaml").write_text(config)
+    answer = tlearn("fit", "-c", "bands.yaml", *SMALL, "--model.image_size", "32")
+    assert answer.code == 0, answer.err
+    state = last(tmp_path, run="bands")["state_dict"]
+    paths = sorted((tmp_path / "pictures/train").rglob("*.tif"))
+    files = np.stack([tifffile.imread(path)[2:30, 2:30] >> 4 for path in paths])  # 12 bits in 8, the centre
+    assert state["preprocess.mean"].tolist() == pytest.approx(files.mean((0, 1, 2)) / 255, rel=0.01)
+    answer = tlearn("predict", "--ckpt_path", "runs/bands/version_0", "--data", "pictures/val", "--out", "p.csv")
+    assert answer.code == 0, answer.err
+    rows = (tmp_path / "p.csv").read_text().splitlines()[1:]
+    assert [row.split(",")[1] for row in rows] == ["bright"] * 4 + ["dim"] * 4
+    answer = tlearn("export", "--ckpt_path", "runs/bands/version_0", "--out", "bands.onnx")
+    assert answer.code == 0, answer.err
+    assert "top-1 agrees on 100.00 %" in answer.out
+    for channels, message in (("3", "train on all: model.in_channels 5"), ("2", "or set model.in_channels 5")):
+        answer = tlearn("fit", "-c", "bands.yaml", "--model.in_channels", channels)
+        assert answer.code == 2
+        assert message in answer.err
+    chosen = ["--model.in_channels", "2", "--data.channels", "[5, 1]", "--model.image_size", "32"]
+    answer = tlearn("fit", "-c", "bands.yaml", *SMALL, *chosen)
+    assert answer.code == 0, answer.err
+    mean = last(tmp_path, 1, run="bands")["state_dict"]["preprocess.mean"]
+    torch.testing.assert_close(mean, state["preprocess.mean"][[4, 0]])
+    answer = tlearn("optimize", "pictures", "packed")
+    assert answer.code == 2
+    assert "model.in_channels 5" in answer.err
+    answer = tlearn("optimize", "pictures", "packed", "--data.init_args.num_channels", "5")
+    assert answer.code == 0, answer.err
+    streamed = ["--data", "StreamingDataModule", "--data.root", "packed", "--model.image_size", "32"]
+    answer = tlearn("fit", "-c", "bands.yaml", *SMALL, *streamed)
+    assert answer.code == 0, answer.err
+    assert "pixels of 5 channels by mean" in answer.err
+    answer = tlearn("optimize", "pictures", "again", "--data.init_args.num_channels", "0")
+    assert "num_channels: expected a whole number above 0, got 0" in answer.err

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tlearn.data.shards.index import ShardIndex
 
 _SHARD_MB, _ON_ERROR, _UNKNOWN = "--shard_mb", "--data.init_args.on_error", "--data.init_args.unknown_classes"
+_CHANNELS = "--data.init_args.num_channels"
 _DEFAULT_MB, _MOST_MB = 64.0, 4000.0  # LitData's own size; places in a shard are numbers of 32 bits
 _ABOUT = """\
 packs the pictures of FOLDER (train/<class>/..., and val and test if they are there) into shards in OUT, bit by bit as
@@ -35,6 +36,7 @@ def optimize(
     shard_mb: float = _DEFAULT_MB,
     on_error: Literal["error", "skip"] = "error",
     unknown_classes: Literal["error", "ignore"] = "error",
+    num_channels: int = 3,
 ) -> ShardIndex:
     """Pack a folder of pictures into shards, which `tlearn.StreamingDataModule` reads.
 
@@ -44,12 +46,13 @@ def optimize(
         shard_mb: The size in megabytes that a shard may grow to; LitData's own by default.
         on_error: ``skip`` leaves out files that cannot be read, instead of stopping.
         unknown_classes: ``ignore`` leaves out classes that ``train`` lacks, instead of stopping.
+        num_channels: How many channels the network will get; every file is tried with them.
 
     Raises:
         TlearnError: The folder is not one that a fit would take, ``out`` exists, or it cannot be written.
     """
     with called_from_python():
-        words = {_SHARD_MB: shard_mb, _ON_ERROR: on_error, _UNKNOWN: unknown_classes}
+        words = {_SHARD_MB: shard_mb, _ON_ERROR: on_error, _UNKNOWN: unknown_classes, _CHANNELS: num_channels}
         options = [str(folder), str(out), *(f"{name}={value}" for name, value in words.items())]
         return _optimize(Arguments("optimize", options=options))[0]
 
@@ -78,18 +81,21 @@ def _optimize(arguments: Arguments) -> tuple[ShardIndex, Path]:
     parser.option(_ON_ERROR, "error or skip", choices, default="error", dest="on_error", metavar="skip", help=skip)
     choices = one_of(_UNKNOWN, ("error", "ignore"))
     parser.option(_UNKNOWN, "error or ignore", choices, default="error", dest="unknown", metavar="ignore", help=ignore)
+    tried = "how many channels the network will get, with which files are tried"
+    parser.option(_CHANNELS, "a number of channels", _count, default=3, dest="channels", metavar="N", help=tried)
     own, arguments = parser.take(arguments)
     words = arguments.options
     if typed := next((word.partition("=")[0] for word in words if word.startswith("-")), None):
-        raise unknown("option of optimize", typed, (_SHARD_MB, _ON_ERROR, _UNKNOWN))
+        raise unknown("option of optimize", typed, (_SHARD_MB, _ON_ERROR, _UNKNOWN, _CHANNELS))
     if arguments.configs or len(words) != 2:
         raise TlearnError(f"expected optimize FOLDER OUT [{_SHARD_MB} 64], got '{' '.join(['optimize', *words])}'")
     root, out = Path(words[0]).expanduser(), Path(words[1]).expanduser()
     _check(root, out)
-    return _pack(root, out, _bytes_of(own.mb), own.on_error, own.unknown), out
+    how = {"on_error": own.on_error, "unknown_classes": own.unknown, "num_channels": own.channels}
+    return _pack(root, out, _bytes_of(own.mb), how), out
 
 
-def _pack(root: Path, out: Path, shard_bytes: int, on_error: Any, unknown_classes: Any) -> ShardIndex:
+def _pack(root: Path, out: Path, shard_bytes: int, how: dict[str, Any]) -> ShardIndex:
     from tlearn.base.machine import limit_threads
     from tlearn.cli.quiet import quieten
     from tlearn.data.datamodule import Split
@@ -99,7 +105,7 @@ def _pack(root: Path, out: Path, shard_bytes: int, on_error: Any, unknown_classe
 
     quieten()
     limit_threads()
-    data = ImageFolderDataModule(str(root), on_error=on_error, unknown_classes=unknown_classes)
+    data = ImageFolderDataModule(str(root), **how)
     splits: dict[Split, StreamedImages] = {}
     for split in get_args(Split):
         if data.list_split(split) is not None:
@@ -138,6 +144,12 @@ def _check(root: Path, out: Path) -> None:
         raise TlearnError(f"the folder {out.absolute().parent} does not exist; make it first")
     if root.resolve() in out.resolve().parents:
         raise TlearnError(f"{out.absolute()} lies in the folder to pack; name one outside of it")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise TlearnError(f"{_CHANNELS}: expected a whole number above 0, got {text}")
+    return int(text)
 
 
 def _bytes_of(size: str | None) -> int:
