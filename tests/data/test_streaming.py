@@ -12,7 +12,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
+import tifffile
 import torch
 from torch import Tensor
 
@@ -347,3 +349,57 @@ def test_shards_of_a_stranger_run_nothing(way: str, packed: Path, tmp_path: Path
     with pytest.raises(TlearnError, match="is not what tlearn optimize writes"):
         opened(packed)
     assert not made.exists()
+
+
+def write_deep(root: Path, bands: int = 1) -> Path:
+    """12 bits in 16, in three splits; one class is brighter."""
+    for split, count in {"train": 6, "val": 2, "test": 2}.items():
+        for name, most in {"dim": 2000, "pale": 4000}.items():
+            (root / split / name).mkdir(parents=True)
+            for number in range(count):
+                draws = np.random.default_rng([number, most, len(split)])
+                values = draws.integers(0, most, (30, 30, bands), np.uint16)
+                file = root / split / name / f"{number}.tif"
+                tifffile.imwrite(file, values.squeeze(), photometric="minisblack", planarconfig="contig")
+    return root
+
+
+def test_the_range_is_learned_when_packing_or_from_the_first_shard(tlearn: Tlearn, tmp_path: Path) -> None:
+    root = write_deep(tmp_path / "pictures")
+    assert tlearn("optimize", str(root), "packed").code == 0
+    index = tmp_path / "packed/tlearn.json"
+    about = json.loads(index.read_text())
+    assert (about["version"], about["reading"]["ranges"]) == (1, {"uint16": [0, 4095]})
+    folder = ImageFolderDataModule(str(root), **OPTIONS)
+    folder.setup("fit")
+    here = pixels(opened("packed"), "val")
+    assert opened("packed").framing.reading.ranges == {"uint16": (0, 4095)}
+    assert here.keys() == pixels(folder, "val").keys()
+    assert all(torch.equal(here[name], image) for name, image in pixels(folder, "val").items())
+    del about["reading"]  # as a folder of before
+    index.write_text(json.dumps(about))
+    assert opened("packed").framing.reading.ranges == {"uint16": (0, 4095)}
+    assert opened("packed", "validate").framing.reading.ranges == {"uint16": (0, 4095)}
+    for damaged in ({"uint16": [5, 5]}, {"uint16": ["a", "b"]}, {"nonsense": [0, 1]}, [1]):
+        index.write_text(json.dumps(about | {"reading": {"ranges": damaged}}))
+        with pytest.raises(TlearnError, match=r"tlearn.json is damaged \("):
+            opened("packed")
+
+
+def test_bands_in_shards_are_chosen_or_named(tlearn: Tlearn, tmp_path: Path) -> None:
+    root = write_deep(tmp_path / "pictures", bands=5)
+    refused = tlearn("optimize", str(root), "packed")
+    assert refused.code == 2
+    assert "TIFF with 5 bands of 16 bits: choose what becomes red, green and blue" in refused.err
+    answer = tlearn("optimize", str(root), "packed", "--data.init_args.channels", "[3, 2, 1]")
+    assert answer.code == 0, answer.err
+    chosen = opened("packed", channels=[3, 2, 1])
+    folder = ImageFolderDataModule(str(root), channels=[3, 2, 1], **OPTIONS)
+    folder.setup("fit")
+    here = pixels(chosen, "val")
+    assert all(torch.equal(here[name], image) for name, image in pixels(folder, "val").items())
+    assert chosen.framing.reading.ranges == {"uint16": (0, 4095)}
+    with pytest.raises(
+        TlearnError, match=r"packed/train/chunk-0-0.bin, .*\.tif: TIFF with 5 bands of 16 bits: choose what .* [0-9]$"
+    ):
+        opened("packed")

@@ -2,31 +2,54 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+import yaml
+
 from tlearn.base.errors import TlearnError, unknown
 from tlearn.cli.arguments import Arguments, VerbParser, one_of
 from tlearn.cli.isolation import called_from_python
 
 if TYPE_CHECKING:
+    from tlearn.data.decoding.reading_options import Page
     from tlearn.data.shards.index import ShardIndex
 
 _SHARD_MB, _ON_ERROR, _UNKNOWN = "--shard_mb", "--data.init_args.on_error", "--data.init_args.unknown_classes"
-_CHANNELS = "--data.init_args.num_channels"
+_CHANNELS, _PAGE, _NUM_CHANNELS = "--data.init_args.channels", "--data.init_args.page", "--data.init_args.num_channels"
 _DEFAULT_MB, _MOST_MB = 64.0, 4000.0  # LitData's own size; places in a shard are numbers of 32 bits
 _ABOUT = """\
 packs the pictures of FOLDER (train/<class>/..., and val and test if they are there) into shards in OUT, bit by bit as
 they are; fit streams them from there, or from object storage that OUT was copied to (pip install 'tlearn[stream]')"""
+
+
+def _value(text: str) -> Any:
+    """Read ``[3, 2, 1]``, ``[red, nir]``, ``middle`` or ``5`` as a config would."""
+    return yaml.safe_load(text)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise TlearnError(f"{_NUM_CHANNELS}: expected a whole number above 0, got {text}")
+    return int(text)
+
+
+_TRIED = "how many channels the network will get, with which files are tried"
+_LOOKS = (
+    (_CHANNELS, "bands", _value, "channels", "[3,2,1]", "the bands that a fit will take; packed are all"),
+    (_PAGE, "a plane", _value, "page", "middle", "the plane of stacks that a fit will take; packed are all"),
+    (_NUM_CHANNELS, "a number of channels", _count, "num_channels", "N", _TRIED),
+)
 
 
 def optimize(
@@ -36,6 +59,8 @@ def optimize(
     shard_mb: float = _DEFAULT_MB,
     on_error: Literal["error", "skip"] = "error",
     unknown_classes: Literal["error", "ignore"] = "error",
+    channels: Sequence[int | str] | None = None,
+    page: Page = "first",
     num_channels: int = 3,
 ) -> ShardIndex:
     """Pack a folder of pictures into shards, which `tlearn.StreamingDataModule` reads.
@@ -46,13 +71,17 @@ def optimize(
         shard_mb: The size in megabytes that a shard may grow to; LitData's own by default.
         on_error: ``skip`` leaves out files that cannot be read, instead of stopping.
         unknown_classes: ``ignore`` leaves out classes that ``train`` lacks, instead of stopping.
+        channels: Bands that a fit will take, to look at all pictures with; the files are packed as they are.
+        page: Plane of stacks that a fit will take, likewise.
         num_channels: How many channels the network will get; every file is tried with them.
 
     Raises:
         TlearnError: The folder is not one that a fit would take, ``out`` exists, or it cannot be written.
     """
     with called_from_python():
-        words = {_SHARD_MB: shard_mb, _ON_ERROR: on_error, _UNKNOWN: unknown_classes, _CHANNELS: num_channels}
+        words: dict[str, Any] = {_SHARD_MB: shard_mb, _ON_ERROR: on_error, _UNKNOWN: unknown_classes}
+        words |= {_PAGE: page, _NUM_CHANNELS: num_channels}
+        words |= {} if channels is None else {_CHANNELS: json.dumps(list(channels))}
         options = [str(folder), str(out), *(f"{name}={value}" for name, value in words.items())]
         return _optimize(Arguments("optimize", options=options))[0]
 
@@ -81,21 +110,22 @@ def _optimize(arguments: Arguments) -> tuple[ShardIndex, Path]:
     parser.option(_ON_ERROR, "error or skip", choices, default="error", dest="on_error", metavar="skip", help=skip)
     choices = one_of(_UNKNOWN, ("error", "ignore"))
     parser.option(_UNKNOWN, "error or ignore", choices, default="error", dest="unknown", metavar="ignore", help=ignore)
-    tried = "how many channels the network will get, with which files are tried"
-    parser.option(_CHANNELS, "a number of channels", _count, default=3, dest="channels", metavar="N", help=tried)
+    for name, needs, kind, dest, metavar, told in _LOOKS:
+        parser.option(name, needs, kind, dest=dest, metavar=metavar, help=told)
     own, arguments = parser.take(arguments)
     words = arguments.options
     if typed := next((word.partition("=")[0] for word in words if word.startswith("-")), None):
-        raise unknown("option of optimize", typed, (_SHARD_MB, _ON_ERROR, _UNKNOWN, _CHANNELS))
+        raise unknown("option of optimize", typed, (_SHARD_MB, _ON_ERROR, _UNKNOWN, _CHANNELS, _PAGE, _NUM_CHANNELS))
     if arguments.configs or len(words) != 2:
         raise TlearnError(f"expected optimize FOLDER OUT [{_SHARD_MB} 64], got '{' '.join(['optimize', *words])}'")
     root, out = Path(words[0]).expanduser(), Path(words[1]).expanduser()
     _check(root, out)
-    how = {"on_error": own.on_error, "unknown_classes": own.unknown, "num_channels": own.channels}
-    return _pack(root, out, _bytes_of(own.mb), how), out
+    options = {"on_error": own.on_error, "unknown_classes": own.unknown, "channels": own.channels}
+    options |= {"num_channels": own.num_channels, **({} if own.page is None else {"page": own.page})}
+    return _pack(root, out, _bytes_of(own.mb), options), out
 
 
-def _pack(root: Path, out: Path, shard_bytes: int, how: dict[str, Any]) -> ShardIndex:
+def _pack(root: Path, out: Path, shard_bytes: int, options: dict[str, Any]) -> ShardIndex:
     from tlearn.base.machine import limit_threads
     from tlearn.cli.quiet import quieten
     from tlearn.data.datamodule import Split
@@ -105,7 +135,7 @@ def _pack(root: Path, out: Path, shard_bytes: int, how: dict[str, Any]) -> Shard
 
     quieten()
     limit_threads()
-    data = ImageFolderDataModule(str(root), **how)
+    data = ImageFolderDataModule(str(root), **options)
     splits: dict[Split, StreamedImages] = {}
     for split in get_args(Split):
         if data.list_split(split) is not None:
@@ -113,7 +143,7 @@ def _pack(root: Path, out: Path, shard_bytes: int, how: dict[str, Any]) -> Shard
             assert isinstance(images, StreamedImages)
             splits[split] = images
     with _ending_as_ctrl_c():
-        return write_shards(splits, data.class_names, out, shard_bytes)
+        return write_shards(splits, data.class_names, out, shard_bytes, data.framing.reading)
 
 
 @contextmanager
@@ -144,12 +174,6 @@ def _check(root: Path, out: Path) -> None:
         raise TlearnError(f"the folder {out.absolute().parent} does not exist; make it first")
     if root.resolve() in out.resolve().parents:
         raise TlearnError(f"{out.absolute()} lies in the folder to pack; name one outside of it")
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise TlearnError(f"{_CHANNELS}: expected a whole number above 0, got {text}")
-    return int(text)
 
 
 def _bytes_of(size: str | None) -> int:

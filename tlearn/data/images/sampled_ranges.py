@@ -28,7 +28,9 @@ class SampledPictures(Protocol):
         """Return the numbers of a picture; ``None`` for one of 8 bits, which is not decoded."""
 
 
-def learned_framing(pictures: SampledPictures, rows: Sequence[int], framing: Framing, probed: int) -> Framing:
+def learned_framing(
+    pictures: SampledPictures, rows: Sequence[int], framing: Framing, probed: int = MOST_SAMPLED
+) -> Framing:
     """Return a framing with the ranges that ``intensity auto`` learns from up to 256 pictures, evenly spread.
 
     Args:

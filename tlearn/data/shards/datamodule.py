@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -12,8 +13,10 @@ from torch import Tensor
 from tlearn.base.errors import TlearnError
 from tlearn.data.class_names import ClassRemark, frequent_classes
 from tlearn.data.datamodule import Split
+from tlearn.data.decoding.reading_options import reading_in
 from tlearn.data.files.listing import counts_of, listed, number_of
 from tlearn.data.images.image_set import ImageSet
+from tlearn.data.images.sampled_ranges import learned_framing
 from tlearn.data.images.split import class_numbers
 from tlearn.data.shards.index import INDEX, ITEMS, Items, ShardedSplit, parse_index, parse_items
 from tlearn.data.shards.pictures import ShardedImages, ShardPictures
@@ -21,6 +24,8 @@ from tlearn.data.shards.place import place_of
 from tlearn.data.sources.bases import PictureDataModule
 
 log = logging.getLogger(__name__)
+
+_LOOKED_AT = ("intensity", "channels", "num_channels", "page")  # what ranges depend on
 
 
 class StreamingDataModule(PictureDataModule):
@@ -31,6 +36,7 @@ class StreamingDataModule(PictureDataModule):
     """
 
     root: str
+    _has_learned = False
 
     def __init__(
         self,
@@ -90,7 +96,24 @@ class StreamingDataModule(PictureDataModule):
         counts = counts_of(targets[rows].tolist(), self.class_names)
         shards = number_of(len(sharded.shards), "shard")
         log.info("%s: %d images (%s) in %s of %s", split, len(rows), counts, shards, self.root)
+        self._learn()
         return ShardedImages(ShardPictures(self._place, split, sharded, items), self.framing, targets, rows)
+
+    def _learn(self) -> None:
+        """Take the ranges that were learned when the folder was packed, or learn them from the first training shard.
+
+        The shard's pictures are a fair sample: packing shuffles them.
+        """
+        if self._has_learned or not self.learns_ranges:
+            return
+        self._has_learned, reading = True, self.framing.reading
+        known = None if self._index.reading is None else reading_in(self._index.reading)
+        if known is not None and all(getattr(known, each) == getattr(reading, each) for each in _LOOKED_AT):
+            self._framing = replace(self._framing, reading=replace(reading, ranges=known.ranges or {}))
+        elif "train" in self._index.splits:
+            sharded = self._index.splits["train"]
+            pictures = ShardPictures(self._place, "train", sharded, self._items("train", sharded))
+            self._framing = learned_framing(pictures, range(sharded.shards[0].images), self._framing)
 
     def _items(self, split: Split, sharded: ShardedSplit) -> Items:
         name = f"{split}/{ITEMS}"

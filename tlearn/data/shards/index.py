@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -23,6 +24,8 @@ from torch import Tensor
 
 from tlearn.base.errors import TlearnError, one_line
 from tlearn.data.datamodule import Split
+from tlearn.data.decoding.reading_options import reading_in
+from tlearn.data.decoding.samples import type_range
 
 INDEX, ITEMS, VERSION = "tlearn.json", "items.safetensors", 1
 _SHARD_NAME = re.compile(r"[\w-]+\.bin")  # no path, and not hidden
@@ -71,10 +74,13 @@ class ShardIndex:
     Attributes:
         class_names: Names of the classes 0 to K - 1.
         splits: The splits.
+        reading: How the pictures were looked at, with the ranges that were learned of the training pictures: options
+            of `Reading` by name. ``None`` in a folder that was written before there were such options.
     """
 
     class_names: list[str]
     splits: dict[Split, ShardedSplit]
+    reading: dict[str, Any] | None = None
 
     def as_text(self) -> str:
         """Return it as JSON."""
@@ -137,9 +143,13 @@ def parse_index(content: bytes, place: str) -> ShardIndex:
         names = about["class_names"]
         if not (isinstance(names, list) and len(names) > 1 and all(isinstance(name, str) for name in names)):
             raise ValueError("class_names are no list of names")
+        reading = about.get("reading")
+        if reading is not None:
+            _check_ranges(reading["ranges"])
+            reading_in(reading)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise TlearnError(f"{place} is damaged ({one_line(error, 80)}): run tlearn optimize anew") from error
-    return ShardIndex(names, splits)
+    return ShardIndex(names, splits, reading)
 
 
 def parse_items(content: bytes, split: ShardedSplit, n_classes: int, place: str) -> Items:
@@ -183,6 +193,13 @@ def read_file(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise TlearnError(f"cannot read {path.absolute()} ({error.strerror}); copy the folder anew") from error
+
+
+def _check_ranges(ranges: Mapping[str, Any]) -> None:
+    for kind, (low, high) in ranges.items():
+        type_range(kind)  # raises for what is no type
+        if not (math.isfinite(low) and math.isfinite(high) and low < high):
+            raise ValueError(f"{kind} has no range")
 
 
 def _split_of(about: Mapping[str, Any]) -> ShardedSplit:

@@ -12,7 +12,10 @@ import torch
 from torch import Tensor
 
 from tlearn.base.errors import TlearnError, one_line
-from tlearn.data.files.reading import Framing, decoded, reason_of
+from tlearn.data.decoding.decode import deep_samples_of
+from tlearn.data.decoding.reading_options import Reading
+from tlearn.data.decoding.samples import Samples
+from tlearn.data.files.reading import Framing, UnreadableImageError, decoded, reason_of
 from tlearn.data.images.on_disk import CONVERTED, StreamedImages
 from tlearn.data.shards.index import Items, ShardedSplit, shards_of
 from tlearn.data.shards.order import shard_order
@@ -60,7 +63,24 @@ class ShardPictures:
         try:
             return decoded(data, framing, draws)
         except Exception as error:
-            raise TlearnError(f"{self._about(position)}: {reason_of(error, data)}; run tlearn optimize anew") from error
+            raise self._fault(position, error, data) from error
+
+    def samples(self, position: int, reading: Reading) -> Samples | None:
+        """Return the numbers of a picture; ``None`` for one of 8 bits, which is not decoded.
+
+        Raises:
+            TlearnError: It cannot be read; names shard and picture.
+        """
+        data = self.content(position)
+        try:
+            return deep_samples_of(data, reading)
+        except UnreadableImageError as error:
+            raise self._fault(position, error, data) from error
+
+    def _fault(self, position: int, error: Exception, data: bytes) -> TlearnError:
+        reason = reason_of(error, data)
+        way = "" if "data.init_args." in reason else "; run tlearn optimize anew"  # an option is what mends it
+        return TlearnError(f"{self._about(position)}: {reason}{way}")
 
     def content(self, position: int) -> bytes:
         """Return the bytes of the original file.

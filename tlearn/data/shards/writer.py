@@ -10,6 +10,7 @@ import shutil
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from tlearn.base.errors import TlearnError
 from tlearn.base.files import on_disk, writing_fault
 from tlearn.base.locks import lock_folder, unlock_folder
 from tlearn.data.datamodule import Split
+from tlearn.data.decoding.reading_options import Reading
 from tlearn.data.files.progress import tracked
 from tlearn.data.files.reading import UnreadableImageError, read_bytes
 from tlearn.data.images.on_disk import FilePictures, StreamedImages
@@ -31,7 +33,7 @@ _LEAF_BYTES = 4  # LitData writes an item's length before it
 
 
 def write_shards(
-    splits: Mapping[Split, StreamedImages], class_names: list[str], out: Path, shard_bytes: int
+    splits: Mapping[Split, StreamedImages], class_names: list[str], out: Path, shard_bytes: int, reading: Reading
 ) -> ShardIndex:
     """Write the pictures of all splits.
 
@@ -42,6 +44,7 @@ def write_shards(
         class_names: Names of the classes 0 to K - 1.
         out: The folder to write; it must not exist.
         shard_bytes: The largest size of a shard; a larger picture gets one of its own.
+        reading: How the pictures were looked at, with what was learned of them.
 
     Raises:
         TlearnError: A file has changed meanwhile, or writing fails.
@@ -53,7 +56,7 @@ def write_shards(
             if split == "train":
                 rows = rows[torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))]
             written[split] = _write_split(split, images, rows, partial / split, shard_bytes)
-        index = ShardIndex(class_names, written)
+        index = ShardIndex(class_names, written, asdict(reading))
         (partial / INDEX).write_text(index.as_text(), encoding="utf-8")
         for path in partial.rglob("*"):
             if path.is_file():
