@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 from tlearn import ImageFolderDataModule
+from tlearn.data.decoding.decode import decode
 from tlearn.data.decoding.reading_options import Reading
 from tlearn.data.decoding.samples import UnreadableImageError
 from tlearn.data.files.reading import Framing, read_image
@@ -204,3 +207,52 @@ def test_two_bands_are_no_picture_in_red_green_and_blue(tmp_path: Path) -> None:
     )
     with pytest.raises(UnreadableImageError, match=r"2 bands of 8 bits: .*channels \[1\], or .*in_channels 2"):
         read(tmp_path / "x.tif")
+
+
+def test_a_negative_keeps_its_own_numbers(tmp_path: Path) -> None:
+    """White-is-zero of 12 bits in 16: the range is of the file's numbers, and what was not measured is black."""
+    values = 4095 - (wide(grey_picture(1)) >> 4)
+    values[:8] = 9999
+    nodata = (42113, "s", 0, "9999", True)
+    tifffile.imwrite(tmp_path / "x.tif", values, photometric="miniswhite", extratags=[nodata])
+    seen = read(tmp_path / "x.tif")[0].numpy()
+    assert np.array_equal(seen[8:], grey_picture(1)[8:])
+    assert not seen[:8].any()
+    floats = np.where(values == 9999, np.nan, values / 4095).astype(np.float32)
+    tifffile.imwrite(tmp_path / "x.tif", floats, photometric="miniswhite")
+    seen = read(tmp_path / "x.tif", intensity=(0, 1))[0].numpy()
+    assert np.abs(seen[8:].astype(int) - grey_picture(1)[8:]).max() <= 1
+    assert not seen[:8].any()
+
+
+def png(bits: int, colour: int, row: bytes, key: bytes) -> bytes:
+    """One row of two pixels, of which the file calls one colour transparent."""
+    parts = {b"IHDR": struct.pack(">IIBBBBB", 2, 1, bits, colour, 0, 0, 0), b"tRNS": key}
+    parts |= {b"IDAT": zlib.compress(b"\0" + row), b"IEND": b""}
+    chunks = [len(data).to_bytes(4, "big") + name + data + crc(name + data) for name, data in parts.items()]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+def crc(data: bytes) -> bytes:
+    return zlib.crc32(data).to_bytes(4, "big")
+
+
+@pytest.mark.parametrize(
+    ("bits", "colour", "row", "key"),
+    [
+        (1, 0, b"\x40", b"\0\1"),
+        (2, 0, b"\x10", b"\0\1"),
+        (4, 0, b"\x07", b"\0\7"),
+        (8, 0, b"\0\7", b"\0\7"),
+        (16, 0, b"\0\0\3\xe8", b"\3\xe8"),
+        (8, 2, b"\0\0\0\1\2\3", b"\0\1\0\2\0\3"),
+        (16, 2, b"\0\0" * 3 + b"\3\xe8" * 3, b"\3\xe8" * 3),
+    ],
+)
+@pytest.mark.parametrize("intensity", ["type", (0, 65535)])
+def test_the_colour_that_is_transparent_is_white(
+    bits: int, colour: int, row: bytes, key: bytes, intensity: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "x.png").write_bytes(png(bits, colour, row, key))
+    pixels = decode(tmp_path / "x.png", Reading(intensity if bits == 16 else "type"))
+    assert pixels[:, 0].tolist() == [[0, 255]] * 3

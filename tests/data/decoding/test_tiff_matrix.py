@@ -87,8 +87,9 @@ def check(kind: np.dtype[Any], colours: str, orientation: int = 1, **options: An
     pixels = decode(data, Reading(intensity, num_channels=wanted.shape[2])).permute(1, 2, 0).numpy()
     assert pixels.shape == wanted.shape, (kind, colours, orientation, options)
     away = int(np.abs(pixels - wanted).max())
-    # Pillow rounds the product of two inks otherwise.
-    assert away <= (colours == "separated" and kind.kind == "u"), (kind, colours, orientation, options, away)
+    # Pillow rounds the product of two inks otherwise. Steps of floats are cut before white and black are exchanged.
+    tolerance = colours == "separated" if kind.kind == "u" else colours == "miniswhite" and kind.kind == "f"
+    assert away <= tolerance, (kind, colours, orientation, options, away)
 
 
 @pytest.mark.parametrize("kind", TYPES)

@@ -27,6 +27,8 @@ def channels_of(samples: Samples, reading: Reading, what: str) -> NDArray[np.uin
     """
     chosen, alpha = _chosen(samples, reading, what)
     pixels = quantised(chosen.values, limits_for(chosen, reading), chosen.is_whole)
+    if chosen.white_is_zero:
+        pixels = 255 - pixels
     there = chosen.measured
     if there is not None:
         pixels = np.where(there, pixels, np.uint8(0))

@@ -112,12 +112,12 @@ def _of_png(start: bytes) -> Header:
     if colour == 0:
         return Header("samples", "grey PNG of 16 bits", 1, 16, "PNG")
     width, height = struct.unpack_from(">II", start, 16)
-    what = f"PNG of {channels} channels of 16 bits"
+    what, has_key = f"PNG of {channels} channels of 16 bits", b"tRNS" in start.partition(b"IDAT")[0]
     return Header(
-        *("science", what, channels, 16, "PNG"),
+        *("science", what, channels + has_key, 16, "PNG"),
         size=(width, height),
-        has_alpha=channels in (2, 4),
-        eight_bits_suffice=True,
+        has_alpha=has_key or channels in (2, 4),
+        eight_bits_suffice=not has_key,  # the key, the colour that is transparent, is one of 16 bits
     )
 
 

@@ -12,6 +12,7 @@ from tlearn.data.decoding.samples import UnreadableImageError
 
 _DRAFTED = ("JPEG", "MPO")
 _LEAST_BITS = 2 / 64  # of a pixel: a block of 8 x 8 px has two codes at least, of a bit at least
+_KEY_FACTORS = {"L;2": 85, "L;4": 17}  # by the way in which Pillow reads the pixels
 
 
 def open_image(file: BinaryIO, max_megapixels: float, frame: int = 0) -> ImageFile.ImageFile:
@@ -30,11 +31,19 @@ def open_image(file: BinaryIO, max_megapixels: float, frame: int = 0) -> ImageFi
         UnreadableImageError: It has more pixels than the limit.
     """
     image = _opened(file)
+    _scale_key(image)
     if frame:
         image.seek(frame)
     if image.format not in _DRAFTED:
         check_size(image.size, max_megapixels)
     return image
+
+
+def _scale_key(image: ImageFile.ImageFile) -> None:
+    """Scale the grey that a PNG file of 2 or 4 bits calls transparent as Pillow scales its pixels."""
+    factor = _KEY_FACTORS.get(str(image.tile[0].args)) if image.format == "PNG" and image.tile else None
+    if factor is not None and isinstance(image.info.get("transparency"), int):
+        image.info["transparency"] *= factor
 
 
 def _opened(file: BinaryIO) -> ImageFile.ImageFile:

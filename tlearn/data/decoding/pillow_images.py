@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile, ImageOps
 
 from tlearn.data.decoding.header import header_of
-from tlearn.data.decoding.pillow_samples import turned
 from tlearn.data.decoding.reading_options import Reading
 from tlearn.data.decoding.samples import Samples, UnreadableImageError, type_range
 
@@ -57,11 +56,11 @@ def samples_in_memory(image: Image.Image, reading: Reading) -> Samples:
         values = values.astype(np.uint8) * 255
     if image.mode == "I":
         values = _whole_numbers(image, values, reading)
-    if bits > 8 and _tags(image).get(_PHOTOMETRIC) == 0:
-        values = turned(values, bits)
+    is_negative = bits > 8 and _tags(image).get(_PHOTOMETRIC) == 0
     alpha = 3 if upright.mode == "RGBA" else None
     stored = values.dtype.itemsize * 8
-    return Samples(values[:, :, None] if values.ndim == 2 else values, min(bits or stored, stored), alpha=alpha)
+    values = values[:, :, None] if values.ndim == 2 else values
+    return Samples(values, min(bits or stored, stored), alpha=alpha, white_is_zero=is_negative)
 
 
 def check_bits(image: Image.Image, reading: Reading) -> None:

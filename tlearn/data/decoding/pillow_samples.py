@@ -45,11 +45,10 @@ def samples_of_pillow(image: Image.Image, header: Header, page: Page) -> Samples
     if values.dtype == np.uint16 and header.bits < bits:
         bits = header.bits
         values = _as_written(values, header)
-    if tiff is not None and tiff.white_is_zero and values.dtype != np.uint8:  # Pillow turns 8 bits
-        values = turned(values, bits)
     bits = 8 if values.dtype == np.uint8 else bits
     if tiff:
-        return Samples(values, bits, alpha=tiff.alpha, nodata=tiff.nodata)
+        is_negative = tiff.white_is_zero and values.dtype != np.uint8  # Pillow turns 8 bits
+        return Samples(values, bits, alpha=tiff.alpha, nodata=tiff.nodata, white_is_zero=is_negative)
     return Samples(values, bits, alpha={2: 1, 4: 3}.get(values.shape[2]), is_alpha_sure=True)
 
 
@@ -66,13 +65,6 @@ def _as_written(values: NDArray[Any], header: Header) -> NDArray[Any]:
     if header.format == "JPEG2000":
         return np.asarray(values >> (16 - header.bits))
     return np.asarray(np.rint(values * ((2**header.bits - 1) / 65535)).astype(np.uint16))
-
-
-def turned(values: NDArray[Any], bits: int) -> NDArray[Any]:
-    """Return numbers of which the least was white so that the least is black."""
-    if values.dtype.kind == "u":
-        return np.asarray(values.dtype.type(2**bits - 1) - values)
-    return np.asarray(-1 - values if values.dtype.kind == "i" else -values)
 
 
 def frames_of(image: Image.Image) -> int:

@@ -20,10 +20,11 @@ class Samples:
     """A picture before its numbers become uint8.
 
     Attributes:
-        values: (H, W, C), upright, of the file's own type; of unsigned numbers 0 is black.
+        values: (H, W, C), upright, of the file's own type.
         bits: How many bits of a number its file uses: 12 for a file of 12 bits, whose numbers stand in uint16.
         names: Names of the C channels, where the file has them.
         alpha: The channel that its file calls transparency.
+        white_is_zero: A larger number is darker. Ranges are of the file's numbers, whatever they mean.
         is_alpha_sure: The format itself has such a channel. In a TIFF a tool may have called any fourth band so.
         nodata: The number that means that nothing was measured. NaN and infinity mean that anyway.
     """
@@ -33,6 +34,7 @@ class Samples:
     names: tuple[str, ...] = ()
     alpha: int | None = None
     nodata: float | None = None
+    white_is_zero: bool = False
     is_alpha_sure: bool = False
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -12,7 +13,6 @@ from tlearn.base.errors import one_line
 from tlearn.data.decoding.channels import is_transparency
 from tlearn.data.decoding.large_tiff import level_for, reduced_page
 from tlearn.data.decoding.pillow_file import check_size
-from tlearn.data.decoding.pillow_samples import turned
 from tlearn.data.decoding.planes import one_plane, plane_number
 from tlearn.data.decoding.reading_options import Page, Reading
 from tlearn.data.decoding.samples import Samples, UnreadableImageError
@@ -159,13 +159,11 @@ def _samples(values: NDArray[Any], header: TiffHeader) -> Samples:
     if header.photometric == PALETTE:
         bits = None
     bits = bits or 8 * values.dtype.itemsize
-    if header.white_is_zero:
-        values = turned(values, bits)
     names = header.names if len(header.names) == values.shape[2] else ()
     alpha = header.alpha
     if is_converted and alpha is not None:
         alpha -= header.channels - values.shape[2]
-    samples = Samples(values, bits, names, alpha, header.nodata)
+    samples = Samples(values, bits, names, alpha, header.nodata, header.white_is_zero)
     return _unmultiplied(samples) if header.is_premultiplied and alpha is not None else samples
 
 
@@ -180,7 +178,7 @@ def _unmultiplied(samples: Samples) -> Samples:
         colours = np.rint(colours).clip(*whole)
     colours = colours.astype(samples.values.dtype)
     colours[:, :, samples.alpha] = samples.values[:, :, samples.alpha]
-    return Samples(colours, samples.bits, samples.names, samples.alpha, samples.nodata)
+    return replace(samples, values=colours)
 
 
 def upright(values: NDArray[Any], orientation: int) -> NDArray[Any]:
