@@ -16,6 +16,8 @@ from tlearn.data.decoding.reading_options import Reading
 from tlearn.data.decoding.samples import Samples, UnreadableImageError
 from tlearn.data.decoding.science_extra import INSTALL, science_version
 
+_SCAN, _END = b"\xff\xda", b"\xff\xd9"  # markers of JPEG
+
 
 def samples_of_science(file: BinaryIO, header: Header, reading: Reading, least_px: int | None) -> Samples:
     """Read the numbers of a picture file.
@@ -59,7 +61,10 @@ def _decoded(file: BinaryIO, header: Header) -> NDArray[Any]:
         with open_image(file, float("inf")) as image:
             return upright(values, image.getexif().get(ExifTags.Base.Orientation, 1))
     if header.format == "JPEG":
-        return np.asarray(imagecodecs.jpeg_decode(file.read()))
+        data = file.read()
+        if data.find(_END, data.rfind(_SCAN)) < 0:  # what is missing would be grey
+            raise UnreadableImageError("truncated")
+        return np.asarray(imagecodecs.jpeg_decode(data))
     return np.asarray(imagecodecs.jpeg2k_decode(file.read()))
 
 
