@@ -11,7 +11,7 @@ from tlearn.data.decoding.foreign_formats import unread_by_content
 from tlearn.data.decoding.jpeg_header import JPEG, jpeg_frame
 from tlearn.data.decoding.samples import UnreadableImageError
 from tlearn.data.decoding.science_extra import science_version
-from tlearn.data.decoding.tiff_header import LARGE_MEGAPIXELS, TiffHeader, is_tiff, tiff_header
+from tlearn.data.decoding.tiff.header import LARGE_MEGAPIXELS, TiffHeader, is_tiff, tiff_header
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG_2000 = (b"\x00\x00\x00\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51")

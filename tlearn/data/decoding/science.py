@@ -33,7 +33,7 @@ def samples_of_science(file: BinaryIO, header: Header, reading: Reading, least_p
         UnreadableImageError: The extra is missing, or the file cannot be read.
     """
     if header.tiff is not None:
-        from tlearn.data.decoding.tiff_samples import check_numbers, samples_of_tiff
+        from tlearn.data.decoding.tiff.samples import check_numbers, samples_of_tiff
 
         check_numbers(header.tiff)
     if not science_version():
@@ -53,7 +53,7 @@ def samples_of_science(file: BinaryIO, header: Header, reading: Reading, least_p
 def _decoded(file: BinaryIO, header: Header) -> NDArray[Any]:
     import imagecodecs
 
-    from tlearn.data.decoding.tiff_samples import upright
+    from tlearn.data.decoding.tiff.samples import upright
 
     file.seek(0)
     if header.format == "PNG":

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from tlearn.base.errors import one_line
 from tlearn.data.decoding.channels import is_transparency
-from tlearn.data.decoding.large_tiff import level_for, reduced_page
 from tlearn.data.decoding.pillow_file import check_size
 from tlearn.data.decoding.planes import one_plane, plane_number
 from tlearn.data.decoding.reading_options import Page, Reading
 from tlearn.data.decoding.samples import Samples, UnreadableImageError
-from tlearn.data.decoding.tiff_colour import colours_of
-from tlearn.data.decoding.tiff_header import CMYK, PALETTE, TiffHeader
+from tlearn.data.decoding.tiff.colour import colours_of
+from tlearn.data.decoding.tiff.header import CMYK, PALETTE, TiffHeader
+from tlearn.data.decoding.tiff.large import level_for, reduced_page
 
 _CHANNEL_AXES, _PLACE_AXES = "CS", "YX"
 _MOST_BITS = {"uint": 32, "int": 32, "float": 64}

@@ -8,8 +8,8 @@ from typing import Any, BinaryIO
 
 from PIL import TiffImagePlugin
 
-from tlearn.data.decoding.camera_raw import refuse_camera_raw
-from tlearn.data.decoding.tiff_text import band_names, is_slide, stack_text
+from tlearn.data.decoding.tiff.camera_raw import refuse_camera_raw
+from tlearn.data.decoding.tiff.text import band_names, is_slide, stack_text
 
 _STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _REDUCED, _MASK = 1, 4  # bits of NewSubfileType

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tlearn.data.decoding.pillow_file import check_size
-from tlearn.data.decoding.tiff_header import LARGE_MEGAPIXELS, PALETTE
+from tlearn.data.decoding.tiff.header import LARGE_MEGAPIXELS, PALETTE
 
 _PIECE_BYTES = 2**24  # that are read at once
 _REDUCED, _MASK = 1, 4  # bits of NewSubfileType

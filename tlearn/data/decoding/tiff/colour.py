@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tlearn.data.decoding.samples import UnreadableImageError
-from tlearn.data.decoding.tiff_header import CMYK, PALETTE, YCBCR
+from tlearn.data.decoding.tiff.header import CMYK, PALETTE, YCBCR
 
 _DECODED_TO_RGB = (6, 7, 34892)  # compressions: kinds of JPEG
 _UNREAD = {

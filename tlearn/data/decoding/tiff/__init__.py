@@ -1,0 +1,1 @@
+"""TIFF files: their tags, colours, planes, pyramids, and what tifffile reads of them."""
