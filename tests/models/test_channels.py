@@ -107,6 +107,12 @@ def test_random_weights_answer_in_the_same_size_for_any_number(name: str) -> Non
     assert sizes == pytest.approx([sizes[1]] * 3, rel=0.25)
 
 
+def test_the_stem_of_a_vit_can_be_tapped_alone() -> None:
+    backbone = TorchvisionBackbone("vit_b_32", "stem", in_channels=5).eval()
+    with torch.no_grad():
+        assert backbone(torch.zeros(2, 5, 224, 224)).shape == (2, 768)
+
+
 def test_own_weights_of_as_many_channels_are_taken_as_they_are(tmp_path: Path, said: pytest.LogCaptureFixture) -> None:
     trained = network("resnet18", 5)
     content = {"state_dict": trained.state_dict(), "tlearn": {"class_names": ["0", "1"], "task": "classification"}}
@@ -149,6 +155,7 @@ def test_three_channels_are_what_they_were() -> None:
     [
         ({"in_channels": 0}, "model.in_channels"),
         ({"in_channels": 2.5}, "model.in_channels"),
+        ({"in_channels": 2, "pixel_mean": 0.5}, "model.pixel_mean: expected a list of 2 numbers, got 0.5"),
         (
             {"in_channels": 2, "pixel_mean": [0.5] * 3, "pixel_std": [0.5] * 3},
             "go together, one number for each of 2 channels",

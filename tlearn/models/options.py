@@ -94,7 +94,8 @@ class NetworkOptions(Options):
         self._replace("in_channels", whole_number("model.in_channels", self.in_channels, 1))
         of_kind("backbone_args", self.backbone_args, dict, "a mapping of names to values")
         for option in ("pixel_mean", "pixel_std"):
-            of_kind(option, getattr(self, option), list, "a list with a number for each channel")
+            count = "three" if self.in_channels == 3 else self.in_channels
+            of_kind(option, getattr(self, option), list, f"a list of {count} numbers")
         of_kind("head_hidden", self.head_hidden, list, "a list of widths")
         for width in self.head_hidden or ():
             whole_number("model.head_hidden", width, 1)

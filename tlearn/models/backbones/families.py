@@ -171,4 +171,6 @@ def place(root: nn.Module, path: str, module: nn.Module) -> None:
 def place_tokens(root: nn.Module, network: nn.Module) -> None:
     """Put a ViT's class token and position embeddings where they are in its network."""
     root.register_parameter("class_token", network.get_parameter("class_token"))
+    if "encoder" not in dict(root.named_children()):  # the stem alone is tapped
+        root.add_module("encoder", nn.Module())
     root.get_submodule("encoder").register_parameter("pos_embedding", network.get_parameter("encoder.pos_embedding"))
