@@ -46,7 +46,7 @@ class Inspection(NamedTuple):
         error: Why it cannot be decoded; empty for a good file.
         digest: BLAKE2b of its content, 16 bytes; empty if reading failed, which may pass.
         format: Pillow's name of the format, such as ``JPEG``.
-        mode: Pillow's name of the mode, such as ``RGB``, ``L``, ``P``, ``I;16``.
+        mode: Pillow's name of the mode, such as ``RGB``, ``L``, ``P``; for other numbers ``uint16``, ``5 x uint16``.
         width: In pixels, after the EXIF orientation.
         height: In pixels, after the EXIF orientation.
         perceptual_hash: 64 bits, of which few differ between pictures that look alike (pHash: the lowest 8 x 8
@@ -141,7 +141,8 @@ def _of_samples(file: BinaryIO, digest: bytes, header: Header, reading: Reading)
     if not header.tiff and header.decoder == "pillow":
         with open_image(file, reading.max_megapixels) as image:
             format_name, planes = str(image.format), frames_of(image)
-    about, there = (format_name, f"{header.channels}x{samples.sample_type}", width, height), samples.measured
+    mode = samples.sample_type if header.channels == 1 else f"{header.channels} x {samples.sample_type}"
+    about, there = (format_name, mode, width, height), samples.measured
     is_coloured = reading.channels is None and seen.shape[2] == reading.num_channels == 3
     profile = profile_of(file, header) if is_coloured else b""
     return Inspection(
