@@ -143,6 +143,17 @@ def test_bits_that_tell_the_class_of_few_pictures(tlearn: Tlearn, root: Path) ->
     )
 
 
+def test_files_of_many_bands_are_not_put_on_the_list_of_broken_ones(tlearn: Tlearn, root: Path) -> None:
+    for path in root.glob("train/cat/*.tif"):
+        bands = np.random.default_rng(int(path.stem)).integers(0, 4096, (64, 64, 5), np.uint16)
+        tifffile.imwrite(path, bands, photometric="minisblack", planarconfig="contig")
+    answer, findings, _ = doctor(tlearn, "--fix")
+    assert answer.code == 2
+    assert findings["unread_so"]["what"].startswith("6 files that an option may read: TIFF with 5 bands of 16 bits")
+    assert "unreadable" not in findings
+    assert not (root / "tlearn-exclude.json").exists()
+
+
 @pytest.mark.parametrize(
     ("encoding", "drawn"),
     [("utf-8", "\u2581 \u2585\u2588"), ("cp1252", ". +@"), ("ascii", ". +@"), ("nonsense", ". +@")],

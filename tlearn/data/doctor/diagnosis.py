@@ -19,6 +19,7 @@ from tlearn.data.files.inspection import Inspection
 from tlearn.data.files.listing import number_of
 from tlearn.data.files.reading import Framing
 
+_OPTION = "data.init_args."  # in a reason that names a remedy
 _KEPT_FIRST = {"test": 0, "val": 1, "train": 2}  # of equal pictures the one outside of training stays
 _FEW = 10  # training images of a class
 _UNEVEN = 10.0  # largest class over smallest
@@ -74,7 +75,13 @@ def summary_of(pictures: Sequence[Picture]) -> dict[str, dict[str, object]]:
 
 
 def _unreadable(pictures: Sequence[Picture]) -> Iterator[Finding]:
-    bad = {p.name: p.facts.error for p in pictures if p.facts.error}
+    faults = {p.name: p.facts.error for p in pictures if p.facts.error}
+    readable = {name: why for name, why in faults.items() if _OPTION in why}  # nothing is wrong with these files
+    bad = {name: why for name, why in faults.items() if name not in readable}
+    if readable:
+        reasons = ", ".join(f"{reason} {count}" for reason, count in Counter(readable.values()).most_common())
+        what = f"{number_of(len(readable), 'file')} that an option may read: {reasons}"
+        yield Finding("unread_so", "error", what, [[name] for name in readable])
     if bad:
         reasons = ", ".join(f"{reason} {count}" for reason, count in Counter(bad.values()).most_common())
         what = f"{number_of(len(bad), 'file')} without a picture: {reasons}"
