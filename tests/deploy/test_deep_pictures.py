@@ -22,7 +22,9 @@ from tests.helpers.fake_pictures import CONFIG
 from tests.helpers.two_processes import TWO, done
 from tlearn.data.decoding.reading_options import Reading
 from tlearn.data.files.reading import Framing, read_and_remark, read_image
+from tlearn.deploy.check import examples_from_folders
 from tlearn.deploy.loading import framing_of, load_module
+from tlearn.deploy.state_file import rebuild
 from tlearn.models.about import KEY
 
 SHADES = {"dark": 500, "grey": 1800, "pale": 3300}
@@ -105,6 +107,28 @@ def test_pictures_unlike_the_training_pictures_are_said(words: list[str], run: s
     assert list(Path().glob("*p.csv*")) == [Path("p.csv")]  # nothing else is left
 
 
+def test_a_remark_that_all_have_is_said_once(run: str, tlearn: Tlearn) -> None:
+    Path("photos").mkdir()
+    for number in range(5):
+        Image.fromarray((counts("grey", number) >> 4).astype(np.uint8)).save(f"photos/{number}.png")
+    answer = tlearn("predict", "--ckpt_path", run, "--data", "photos", "--out", "p.csv")
+    assert (
+        f"5 of 5 pictures are unlike the training pictures ({EIGHT}): photos/0.png, photos/1.png, photos/2.png and 2 "
+        "more; see the column remark\n"
+    ) in answer.err
+    assert [row["remark"] for row in rows_of("p.csv")] == [EIGHT] * 5
+
+
+def test_exports_are_checked_with_what_the_network_sees(run: str, tlearn: Tlearn) -> None:
+    framing = framing_of(load_module(run))
+    (seen,) = examples_from_folders([Path("pictures/val")], framing).to_check(12, 12)
+    assert int(seen.images.max()) > 200  # not cut to the upper eight of sixteen bits
+    answer = tlearn("export", "--ckpt_path", run, "--data", "pictures/val", "--out", "m.safetensors")
+    assert answer.code == 0, answer.err
+    assert json.loads(Path("m.json").read_text())["reading"]["numbers"]["ranges"] == {"uint16": [0, 4095]}
+    assert framing_of(rebuild("m.safetensors")) == framing
+
+
 def test_pictures_like_the_training_pictures_need_no_column(run: str, tlearn: Tlearn) -> None:
     answer = tlearn("predict", "--ckpt_path", run, "--data", "pictures/val", "--out", "p.csv")
     assert answer.code == 0, answer.err
@@ -167,7 +191,7 @@ def write_modes(folder: Path) -> dict[str, Path]:
         paths[name] = folder / f"{name.replace(';', '')}.tif"
         tifffile.imwrite(paths[name], array, photometric="minisblack", metadata=None)
     paths["white is zero"] = folder / "white.tif"
-    tifffile.imwrite(paths["white is zero"], 65535 - values, photometric="miniswhite", metadata=None)
+    tifffile.imwrite(paths["white is zero"], 4095 - values, photometric="miniswhite", metadata=None)
     paths["PNG"] = folder / "grey.png"
     Image.fromarray(values).save(paths["PNG"])
     paths["PGM"] = folder / "grey.pgm"

@@ -54,6 +54,17 @@ def white_is_zero(path: Path) -> None:
     tifffile.imwrite(path.with_suffix(".tif"), ramp(65535), photometric="miniswhite")
 
 
+def white_is_zero_in_twelve_bits(path: Path) -> None:
+    tifffile.imwrite(path.with_suffix(".tif"), ramp(4095), photometric="miniswhite", metadata=None)
+
+
+def not_measured(path: Path) -> None:
+    values = ramp(4095)
+    values[:12] = 60000
+    file = path.with_suffix(".tif")
+    tifffile.imwrite(file, values, metadata=None, extratags=[(42113, "s", 0, "60000", True)])
+
+
 def signed(path: Path) -> None:
     tifffile.imwrite(path.with_suffix(".tif"), ramp(3000).astype(np.int16) - 1000)
 
@@ -78,6 +89,16 @@ def rgba_png(path: Path) -> None:
     Image.fromarray(colours.astype(np.uint8)).save(path.with_suffix(".png"))
 
 
+def five_deep_bands(path: Path) -> None:
+    bands = np.stack([ramp(4095) // part for part in (9, 1, 2, 3, 4)], axis=2)
+    tifffile.imwrite(path.with_suffix(".tif"), bands, photometric="minisblack", planarconfig="contig", metadata=None)
+
+
+def colour_tiff(path: Path) -> None:
+    colours = np.stack([ramp(4095), 4095 - ramp(4095), ramp(2000)], axis=2)
+    tifffile.imwrite(path.with_suffix(".tif"), colours, photometric="rgb", metadata=None)
+
+
 def palette_png(path: Path) -> None:
     Image.fromarray(ramp(200).astype(np.uint8)).convert("P").save(path.with_suffix(".png"), transparency=7)
 
@@ -100,6 +121,8 @@ FILES: list[tuple[Callable[[Path], None], Reading]] = [
     (twelve_bits_png, Reading("percentile")),
     (grey_tiff, NARROW),
     (white_is_zero, Reading("type")),
+    (white_is_zero_in_twelve_bits, NARROW),
+    (not_measured, NARROW),
     (signed, NARROW),
     (signed, Reading((-900, 1900))),
     (floats, NARROW),
@@ -110,6 +133,10 @@ FILES: list[tuple[Callable[[Path], None], Reading]] = [
     (thumbnail_first, NARROW),
     (rgba_png, NARROW),
     (rgba_png, Reading(channels=(3, 2, 1))),
+    (five_deep_bands, Reading(ranges=NARROW.ranges, channels=(3, 2, 1))),
+    (five_deep_bands, Reading(ranges=NARROW.ranges, channels=(5,))),
+    (five_bands, Reading(channels=(3, 2, 1))),
+    (colour_tiff, NARROW),
     (palette_png, NARROW),
     (grey_8_bits_png, Reading(num_channels=1)),
     (grey_png, Reading(ranges={"uint16": (0, 65535)}, num_channels=1)),

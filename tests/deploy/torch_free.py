@@ -13,15 +13,16 @@ from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 Array = np.ndarray[Any, Any]
 
 
-def planes_of(name: str, reading: dict[str, Any]) -> tuple[list[Array], int]:
-    """Return the planes of a file, (H, W, C) each in the file's own numbers, and the bits of a number."""
+def planes_of(name: str, reading: dict[str, Any]) -> tuple[list[Array], int, dict[int, Any]]:
+    """Return the planes of a file, (H, W, C) each in the file's own numbers, the bits of a number, and TIFF's tags."""
     try:
         with Image.open(name) as image:
             tags = getattr(image, "tag_v2", {})
             bits = max(tags.get(258, (16 if ";16" in str(image.tile) or image.mode == "I" else 8,)))
             if bits > 8 and len(image.getbands()) > 1:
                 raise UnidentifiedImageError(f"{name}: Pillow keeps 8 of its {bits} bits")
-            return list(pillow_planes(image, bits, reading)), bits
+            told = {code: tags[code] for code in (262, 42113) if code in tags and (bits > 8 or code > 262)}
+            return list(pillow_planes(image, bits, reading)), bits, told  # Pillow itself turns 8 bits of tag 262
     except UnidentifiedImageError:
         return deep_planes(name)
 
@@ -41,8 +42,6 @@ def pillow_planes(image: Image.Image, bits: int, reading: dict[str, Any]) -> Ite
         values = np.asarray(plane)
         if bits > 8 and image.mode == "I":  # Pillow widens 16 bits with a sign, and those of PGM
             values = values.astype({1: "u", 2: "i"}[tags.get(339, (1,))[0]] + str(bits // 8))
-        if bits > 8 and tags.get(262) == 0:  # the least number is white
-            values = (2**bits - 1 if values.dtype.kind == "u" else -1) - values
         yield values.reshape(*values.shape[:2], -1)
 
 
@@ -73,19 +72,20 @@ def in_srgb(plane: Image.Image, reading: dict[str, Any]) -> Image.Image:
     return colours
 
 
-def deep_planes(name: str) -> tuple[list[Array], int]:
+def deep_planes(name: str) -> tuple[list[Array], int, dict[int, Any]]:
     """Return what `planes_of` does, of a TIFF file that Pillow does not read right."""
     import tifffile  # and imagecodecs, if it is compressed
 
     with tifffile.TiffFile(name) as file:
         pages = [page for page in (each.aspage() for each in file.pages) if not (page.is_reduced or page.is_mask)]
         planes = [np.moveaxis(page.asarray(), 0, -1) if page.axes == "SYX" else page.asarray() for page in pages]
-    return [plane.reshape(*plane.shape[:2], -1) for plane in planes], pages[0].bitspersample
+        tags = {tag.code: tag.value for tag in pages[0].tags}
+    return [plane.reshape(*plane.shape[:2], -1) for plane in planes], pages[0].bitspersample, tags
 
 
 def pixels_of(name: str, reading: dict[str, Any]) -> Array:
     """Return uint8 (H, W, C) by the rule that an export carries as about["reading"]["numbers"]."""
-    planes, bits = planes_of(name, reading)
+    planes, bits, tags = planes_of(name, reading)
     count, page = len(planes), reading["page"]
     kind = planes[0].dtype
     if page in ("max", "mean"):
@@ -99,6 +99,10 @@ def pixels_of(name: str, reading: dict[str, Any]) -> Array:
     assert values.shape[2] in taken, f"{name}: which of its {values.shape[2]} channels?"
     is_plain = kind == np.uint8 and reading["intensity"] in ("auto", "type")
     pixels = values if is_plain else quantised(values, bits, reading)
+    if tags.get(262) == 0:  # the least number is white
+        pixels = 255 - pixels
+    missing = ~np.isfinite(values) | (values == float(str(tags.get(42113, "nan")).strip("\0 ")))
+    pixels = np.where(missing, np.uint8(0), pixels)  # not measured, as GDAL's tag says
     return np.broadcast_to(pixels, (*pixels.shape[:2], reading["num_channels"]))
 
 

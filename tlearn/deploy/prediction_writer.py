@@ -58,7 +58,7 @@ class PredictionWriterCallback(BasePredictionWriter):
         self.rows = self.faults = 0
         self.remarks = {}
         self._first_fault = ""
-        self._first_remarked: list[str] = []
+        self._first_remarked: list[tuple[str, str]] = []
         self._data = own_data_of(trainer)
         self.target = self.out or Path(trainer.log_dir or trainer.default_root_dir) / "predictions.csv"
         batches = torch.cat(gathered(torch.tensor([sum(trainer.num_predict_batches)])))
@@ -145,17 +145,17 @@ class PredictionWriterCallback(BasePredictionWriter):
             if remark:
                 self.remarks[number] = remark
                 if len(self._first_remarked) < _SHOWN:
-                    self._first_remarked.append(f"{row[0]} ({remark})")
+                    self._first_remarked.append((str(row[0]), remark))
         self.rows += len(rows)
         faults = [f"{row[0]} ({row[-1]})" for row in cells if row[-1] is not None]
         self._first_fault = self._first_fault or next(iter(faults), "")
         self.faults += len(faults)
 
     def _told_of_remarks(self) -> str:
-        more = len(self.remarks) - len(self._first_remarked)
-        shown = ", ".join(self._first_remarked) + (f" and {more} more" if more else "")
+        texts, more = set(self.remarks.values()), len(self.remarks) - len(self._first_remarked)
+        first = [name if len(texts) == 1 else f"{name} ({remark})" for name, remark in self._first_remarked]
+        shown = ", ".join(first) + (f" and {more} more" if more else "")
         verb = "is" if len(self.remarks) == 1 else "are"
-        return (
-            f"{len(self.remarks)} of {number_of(self.rows, 'picture')} {verb} unlike the training pictures: {shown}; "
-            f"see the column {REMARK}"
-        )
+        why = f" ({texts.pop()})" if len(texts) == 1 else ""
+        count = f"{len(self.remarks)} of {number_of(self.rows, 'picture')}"
+        return f"{count} {verb} unlike the training pictures{why}: {shown}; see the column {REMARK}"

@@ -11,6 +11,7 @@ _STEPS = (
     "a number v becomes floor((v - low) * 256 / (high - low + 1)), within 0 to 255 (float: without the + 1; a range of "
     "fewer than 256 whole numbers: round((v - low) * 255 / (high - low)))"
 )
+_TURNED = "where TIFF's PhotometricInterpretation says that white is 0, 255 less that"
 
 
 def how_to_read(framing: Framing) -> str:
@@ -53,7 +54,7 @@ def _more_bits(reading: Reading) -> str:
         limits = f"{known}; of another type {rest.removeprefix('of ')}"
     else:
         limits = rest
-    return f"more bits: {_STEPS}, with the range {limits}; what was not measured (NaN, GDAL's nodata) is 0"
+    return f"more bits: {_STEPS}, with the range {limits}; {_TURNED}; what was not measured (NaN, GDAL's nodata) is 0"
 
 
 def _range(limits: Range) -> str:
