@@ -66,6 +66,8 @@ def test_a_timm_network_from_a_file_is_timms_own(
     theirs = timm.create_model(name, pretrained=True, in_chans=channels, num_classes=0, pretrained_cfg_overlay=overlay)
     side_px = 160 if name == "test_vit" else 32
     ours = network(f"timm/{name}", channels, str(path))
+    state = ours.backbone.network.state_dict()
+    assert all(torch.equal(value, state[key]) for key, value in theirs.state_dict().items())
     images = pixels(channels, side_px)
     with torch.no_grad():
         wanted = theirs.eval()(ours.preprocess(images))
