@@ -88,12 +88,15 @@ def test_every_split_is_read_with_the_range_of_the_training_pictures(root: Path,
     assert batch(root, split, intensity="type")[0].max() == 15
 
 
-def test_validation_is_opened_first_and_waits_for_the_training_pictures(tlearn: Tlearn, root: Path) -> None:
-    """The command line asks whether there is a validation set before anything else."""
+def test_validation_alone_is_read_with_the_range_of_the_training_pictures(root: Path) -> None:
     data = ImageFolderDataModule(str(root), size_px=64, crop_pct=1)
-    assert data.validates
-    data.setup("fit")
+    data.setup("validate")
     assert data.framing.reading.ranges == {"uint16": (0, 4095)}
+    images = data.dataset("val")
+    assert images.serve(images.indices, 0)[0].max() == 255
+    data = ImageFolderDataModule(str(root), size_px=64, crop_pct=1, val_fraction=0)
+    assert data.validates  # which opens it before the training pictures
+    data.setup("fit")
     images = data.dataset("val")
     assert images.serve(images.indices, 0)[0].max() == 255
 

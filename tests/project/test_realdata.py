@@ -114,3 +114,30 @@ def test_real_weights_in_any_wrapping(wrap: str, tmp_path: Path, said: pytest.Lo
     assert all(torch.equal(kept[name], value) for name, value in given.items() if name in kept and "num_b" not in name)
     assert "pixels by mean 0.5 0.5 0.5 and std 0.5 0.5 0.5" in said.text
     assert "BatchNorms" not in said.text
+
+
+@pytest.mark.parametrize(
+    ("case", "options", "accuracy"),
+    [
+        ("dim_camera/raw", (), 1.0),
+        ("dim_camera/raw", ("--data.init_args.intensity", "type"), 0.5),
+        ("scans/signed", (), 1.0),
+        ("stacks", ("--data.init_args.page", "middle"), 1.0),
+    ],
+)
+def test_microscopes_and_scanners(
+    case: str, options: tuple[str, ...], accuracy: float, tlearn: Tlearn, tmp_path: Path
+) -> None:
+    """N01, N03, N04: a network pretrained on photographs sees what few bits, numbers below 0 and a stack show."""
+    pytest.importorskip("timm")
+    name = case.partition("/")[0]
+    generator = UNPACK.parent / "cases" / "gen_turn2.py"
+    subprocess.run([sys.executable, str(generator), name, str(tmp_path / name)], check=True)
+    weights = UNPACK.parent / "weights/tf_efficientnet_lite0.in1k.safetensors"
+    words = ["--model.backbone", "timm/tf_efficientnet_lite0", "--model.weights", str(weights), *options]
+    words += ["--model.image_size", "96", "--data.init_args.root", case, "--trainer.accelerator", "cpu"]
+    answer = tlearn("fit", "--config", "folder.yaml", *words)
+    assert answer.code == 0, answer.err
+    found = re.search(r"best val/acc ([\d.]+)", answer.out + answer.err)
+    assert found
+    assert float(found[1]) == accuracy
