@@ -54,11 +54,11 @@ def _opened(file: BinaryIO) -> ImageFile.ImageFile:
         for name in [each for each in Image.ID if each not in tried]:
             tried.add(name)
             factory, accepts = Image.OPEN[name]
-            accepted = accepts(start) if accepts is not None else True
-            if not accepted or isinstance(accepted, str):  # a text says why not
-                continue
-            file.seek(0)
             try:
+                accepted = accepts(start) if accepts is not None else True
+                if not accepted or isinstance(accepted, str):  # a text says why not
+                    continue
+                file.seek(0)
                 return factory(file, "")
             except (SyntaxError, IndexError, TypeError, struct.error):  # as Pillow: another format may fit
                 continue
