@@ -297,7 +297,7 @@ def test_pictures_that_are_bombs_are_named(tlearn: Tlearn, small: str) -> None:
         rows["claims.png"]["error"]
         == "60,000 x 60,000 px = 3,600 megapixels; the limit is 179: data.init_args.max_megapixels"
     )
-    with pytest.raises(TlearnError, match=r"claims\.tif: 60,000 x 60,000 px"):
+    with pytest.raises(TlearnError, match=r"claims\.tif: truncated"):
         load(run).predict(["pictures/train/cat/claims.tif"])
     assert time.monotonic() - started_s < 60
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kb < 400_000

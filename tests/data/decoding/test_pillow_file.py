@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
+from tlearn.data.decoding.decode import decode
 from tlearn.data.decoding.jpeg_header import jpeg_frame
 from tlearn.data.decoding.reading_options import Reading
 from tlearn.data.files.inspection import inspect_file
@@ -71,3 +72,13 @@ def test_scans_of_a_jpeg_are_told_from_its_markers(folder: Path) -> None:
     assert progressive is not None
     assert not progressive.is_streamed
     assert jpeg_frame(io.BytesIO(b"\xff\xd8\xff\xe0\x00\x10JFIF")) is None
+
+
+@pytest.mark.parametrize(("place", "changed"), [(4, b"\0"), (4, b"\x11"), (5, b"\0\0")])
+def test_a_jpeg_that_nobody_reads_is_named(place: int, changed: bytes, folder: Path) -> None:
+    """A frame of 0 bits, of 17 bits, and without lines."""
+    data = bytearray((folder / "x.jpg").read_bytes())
+    start = data.find(b"\xff\xc0") + place
+    data[start : start + len(changed)] = changed
+    with pytest.raises(UnreadableImageError, match=r"bits, which is not read|no picture|damaged"):
+        decode(bytes(data), Reading())

@@ -123,7 +123,7 @@ def _of_png(start: bytes) -> Header:
 
 def _of_jpeg(file: BinaryIO) -> Header:
     frame = jpeg_frame(file)
-    if frame is None or frame.bits == 8:
+    if frame is None or not 8 < frame.bits <= 16:
         return Header(channels=frame.channels, size=(frame.width, frame.height)) if frame else Header()
     what = f"JPEG of {frame.bits} bits"
     return Header("science", what, frame.channels, frame.bits, "JPEG", size=(frame.width, frame.height))

@@ -98,11 +98,13 @@ def draft_within(image: ImageFile.ImageFile, max_megapixels: float, draft_px: in
 
 
 def check_size(size: tuple[int, int], max_megapixels: float) -> None:
-    """Refuse what decodes to more pixels than the limit: a small file can be made to fill the memory.
+    """Refuse what decodes to more pixels than the limit, or to none: a small file can be made to fill the memory.
 
     Raises:
-        UnreadableImageError: It is above the limit.
+        UnreadableImageError: It is above the limit, or empty.
     """
+    if min(size) < 1:
+        raise UnreadableImageError(f"damaged ({size[0]:,} x {size[1]:,} px)")
     if _is_above(size, max_megapixels):
         width, height = size
         count = width * height / 1e6

@@ -12,10 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tlearn.data.decoding.pillow_file import check_size
+from tlearn.data.decoding.samples import UnreadableImageError
 from tlearn.data.decoding.tiff.header import LARGE_MEGAPIXELS, PALETTE
 
 _PIECE_BYTES = 2**24  # that are read at once
 _REDUCED, _MASK = 1, 4  # bits of NewSubfileType
+_MOST_TIMES = 100  # the limit of pixels that are decoded, where the result is within it
 _SAME_ASPECT = 0.02  # as a share
 
 
@@ -49,6 +51,8 @@ def reduced_page(page: Any, max_megapixels: float, least_px: int | None, nodata:
     if least_px is not None and _is_large(page, max_megapixels) and int(keyframe.photometric) != PALETTE:
         factor = max(1, min(size) // (2 * least_px))
     check_size((-(-size[0] // factor), -(-size[1] // factor)), max_megapixels)
+    if size[0] * size[1] > _MOST_TIMES * max_megapixels * 1e6:
+        check_size(size, max_megapixels)  # to look at all its pixels takes minutes, even if they are few bytes
     check_size(_piece_size(keyframe), max_megapixels)
     if factor == 1:
         values = np.asarray(page.asarray(maxworkers=1)).reshape(keyframe.shaped)
@@ -115,9 +119,9 @@ def _pieces(page: Any) -> Iterator[tuple[NDArray[Any], int, int, int]]:
     if keyframe.is_contiguous:
         yield from _rows(page)
         return
-    for values, (channel, _, top, left, _), shape in page.segments(maxworkers=1, buffersize=_PIECE_BYTES):
+    for values, (channel, _, top, left, _), _ in page.segments(maxworkers=1, buffersize=_PIECE_BYTES):
         if values is None:  # nothing was written there
-            values = np.full(shape, keyframe.nodata, keyframe.dtype)
+            continue
         yield values[0, : height - top, : width - left], top, left, channel
 
 
@@ -131,8 +135,11 @@ def _rows(page: Any) -> Iterator[tuple[NDArray[Any], int, int, int]]:
     for channel in range(channels):
         for top in range(0, height, at_once):
             file.seek(place + (channel * height + top) * row_bytes)
-            data = np.frombuffer(file.read(min(at_once, height - top) * row_bytes), kind)
-            yield data.reshape(-1, width, together), top, 0, channel
+            count = min(at_once, height - top)
+            data = file.read(count * row_bytes)
+            if len(data) < count * row_bytes:
+                raise UnreadableImageError("truncated")
+            yield np.frombuffer(data, kind).reshape(count, width, together), top, 0, channel
 
 
 class _BoxMeans:
