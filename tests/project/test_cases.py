@@ -338,19 +338,47 @@ CASES = {
         "commands/test_optimize.py::test_of_two_that_pack_into_one_folder_one_is_refused",
         "data/test_datamodule.py::test_passes_without_a_trainer_are_the_epochs_of_a_run",
     ],
+    "N01 16-bit TIFF of a microscope comes out nearly black": [
+        "data/test_learned_ranges.py::test_twelve_bits_in_sixteen_are_learned_said_and_kept",
+        "commands/test_doctor_numbers.py::test_twelve_bits_in_sixteen",
+        "data/test_learned_ranges.py::test_validate_and_predict_read_as_the_run_did",
+    ],
+    "N03 CT as int16 TIFF": [
+        "commands/test_doctor_numbers.py::test_ct_in_hounsfield_units",
+        "data/decoding/test_tiff_matrix.py::test_numbers_are_those_that_were_written",
+    ],
+    "N04 stacks of frames in one TIFF": [
+        "data/test_learned_ranges.py::test_stacks_are_named_in_one_line",
+        "data/decoding/test_same_picture.py::test_every_value_of_a_plane_arrives",
+    ],
+    "N06 satellite TIFF of eight bands": [
+        "data/test_learned_ranges.py::test_a_reason_that_all_share_is_said_once",
+        "data/decoding/test_same_picture.py::test_every_value_of_a_chosen_band_arrives",
+    ],
+    "N08 199-megapixel pictures": [
+        "data/decoding/test_pillow_file.py::test_a_jpeg_is_limited_by_what_is_decoded",
+        "data/decoding/test_pillow_file.py::test_the_limit_is_an_option",
+    ],
+    "B01 what an export says of reading 16 bits": [
+        "deploy/test_reading_rule.py::test_a_file_read_by_the_rule_has_the_librarys_pixels",
+        "deploy/test_reading_rule.py::test_answers_without_torch_are_the_librarys",
+        "deploy/test_reading_rule.py::test_the_rule_in_words",
+    ],
+    "B04 10 and 12 bits in 16-bit files": [
+        "data/decoding/test_same_picture.py::test_the_same_pictures_give_the_same_pixels"
+    ],
+    "B06 planar, signed and thumbnail-first TIFF": [
+        "data/decoding/test_tiff_matrix.py::test_numbers_are_those_that_were_written",
+        "data/decoding/test_same_picture.py::test_a_thumbnail_is_no_plane",
+        "data/decoding/test_same_picture.py::test_channels_of_a_microscope_are_no_planes",
+    ],
+    "B07 a dark picture of a 16-bit PGM folder": [
+        "data/decoding/test_same_picture.py::test_a_dark_pgm_is_read_as_a_bright_one"
+    ],
 }
 # Cases that are not mended yet, and what they wait for.
 OPEN = {
-    "N01 16-bit TIFF of a microscope comes out nearly black": "bit depth and range",
-    "N03 CT as int16 TIFF": "bit depth and range",
-    "N04 stacks of frames in one TIFF": "planes and bands",
-    "N06 satellite TIFF of eight bands": "planes and bands",
-    "N08 199-megapixel pictures": "limits of reading",
     "N32 pictures of one patient in training and validation": "groups",
-    "B01 what an export says of reading 16 bits": "bit depth and range",
-    "B04 10 and 12 bits in 16-bit files": "bit depth and range",
-    "B06 planar, signed and thumbnail-first TIFF": "bit depth and range",
-    "B07 a dark picture of a 16-bit PGM folder": "bit depth and range",
 }
 HANDED_OVER = (
     1,

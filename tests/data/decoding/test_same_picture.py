@@ -256,3 +256,10 @@ def test_the_colour_that_is_transparent_is_white(
     (tmp_path / "x.png").write_bytes(png(bits, colour, row, key))
     pixels = decode(tmp_path / "x.png", Reading(intensity if bits == 16 else "type"))
     assert pixels[:, 0].tolist() == [[0, 255]] * 3
+
+
+@pytest.mark.parametrize(("number", "seen"), [(65535, 255), (256, 1), (255, 0), (0, 0)])
+def test_a_dark_pgm_is_read_as_a_bright_one(number: int, seen: int, tmp_path: Path) -> None:
+    (tmp_path / "x.pgm").write_bytes(b"P5\n64 64\n65535\n" + np.full((64, 64), number, ">u2").tobytes())
+    assert (read(tmp_path / "x.pgm", intensity="type") == seen).all()
+    assert (read(tmp_path / "x.pgm", ranges={"uint16": (0, 255)}) == min(number, 255)).all()
