@@ -30,6 +30,7 @@ from tlearn.base.errors import TlearnError
 from tlearn.base.files import known_disk_fault, whole_file, write_whole
 from tlearn.cli.quiet import quieten
 from tlearn.data.files.exclusions import write_exclusions
+from tlearn.data.files.inspection import Inspection
 from tlearn.data.files.inspection_store import InspectionStore
 from tlearn.reporting.metrics_file import MetricsFileLogger
 from tlearn.training.callbacks.checkpoints import AtomicCheckpointIO
@@ -246,7 +247,7 @@ def test_features_on_a_read_only_disk(disk: Path, monkeypatch: pytest.MonkeyPatc
 @pytest.mark.fault("No room for what `doctor` remembers", "a line, and the work goes on")
 def test_facts_only_save_time(disk: Path, monkeypatch: pytest.MonkeyPatch, said: pytest.LogCaptureFixture) -> None:
     monkeypatch.chdir(disk)
-    facts = ("", b"d" * 32, "JPEG", "RGB", 8, 8, 5, b"t" * 192, b"h" * 48, 8, 75)
+    facts = tuple(Inspection("", b"d" * 32, "JPEG", "RGB", 8, 8, 5, b"t" * 192, b"h" * 48, 8, 75, "uint8", 3))
     with InspectionStore() as store:
         store.save([(Path("a.jpg"), "stamp", facts)])
         fill(disk)
