@@ -10,6 +10,7 @@ from itertools import count
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+import lightning.pytorch  # noqa: F401  # before a test pretends to be another process: the first import reads its rank
 import pytest
 import torch
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from lightning.pytorch.utilities import rank_zero_only
 
 from tests.conftest import Tlearn
 from tlearn.cli.trainer_checks import launch_of
@@ -69,6 +70,15 @@ def test_other_verbs_are_done_once_too(verb: str, tlearn: Tlearn, small: str, mo
     assert answer.code == 2
     assert f"torchrun {STARTED}, and each would do all of the work; " in answer.err
     assert ("cluster/ddp.yaml" in answer.err) is (verb != "plan")
+
+
+@pytest.mark.parametrize("arguments", [[], DDP])
+def test_a_process_that_was_refused_is_the_first_one_again(
+    arguments: list[str], tlearn: Tlearn, small: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    surrounded(monkeypatch, TORCHRUN)
+    assert tlearn("fit", "--config", small, *arguments).code == 2
+    assert getattr(rank_zero_only, "rank", None) == 0
 
 
 @pytest.mark.parametrize("procid", ["0", "1"])

@@ -12,6 +12,7 @@ from typing import Any
 import jsonargparse
 import torch
 from jsonargparse._common import parsing_settings
+from lightning.pytorch.utilities import rank_zero_only
 
 
 def state() -> dict[str, Any]:
@@ -27,5 +28,6 @@ def state() -> dict[str, Any]:
         "loader": jsonargparse.get_loader("yaml"),
         "parser": {**parsing_settings, "import_path_verdicts": dict(parsing_settings["import_path_verdicts"])},
         "open": vars(jsonargparse._paths).get("open"),
+        "rank": getattr(rank_zero_only, "rank", None),
         "variables": {name: value for name, value in os.environ.items() if name.startswith("PL_")},
     }

@@ -29,12 +29,12 @@ def undo_later(undo: Callable[[], object]) -> None:
 def isolated() -> Iterator[None]:
     """Run a command, and put back whatever it changed in the process, also after an error.
 
-    That is: warning filters, signal handlers, Lightning's seed variables, and everything that was registered with
-    `undo_later`: log handlers and levels, ``threading.excepthook``, torch's threads, jsonargparse's settings, and
-    the random numbers of Python, NumPy and torch on the CPU.
+    That is: warning filters, signal handlers, Lightning's seed variables and its rank in this process, and everything
+    that was registered with `undo_later`: log handlers and levels, ``threading.excepthook``, torch's threads,
+    jsonargparse's settings, and the random numbers of Python, NumPy and torch on the CPU.
     """
     first, handlers = len(_undo), _signal_handlers()
-    seeds = {name: os.environ.get(name) for name in _SEED_VARIABLES}
+    seeds, rank = {name: os.environ.get(name) for name in _SEED_VARIABLES}, _lightning_rank()
     with warnings.catch_warnings():
         try:
             yield
@@ -48,6 +48,8 @@ def isolated() -> Iterator[None]:
                 os.environ.pop(name, None)
                 if seed is not None:
                     os.environ[name] = seed
+            if rank is not None:
+                _ranked().rank = rank
 
 
 @contextmanager
@@ -80,6 +82,17 @@ def known_fault(error: Exception) -> str | None:
         where = f"is not installed for {sys.executable}; activate the environment that tlearn was installed into"
         return f"{error.name} {where} (source .venv/bin/activate), or: pip install ."
     return str(error) if isinstance(error, TlearnError) else None
+
+
+def _ranked() -> Any:
+    """Return the function to which Lightning, once it is imported, ties the rank of this process."""
+    return getattr(sys.modules.get("lightning_utilities.core.rank_zero"), "rank_zero_only", None)
+
+
+def _lightning_rank() -> int | None:
+    """Return the rank that Lightning takes this process for: of any other than 0 it logs nothing."""
+    rank: int | None = getattr(_ranked(), "rank", None)
+    return rank
 
 
 def _signal_handlers() -> dict[int, Any]:
