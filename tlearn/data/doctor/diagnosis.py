@@ -20,6 +20,7 @@ from tlearn.data.files.listing import number_of
 from tlearn.data.files.reading import Framing
 
 _OPTION = "data.init_args."  # in a reason that names a remedy
+_LIMIT = "data.init_args.max_megapixels"
 _KEPT_FIRST = {"test": 0, "val": 1, "train": 2}  # of equal pictures the one outside of training stays
 _FEW = 10  # training images of a class
 _UNEVEN = 10.0  # largest class over smallest
@@ -76,7 +77,8 @@ def summary_of(pictures: Sequence[Picture]) -> dict[str, dict[str, object]]:
 
 def _unreadable(pictures: Sequence[Picture]) -> Iterator[Finding]:
     faults = {p.name: p.facts.error for p in pictures if p.facts.error}
-    readable = {name: why for name, why in faults.items() if _OPTION in why}  # nothing is wrong with these files
+    # Nothing is wrong with these files. A picture above the limit may be a decompression bomb, so it is broken.
+    readable = {name: why for name, why in faults.items() if _OPTION in why and _LIMIT not in why}
     bad = {name: why for name, why in faults.items() if name not in readable}
     if readable:
         reasons = ", ".join(f"{reason} {count}" for reason, count in Counter(readable.values()).most_common())
