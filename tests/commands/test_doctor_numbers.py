@@ -149,8 +149,27 @@ def test_files_of_many_bands_are_not_put_on_the_list_of_broken_ones(tlearn: Tlea
         tifffile.imwrite(path, bands, photometric="minisblack", planarconfig="contig")
     answer, findings, _ = doctor(tlearn, "--fix")
     assert answer.code == 2
-    assert findings["unread_so"]["what"].startswith("6 files that an option may read: TIFF with 5 bands of 16 bits")
+    assert findings["unread_so"]["what"] == (
+        "6 files not read as things are: TIFF with 5 bands of 16 bits: choose what becomes red, green and blue: "
+        "data.init_args.channels [3, 2, 1], or train on all: model.in_channels 5"
+    )
     assert "unreadable" not in findings
+    assert not (root / "tlearn-exclude.json").exists()
+
+
+def test_files_for_the_missing_extra_are_not_put_on_that_list(
+    tlearn: Tlearn, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for path in root.glob("train/cat/*.tif"):
+        tifffile.imwrite(path, np.random.default_rng(int(path.stem)).random((64, 64)))
+    for room in ("science", "header"):
+        monkeypatch.setattr(f"tlearn.data.decoding.{room}.science_version", lambda: "")
+    answer, findings, _ = doctor(tlearn, "--fix")
+    assert answer.code == 2
+    assert (
+        "6 files not read as things are: TIFF of float64, which needs tifffile and imagecodecs"
+        in (findings["unread_so"]["what"])
+    )
     assert not (root / "tlearn-exclude.json").exists()
 
 

@@ -340,3 +340,13 @@ def test_validate_and_predict_read_as_the_run_did(tlearn: Tlearn, root: Path) ->
         path.unlink()
     assert tlearn(*predict, "b.csv").code == 0
     assert Path("a.csv").read_text() == Path("b.csv").read_text()
+
+
+def test_a_given_range_that_leaves_out_much_is_said(tlearn: Tlearn, root: Path) -> None:
+    answer = tlearn(*FIT, "--data.init_args.intensity", "[100000, 200000]")
+    assert answer.code == 0, answer.err
+    assert (
+        "train: 100 % of the numbers of uint16 lie outside 100,000 to 200,000, and become black or white "
+        "(data.init_args.intensity)"
+    ) in answer.err
+    assert "lie outside" not in tlearn(*FIT, "--data.init_args.intensity", "[0, 4095]").err

@@ -88,8 +88,11 @@ def pixels_of(name: str, reading: dict[str, Any]) -> Array:
     planes, bits, tags = planes_of(name, reading)
     count, page = len(planes), reading["page"]
     kind = planes[0].dtype
-    if page in ("max", "mean"):
-        values = np.max(planes, axis=0) if page == "max" else np.mean(planes, axis=0)
+    nodata = float(str(tags.get(42113, "nan")).strip("\0 "))
+    if page in ("max", "mean"):  # of what was measured
+        stack = np.ma.masked_array(planes, [~np.isfinite(plane) | (plane == nodata) for plane in planes])
+        fill = nodata if kind.kind == "f" or nodata == nodata else 0
+        values = (stack.max(axis=0) if page == "max" else stack.mean(axis=0)).filled(fill)
         values = (np.rint(values) if kind.kind != "f" else values).astype(kind)
     else:
         values = planes[{"first": 1, "middle": (count + 1) // 2}.get(page, page) - 1]
@@ -101,7 +104,7 @@ def pixels_of(name: str, reading: dict[str, Any]) -> Array:
     pixels = values if is_plain else quantised(values, bits, reading)
     if tags.get(262) == 0:  # the least number is white
         pixels = 255 - pixels
-    missing = ~np.isfinite(values) | (values == float(str(tags.get(42113, "nan")).strip("\0 ")))
+    missing = ~np.isfinite(values) | (values == nodata)
     pixels = np.where(missing, np.uint8(0), pixels)  # not measured, as GDAL's tag says
     return np.broadcast_to(pixels, (*pixels.shape[:2], reading["num_channels"]))
 

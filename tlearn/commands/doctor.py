@@ -70,7 +70,9 @@ def _split_line(split: str, about: Mapping[str, Any]) -> str:
     if sides:
         line += f", short side {sides['min']} to {sides['max']} px, median {sides['median']:g}"
     for kind in ("formats", "modes"):
-        line += "; " + ", ".join(f"{name} {count}" for name, count in about[kind].items())
+        line += "".join(
+            ["; ", ", ".join(f"{name} {count}" for name, count in about[kind].items())] if about[kind] else []
+        )
     return line
 
 
@@ -236,5 +238,7 @@ def _refuse_errors(data: ImageFilesDataModule, findings: list[Finding], fixed: b
     stops = [finding for finding in findings if finding.severity == "error"]
     stops = [finding for finding in stops if not (finding.exclude and (fixed or data.on_error == "skip"))]
     if stops:
-        way = "mend it, or doctor --fix" if any(finding.exclude for finding in stops) else "mend it"
-        raise TlearnError(f"fit, or test, would stop: {'; '.join(finding.what for finding in stops)}; {way}")
+        way = "; mend it, or doctor --fix" if any(finding.exclude for finding in stops) else "; mend it"
+        if all(finding.kind == "unread_so" for finding in stops):
+            way = ""  # the finding says what to do
+        raise TlearnError(f"fit, or test, would stop: {'; '.join(finding.what for finding in stops)}{way}")

@@ -162,3 +162,38 @@ def test_the_second_picture_of_a_photograph_is_no_plane() -> None:
     whole = io.BytesIO()
     frames[0].save(whole, "MPO", save_all=True, append_images=frames[1:])
     assert (decode(whole.getvalue(), Reading(page="max"))[2] < 4).all()
+
+
+def pixel(
+    planes: NDArray[Any], page: Page, nodata: float | None = None, intensity: Any = "type", **options: Any
+) -> int:
+    file, tags = io.BytesIO(), [] if nodata is None else [(42113, "s", 0, str(nodata), True)]
+    tifffile.imwrite(file, planes.reshape(-1, 1, 1), extratags=tags, **{"metadata": None, **options})
+    return int(decode(file.getvalue(), Reading(intensity, page=page))[0, 0, 0])
+
+
+@pytest.mark.parametrize("page", ["mean", "max"])
+def test_what_was_not_measured_is_in_no_mean_and_no_maximum(page: Page) -> None:
+    assert pixel(np.array([1000, -9999], np.int16), page, nodata=-9999) == (1000 + 2**15) >> 8
+    assert pixel(np.array([10000, 65535], np.uint16), page, nodata=65535) == 10000 >> 8
+    assert pixel(np.array([65535, 65535], np.uint16), page, nodata=65535) == 0
+    assert pixel(np.array([0.5, np.nan], np.float32), page, intensity=(0, 1)) == 128
+    assert pixel(np.array([np.nan, np.nan], np.float32), page, intensity=(0, 1)) == 0
+
+
+@pytest.mark.parametrize(("kind", "factor"), [(np.uint8, 1), (np.uint16, 257)])
+def test_a_negative_of_any_depth_has_its_own_numbers(kind: type, factor: int) -> None:
+    planes = np.array([216, 21]).astype(kind) * kind(factor)
+    assert pixel(planes, "max", photometric="miniswhite") == 255 - 216
+    assert pixel(planes, "mean", photometric="miniswhite") in (136, 137)
+    assert pixel(planes[:1], "first", intensity=(0, 100 * factor), photometric="miniswhite") == 0
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")  # by Pillow, of the cut tags
+@pytest.mark.parametrize("page", ["mean", "max", "first"])
+def test_a_cut_stack_of_imagej_is_named(page: Page) -> None:
+    file = io.BytesIO()
+    planes = np.stack([np.full((16, 16), value, np.uint16) for value in (10000, 30000, 60000)])
+    tifffile.imwrite(file, planes, imagej=True, metadata={"axes": "ZYX"})
+    with pytest.raises(UnreadableImageError, match="truncated: 1 of the 3 planes that its text names"):
+        decode(file.getvalue()[: len(file.getvalue()) * 2 // 3], Reading("type", page=page))

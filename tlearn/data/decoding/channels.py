@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,13 +61,13 @@ def _chosen(samples: Samples, reading: Reading, what: str) -> tuple[Samples, NDA
     if count == wanted or (count == 1 and wanted == 3):
         return _part(samples, range(count)), None
     if wanted == 3:
-        bands = [3, 2, 1] if count >= 3 else [1]
-        way = f"choose what becomes red, green and blue: data.init_args.channels {bands}"
+        bands: list[Any] = list(samples.names[:3]) or ([3, 2, 1] if count >= 3 else [1])
+        bands = bands[:1] if count < wanted else bands
+        way = f"choose what becomes red, green and blue: data.init_args.channels [{', '.join(map(str, bands))}]"
         raise UnreadableImageError(f"{what}: {way}, or train on all: model.in_channels {count}")
-    raise UnreadableImageError(
-        f"{what}: {count} channels, the network takes {wanted}; name {wanted}: data.init_args.channels, or set "
-        f"model.in_channels {count}"
-    )
+    held = f"{count} channel{'s' * (count > 1)}"
+    way = f"name {wanted} of them: data.init_args.channels, or set" if count > wanted else "set"
+    raise UnreadableImageError(f"{what}: {held}, the network takes {wanted}; {way} model.in_channels {count}")
 
 
 def _place_of(band: int | str, samples: Samples, what: str) -> int:

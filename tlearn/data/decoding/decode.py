@@ -26,6 +26,7 @@ from tlearn.data.decoding.pillow_samples import samples_of_pillow
 from tlearn.data.decoding.reading_options import Reading
 from tlearn.data.decoding.samples import Samples, UnreadableImageError
 from tlearn.data.decoding.science import samples_of_science
+from tlearn.data.decoding.science_extra import INSTALL
 
 _PAPER = (255, 255, 255)  # behind transparent pixels
 
@@ -194,6 +195,8 @@ def reason_of(error: Exception, data: bytes = b"") -> str:
     """Say in a few words why a file gives no picture."""
     if isinstance(error, UnreadableImageError):
         return str(error)
+    if isinstance(error, ImportError):  # the extra is there, and broken
+        return f"{one_line(error)}; install it anew: {INSTALL}"
     if isinstance(error, UnidentifiedImageError):
         return unread_by_content(data) or "no picture format"
     if isinstance(error, Image.DecompressionBombError):

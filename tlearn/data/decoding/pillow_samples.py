@@ -37,7 +37,7 @@ def samples_of_pillow(image: Image.Image, header: Header, page: Page) -> Samples
     frames: Sequence[int] = tiff.pages if tiff else range(frames_of(image))
     number = plane_number(page, len(frames))
     if number is None:
-        values = one_plane(_numbers(image, header, frames), len(frames), page)
+        values = one_plane(_numbers(image, header, frames), len(frames), page, tiff.nodata if tiff else None)
     else:
         values = next(_numbers(image, header, frames[number : number + 1]))
     values = _with_alpha_of(values, image)
@@ -47,8 +47,7 @@ def samples_of_pillow(image: Image.Image, header: Header, page: Page) -> Samples
         values = _as_written(values, header)
     bits = 8 if values.dtype == np.uint8 else bits
     if tiff:
-        is_negative = tiff.white_is_zero and values.dtype != np.uint8  # Pillow turns 8 bits
-        return Samples(values, bits, alpha=tiff.alpha, nodata=tiff.nodata, white_is_zero=is_negative)
+        return Samples(values, bits, alpha=tiff.alpha, nodata=tiff.nodata, white_is_zero=tiff.white_is_zero)
     return Samples(values, bits, alpha={2: 1, 4: 3}.get(values.shape[2]), is_alpha_sure=True)
 
 
@@ -84,6 +83,8 @@ def _numbers(image: Image.Image, header: Header, frames: Sequence[int]) -> Itera
                 values = values.astype(np.int16)
             elif same is not None:
                 values = values.view(same)
+            if header.tiff.white_is_zero and values.dtype == np.uint8:
+                values = 255 - values  # the file's own number: Pillow has turned those of 8 bits
         elif image.mode == "I":  # grey PGM, whose numbers Pillow scales to 16 bits
             values = values.astype(np.uint16)
         yield values[:, :, None] if values.ndim == 2 else values

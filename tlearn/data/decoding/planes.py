@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -25,35 +26,54 @@ def plane_number(page: Page, count: int) -> int | None:
     return {"first": 0, "middle": (count - 1) // 2}.get(page)
 
 
-def one_plane(planes: Iterable[NDArray[Any]], count: int, page: Page) -> NDArray[Any]:
+def one_plane(planes: Iterable[NDArray[Any]], count: int, page: Page, nodata: float | None = None) -> NDArray[Any]:
     """Take one plane, or the largest or mean number at each place of all; two planes are in memory at a time.
+
+    The largest and the mean are of what was measured there: neither NaN, infinity nor ``nodata``.
 
     Args:
         planes: (H, W, C) of each, read when it is asked for. The caller may give the wanted one alone.
         count: How many planes the file has.
         page: Which plane.
+        nodata: The number that means that nothing was measured.
 
     Raises:
         UnreadableImageError: There is no such plane, or planes are not of one shape.
     """
     wanted = plane_number(page, count)
-    found: NDArray[Any] | None = None
-    for number, plane in enumerate(planes):
-        if wanted is not None:
-            if number == wanted:
-                return plane
-            continue
-        if found is not None and plane.shape != found.shape:
+    if wanted is not None:
+        found = next(islice(planes, wanted, None), None)
+        if found is None:
+            raise UnreadableImageError("no planes")
+        return found
+    rest = iter(planes)
+    first = next(rest, None)
+    if first is None:
+        raise UnreadableImageError("no planes")
+    total, times = _measured(first, page, nodata)
+    for plane in rest:
+        if plane.shape != first.shape:
             raise UnreadableImageError(
-                f"planes of unlike sizes, {found.shape[:2]} and {plane.shape[:2]} px; data.init_args.page {page} needs "
+                f"planes of unlike sizes, {first.shape[:2]} and {plane.shape[:2]} px; data.init_args.page {page} needs "
                 "one size: give the number of a plane"
             )
-        exact = plane if page == "max" else plane.astype(np.float64)
-        found = exact if found is None else np.maximum(found, exact) if page == "max" else found + exact
-        kind = plane.dtype
-    if found is None:
-        raise UnreadableImageError("no planes")
-    if page == "max":
-        return found
-    mean = found / count
-    return (np.rint(mean) if kind.kind in "ui" else mean).astype(kind)
+        values, there = _measured(plane, page, nodata)
+        total = np.maximum(total, values) if page == "max" else total + values
+        times = times + there
+    if page == "mean":
+        total = total / np.maximum(times, 1)
+        total = np.rint(total) if first.dtype.kind in "ui" else total
+    missing = np.nan if first.dtype.kind == "f" else nodata
+    values = total.astype(first.dtype)
+    return values if missing is None else np.where(times > 0, values, np.asarray(missing).astype(first.dtype))
+
+
+def _measured(plane: NDArray[Any], page: Page, nodata: float | None) -> tuple[NDArray[Any], NDArray[np.int32]]:
+    """Return a plane whose unmeasured numbers decide nothing, and 1 where something was measured."""
+    is_whole = plane.dtype.kind != "f"
+    there = np.ones(plane.shape, bool) if is_whole else np.isfinite(plane)
+    if nodata is not None and not np.isnan(nodata):
+        there &= plane != np.asarray(nodata).astype(plane.dtype)
+    least = (np.iinfo(plane.dtype).min if is_whole else -np.inf) if page == "max" else 0
+    values = plane if page == "max" else plane.astype(np.float64)
+    return np.where(there, values, np.asarray(least).astype(values.dtype)), there.astype(np.int32)

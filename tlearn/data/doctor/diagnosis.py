@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from tlearn.base.types import Task
+from tlearn.data.decoding.science_extra import INSTALL
 from tlearn.data.doctor.colour import colour_findings
 from tlearn.data.doctor.encoding import encoding_tells
 from tlearn.data.doctor.numbers import number_findings
@@ -78,11 +79,12 @@ def summary_of(pictures: Sequence[Picture]) -> dict[str, dict[str, object]]:
 def _unreadable(pictures: Sequence[Picture]) -> Iterator[Finding]:
     faults = {p.name: p.facts.error for p in pictures if p.facts.error}
     # Nothing is wrong with these files. A picture above the limit may be a decompression bomb, so it is broken.
-    readable = {name: why for name, why in faults.items() if _OPTION in why and _LIMIT not in why}
+    readable = {name: why for name, why in faults.items() if (_OPTION in why and _LIMIT not in why) or INSTALL in why}
     bad = {name: why for name, why in faults.items() if name not in readable}
     if readable:
-        reasons = ", ".join(f"{reason} {count}" for reason, count in Counter(readable.values()).most_common())
-        what = f"{number_of(len(readable), 'file')} that an option may read: {reasons}"
+        counts = Counter(readable.values()).most_common()
+        reasons = counts[0][0] if len(counts) == 1 else "; ".join(f"{count}: {reason}" for reason, count in counts)
+        what = f"{number_of(len(readable), 'file')} not read as things are: {reasons}"
         yield Finding("unread_so", "error", what, [[name] for name in readable])
     if bad:
         reasons = ", ".join(f"{reason} {count}" for reason, count in Counter(bad.values()).most_common())

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from tlearn.base.errors import TlearnError
-from tlearn.data.decoding.intensity import EIGHT_BITS, LearnedRange, learned_ranges
+from tlearn.data.decoding.intensity import EIGHT_BITS, LearnedRange, learned_ranges, share_outside
 from tlearn.data.decoding.reading_options import Range, Reading
 from tlearn.data.decoding.samples import type_range
 from tlearn.data.files.inspection import Inspection, quantiles_by_type
@@ -15,6 +15,7 @@ from tlearn.data.files.listing import number_of
 
 _OPTION = "data.init_args.intensity"
 _FRAMES = ("GIF", "PNG", "WEBP", "AVIF", "FLI", "DCX")  # formats whose planes are frames of an animation
+_MUCH = 0.25  # of the numbers, that a range leaves out
 _FEWEST_OF_A_CLASS = 2  # pictures; a type that one picture alone has says nothing of its class
 
 
@@ -85,8 +86,21 @@ def remarks_on(
     stacks, mixture = told_of_planes(split, facts, reading), told_of_mixture(split, types_of(facts))
     by_class = type_tells_class([each.sample_type for each in facts], labels) if labels and split == "train" else None
     level = logging.WARNING if reading.page == "first" else logging.INFO
-    remarks = [(level, stacks), (logging.WARNING, by_class or mixture)]
+    clipped = told_of_clipping(split, facts, reading) if split == "train" else None
+    remarks = [(level, stacks), (logging.WARNING, by_class or mixture), (logging.WARNING, clipped)]
     return [(level, text) for level, text in remarks if text]
+
+
+def told_of_clipping(split: str, facts: Collection[Inspection], reading: Reading) -> str | None:
+    """Say that a range that was given leaves out much of what the files hold; ``None`` if it does not."""
+    if not isinstance(reading.intensity, tuple):
+        return None
+    quantiles = quantiles_by_type(facts)
+    shares = {kind: share_outside(each, reading.intensity) for kind, each in quantiles.items()}
+    told = [f"{100 * share:.0f} % of the numbers of {kind}" for kind, share in shares.items() if share > _MUCH]
+    if not told:
+        return None
+    return f"{split}: {', '.join(told)} lie outside {span(reading.intensity)}, and become black or white ({_OPTION})"
 
 
 def told_of_planes(split: str, facts: Collection[Inspection], reading: Reading) -> str | None:

@@ -43,11 +43,13 @@ def samples_of_tiff(file: BinaryIO, header: TiffHeader, reading: Reading, least_
         limits = reading.max_megapixels, least_px
         if header.is_hyperstack:
             planes, count = _planes_of_series(tiff, header, reading.page, *limits)
+            if count < header.planes:
+                raise UnreadableImageError(f"truncated: {count} of the {header.planes} planes that its text names")
         else:
             count = len(header.pages)
             planes = (_plane(tiff, [tiff.pages[page]], page, header, *limits) for page in _wanted(header, reading.page))
         page: Page = reading.page if plane_number(reading.page, count) is None else "first"
-        values = one_plane(planes, count, page)
+        values = one_plane(planes, count, page, header.nodata)
     return _samples(upright(values, header.orientation), header)
 
 
