@@ -318,7 +318,7 @@ def test_a_fault_that_passes_is_not_remembered(root: Path, monkeypatch: pytest.M
         raise UnreadableImageError("Too many open files")
 
     with monkeypatch.context() as patch:
-        patch.setattr("tlearn.data.files.inspection.read_bytes", fail)
+        patch.setattr("tlearn.data.files.reading.read_bytes", fail)
         assert {each.error for each in inspect_files(paths)} == {"Too many open files"}
     assert {each.error for each in inspect_files(paths)} == {""}
 

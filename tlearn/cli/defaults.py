@@ -94,6 +94,10 @@ def plain_config(parser: LightningArgumentParser, config: Namespace) -> dict[str
     return plain
 
 
+# Options of the model that the data's options follow where they say nothing.
+FOLLOWED = ("image_size", "in_channels")
+
+
 def settle_pictures(config: Namespace, checkpoint: Checkpoint | None) -> None:
     """Let pictures be decoded as the model wants them; a checkpoint tells how they were, and of what classes.
 

@@ -11,7 +11,7 @@ from tlearn.base.errors import TlearnError
 from tlearn.base.machine import limit_threads
 from tlearn.base.name_forms import same_names
 from tlearn.cli.arguments import Arguments
-from tlearn.cli.defaults import make_data, parse_data, settle_pictures
+from tlearn.cli.defaults import FOLLOWED, make_data, parse_data, settle_pictures
 from tlearn.cli.faults import translated_faults
 from tlearn.cli.quiet import quieten
 from tlearn.cli.resume import Checkpoint, open_checkpoint
@@ -71,7 +71,7 @@ def _data_of(checkpoint: Checkpoint) -> ImageDataModule:
     """
     if "data" not in checkpoint.config:
         raise TlearnError(f"{checkpoint.path.name} was written from Python and does not name its data")
-    followed = Namespace({name: checkpoint.config["model"][name] for name in ("image_size", "in_channels")})
+    followed = Namespace({name: checkpoint.config["model"][name] for name in FOLLOWED})
     config = Namespace(data=parse_data(checkpoint.config["data"]), model=followed)
     settle_pictures(config, checkpoint)
     data = make_data(config.data)

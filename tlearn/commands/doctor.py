@@ -69,11 +69,8 @@ def _split_line(split: str, about: Mapping[str, Any]) -> str:
         line += f", {number_of(len(counts), 'label')} ({min(counts)} to {max(counts)} each)"
     if sides:
         line += f", short side {sides['min']} to {sides['max']} px, median {sides['median']:g}"
-    for kind in ("formats", "modes"):
-        line += "".join(
-            ["; ", ", ".join(f"{name} {count}" for name, count in about[kind].items())] if about[kind] else []
-        )
-    return line
+    counts = [", ".join(f"{name} {count}" for name, count in about[kind].items()) for kind in ("formats", "modes")]
+    return "; ".join([line, *filter(None, counts)])
 
 
 def _files(groups: Sequence[Sequence[str]]) -> str:

@@ -29,12 +29,12 @@ def how_to_read(framing: Framing) -> str:
 
 
 def _eight_bits(reading: Reading) -> str:
-    first = _FIRST if reading.num_channels == 3 and reading.channels is None else _AS_THEY_ARE
+    first = _FIRST if reading.is_coloured else _AS_THEY_ARE
     return f"8 bits: {first}" + ("" if reading.intensity in ("auto", "type") else ", then as more bits")
 
 
 def _colours(reading: Reading) -> str:
-    if not reading.converts_colour or reading.channels is not None or reading.num_channels != 3:
+    if not (reading.converts_colour and reading.is_coloured):
         return ""
     return (
         "colours become sRGB: by the ICC profile in the file (LittleCMS, relative colorimetric, black point "

@@ -24,6 +24,7 @@ from tlearn.base.files import write_whole
 from tlearn.base.places import DEFAULT_ROOT
 from tlearn.base.types import Task
 from tlearn.cli.arguments import Arguments
+from tlearn.cli.defaults import FOLLOWED
 from tlearn.commands.compare.measured_fit import SCORE, measured_fit
 from tlearn.commands.untrained import UntrainedCLI, untrained
 from tlearn.data.datamodule import ImageDataModule
@@ -162,7 +163,7 @@ class Experiment:
 
     def _identity_of(self, cli: UntrainedCLI) -> DataIdentity:
         # Of variants with the same options of the data these are read once, and never kept: runs read their own.
-        followed = {name: cli.plain["model"][name] for name in ("image_size", "in_channels")}
+        followed = {name: cli.plain["model"][name] for name in FOLLOWED}
         key = key_of({"data": cli.plain["data"], **followed})
         if key not in self._identities:
             cli.data.setup("fit")

@@ -22,6 +22,7 @@ _SCREEN_GAMMA = 1 / 2.2  # of a PNG file: what sRGB is nearly
 _SAME_GAMMA = 0.05  # as a share
 _MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}  # by the colour space of a profile
 _INKS = "CMYK"
+_PAPER = (255, 255, 255)
 
 
 class _Conversion(NamedTuple):
@@ -74,6 +75,11 @@ def profiled(image: Image.Image, profile: bytes) -> Image.Image:
     """Give a picture that was made of a file's numbers the profile in that file."""
     image.info["icc_profile"] = profile
     return image
+
+
+def over_white(image: Image.Image) -> Image.Image:
+    """Lay a picture of mode RGBA over white paper; the result is RGB."""
+    return Image.alpha_composite(Image.new("RGBA", image.size, _PAPER), image).convert("RGB")
 
 
 def rgb_of_lab(image: Image.Image) -> Image.Image:

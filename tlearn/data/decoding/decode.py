@@ -15,7 +15,7 @@ from torch import Tensor
 
 from tlearn.base.errors import one_line
 from tlearn.data.decoding.channels import channels_of, chosen_samples
-from tlearn.data.decoding.colour import profiled, rgb_of_lab, to_srgb
+from tlearn.data.decoding.colour import over_white, profiled, rgb_of_lab, to_srgb
 from tlearn.data.decoding.foreign_formats import unread_by_content
 from tlearn.data.decoding.header import Header, header_of
 from tlearn.data.decoding.intensity import remark_on
@@ -27,8 +27,6 @@ from tlearn.data.decoding.reading_options import Reading
 from tlearn.data.decoding.samples import Samples, UnreadableImageError
 from tlearn.data.decoding.science import samples_of_science
 from tlearn.data.decoding.science_extra import INSTALL
-
-_PAPER = (255, 255, 255)  # behind transparent pixels
 
 
 def opened(source: bytes | Path) -> BinaryIO:
@@ -82,7 +80,7 @@ def _decoded(file: BinaryIO, reading: Reading, least_px: int | None) -> tuple[ND
                 raise
     samples = samples_of(file, header, reading, least_px)
     pixels = channels_of(samples, reading, header.what or "a picture of 8 bits")
-    profile = profile_of(file, header) if reading.converts_colour and _is_coloured(reading) else b""
+    profile = profile_of(file, header) if reading.converts_colour and reading.is_coloured else b""
     return np.array(to_srgb(profiled(Image.fromarray(pixels), profile))) if profile else pixels, samples
 
 
@@ -164,12 +162,7 @@ def _as_tensor(pixels: NDArray[np.uint8]) -> Tensor:
 
 def _is_plain(reading: Reading) -> bool:
     """Tell whether pictures of 8 bits become red, green and blue, as they are."""
-    return reading.intensity in ("auto", "type") and _is_coloured(reading)
-
-
-def _is_coloured(reading: Reading) -> bool:
-    """Tell whether the network gets red, green and blue, not bands that somebody chose."""
-    return reading.channels is None and reading.num_channels == 3
+    return reading.intensity in ("auto", "type") and reading.is_coloured
 
 
 def to_rgb(image: Image.Image, converts_colour: bool = False) -> Image.Image:
@@ -186,8 +179,7 @@ def to_rgb(image: Image.Image, converts_colour: bool = False) -> Image.Image:
     if image.mode == "LAB":
         return rgb_of_lab(image)
     if image.has_transparency_data:
-        colours = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", colours.size, _PAPER), colours).convert("RGB")
+        return over_white(image.convert("RGBA"))
     return image.convert("RGB")
 
 

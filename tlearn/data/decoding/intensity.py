@@ -195,7 +195,7 @@ def remark_on(samples: Samples | None, reading: Reading) -> str:
         return ""
     trained = ", ".join(reading.ranges) or _EIGHT
     used = type_range(kind)
-    return f"{kind}, the training pictures are {trained}" + (f": {_span(used)} is black to white" if used else "")
+    return f"{kind}, the training pictures are {trained}" + (f": {span(used)} is black to white" if used else "")
 
 
 def _outside(samples: Samples, limits: Range) -> str:
@@ -208,9 +208,14 @@ def _outside(samples: Samples, limits: Range) -> str:
     share = float(((values < limits[0]) | (values > limits[1])).mean())
     if share <= _MOST_OUTSIDE:
         return ""
-    return f"{100 * share:.0f} % of its numbers lie outside {_span(limits)}, the range of the training pictures"
+    return f"{100 * share:.0f} % of its numbers lie outside {span(limits)}, the range of the training pictures"
 
 
-def _span(limits: Range) -> str:
-    low, high = (f"{int(each):,}" if each == int(each) else f"{each:.4g}" for each in limits)
-    return f"{low} to {high}"
+def shown(number: float) -> str:
+    """Write a number of a picture for people: ``4,095``, ``0.02917``."""
+    return f"{int(number):,}" if number == int(number) else f"{number:.4g}"
+
+
+def span(limits: Range) -> str:
+    """Write a range for people: ``0 to 4,095``."""
+    return f"{shown(limits[0])} to {shown(limits[1])}"

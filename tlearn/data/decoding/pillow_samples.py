@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from tlearn.base.errors import one_line
-from tlearn.data.decoding.colour import rgb_of_lab
+from tlearn.data.decoding.colour import over_white, rgb_of_lab
 from tlearn.data.decoding.header import Header
 from tlearn.data.decoding.planes import one_plane, plane_number
 from tlearn.data.decoding.reading_options import Page
@@ -108,7 +108,7 @@ def _flat(image: Image.Image) -> Image.Image:
     """Lay a frame of an animation over white: only some of its frames may have transparent pixels."""
     if image.format == "TIFF" or image.mode != "RGBA":
         return image
-    return Image.alpha_composite(Image.new("RGBA", image.size, (255, 255, 255)), image).convert("RGB")
+    return over_white(image)
 
 
 def _upright(image: Image.Image) -> Image.Image:

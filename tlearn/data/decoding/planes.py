@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tlearn.data.decoding.reading_options import Page
-from tlearn.data.decoding.samples import UnreadableImageError
+from tlearn.data.decoding.samples import UnreadableImageError, measured_in
 
 
 def plane_number(page: Page, count: int) -> int | None:
@@ -70,10 +70,8 @@ def one_plane(planes: Iterable[NDArray[Any]], count: int, page: Page, nodata: fl
 
 def _measured(plane: NDArray[Any], page: Page, nodata: float | None) -> tuple[NDArray[Any], NDArray[np.int32]]:
     """Return a plane whose unmeasured numbers decide nothing, and 1 where something was measured."""
-    is_whole = plane.dtype.kind != "f"
-    there = np.ones(plane.shape, bool) if is_whole else np.isfinite(plane)
-    if nodata is not None and not np.isnan(nodata):
-        there &= plane != np.asarray(nodata).astype(plane.dtype)
-    least = (np.iinfo(plane.dtype).min if is_whole else -np.inf) if page == "max" else 0
-    values = plane if page == "max" else plane.astype(np.float64)
+    values, there = plane if page == "max" else plane.astype(np.float64), measured_in(plane, nodata)
+    if there is None:
+        return values, np.ones(plane.shape, np.int32)
+    least = (-np.inf if plane.dtype.kind == "f" else np.iinfo(plane.dtype).min) if page == "max" else 0
     return np.where(there, values, np.asarray(least).astype(values.dtype)), there.astype(np.int32)

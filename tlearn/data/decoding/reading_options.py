@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
 from tlearn.base.errors import TlearnError
@@ -59,6 +59,11 @@ class Reading:
         if not self.max_megapixels > 0:
             raise TlearnError(f"data.init_args.max_megapixels: expected more than 0, got {self.max_megapixels}")
 
+    @property
+    def is_coloured(self) -> bool:
+        """Tell whether the network gets red, green and blue, not bands that somebody chose."""
+        return self.channels is None and self.num_channels == 3
+
     def as_stored(self, stored: Reading) -> Reading:
         """Return these options with what a checkpoint has learned, and how it converts colours.
 
@@ -68,14 +73,12 @@ class Reading:
         return replace(self, intensity=intensity, ranges=stored.ranges or {}, converts_colour=stored.converts_colour)
 
 
-def reading_in(plain: Mapping[str, Any] | None) -> Reading:
-    """Return what a checkpoint says of reading; `BEFORE` if it is older than these options.
+def reading_in(plain: Mapping[str, Any]) -> Reading:
+    """Return the options that `stored_reading` gives.
 
     Raises:
-        TlearnError: It was written by a newer tlearn.
+        TlearnError: They were written by a newer tlearn.
     """
-    if plain is None:
-        return BEFORE
     unknown = plain.keys() - {each.name for each in fields(Reading)}
     if unknown:
         raise TlearnError(f"pictures were read with {', '.join(sorted(unknown))}, unknown here; install a newer tlearn")
@@ -83,18 +86,14 @@ def reading_in(plain: Mapping[str, Any] | None) -> Reading:
 
 
 def stored_reading(pictures: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the part of a checkpoint's ``pictures`` that says how they were read, in plain values."""
+    """Return what a checkpoint's ``pictures`` say of reading, in plain values; `BEFORE` if it is older than that."""
     said = pictures.get("reading")
-    return dict(said) if said is not None else {"intensity": "type", "converts_colour": False}
+    return dict(said) if said is not None else asdict(BEFORE)
 
 
 def options_in(stored: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options of a data module that reads as a checkpoint did, in plain values."""
-    named = {
-        each: stored[each]
-        for each in ("intensity", "channels", "num_channels", "page", "max_megapixels")
-        if each in stored
-    }
+    named = {name: stored[name] for name in _TYPED if name in stored}
     return named | {"stored_reading": dict(stored)}
 
 

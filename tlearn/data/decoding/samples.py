@@ -55,11 +55,17 @@ class Samples:
     @property
     def measured(self) -> NDArray[np.bool_] | None:
         """Tell where something was measured, (H, W, C); ``None`` if everywhere."""
-        there = None if self.is_whole else np.isfinite(self.values)
-        if self.nodata is not None and not np.isnan(self.nodata):
-            known = self.values != np.asarray(self.nodata).astype(self.values.dtype)
-            there = known if there is None else there & known
+        there = measured_in(self.values, self.nodata)
         return None if there is None or there.all() else there
+
+
+def measured_in(values: NDArray[Any], nodata: float | None) -> NDArray[np.bool_] | None:
+    """Tell which numbers are neither NaN, infinity nor ``nodata``; ``None`` if nothing of the kind can be there."""
+    there = np.isfinite(values) if values.dtype.kind == "f" else None
+    if nodata is not None and not np.isnan(nodata):
+        known = values != np.asarray(nodata).astype(values.dtype)
+        there = known if there is None else there & known
+    return there
 
 
 def type_range(sample_type: str) -> tuple[float, float] | None:

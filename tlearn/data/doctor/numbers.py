@@ -7,9 +7,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tlearn.base.errors import TlearnError
-from tlearn.data.decoding.intensity import EIGHT_BITS, LearnedRange, histogram_of, learned_ranges, share_outside
+from tlearn.data.decoding.intensity import (
+    EIGHT_BITS,
+    LearnedRange,
+    histogram_of,
+    learned_ranges,
+    share_outside,
+    shown,
+    span,
+)
 from tlearn.data.decoding.reading_options import Range, Reading
 from tlearn.data.decoding.samples import type_range
 from tlearn.data.files.findings import Finding, Picture
@@ -17,8 +26,6 @@ from tlearn.data.files.inspection import Inspection, quantiles_by_type
 from tlearn.data.files.listing import number_of
 from tlearn.data.files.sample_types import (
     ranges_of_training,
-    shown,
-    span,
     told_of_mixture,
     told_of_planes,
     told_of_strangers,
@@ -154,11 +161,11 @@ def number_findings(pictures: Sequence[Picture], reading: Reading) -> Iterator[F
             ranges_of_training(train)
         except TlearnError as error:
             yield Finding("one_number", "error", str(error))
-    yield from _darkened(pictures, reading)
-    yield from _clipped(pictures, reading)
-    trained = types_of(train)
-    learned = {kind: each.limits for kind, each in learned_ranges(quantiles_by_type(train)).items()}
-    known = Reading(reading.intensity, learned)
+    rows, trained = quantiles_by_type(train), types_of(train)
+    learned = learned_ranges(rows)
+    yield from _darkened(learned, reading)
+    yield from _clipped(rows, reading)
+    known = Reading(reading.intensity, {kind: each.limits for kind, each in learned.items()})
     for split in dict.fromkeys(picture.split for picture in pictures):
         facts = _facts(pictures, split)
         stacks, mixture = told_of_planes(split, facts, reading), told_of_mixture(split, types_of(facts))
@@ -182,11 +189,11 @@ def _rarest(pictures: Sequence[Picture], split: str, types: Counter[str]) -> lis
     return [[p.name] for p in pictures if p.split == split and p.facts.sample_type == rare]
 
 
-def _darkened(pictures: Sequence[Picture], reading: Reading) -> Iterator[Finding]:
+def _darkened(learned: Mapping[str, LearnedRange], reading: Reading) -> Iterator[Finding]:
     """Find types of which files use less than half, where all that the type holds is spread from black to white."""
     if reading.intensity != "type":
         return
-    for kind, held in learned_ranges(quantiles_by_type(_facts(pictures, "train"))).items():
+    for kind, held in learned.items():
         whole = type_range(kind)
         if whole is not None and held.percentiles[1] - held.percentiles[0] < _HALF * (whole[1] - whole[0]):
             what = (
@@ -196,10 +203,10 @@ def _darkened(pictures: Sequence[Picture], reading: Reading) -> Iterator[Finding
             yield Finding("unused_range", "warning", what)
 
 
-def _clipped(pictures: Sequence[Picture], reading: Reading) -> Iterator[Finding]:
+def _clipped(quantiles: Mapping[str, NDArray[np.float64]], reading: Reading) -> Iterator[Finding]:
     if not isinstance(reading.intensity, tuple):
         return
-    for kind, rows in quantiles_by_type(_facts(pictures, "train")).items():
+    for kind, rows in quantiles.items():
         share = share_outside(rows, reading.intensity)
         if kind not in EIGHT_BITS and share > _MUCH:
             whose = f"the numbers of {number_of(len(rows), f'{kind} file')}"

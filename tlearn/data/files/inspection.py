@@ -27,7 +27,7 @@ from tlearn.data.decoding.science_extra import science_version
 from tlearn.data.files.duplicates import perceptual_hashes
 from tlearn.data.files.inspection_store import InspectionStore, stamp_of
 from tlearn.data.files.progress import tracked
-from tlearn.data.files.reading import is_large, read_bytes
+from tlearn.data.files.reading import read_source
 
 _HASHED_PX = 32
 _SEEN_PX = 128  # a perceptual hash sees 32 px; JPEG files decode to this eight times as fast
@@ -93,7 +93,7 @@ def inspect_file(path: Path, reading: Reading | None = None) -> Inspection:
     """
     reading = reading or Reading()
     try:
-        source = path if is_large(path) else read_bytes(path)
+        source = read_source(path)
         digest = _digest(source)
     except UnreadableImageError as error:
         return Inspection(str(error))  # without a digest, so that it is read again next time
@@ -102,8 +102,7 @@ def inspect_file(path: Path, reading: Reading | None = None) -> Inspection:
     try:
         with opened(source) as file:
             header = header_of(file, reading.max_megapixels)
-            is_plain = header.decoder == "pillow" and reading.channels is None and reading.num_channels == 3
-            is_plain = is_plain and reading.page == "first"
+            is_plain = header.decoder == "pillow" and reading.is_coloured and reading.page == "first"
             return _of_pillow(file, digest, header, reading) if is_plain else _of_samples(file, digest, header, reading)
     except MemoryError:
         return Inspection("not enough memory")
@@ -143,8 +142,7 @@ def _of_samples(file: BinaryIO, digest: bytes, header: Header, reading: Reading)
             format_name, planes = str(image.format), frames_of(image)
     mode = samples.sample_type if header.channels == 1 else f"{header.channels} x {samples.sample_type}"
     about, there = (format_name, mode, width, height), samples.measured
-    is_coloured = reading.channels is None and seen.shape[2] == reading.num_channels == 3
-    profile = profile_of(file, header) if is_coloured else b""
+    profile = profile_of(file, header) if reading.is_coloured else b""
     return Inspection(
         *("", digest, *about, *_looks_of(Image.fromarray(seen)), header.bits, 0),
         *(samples.sample_type, header.channels, planes, b"" if quantiles is None else quantiles.tobytes()),

@@ -25,7 +25,7 @@ from tlearn.data.decoding.decode import pixels_of as pixels_of
 from tlearn.data.decoding.decode import reason_of as reason_of
 from tlearn.data.decoding.decode import to_rgb as to_rgb
 from tlearn.data.decoding.foreign_formats import RAW, unread_by_name
-from tlearn.data.decoding.reading_options import BEFORE, Reading, reading_in
+from tlearn.data.decoding.reading_options import BEFORE, Reading, reading_in, stored_reading
 from tlearn.data.decoding.samples import UnreadableImageError as UnreadableImageError
 
 DEFAULT_SIZE_PX = 224  # the training size of nearly all ImageNet networks
@@ -67,7 +67,7 @@ def framing_in(pictures: Mapping[str, Any]) -> Framing:
         TlearnError: It was written by a newer tlearn.
     """
     square = {name: value for name, value in pictures.items() if name != "reading"}
-    return Framing(**square, reading=reading_in(pictures.get("reading")))
+    return Framing(**square, reading=reading_in(stored_reading(pictures)))
 
 
 def read_image(
@@ -88,7 +88,7 @@ def read_image(
     Raises:
         UnreadableImageError: It gives no picture.
     """
-    source = path if is_large(path) else read_bytes(path)
+    source = read_source(path)
     if part is not None:  # all pixels: how large the object is in the picture is not known here
         return framed(part(decode(source, framing.reading)), framing, draws)
     return decoded(source, framing, draws)
@@ -107,8 +107,7 @@ def read_and_remark(picture: Path | Image.Image, framing: Framing) -> tuple[Tens
     if isinstance(picture, Image.Image):
         pixels, remark = pixels_and_remark(picture, framing.reading, least_px)
     else:
-        source = picture if is_large(picture) else read_bytes(picture)
-        pixels, remark = decode_and_remark(source, framing.reading, least_px)
+        pixels, remark = decode_and_remark(read_source(picture), framing.reading, least_px)
     return framed(pixels, framing), remark
 
 
@@ -137,8 +136,16 @@ def read_bytes(path: Path) -> bytes:
     return data
 
 
-def is_large(path: Path) -> bool:
-    """Tell whether a file is decoded from the disk, not from its bytes in memory."""
+def read_source(path: Path) -> bytes | Path:
+    """Read a file as `read_bytes` does; of one so large that it is decoded from the disk return the path.
+
+    Raises:
+        UnreadableImageError: As `read_bytes`.
+    """
+    return path if _is_large(path) else read_bytes(path)
+
+
+def _is_large(path: Path) -> bool:
     try:
         about = path.stat()
     except (OSError, ValueError):

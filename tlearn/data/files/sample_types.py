@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from tlearn.base.errors import TlearnError
-from tlearn.data.decoding.intensity import EIGHT_BITS, LearnedRange, learned_ranges, share_outside
+from tlearn.data.decoding.intensity import EIGHT_BITS, LearnedRange, learned_ranges, share_outside, shown, span
 from tlearn.data.decoding.reading_options import Range, Reading
 from tlearn.data.decoding.samples import type_range
 from tlearn.data.files.inspection import Inspection, quantiles_by_type
@@ -17,16 +17,6 @@ _OPTION = "data.init_args.intensity"
 _FRAMES = ("GIF", "PNG", "WEBP", "AVIF", "FLI", "DCX")  # formats whose planes are frames of an animation
 _MUCH = 0.25  # of the numbers, that a range leaves out
 _FEWEST_OF_A_CLASS = 2  # pictures; a type that one picture alone has says nothing of its class
-
-
-def shown(number: float) -> str:
-    """Write a number of a picture for people: ``4,095``, ``0.02917``."""
-    return f"{int(number):,}" if number == int(number) else f"{number:.4g}"
-
-
-def span(limits: Range) -> str:
-    """Write a range for people: ``0 to 4,095``."""
-    return f"{shown(limits[0])} to {shown(limits[1])}"
 
 
 def types_of(facts: Iterable[Inspection]) -> Counter[str]:
@@ -51,6 +41,16 @@ def ranges_of_training(facts: Iterable[Inspection]) -> dict[str, LearnedRange]:
         if kind in found and found[kind].limits[0] == found[kind].limits[1]:
             raise TlearnError(f"{about}: all hold the number {shown(found[kind].limits[0])} alone; {way}")
     return found
+
+
+def kept_ranges(found: Mapping[str, LearnedRange], facts: Iterable[Inspection]) -> dict[str, Range]:
+    """Return the ranges that a run keeps: those that were learned, and in a mixed set that of 8 bits.
+
+    It says that files of 8 bits are nothing new to the network.
+    """
+    ranges = {kind: each.limits for kind, each in found.items()}
+    is_mixed = bool(ranges) and any(each.sample_type == "uint8" for each in facts)
+    return ranges | ({"uint8": (0, 255)} if is_mixed else {})
 
 
 def told_of_range(kind: str, found: LearnedRange) -> str:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Protocol
 
 from tlearn.base.errors import TlearnError
 from tlearn.data.decoding.intensity import quantiles_of
-from tlearn.data.decoding.reading_options import Reading
+from tlearn.data.decoding.reading_options import Range, Reading
 from tlearn.data.decoding.samples import Samples
 from tlearn.data.files.inspection import Inspection
-from tlearn.data.files.reading import Framing
-from tlearn.data.files.sample_types import ranges_of_training, told_of_range
+from tlearn.data.files.sample_types import kept_ranges, ranges_of_training, told_of_range
 from tlearn.data.images.on_disk import in_threads
 
 log = logging.getLogger(__name__)
@@ -28,36 +26,33 @@ class SampledPictures(Protocol):
         """Return the numbers of a picture; ``None`` for one of 8 bits, which is not decoded."""
 
 
-def learned_framing(
-    pictures: SampledPictures, rows: Sequence[int], framing: Framing, probed: int = MOST_SAMPLED
-) -> Framing:
-    """Return a framing with the ranges that ``intensity auto`` learns from up to 256 pictures, evenly spread.
+def sampled_ranges(
+    pictures: SampledPictures, rows: Sequence[int], reading: Reading, probed: int = MOST_SAMPLED
+) -> dict[str, Range]:
+    """Return the ranges that ``intensity auto`` learns from up to 256 pictures, evenly spread; say what they are.
 
     Args:
         pictures: The source.
         rows: Positions of the training pictures in it.
-        framing: What is known without looking.
+        reading: What is known without looking.
         probed: So many are looked at first, evenly spread too: if all are of 8 bits, so is the set.
 
     Raises:
         TlearnError: None of the pictures can be read, or all of a type hold one number alone.
     """
-    facts = _facts(pictures, rows, framing, probed)
+    facts = _facts(pictures, rows, reading, probed)
     if any(each.sample_type != "uint8" for each in facts) and probed < MOST_SAMPLED:
-        facts = _facts(pictures, rows, framing, MOST_SAMPLED)
+        facts = _facts(pictures, rows, reading, MOST_SAMPLED)
     found = ranges_of_training(facts)
-    ranges = {kind: each.limits for kind, each in found.items()}
     for kind, each in found.items():
         log.info("train: of %d looked at, %s", len(facts), told_of_range(kind, each))
-    if ranges and any(each.sample_type == "uint8" for each in facts):
-        ranges["uint8"] = (0, 255)  # which says that 8 bits are nothing new to the network
-    return replace(framing, reading=replace(framing.reading, ranges=ranges))
+    return kept_ranges(found, facts)
 
 
-def _facts(pictures: SampledPictures, rows: Sequence[int], framing: Framing, most: int) -> list[Inspection]:
+def _facts(pictures: SampledPictures, rows: Sequence[int], reading: Reading, most: int) -> list[Inspection]:
     count = min(len(rows), most)
     chosen = [rows[number * len(rows) // count] for number in range(count)]
-    found = in_threads(lambda row: _fact(pictures, row, framing.reading), chosen)
+    found = in_threads(lambda row: _fact(pictures, row, reading), chosen)
     facts = [each for each in found if isinstance(each, Inspection)]
     faults = [each for each in found if isinstance(each, TlearnError)]
     if faults and not facts:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -16,7 +15,7 @@ from tlearn.data.datamodule import Split
 from tlearn.data.decoding.reading_options import reading_in
 from tlearn.data.files.listing import counts_of, listed, number_of
 from tlearn.data.images.image_set import ImageSet
-from tlearn.data.images.sampled_ranges import learned_framing
+from tlearn.data.images.sampled_ranges import sampled_ranges
 from tlearn.data.images.split import class_numbers
 from tlearn.data.shards.index import INDEX, ITEMS, Items, ShardedSplit, parse_index, parse_items
 from tlearn.data.shards.pictures import ShardedImages, ShardPictures
@@ -36,7 +35,6 @@ class StreamingDataModule(PictureDataModule):
     """
 
     root: str
-    _has_learned = False
 
     def __init__(
         self,
@@ -104,16 +102,16 @@ class StreamingDataModule(PictureDataModule):
 
         The shard's pictures are a fair sample: packing shuffles them.
         """
-        if self._has_learned or not self.learns_ranges:
+        if not self.learns_ranges:
             return
-        self._has_learned, reading = True, self.framing.reading
+        reading = self.framing.reading
         known = None if self._index.reading is None else reading_in(self._index.reading)
         if known is not None and all(getattr(known, each) == getattr(reading, each) for each in _LOOKED_AT):
-            self._framing = replace(self._framing, reading=replace(reading, ranges=known.ranges or {}))
+            self._keep_ranges(known.ranges or {})
         elif "train" in self._index.splits:
             sharded = self._index.splits["train"]
             pictures = ShardPictures(self._place, "train", sharded, self._items("train", sharded))
-            self._framing = learned_framing(pictures, range(sharded.shards[0].images), self._framing)
+            self._keep_ranges(sampled_ranges(pictures, range(sharded.shards[0].images), reading))
 
     def _items(self, split: Split, sharded: ShardedSplit) -> Items:
         name = f"{split}/{ITEMS}"

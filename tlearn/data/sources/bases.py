@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 import torch
@@ -18,7 +20,7 @@ from tlearn.base.machine import cores_allowed
 from tlearn.base.plain_values import plain_values
 from tlearn.base.types import Task
 from tlearn.data.datamodule import ImageDataModule, Split
-from tlearn.data.decoding.reading_options import MAX_MEGAPIXELS, Intensity, Page, Reading, reading_in
+from tlearn.data.decoding.reading_options import MAX_MEGAPIXELS, Intensity, Page, Range, Reading, reading_in
 from tlearn.data.files.reading import CROP_PCT, DEFAULT_SIZE_PX, Framing
 from tlearn.data.images.image_set import ImageSet
 from tlearn.data.images.in_memory import InMemoryImages
@@ -116,7 +118,7 @@ class PictureDataModule(ImageDataModule, ABC):
         bands = None if channels is None else tuple(channels)
         given = Reading(intensity, {}, bands, num_channels or 3, page, max_megapixels)
         reading = given if stored_reading is None else given.as_stored(reading_in(stored_reading))
-        self._has_stored_reading = stored_reading is not None
+        self._knows_ranges = stored_reading is not None
         self._framing = Framing(DEFAULT_SIZE_PX if size_px is None else size_px, crop_mode, crop_pct, reading)
 
     @property
@@ -136,8 +138,13 @@ class PictureDataModule(ImageDataModule, ABC):
 
     @property
     def learns_ranges(self) -> bool:
-        """Tell whether the training pictures say what is black and white, not options or a checkpoint."""
-        return self._framing.reading.intensity == "auto" and not self._has_stored_reading
+        """Tell whether the training pictures are still to say what is black and white; no option or checkpoint does."""
+        return self._framing.reading.intensity == "auto" and not self._knows_ranges
+
+    def _keep_ranges(self, ranges: Mapping[str, Range]) -> None:
+        """Read all pictures by what was learned, from now on."""
+        self._framing = replace(self._framing, reading=replace(self._framing.reading, ranges=ranges))
+        self._knows_ranges = True
 
 
 def _usable(targets: Tensor, task: Task) -> Tensor:

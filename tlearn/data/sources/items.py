@@ -15,7 +15,7 @@ from tlearn.data.class_names import alike_hint
 from tlearn.data.files.listing import counts_of, listed
 from tlearn.data.files.reading import Framing
 from tlearn.data.images.on_disk import ItemDataset, ItemPictures, StreamedImages
-from tlearn.data.images.sampled_ranges import MOST_SAMPLED, learned_framing
+from tlearn.data.images.sampled_ranges import MOST_SAMPLED, sampled_ranges
 from tlearn.data.sources.bases import PictureDataModule
 
 log = logging.getLogger(__name__)
@@ -47,7 +47,6 @@ class ItemsDataModule(PictureDataModule, ABC):
     _train: LabelledItems
     _seen: list[str]
     _probed = MOST_SAMPLED
-    _has_learned = False
 
     def _images_of(self, source: LabelledItems, split: str) -> StreamedImages:
         """Serve a split; what is black and white is learned once, from a sample of the training items.
@@ -55,11 +54,11 @@ class ItemsDataModule(PictureDataModule, ABC):
         Raises:
             TlearnError: It has no items of the chosen classes, or an item of the sample cannot be read.
         """
-        if self.learns_ranges and not self._has_learned:
+        if self.learns_ranges:
             names = set(self.class_names)
             rows = [row for row, label in enumerate(self._train.labels) if label in names]
             pictures = ItemPictures(self._train.items, self._train.identity)
-            self._framing, self._has_learned = learned_framing(pictures, rows, self._framing, self._probed), True
+            self._keep_ranges(sampled_ranges(pictures, rows, self.framing.reading, self._probed))
         return images_of_items(source, split, self.class_names, self._seen, self.framing)
 
 

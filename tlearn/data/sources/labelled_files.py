@@ -6,7 +6,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
@@ -23,6 +23,7 @@ from tlearn.data.files.findings import Picture
 from tlearn.data.files.inspection import Inspection, inspect_files
 from tlearn.data.files.listing import counts_of, number_of
 from tlearn.data.files.sample_types import (
+    kept_ranges,
     ranges_of_training,
     remarks_on,
     told_of_range,
@@ -83,7 +84,6 @@ class ImageFilesDataModule(PictureDataModule, ABC):
         self.skipped: dict[Split, list[str]] = {}
         self._types: dict[Split, Counter[str]] = {}  # sample types of the files of each open split
         self._train_ahead: ImageSet | None = None  # opened before validation pictures, which need what it teaches
-        self._has_learned = False
 
     @abstractmethod
     def list_split(self, split: Split) -> FileList | None:
@@ -195,16 +195,11 @@ class ImageFilesDataModule(PictureDataModule, ABC):
 
     def _learn_ranges(self, split: Split, facts: Mapping[int, Inspection]) -> list[str]:
         """Learn what is black and white from the training pictures, once; say what was learned."""
-        reading = self.framing.reading
-        if reading.intensity != "auto" or self._has_stored_reading or self._has_learned:
+        if not self.learns_ranges:
             return []
         if split == "train":
             found = ranges_of_training(facts.values())
-            ranges = {kind: each.limits for kind, each in found.items()}
-            if ranges and any(each.sample_type == "uint8" for each in facts.values()):
-                ranges["uint8"] = (0, 255)  # which says that 8 bits are nothing new to the network
-            self._framing = replace(self._framing, reading=replace(reading, ranges=ranges))
-            self._has_learned = True
+            self._keep_ranges(kept_ranges(found, facts.values()))
             return [f"train: {told_of_range(kind, each)}" for kind, each in found.items()]
         if any(each.quantiles for each in facts.values()) and self.list_split("train") is not None:
             self._train_ahead = self.open_split("train")

@@ -10,11 +10,8 @@ from tlearn.data.decoding.foreign_formats import CAMERA_RAW
 from tlearn.data.decoding.samples import UnreadableImageError
 
 _SUBFILE_KIND, _PHOTOMETRIC, _SUB_IFDS, _DNG_VERSION = 254, 262, 330, 50706
-_REDUCED = 1  # bit of NewSubfileType
-_SENSOR = (
-    32803,
-    34892,
-)  # PhotometricInterpretation: a sensor's filters, or undeveloped colours
+REDUCED = 1  # bit of NewSubfileType
+_SENSOR = (32803, 34892)  # PhotometricInterpretation: a sensor's filters, or undeveloped colours
 _MOST_SUB_IFDS = 16  # cameras write 3 to 5
 
 
@@ -29,7 +26,7 @@ def refuse_camera_raw(file: BinaryIO, tags: Any) -> None:
         UnreadableImageError: It is a camera's.
     """
     is_raw = _DNG_VERSION in tags or tags.get(_PHOTOMETRIC) in _SENSOR
-    if not is_raw and tags.get(_SUBFILE_KIND, 0) & _REDUCED:  # a preview; the levels of a pyramid need no look
+    if not is_raw and tags.get(_SUBFILE_KIND, 0) & REDUCED:  # a preview; the levels of a pyramid need no look
         places = tags.get(_SUB_IFDS, ())
         places = places if isinstance(places, tuple) else (places,)
         is_raw = any(_photometric_at(file, place) in _SENSOR for place in places[:_MOST_SUB_IFDS])

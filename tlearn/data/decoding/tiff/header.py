@@ -8,11 +8,11 @@ from typing import Any, BinaryIO
 
 from PIL import TiffImagePlugin
 
-from tlearn.data.decoding.tiff.camera_raw import refuse_camera_raw
+from tlearn.data.decoding.tiff.camera_raw import REDUCED, refuse_camera_raw
 from tlearn.data.decoding.tiff.text import band_names, is_slide, stack_text
 
 _STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-_REDUCED, _MASK = 1, 4  # bits of NewSubfileType
+MASK = 4  # a bit of NewSubfileType, as REDUCED is
 _KINDS = {1: "uint", 2: "int", 3: "float", 4: "uint", 5: "complex int", 6: "complex"}
 WHITE_IS_ZERO, _BLACK_IS_ZERO, RGB, PALETTE, CMYK, YCBCR, CIELAB = 0, 1, 2, 3, 5, 6, 8
 _COLOUR_CHANNELS = {RGB: 3, YCBCR: 3, CMYK: 4, CIELAB: 3, 9: 3, 10: 3}  # the last two are other kinds of Lab
@@ -107,7 +107,7 @@ def tiff_header(file: BinaryIO) -> TiffHeader:
     pages = list(_tags_of(file))
     refuse_camera_raw(file, pages[0])
     kinds = [_subfile_kind(tags) for tags in pages]
-    planes = [number for number, kind in enumerate(kinds) if not kind & (_REDUCED | _MASK)] or [0]
+    planes = [number for number, kind in enumerate(kinds) if not kind & (REDUCED | MASK)] or [0]
     tags = pages[planes[0]]
     planes = planes[:1] if is_slide(tags) else planes
     text = stack_text(tags)
@@ -184,7 +184,7 @@ def _tags_of(file: BinaryIO) -> Iterator[Any]:
 
 def _subfile_kind(tags: Any) -> int:
     old = tags.get(255)  # 2 is a reduced picture
-    return int(tags.get(254, _REDUCED if old == 2 else 0))
+    return int(tags.get(254, REDUCED if old == 2 else 0))
 
 
 def _nodata(tags: Any) -> float | None:

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tlearn.data.decoding.pillow_file import check_size
-from tlearn.data.decoding.samples import UnreadableImageError
-from tlearn.data.decoding.tiff.header import LARGE_MEGAPIXELS, PALETTE
+from tlearn.data.decoding.samples import UnreadableImageError, measured_in
+from tlearn.data.decoding.tiff.camera_raw import REDUCED
+from tlearn.data.decoding.tiff.header import LARGE_MEGAPIXELS, MASK, PALETTE
 
 _PIECE_BYTES = 2**24  # that are read at once
-_REDUCED, _MASK = 1, 4  # bits of NewSubfileType
 _MOST_TIMES = 100  # the limit of pixels that are decoded, where the result is within it
 _SAME_ASPECT = 0.02  # as a share
 
@@ -90,7 +90,7 @@ def _levels(tiff: Any, page: Any) -> Iterator[Any]:
                 yield from (level.pages[place] for place in places if place < len(level.pages))
     for number in range(page.index + 1, len(tiff.pages)) if isinstance(page.index, int) else ():
         following = tiff.pages[number]
-        if not int(following.keyframe.subfiletype) & _REDUCED:
+        if not int(following.keyframe.subfiletype) & REDUCED:
             break
         yield following
 
@@ -100,7 +100,7 @@ def _same(one: Any, other: Any) -> bool:
 
 
 def _is_level_of(level: Any, page: Any) -> bool:
-    if level is None or int(level.keyframe.subfiletype) & _MASK:
+    if level is None or int(level.keyframe.subfiletype) & MASK:
         return False
     (width, height), (full_width, full_height) = _size(level), _size(page)
     is_alike = abs(width * full_height / (height * full_width) - 1) <= _SAME_ASPECT
@@ -160,7 +160,7 @@ class _BoxMeans:
 
     def add(self, values: NDArray[Any], top: int, left: int, channel: int) -> None:
         """Add a piece (H, W, C) that starts at a pixel and at a channel."""
-        there = self._measured(values)
+        there = measured_in(values, self._nodata)
         if there is not None:
             values = np.where(there, values, values.dtype.type(0))
         rows, columns = self._edges(top, values.shape[0]), self._edges(left, values.shape[1])
@@ -183,13 +183,6 @@ class _BoxMeans:
             means = np.rint(means)
         means[empty] = (np.nan if kind.kind == "f" else 0) if self._nodata is None else self._nodata
         return means.astype(kind)
-
-    def _measured(self, values: NDArray[Any]) -> NDArray[np.bool_] | None:
-        there = np.isfinite(values) if values.dtype.kind == "f" else None
-        if self._nodata is not None and not np.isnan(self._nodata):
-            known = values != np.asarray(self._nodata).astype(values.dtype)
-            there = known if there is None else there & known
-        return there
 
     def _edges(self, start: int, length: int) -> NDArray[np.intp]:
         """Return where boxes begin in a piece."""
