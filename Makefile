@@ -19,7 +19,7 @@ $(STAMP): pyproject.toml
 		{ echo "tlearn needs Python 3.11 or newer, '$(PYTHON)' is older: make PYTHON=/path/to/python3.11 install" >&2; exit 1; }
 	test -x $(PY) || $(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --disable-pip-version-check --editable '.[dev]'
-	@touch $@; echo "installed; to type 'python -m tlearn': source $(VENV)/bin/activate"
+	@touch $@; echo "installed; to type 'tlearn': source $(VENV)/bin/activate"
 
 run: install  ## a first result without network: learn the digits 0-4, transfer to 5-9
 	$(PY) -m tlearn quickstart

@@ -1,6 +1,6 @@
 """Transfer learning for people with pictures.
 
-Nothing heavy is imported until it is asked for: ``python -m tlearn --help`` must not wait for torch.
+Nothing heavy is imported until it is asked for: ``tlearn --help`` must not wait for torch.
 """
 
 from __future__ import annotations

@@ -11,5 +11,5 @@
 #SBATCH --requeue
 set -eu
 # A process that ends ends the others, which would wait for it.
-srun --kill-on-bad-exit=1 python -m tlearn fit --config finetune.yaml --config cluster/ddp.yaml \
+srun --kill-on-bad-exit=1 tlearn fit --config finetune.yaml --config cluster/ddp.yaml \
     --trainer.num_nodes "$SLURM_NNODES" --trainer.devices 4 --resume auto

@@ -155,7 +155,7 @@ def test_only_what_lies_on_the_disk_is_named(
     assert re.findall(r"best val/acc .*", answer.out) == [
         f"best val/acc {score:.4f} (epoch 1): {run}/checkpoints/best.ckpt"
     ]
-    assert f"once there is room, to go on: python -m tlearn fit --ckpt_path {run}/checkpoints/last.ckpt" in answer.out
+    assert f"once there is room, to go on: tlearn fit --ckpt_path {run}/checkpoints/last.ckpt" in answer.out
     card = json.loads((run / "card.json").read_text())
     assert card["status"].startswith("failed: ")
     assert (card["best"]["value"], card["best"]["epoch"], card["best"]["metrics"]) == (score, 1, {})

@@ -18,9 +18,9 @@ from tlearn.version import __version__
     ("words", "code", "text"),
     [
         (["--version"], 0, f"tlearn {__version__}\n"),
-        (["--help"], 0, "usage: python -m tlearn VERB"),
+        (["--help"], 0, "usage: tlearn VERB"),
         ([], 0, "finetune.yaml"),
-        (["quickstart", "--help"], 0, "usage: python -m tlearn quickstart [--trainer.default_root_dir FOLDER]"),
+        (["quickstart", "--help"], 0, "usage: tlearn quickstart [--trainer.default_root_dir FOLDER]"),
         (["fot"], 2, "unknown verb 'fot'. Did you mean 'fit'?"),
         (["fit", "--config", "finetun.yaml"], 2, "Did you mean 'finetune.yaml'? Choices: cluster/ddp.yaml, feature_ex"),
         (["fit", "--config"], 2, "--config needs the name or the path of a config"),

@@ -236,7 +236,7 @@ def test_a_flag_takes_no_config_for_its_value(flag: str, tlearn: Tlearn, pair: t
 
 
 def test_help(tlearn: Tlearn) -> None:
-    assert tlearn("compare", "--help").out.startswith("usage: python -m tlearn compare A.yaml B.yaml")
+    assert tlearn("compare", "--help").out.startswith("usage: tlearn compare A.yaml B.yaml")
 
 
 def test_interval_is_that_of_a_mean() -> None:

@@ -18,7 +18,7 @@ def test_quickstart(tlearn: Tlearn, tmp_path: Path) -> None:
     assert found
     scratch, transferred = map(float, found.groups())
     assert 40 < scratch < transferred
-    assert answer.out.count("$ python -m tlearn fit --config quickstart_transfer.yaml") == 2
+    assert answer.out.count("$ tlearn fit --config quickstart_transfer.yaml") == 2
     assert sorted(path.name for path in (tmp_path / "demo").iterdir()) == ["quickstart", "quickstart_transfer"]
 
 

@@ -39,7 +39,7 @@ def test_grid(tlearn: Tlearn, small: str) -> None:
     assert tail[0] == f"best: {best}"
     assert tail[2] == f"checkpoint: {standings[0]['runs'][0]['checkpoint']}"
     # The command printed makes the same network again.
-    again = tail[1].removeprefix("again: python -m tlearn ")
+    again = tail[1].removeprefix("again: tlearn ")
     assert tlearn(*shlex.split(again)).code == 0
     one, other = (
         torch.load(path, weights_only=True)["state_dict"]

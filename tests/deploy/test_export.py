@@ -288,7 +288,7 @@ def test_missing_packages_are_said_first(tlearn: Tlearn, monkeypatch: pytest.Mon
 def test_help_is_quick() -> None:
     code = "import sys; from tlearn.cli import main; main(['export', '--help']); print('torch' in sys.modules)"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert said.startswith("usage: python -m tlearn export --ckpt_path RUN_OR_FILE --out FILE")
+    assert said.startswith("usage: tlearn export --ckpt_path RUN_OR_FILE --out FILE")
     assert said.endswith("\nFalse\n")
 
 

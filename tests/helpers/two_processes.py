@@ -34,7 +34,7 @@ data:
 
 
 def started(*words: str, **environment: str) -> subprocess.Popen[str]:
-    """`python -m tlearn ...` in a process of its own, in this folder."""
+    """`tlearn ...` in a process of its own, in this folder."""
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "default"} | environment
     command = [sys.executable, "-m", *(words if words[0] == "torch.distributed.run" else ("tlearn", *words))]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)

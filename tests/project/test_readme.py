@@ -23,7 +23,7 @@ TRIED = sorted({name for name, text in DOCUMENTS.items() if "\n$ " in text} - {"
 # tests/commands/test_quickstart.py runs the quick start.
 # tests/training/test_distributed.py starts several processes as torchrun and SLURM do.
 NOT_HERE = (
-    *("make test", "make lint", "pip install .", "python -m tlearn quickstart", "tensorboard --logdir", "ssh -L"),
+    *("make test", "make lint", "pip install .", "tlearn quickstart", "tensorboard --logdir", "ssh -L"),
     *("torchrun", "sbatch"),
 )
 OFFLINE = {"quickstart.yaml", "quickstart_transfer.yaml", "advised.yaml"}
@@ -40,8 +40,8 @@ def snippets_of(text: str) -> list[str]:
 
 
 def shortened(command: str, cifar_root: Path) -> list[str]:
-    """Return the words behind ``python -m tlearn``, on small data that are at hand, for a step or two."""
-    words = shlex.split(command)[3:]
+    """Return the words behind ``tlearn``, on small data that are at hand, for a step or two."""
+    words = shlex.split(command)[1:]
     if OWN_PICTURES & set(words):
         words += ["--model.image_size", "32"]
     elif not OFFLINE & set(words) and {"--config", "compare"} & set(words):

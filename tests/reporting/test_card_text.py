@@ -46,7 +46,7 @@ def test_card_is_a_page() -> None:
         "Status: finished after 5 epochs. Started 2026-11-26 08:30 UTC. Took 2 min 3 s.",
         "| best validation accuracy (epoch 4) | 86.4 % |",
         "| test accuracy | 85.4 % |",
-        "$ python -m tlearn test --ckpt_path best",
+        "$ tlearn test --ckpt_path best",
         "| backbone | resnet18 |",
         "| layer4 | 8,393,728 | 0 | 0 | 0.1 | follows |",
         "75 frozen tensors were compared before and after 5 epochs: unchanged, to the last bit.",

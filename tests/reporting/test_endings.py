@@ -87,7 +87,7 @@ def test_a_run_whose_time_was_up_goes_on(tlearn: Tlearn, small: str) -> None:
     assert answer.code == 0
     assert "ended in epoch 2, after step 6, by trainer.max_time 00:00:00:02\n" in answer.out
     last = Path("runs/small/version_0/checkpoints/last.ckpt")
-    assert f"to go on: python -m tlearn fit --ckpt_path {last}" in answer.out
+    assert f"to go on: tlearn fit --ckpt_path {last}" in answer.out
     assert card_of("runs/small/version_0")["status"] == "interrupted"
     answer = tlearn(*words, *slow, limit)  # the same command: its time begins anew
     assert answer.code == 0, answer.err

@@ -175,9 +175,9 @@ def test_other_pictures_are_left_out(tmp_path: Path, source: object) -> None:
 
 def test_commands_can_be_copied(page: Page) -> None:
     assert page.texts["pre"] == [
-        "python -m tlearn fit --config finetune.yaml --data.init_args.root 'my pictures'",
-        "python -m tlearn test --ckpt_path best",
-        "python -m tlearn predict --ckpt_path runs/finetune/version_0/checkpoints/best.ckpt"
+        "tlearn fit --config finetune.yaml --data.init_args.root 'my pictures'",
+        "tlearn test --ckpt_path best",
+        "tlearn predict --ckpt_path runs/finetune/version_0/checkpoints/best.ckpt"
         " --data PICTURES --out predictions.csv",
     ]
 
@@ -228,7 +228,7 @@ def test_failed(tmp_path: Path) -> None:
     said = "This run failed after 0 of 20 epochs: no space left on <disk>. What follows is what there was by then."
     assert page.texts["strong"] == [said]
     assert "Curves" not in page.texts["h2"]
-    assert page.texts["pre"][0].startswith("python -m tlearn fit")
+    assert page.texts["pre"][0].startswith("tlearn fit")
     assert "No result is on record." in card_markdown(card)
 
 

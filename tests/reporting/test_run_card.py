@@ -76,7 +76,7 @@ def test_card_of_fit_and_test(tlearn: Tlearn, small: str) -> None:
     assert f"report: {RUN}/report.html" in answer.out
     found = card()
     assert (found["status"], found["name"], found["version"]) == ("finished", "small", 0)
-    assert found["command"] == f"python -m tlearn fit -c {small} --trainer.max_epochs 3 --model.freeze_until stem"
+    assert found["command"] == f"tlearn fit -c {small} --trainer.max_epochs 3 --model.freeze_until stem"
     assert found["epochs"] == {"done": 3, "planned": 3}
     checkpoint = torch.load(RUN / "checkpoints/best.ckpt", weights_only=True)
     assert found["best"]["epoch"] == checkpoint["epoch"] + 1 == evaluation("val")["epoch"]
@@ -133,7 +133,7 @@ def test_curves_go_on_after_a_resume(tlearn: Tlearn, small: str) -> None:
     assert resumed["started"] == first["started"]
     assert resumed["time_s"] > first["time_s"]
     assert resumed["command"] == first["command"]
-    assert resumed["continued"] == [f"python -m tlearn fit --ckpt_path last -c {small} --trainer.max_epochs 4"]
+    assert resumed["continued"] == [f"tlearn fit --ckpt_path last -c {small} --trainer.max_epochs 4"]
     best = torch.load(RUN / "checkpoints/best.ckpt", weights_only=True)["epoch"] + 1
     assert card()["best"]["epoch"] == evaluation("val")["epoch"] == best > 2
     assert card()["test"] is None  # what was tested is the best no longer
@@ -144,7 +144,7 @@ def test_curves_go_on_after_a_resume(tlearn: Tlearn, small: str) -> None:
 def test_ctrl_c_leaves_a_card(tlearn: Tlearn, small: str) -> None:
     answer = tlearn("fit", "-c", small, "--trainer.max_epochs", "5")
     assert answer.code == 130
-    assert f"to go on: python -m tlearn fit --ckpt_path {RUN}/checkpoints/last.ckpt" in answer.out
+    assert f"to go on: tlearn fit --ckpt_path {RUN}/checkpoints/last.ckpt" in answer.out
     assert f"report: {RUN}/report.html" in answer.out
     assert card()["status"] == "interrupted"
     assert card()["epochs"] == {"done": 1, "planned": 5}

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tlearn.base.errors import TlearnError, unknown
+from tlearn.base.program import program
 from tlearn.cli.config_files import Config, as_json, check_typed, find_config
 
 _CONFIG_OPTIONS = ("-c", "--config")
@@ -46,7 +47,7 @@ class Arguments:
     def as_typed(self) -> str:
         """Return the command, ready to be typed again."""
         words = self.words or [self.verb or "fit", *(config.word for config in self.configs), *self.options]
-        return shlex.join(["python", "-m", "tlearn", *words])
+        return f"{program()} {shlex.join(words)}"
 
     @property
     def asks_help(self) -> bool:
@@ -102,7 +103,7 @@ class VerbParser(argparse.ArgumentParser):
 
     def __init__(self, verb: str, usage: str = "", about: str = "") -> None:
         super().__init__(
-            prog=f"python -m tlearn {verb}",
+            prog=f"{program()} {verb}",
             usage=f"%(prog)s {usage}",
             description=about.strip(),
             add_help=False,

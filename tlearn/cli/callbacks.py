@@ -149,7 +149,7 @@ def callbacks_for(
 ) -> list[Callback]:
     """Return what the command line adds to a fit, for a Trainer of your own.
 
-    ``Trainer(callbacks=tlearn.callbacks_for(model))`` then trains the weights that ``python -m tlearn fit`` trains with
+    ``Trainer(callbacks=tlearn.callbacks_for(model))`` then trains the weights that ``tlearn fit`` trains with
     the same options and seed. The list holds the feature cache, the solved head and WiSE-FT where the model asks for
     them, the freeze audit, the end of a run whose loss is not finite, the check of monitors, ``best.ckpt`` and
     ``last.ckpt``, and the curves of the steps. Make a new list for each Trainer. Put callbacks of your own in front of

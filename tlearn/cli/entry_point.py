@@ -11,6 +11,7 @@ from functools import partial
 from importlib import import_module
 
 from tlearn.base.errors import TlearnError, unknown
+from tlearn.base.program import program
 from tlearn.cli.arguments import Arguments, VerbParser, split_arguments
 from tlearn.cli.config_files import shipped_configs
 from tlearn.cli.isolation import isolated, known_fault, undo_later
@@ -146,7 +147,7 @@ def _help() -> str:
     verbs = "\n".join(f"  {verb:<12}{what}" for verb, what in VERBS.items())
     return f"""tlearn {__version__}: take a network that has learned to see, and make it work on your pictures.
 
-usage: python -m tlearn VERB --config CONFIG [--any.option value ...]
+usage: {program()} VERB --config CONFIG [--any.option value ...]
 
 verbs:
 {verbs}
@@ -155,8 +156,8 @@ configs that ship with it (a path of your own works too):
   {", ".join(shipped_configs())}
 
 start:
-  python -m tlearn quickstart
-  python -m tlearn fit --config finetune.yaml
-  python -m tlearn test --config finetune.yaml --ckpt_path best
+  {program()} quickstart
+  {program()} fit --config finetune.yaml
+  {program()} test --config finetune.yaml --ckpt_path best
 
-'python -m tlearn fit --help' lists every option; '--print_config' prints the config that would be used."""
+'{program()} fit --help' lists every option; '--print_config' prints the config that would be used."""

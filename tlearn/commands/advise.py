@@ -18,6 +18,7 @@ from tlearn.analysis.measurements import Measurements, measure
 from tlearn.analysis.probe import log_curves
 from tlearn.base.errors import TlearnError
 from tlearn.base.files import write_whole
+from tlearn.base.program import program
 from tlearn.cli.arguments import Arguments, arguments_of, with_own
 from tlearn.cli.config_files import leaves
 from tlearn.cli.defaults import plain_config
@@ -80,7 +81,7 @@ def advise(
     image_sizes: Sequence[int] | None = None,
     out: str | Path | None = None,
 ) -> Advice:
-    """Measure what would pay for your images, as ``python -m tlearn advise`` does.
+    """Measure what would pay for your images, as ``tlearn advise`` does.
 
     Args:
         config: A config as for `tlearn.fit`. Its strategy is what is asked for; all other options are kept.
@@ -109,7 +110,7 @@ def run(arguments: Arguments) -> None:
     advice.write(out)
     if advice.not_kept:
         print(_said(advice.not_kept))
-    print(f"advice took {advice.time_s:.0f} s; to follow it: python -m tlearn fit --config {out}")
+    print(f"advice took {advice.time_s:.0f} s; to follow it: {program()} fit --config {out}")
 
 
 class Asked(NamedTuple):
@@ -266,7 +267,7 @@ def advised_config(given: _Given, measured: Measurements, decision: Decision) ->
 
 def _as_yaml(config: dict[str, Any], reasons: list[str], name: str) -> str:
     """Write a config, with the reasons above it."""
-    words = [f"python -m tlearn fit --config {name}"]
+    words = [f"{program()} fit --config {name}"]
     for reason in filter(None, reasons):
         words += ["", *textwrap.wrap(reason, 116)]
     header = "".join(f"# {line}".rstrip() + "\n" for line in words)

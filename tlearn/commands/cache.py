@@ -11,10 +11,11 @@ from rich.table import Table
 
 from tlearn.base.errors import TlearnError, unknown
 from tlearn.base.feature_store import FOLDER, Entry, entries, remove
+from tlearn.base.program import program
 from tlearn.cli.arguments import Arguments
 
 _SHOWN_DIGITS = 8
-_USAGE = "usage: python -m tlearn cache ls | cache rm NAME ... | cache rm all"
+_USAGE = f"usage: {program()} cache ls | cache rm NAME ... | cache rm all"
 
 
 def run(arguments: Arguments) -> None:

@@ -90,7 +90,7 @@ def doctor(
     fix: bool = False,
     out: str | Path | None = None,
 ) -> list[Finding]:
-    """Look at every picture file of all splits, as ``python -m tlearn doctor`` does.
+    """Look at every picture file of all splits, as ``tlearn doctor`` does.
 
     Args:
         config: A config as for `tlearn.fit`.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from tlearn.base.errors import TlearnError, unknown
 from tlearn.base.files import check_folder_of
+from tlearn.base.program import program
 from tlearn.cli.arguments import Arguments, arguments_of, with_own
 from tlearn.cli.isolation import called_from_python
 
@@ -24,7 +25,7 @@ _OPTIONS = ("--ckpt_path", "--out", "--quantize", "--data")
 # What says where runs lie, for best, last and wise_ft.
 _PLACES = ("--trainer.default_root_dir", *(f"--trainer.logger.{n}" for n in ("save_dir", "name")))
 _PLACES += tuple(f"--trainer.logger.init_args.{n}" for n in ("save_dir", "name"))
-_USAGE = """usage: python -m tlearn export --ckpt_path RUN_OR_FILE --out FILE [--quantize int8] [--data FOLDER ...]
+_USAGE = f"""usage: {program()} export --ckpt_path RUN_OR_FILE --out FILE [--quantize int8] [--data FOLDER ...]
 
 writes a trained network as one file, and checks it on the run's validation images before it gets its name
 

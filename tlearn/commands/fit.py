@@ -61,7 +61,7 @@ def fit(
     resume: Literal["auto"] | None = None,
     find_lr: bool = False,
 ) -> Run:
-    """Train a network, as ``python -m tlearn fit`` does.
+    """Train a network, as ``tlearn fit`` does.
 
     Args:
         config: The path of a YAML config, the name of one that ships with tlearn, such as ``finetune.yaml``, or a

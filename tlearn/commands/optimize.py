@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import yaml
 
 from tlearn.base.errors import TlearnError, unknown
+from tlearn.base.program import program
 from tlearn.cli.arguments import Arguments, VerbParser, one_of
 from tlearn.cli.isolation import called_from_python
 
@@ -94,8 +95,8 @@ def run(arguments: Arguments) -> None:
     shards = [shard for sharded in index.splits.values() for shard in sharded.shards]
     count, megabytes = sum(shard.images for shard in shards), sum(shard.size_bytes for shard in shards) / 1e6
     said = f"{count} images in {number_of(len(shards), 'shard')}, {megabytes:.1f} MB: {out}"
-    following = ["python", "-m", "tlearn", "fit", "--config", "stream.yaml", "--data.init_args.root", str(out)]
-    print(f"{said}; next: {shlex.join(following)}")
+    following = ["fit", "--config", "stream.yaml", "--data.init_args.root", str(out)]
+    print(f"{said}; next: {program()} {shlex.join(following)}")
 
 
 def _optimize(arguments: Arguments) -> tuple[ShardIndex, Path]:

@@ -19,6 +19,7 @@ from tlearn.analysis.probe import Probe, log_curves
 from tlearn.analysis.probe import probe as probe_stages
 from tlearn.base.errors import TlearnError
 from tlearn.base.files import check_folder_of, write_whole
+from tlearn.base.program import program
 from tlearn.cli.arguments import Arguments, VerbParser, arguments_of, with_own
 from tlearn.cli.faults import translated_faults
 from tlearn.cli.isolation import called_from_python
@@ -57,7 +58,7 @@ def print_copies(found: Probe) -> None:
     if found.shared:
         print(
             f"{found.shared} of {found.val_images} validation images are training images too: scores look better than "
-            "they are; for picture files `python -m tlearn doctor --fix` leaves them out"
+            f"they are; for picture files `{program()} doctor --fix` leaves them out"
         )
 
 
@@ -96,7 +97,7 @@ def probe(
     image_sizes: Sequence[int] | None = None,
     out: str | Path | None = None,
 ) -> Probe:
-    """Measure what each stage of a network is worth for your images, as ``python -m tlearn probe`` does.
+    """Measure what each stage of a network is worth for your images, as ``tlearn probe`` does.
 
     Args:
         config: A config as for `tlearn.fit`. Its strategy does not matter.

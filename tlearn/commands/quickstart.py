@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 
 from tlearn.base.places import DEFAULT_ROOT
+from tlearn.base.program import program
 from tlearn.cli.arguments import split_arguments
 from tlearn.cli.transfer_cli import TransferCLI, run
 from tlearn.training.callbacks.checkpoints import best_checkpoint
@@ -40,5 +41,5 @@ def _fit(config: str, *options: str) -> str:
 
 
 def _command(*words: str) -> TransferCLI:
-    print(f"\n$ python -m tlearn {shlex.join(words)}", flush=True)
+    print(f"\n$ {program()} {shlex.join(words)}", flush=True)
     return run(split_arguments(words))

@@ -25,6 +25,7 @@ from torch.optim.lr_scheduler import (
 )
 
 from tlearn.base.errors import TlearnError
+from tlearn.base.program import program
 from tlearn.training.exact_resume import steps_before, window_in
 from tlearn.training.options import RateOptions
 from tlearn.training.typed import is_trial
@@ -256,6 +257,6 @@ def check_finders(callbacks: Iterable[Callback]) -> None:
         if isinstance(callback, BatchSizeFinder):
             raise TlearnError(
                 "BatchSizeFinder would train with another batch_size than the config says; drop it and set "
-                "data.init_args.batch_size (python -m tlearn plan tells the memory that it takes). --find_lr is what "
+                f"data.init_args.batch_size ({program()} plan tells the memory that it takes). --find_lr is what "
                 "finds a rate"
             )

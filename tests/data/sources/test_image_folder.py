@@ -49,7 +49,7 @@ def test_trains_and_names_its_classes(tlearn: Tlearn, root: Path) -> None:
     answer = fit(tlearn, "--trainer.max_epochs", "6")
     assert answer.code == 0, answer.err
     assert f"train: 24 images of 3 classes (cat 8, dog 8, eel 8) in {root}" in answer.err
-    assert "next: python -m tlearn predict --ckpt_path" in answer.out
+    assert "next: tlearn predict --ckpt_path" in answer.out
     about = torch.load("runs/folder/version_0/checkpoints/last.ckpt", weights_only=True)["tlearn"]
     assert about["class_names"] == ["cat", "dog", "eel"]
     square = {"size_px": 32, "crop_mode": "center", "crop_pct": 0.875}
@@ -240,7 +240,7 @@ def test_pictures_in_both_training_and_validation_are_told(tlearn: Tlearn, root:
     shutil.copy(root / "train/cat/cat000.png", root / "val/cat/copy.png")
     shutil.copy(root / "train/cat/cat001.png", root / "train/dog/copy.png")
     answer = fit(tlearn, "--trainer.fast_dev_run", "true")
-    assert "1 picture under two labels: nobody can learn both; python -m tlearn doctor lists" in answer.err
+    assert "1 picture under two labels: nobody can learn both; tlearn doctor lists" in answer.err
     assert "1 picture in train and, bit by bit the same, in val: the accuracy will flatter" in answer.err
 
 

@@ -107,7 +107,7 @@ def test_a_signal_costs_no_step(
     if place == "validation":
         assert answer.out.count("at validation") == count
     assert stepped == (steps if "--trainer.accumulate_grad_batches" not in words else 1)
-    assert f"stopped after step {stepped}; to go on: python -m tlearn fit --ckpt_path {path.relative_to(tmp_path)}" in (
+    assert f"stopped after step {stepped}; to go on: tlearn fit --ckpt_path {path.relative_to(tmp_path)}" in (
         answer.out.replace(f"{tmp_path}/", "")
     )
     assert f"{number.name}: stops after this step; once more: at once" in answer.err

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from tlearn.base.errors import TlearnError, one_line
+from tlearn.base.program import program
 from tlearn.cli.arguments import Arguments, positive_int
 from tlearn.cli.config_files import check_typed
 from tlearn.commands.compare.compare import (
@@ -222,5 +223,5 @@ def _say_how(experiment: Experiment, name: str, results: Mapping[str, list[RunRe
     configs = [word for config in arguments.configs for word in ("--config", str(config))]
     words = ["fit", *configs, *arguments.options, f"--seed_everything={best.seed}"]
     print(f"best: {name}")
-    print(f"again: python -m tlearn {shlex.join(words)}")
+    print(f"again: {program()} {shlex.join(words)}")
     print(f"checkpoint: {best.checkpoint}")

@@ -19,6 +19,7 @@ from torch.utils.data import get_worker_info
 
 from tlearn.base.errors import TlearnError
 from tlearn.base.machine import cores_allowed
+from tlearn.base.program import program
 from tlearn.data.decoding.decode import decode, deep_samples_of
 from tlearn.data.decoding.reading_options import Reading
 from tlearn.data.decoding.samples import Samples
@@ -105,7 +106,7 @@ class FilePictures:
             return read_image(self.path(position), framing, draws, part)
         except UnreadableImageError as error:
             raise TlearnError(
-                f"{self.path(position).absolute()}: {error}; mend it, or leave it out: python -m tlearn doctor --fix"
+                f"{self.path(position).absolute()}: {error}; mend it, or leave it out: {program()} doctor --fix"
             ) from error
 
     def _box(self, position: int) -> Box:

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Protocol
 
 from tlearn.base.errors import TlearnError
+from tlearn.base.program import program
 from tlearn.data.shards.fetching import URLS, FetchedShards
 from tlearn.data.shards.index import INDEX, Shard, read_file
 
 _KNOWN = ", ".join(each for each in URLS if "://" in each)
-_NOT_OPTIMIZED = f"no {INDEX} in {{}}; write a folder that has one: python -m tlearn optimize FOLDER OUT"
+_NOT_OPTIMIZED = f"no {INDEX} in {{}}; write a folder that has one: {program()} optimize FOLDER OUT"
 
 
 class ShardPlace(Protocol):

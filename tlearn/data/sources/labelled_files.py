@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from tlearn.base.errors import TlearnError
+from tlearn.base.program import program
 from tlearn.data.datamodule import Split
 from tlearn.data.files.boxes import of_box
 from tlearn.data.files.colour_spaces import converted_files
@@ -258,7 +259,7 @@ class ImageFilesDataModule(PictureDataModule, ABC):
         }
         for what, count in told.items():
             if count:
-                log.warning("%s %s; python -m tlearn doctor lists them", number_of(count, "picture"), what)
+                log.warning("%s %s; %s doctor lists them", number_of(count, "picture"), what, program())
 
     def _are_contrary(self, targets: Sequence[Tensor]) -> bool:
         if self.task == "multilabel":

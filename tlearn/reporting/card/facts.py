@@ -14,6 +14,7 @@ import torch
 from lightning.pytorch import Trainer
 
 from tlearn.base.machine import cores_allowed
+from tlearn.base.program import program
 from tlearn.data.datamodule import ImageDataModule
 from tlearn.data.doctor.diagnosis import diagnose
 from tlearn.data.sources.labelled_files import ImageFilesDataModule
@@ -72,7 +73,7 @@ def doctor_facts(data: ImageDataModule, is_pretrained: bool) -> dict[str, Any]:
     if not isinstance(data, ImageFilesDataModule):
         return {"findings": [], "note": f"{type(data).__name__} reads no picture files of your own"}
     if sum(len(data.dataset(split)) for split in ("train", "val")) > _LOOKED_AT:
-        note = f"more than {_LOOKED_AT} pictures: python -m tlearn doctor looks at all of them"
+        note = f"more than {_LOOKED_AT} pictures: {program()} doctor looks at all of them"
         return {"findings": [], "note": note}
     pictures = [picture for split in ("train", "val") for picture in data.pictures_of(split)]
     names = data.class_names if data.task == "classification" else []

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tlearn.base.program import program
 from tlearn.reporting.card.format import MAIN_METRIC, NOT_KNOWN, figure, metric_words, part
 
 
@@ -128,7 +129,7 @@ def checkpoint_path(card: Mapping[str, Any]) -> str | None:
 def predict_command(card: Mapping[str, Any]) -> str | None:
     """Return the command that uses the result; ``None`` without a checkpoint."""
     path = checkpoint_path(card)
-    return path and f"python -m tlearn predict --ckpt_path {path} --data PICTURES --out predictions.csv"
+    return path and f"{program()} predict --ckpt_path {path} --data PICTURES --out predictions.csv"
 
 
 def _epochs(number: int) -> str:

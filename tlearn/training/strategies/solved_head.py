@@ -14,6 +14,7 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor, nn
 
+from tlearn.base.program import program
 from tlearn.training.module import TransferModule, model_of
 from tlearn.training.strategies.alike_features import are_alike, rounding_of
 from tlearn.training.strategies.feature_cache import features_of
@@ -77,7 +78,7 @@ def _without_rounding(features: Tensor, targets: Tensor, precision: str) -> tupl
         return features, targets
     log.warning(
         "the features of all %d training pictures are alike: the head says the same of every picture, which is chance; "
-        "are these all the same picture? python -m tlearn doctor looks at them",
+        f"are these all the same picture? {program()} doctor looks at them",
         len(features),
     )
     return features[:1].expand_as(features), targets
