@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tlearn.commands.plan import plan
     from tlearn.commands.predict import Predictions, predict
     from tlearn.commands.probe import probe
+    from tlearn.commands.report import report
     from tlearn.data.datamodule import ImageDataModule
     from tlearn.data.files.findings import Finding
     from tlearn.data.shards.datamodule import StreamingDataModule
@@ -75,6 +76,7 @@ __all__ = [
     "plan",
     "predict",
     "probe",
+    "report",
     "test",
     "validate",
 ]
@@ -114,6 +116,7 @@ _HOMES = {
     "plan": "tlearn.commands.plan",
     "predict": "tlearn.commands.predict",
     "probe": "tlearn.commands.probe",
+    "report": "tlearn.commands.report",
     "test": "tlearn.commands.evaluate",
     "validate": "tlearn.commands.evaluate",
 }

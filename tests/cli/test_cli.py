@@ -236,12 +236,13 @@ def test_no_option_is_swallowed(words: list[str], expected: str, tlearn: Tlearn,
         ("compare", ["--seed", "1", "-c", "finetune.yaml"], "unknown option seed on the command line; did you mean se"),
         ("validate", ["--ckpt", "best"], "validate needs --ckpt_path"),
         ("export", ["--ckpt", "x", "--out", "a.onnx"], "unknown option of export '--ckpt'. Did you mean '--ckpt_path'"),
+        ("report", ["--ckpt", "a"], "report takes one run, such as 'tlearn report runs/NAME/version_0', got: --ckpt a"),
         ("optimize", ["a", "b", "--shard", "1"], "unknown option of optimize '--shard'. Did you mean '--shard_mb'?"),
         ("quickstart", ["--trainer.default_root_dir"], "--trainer.default_root_dir needs a folder"),
     ],
 )
 def test_no_verb_swallows_an_option(verb: str, words: list[str], expected: str, tlearn: Tlearn, small: str) -> None:
-    config = [] if verb in ("optimize", "quickstart") else ["-c", small]
+    config = [] if verb in ("optimize", "report", "quickstart") else ["-c", small]
     answer = tlearn(verb, *config, *words)
     assert answer.code == 2
     assert expected in answer.err

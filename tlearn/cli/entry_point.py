@@ -28,6 +28,7 @@ VERBS = {
     "validate": "loss and accuracy of a checkpoint on the validation images",
     "test": "loss and accuracy of a checkpoint on the test images",
     "predict": "predictions of a checkpoint for the validation images, as CSV",
+    "report": "report.html and card.md of a run made anew from what lies in its folder (RUN)",
     "export": "the network of a checkpoint as .onnx, .pt2 or .safetensors, checked against the library (--out FILE)",
     "cache": "the features kept in this folder: 'cache ls' lists them, 'cache rm NAME ...' or 'cache rm all' removes",
     "quickstart": "no network, a minute or two: learn the digits 0-4, transfer to 5-9, compare with from scratch",
@@ -46,6 +47,7 @@ _OWN_FILE = {
     "sweep": "tlearn.commands.compare.sweep",
     "doctor": "tlearn.commands.doctor",
     "optimize": "tlearn.commands.optimize",
+    "report": "tlearn.commands.report",
     "export": "tlearn.commands.export",
     "cache": "tlearn.commands.cache",
 }

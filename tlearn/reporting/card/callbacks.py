@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,12 +12,12 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from tlearn.base.errors import one_line
-from tlearn.base.files import write_whole
 from tlearn.base.places import version_of
 from tlearn.reporting.card import facts as card
 from tlearn.reporting.card.evaluation_files import write_evaluation
-from tlearn.reporting.card.html import report_html
-from tlearn.reporting.card.markdown import card_markdown, data_page, freeze_plan_page, parameters_page
+from tlearn.reporting.card.files import read_card, write_card
+from tlearn.reporting.card.markdown import card_markdown
+from tlearn.reporting.card.pages import data_page, freeze_plan_page, parameters_page
 from tlearn.reporting.ending import EndingCallback
 from tlearn.reporting.evaluation import Answers, answers_from
 from tlearn.reporting.hparams import found_factor
@@ -192,22 +190,6 @@ class TestCardCallback(Callback):
         folder = self.checkpoint.parent.parent
         inside = self.checkpoint.parent.name == "checkpoints" and (folder / "config.yaml").is_file()
         return folder if inside else None
-
-
-def read_card(folder: Path) -> dict[str, Any]:
-    """Return the content of ``card.json``; empty if there is none, or one of another program."""
-    with suppress(OSError, ValueError):
-        content = json.loads((folder / "card.json").read_text(encoding="utf-8"))
-        if isinstance(content, dict) and content.get("format") == 1:
-            return content
-    return {}
-
-
-def write_card(folder: Path, content: Mapping[str, Any]) -> None:
-    """Write the card as JSON and Markdown, and the report of everything in the folder."""
-    write_whole(folder / "card.json", json.dumps(content, indent=1))
-    write_whole(folder / "card.md", card_markdown(dict(content)))
-    write_whole(folder / "report.html", report_html(folder))
 
 
 def _place(folder: Path) -> dict[str, Any]:
