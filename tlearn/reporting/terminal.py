@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any, ClassVar
 
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -10,7 +11,7 @@ from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor
 
-from tlearn.base.program import program
+from tlearn.base.next_command import next_command, resume_command
 from tlearn.reporting.card.callbacks import RunCardCallback
 from tlearn.reporting.ending import EndingCallback
 from tlearn.training.callbacks.checkpoints import (
@@ -87,7 +88,7 @@ class OutcomeCallback(Callback):
             _say_report(trainer)
         elif checkpoint_lost(trainer) and (last := last_checkpoint(trainer)) is not None and last.is_file():
             _say_best(trainer)
-            print(f"once there is room, to go on: {program()} fit --ckpt_path {last}", flush=True)
+            print(f"once there is room, to go on: {resume_command(last)}", flush=True)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Print the outcome."""
@@ -98,13 +99,11 @@ class OutcomeCallback(Callback):
             print(f"ended in epoch {facts['epoch']}, after step {facts['step']}, by {facts['words']}")
         _say_report(trainer)
         if (path := _say_best(trainer)) is not None:
-            files = data_of(trainer).has_picture_names
-            verb, pictures = ("predict", " --data PICTURES --out predictions.csv") if files else ("test", "")
-            print(f"next: {program()} {verb} --ckpt_path {path}{pictures}")
+            print(f"next: {next_command(Path(path), pictures=data_of(trainer).has_picture_names)}")
         elif last is not None:
             print(f"no validation ran, so there is no best.ckpt; the last epoch: {last}")
         if facts.get("by") == "max_time" and last is not None:
-            print(f"to go on: {program()} fit --ckpt_path {last}")
+            print(f"to go on: {resume_command(last)}")
 
 
 def _say_best(trainer: Trainer) -> str | None:

@@ -49,7 +49,7 @@ def test_trains_and_names_its_classes(tlearn: Tlearn, root: Path) -> None:
     answer = fit(tlearn, "--trainer.max_epochs", "6")
     assert answer.code == 0, answer.err
     assert f"train: 24 images of 3 classes (cat 8, dog 8, eel 8) in {root}" in answer.err
-    assert "next: tlearn predict --ckpt_path" in answer.out
+    assert "next: tlearn predict runs/folder/version_0 PHOTOS --out predictions.csv\n" in answer.out
     about = torch.load("runs/folder/version_0/checkpoints/last.ckpt", weights_only=True)["tlearn"]
     assert about["class_names"] == ["cat", "dog", "eel"]
     square = {"size_px": 32, "crop_mode": "center", "crop_pct": 0.875}

@@ -17,7 +17,7 @@ from lightning.pytorch.callbacks import Timer, WeightAveraging
 from lightning.pytorch.loops.fit_loop import _FitLoop
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from tlearn.base.program import program
+from tlearn.base.next_command import resume_command
 from tlearn.training.callbacks.checkpoints import BestCheckpoint, LastCheckpoint, flush_checkpoints, last_checkpoint
 from tlearn.training.exact_resume import steps_done
 from tlearn.training.typed import callbacks_of, is_trial
@@ -142,7 +142,7 @@ class StopCallback(Callback):
             print("stopped before there was a checkpoint; the same command starts anew", flush=True)
             return
         where = f"after step {trainer.global_step}" if self._saved else "without saving"
-        print(f"stopped {where}; to go on: {program()} fit --ckpt_path {path}", flush=True)
+        print(f"stopped {where}; to go on: {resume_command(path)}", flush=True)
 
     def _is_asked(self, trainer: Trainer) -> bool:
         """Tell whether any process has had a signal, so that all stop at the same step."""

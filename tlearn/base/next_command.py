@@ -1,0 +1,49 @@
+"""The commands that a finished or stopped run prints, to be pasted as they are. The one place that makes them."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from tlearn.base.places import run_folder_of
+from tlearn.base.program import program
+
+PHOTOS = "PHOTOS"  # what the user replaces: a folder, a pattern, files
+
+
+def command_line(*words: str | Path) -> str:
+    """Return one line for this system's shell, which begins with the program's name as it was typed."""
+    return f"{program()} {_joined([str(word) for word in words])}"
+
+
+def next_command(checkpoint: Path, *, pictures: bool, after: Literal["fit", "validate", "test"] = "fit") -> str:
+    """Return what to do with a network that was trained: predict for pictures, else test it, else list its answers.
+
+    Args:
+        checkpoint: ``best.ckpt``, or another that holds the network. Its run folder is named where it lies in one.
+        pictures: Its data are picture files, so that it can be asked about others.
+        after: The verb that has just ended.
+    """
+    run = run_folder_of(checkpoint) or checkpoint
+    if pictures:
+        return command_line("predict", run, PHOTOS, "--out", "predictions.csv")
+    if after == "test":
+        return command_line("predict", run, "--out", "predictions.csv")
+    return command_line("test", run)
+
+
+def resume_command(last: Path) -> str:
+    """Return what goes on with a run that was stopped.
+
+    Args:
+        last: Its ``last.ckpt``.
+    """
+    return command_line("fit", "--ckpt_path", last)
+
+
+def _joined(words: Sequence[str]) -> str:
+    return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
