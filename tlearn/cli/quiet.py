@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+import sys
 import threading
 import warnings
 from collections.abc import Callable
@@ -70,13 +71,28 @@ def quieten() -> None:
         undo_later(partial(setattr, threading, "excepthook", threading.excepthook))
         threading.excepthook = _ThreadHook(threading.excepthook)
     for name in ("lightning.pytorch", "lightning.fabric"):
-        _logger(name).setLevel(logging.WARNING)
+        logger = _logger(name)
+        logger.setLevel(logging.WARNING)
+        logger.handlers = [_StderrHandler() for _ in logger.handlers]
     _logger("lightning.pytorch.callbacks.early_stopping").setLevel(logging.INFO)  # speaks if it is verbose
     ours = _logger("tlearn")
     is_first = getattr(rank_zero_only, "rank", 0) == 0
     ours.setLevel(logging.INFO if is_first else logging.ERROR)  # of several processes one speaks
     ours.propagate = False
-    ours.handlers = [logging.StreamHandler()]
+    ours.handlers = [_StderrHandler()]
+
+
+class _StderrHandler(logging.StreamHandler[Any]):
+    """Write to what is stderr at that time: above a line of progress, if there is one."""
+
+    @property
+    def stream(self) -> Any:
+        """Return it."""
+        return sys.stderr
+
+    @stream.setter
+    def stream(self, _: Any) -> None:
+        """Ignore what was stderr when this was made."""
 
 
 def _logger(name: str) -> logging.Logger:

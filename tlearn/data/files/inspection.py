@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps
 
 from tlearn.base.machine import cores_allowed
+from tlearn.base.progress import tracked
 from tlearn.data.decoding.channels import channels_of, chosen_samples
 from tlearn.data.decoding.colour import colour_space, profiled
 from tlearn.data.decoding.decode import opened, profile_of, reason_of, samples_of, to_rgb
@@ -26,7 +27,6 @@ from tlearn.data.decoding.samples import UnreadableImageError
 from tlearn.data.decoding.science_extra import science_version
 from tlearn.data.files.duplicates import perceptual_hashes
 from tlearn.data.files.inspection_store import InspectionStore, stamp_of
-from tlearn.data.files.progress import tracked
 from tlearn.data.files.reading import read_source
 
 _HASHED_PX = 32

@@ -21,9 +21,9 @@ from torch import Tensor
 from tlearn.base.errors import TlearnError
 from tlearn.base.files import on_disk, writing_fault
 from tlearn.base.locks import lock_folder, unlock_folder
+from tlearn.base.progress import tracked
 from tlearn.data.datamodule import Split
 from tlearn.data.decoding.reading_options import Reading
-from tlearn.data.files.progress import tracked
 from tlearn.data.files.reading import UnreadableImageError, read_bytes
 from tlearn.data.images.on_disk import FilePictures, StreamedImages
 from tlearn.data.shards.index import INDEX, ITEMS, Items, Shard, ShardedSplit, ShardIndex, digest_of

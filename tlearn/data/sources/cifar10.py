@@ -15,7 +15,7 @@ from torchvision.datasets import CIFAR10
 from torchvision.datasets.utils import calculate_md5, download_url, extract_archive
 
 from tlearn.base.errors import TlearnError
-from tlearn.data.files.progress import short_timeout
+from tlearn.data.files.timeout import short_timeout
 from tlearn.data.images.split import class_numbers, renumbered
 from tlearn.data.sources.bases import InMemoryDataModule
 

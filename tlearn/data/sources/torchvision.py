@@ -12,7 +12,7 @@ from torchvision import datasets
 from tlearn.base.errors import TlearnError
 from tlearn.data.class_names import frequent_classes
 from tlearn.data.datamodule import Split
-from tlearn.data.files.progress import short_timeout
+from tlearn.data.files.timeout import short_timeout
 from tlearn.data.images.image_set import ImageSet
 from tlearn.data.images.split import class_numbers
 from tlearn.data.sources.items import ItemsDataModule, LabelledItems, trained_classes

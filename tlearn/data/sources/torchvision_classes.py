@@ -14,8 +14,8 @@ import numpy as np
 from torchvision import datasets
 
 from tlearn.base.errors import TlearnError, one_line, unknown
+from tlearn.base.progress import tracked
 from tlearn.data.datamodule import Split
-from tlearn.data.files.progress import tracked
 from tlearn.data.files.reading import reason_of
 
 log = logging.getLogger(__name__)
