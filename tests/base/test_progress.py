@@ -17,6 +17,7 @@ import pytest
 
 from tlearn.base import progress
 from tlearn.base.progress import Progress, tracked, words
+from tlearn.cli.isolation import isolated
 
 # Two sizes of a probe inside advice, with lines of all kinds in between; the times are made short.
 SCRIPT = """
@@ -197,9 +198,16 @@ def test_how_far_alone_where_the_pace_is_not_known(clock: dict[str, float]) -> N
 
 
 def test_work_that_an_error_leaves_open_ends_with_what_it_is_in() -> None:
-    before = progress.how_many_run()
+    before = list(progress._screen.running)
     items = tracked([1, 2], "inside", 2)
     with Progress("outside"):
         next(items)
-        assert progress.how_many_run() == before + 2
-    assert progress.how_many_run() == before
+    assert progress._screen.running == before
+
+
+def test_a_command_that_fails_leaves_nothing_open() -> None:
+    before = list(progress._screen.running)
+    held = tracked([1, 2], "reading", 2)  # as a traceback holds a loop
+    with isolated():
+        next(held)
+    assert progress._screen.running == before

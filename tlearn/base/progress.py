@@ -12,11 +12,9 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, TextIO, TypeVar
-
-if TYPE_CHECKING:
-    from rich.console import Console
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, TextIO, TypeVar
 
 _Item = TypeVar("_Item")
 
@@ -69,9 +67,7 @@ class Progress:
         """Begin."""
         return self.open()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """End."""
         self.close()
 
@@ -116,15 +112,15 @@ def tracked(items: Iterable[_Item], what: str, count: int, unit: str = "") -> It
             progress.advance()
 
 
-def end_all_but(count: int) -> None:
-    """Close what an error left open, but for the outermost so many."""
-    for left in _screen.running[count:][:1]:
-        left.close()
-
-
-def how_many_run() -> int:
-    """Count the pieces of work that are open."""
-    return len(_screen.running)
+@contextmanager
+def closing_what_is_left() -> Iterator[None]:
+    """Close in the end what an error left open, such as a loop over `tracked` that a traceback still holds."""
+    before = len(_screen.running)
+    try:
+        yield
+    finally:
+        for left in _screen.running[before : before + 1]:
+            left.close()
 
 
 def words(running: Sequence[Progress], now_s: float) -> tuple[str, str, float]:
@@ -188,7 +184,7 @@ class _Screen:
         self.running: list[Progress] = []
         self.is_free = True  # the cursor stands at the beginning of a line
         self._ended = threading.Event()
-        self._drawing: Console | None = None
+        self._drawing: Any = None  # the rich console on which the line stands
         self._replaced: dict[str, _Above] = {}
 
     def open(self, progress: Progress) -> None:
@@ -223,8 +219,7 @@ class _Screen:
             self._drawing = None
 
     def _show(self, ended: threading.Event) -> None:
-        began_s = time.monotonic()
-        printed_s = began_s
+        began_s = printed_s = time.monotonic()
         while not ended.wait(_REDRAW_S):
             now_s = time.monotonic()
             with self.lock:
@@ -265,12 +260,6 @@ class _Screen:
             console.print(head + tail, end="", no_wrap=True, overflow="crop")
         self._drawing = console
 
-    def forget(self) -> None:
-        """Begin anew in a forked process, which has neither the thread nor the line."""
-        replaced = self._replaced
-        self.__init__()  # type: ignore[misc]  # the same object: `_Above` and others hold it
-        self._replaced = replaced
-
 
 def _is_terminal(stream: TextIO) -> bool:
     """Tell whether a line can be drawn: on a terminal that moves its cursor and that nobody else draws on."""
@@ -284,9 +273,9 @@ def _speaks() -> bool:
 
 
 _screen = _Screen()
-if hasattr(os, "register_at_fork"):  # a child must not inherit a stream, or this lock, that another thread holds
+if hasattr(os, "register_at_fork"):  # a child has no such thread, and must not inherit a lock that it holds
     os.register_at_fork(
         before=lambda: _screen.lock.acquire(),
         after_in_parent=lambda: _screen.lock.release(),
-        after_in_child=_screen.forget,
+        after_in_child=partial(_Screen.__init__, _screen),
     )

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from tlearn.base.errors import TlearnError
+from tlearn.base.progress import closing_what_is_left
 
 _SEED_VARIABLES = ("PL_GLOBAL_SEED", "PL_SEED_WORKERS")  # Lightning's seed_everything sets them
 _undo: list[Callable[[], object]] = []  # of the commands that run now, the innermost last
@@ -35,7 +36,7 @@ def isolated() -> Iterator[None]:
     """
     first, handlers = len(_undo), _signal_handlers()
     seeds, rank = {name: os.environ.get(name) for name in _SEED_VARIABLES}, _lightning_rank()
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), closing_what_is_left():
         try:
             yield
         finally:
