@@ -137,8 +137,7 @@ def words(running: Sequence[Progress], now_s: float) -> tuple[str, str, float]:
     far = f": {last.place:,} of {last.count:,} {last.unit}".rstrip() if last.count and last not in short else ""
     share, left_s, left_of, shown = 0.0, None, last, 0.0
     for each in reversed(running):
-        share = each.share(share)
-        shown = share or shown
+        shown = (share := each.share(share)) or shown
         if (each_left_s := each.left_s(share, now_s)) is not None:
             left_s, left_of, shown = each_left_s, each, share
     if left_s is not None:
@@ -198,10 +197,9 @@ class _Screen:
     def close(self, progress: Progress) -> None:
         """Take work away, with what is inside of it; with the last of it goes the line."""
         with self.lock:
-            if progress not in self.running:
-                return
-            del self.running[self.running.index(progress) :]
-            if not self.running:
+            is_open = progress in self.running
+            del self.running[self.running.index(progress) if is_open else len(self.running) :]
+            if is_open and not self.running:
                 self._ended.set()
                 self.erase()
                 for name, above in self._replaced.items():
