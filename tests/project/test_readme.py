@@ -90,6 +90,8 @@ def test_faults_are_said_as_the_table_has_them(tlearn: Tlearn, tmp_path: Path) -
     write_splits(tmp_path / "mixed")
     write_folder(tmp_path / "one/train", classes=("cat",))
     write_flat(tmp_path / "flat")
+    for year in ("2023", "2024"):
+        write_folder(tmp_path / "deep" / year)
     write_splits(tmp_path / "broken")
     (tmp_path / "broken/train/cat/bad.jpg").write_text("x")
     (tmp_path / "mixed/val/lion").mkdir()
@@ -99,6 +101,7 @@ def test_faults_are_said_as_the_table_has_them(tlearn: Tlearn, tmp_path: Path) -
     for words, fault in (
         ([*fit, "one"], "found 1 class (cat) in"),
         ([*fit, "flat"], "no folder train in"),
+        ([*fit, "deep"], "are the classes?"),
         ([*fit, "broken"], "1 of 25 train pictures cannot be read:"),
         ([*fit, "mixed"], "has a class that is not trained on: lion (1 image)"),
         ([*fit, "one", "--model.freeze_til", "layer2"], "unknown option model.freeze_til"),

@@ -12,8 +12,10 @@ import yaml
 from jsonargparse import Namespace
 from lightning.pytorch.cli import LightningArgumentParser
 
+from tlearn.base.errors import TlearnError
 from tlearn.base.machine import best_precision
 from tlearn.base.places import DEFAULT_ROOT, version_of
+from tlearn.cli.config_files import leaves
 from tlearn.cli.faults import TransferParser
 from tlearn.cli.resume import Checkpoint
 from tlearn.data.datamodule import ImageDataModule
@@ -114,6 +116,22 @@ def settle_pictures(config: Namespace, checkpoint: Checkpoint | None) -> None:
         options.stored_classes = checkpoint.class_names
     if checkpoint is not None and "stored_reading" in options and checkpoint.about.get("pictures") is not None:
         options.stored_reading = stored_reading(checkpoint.about["pictures"])
+    if checkpoint is not None and "test_fraction" in options:
+        _check_unseen(options.test_fraction, checkpoint)
+
+
+def _check_unseen(test_fraction: float, checkpoint: Checkpoint) -> None:
+    """Refuse to test on pictures that the checkpoint was trained on: a larger share holds back some of them.
+
+    Raises:
+        TlearnError: It would.
+    """
+    stored = dict(leaves(checkpoint.config)).get("data.init_args.test_fraction") or 0
+    if checkpoint.config and test_fraction > stored:
+        raise TlearnError(
+            f"data.init_args.test_fraction {test_fraction:g}: the checkpoint was trained with {stored:g}, so it has "
+            "seen some of these pictures; drop the option, or fit anew with it"
+        )
 
 
 def parse_data(config: Mapping[str, Any]) -> Namespace:

@@ -209,7 +209,7 @@ def _targets(data: ImageFilesDataModule, pictures: list[Picture]) -> list[Findin
     """Find labels, or values, that ``fit`` would refuse to learn or that say little."""
     if data.task == "multilabel":
         return [*diagnose_labels(pictures, data.class_names)]
-    files = data.list_split("train") if data.task == "regression" else None
+    files = data.files_of("train") if data.task == "regression" else None
     if files is None:
         return []
     from tlearn.models.target_unit import unit_of

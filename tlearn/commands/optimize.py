@@ -27,16 +27,25 @@ if TYPE_CHECKING:
     from tlearn.data.shards.index import ShardIndex
 
 _SHARD_MB, _ON_ERROR, _UNKNOWN = "--shard_mb", "--data.init_args.on_error", "--data.init_args.unknown_classes"
+_TEST = "--data.init_args.test_fraction"
 _CHANNELS, _PAGE, _NUM_CHANNELS = "--data.init_args.channels", "--data.init_args.page", "--data.init_args.num_channels"
 _DEFAULT_MB, _MOST_MB = 64.0, 4000.0  # LitData's own size; places in a shard are numbers of 32 bits
 _ABOUT = """\
-packs the pictures of FOLDER (train/<class>/..., and val and test if they are there) into shards in OUT, bit by bit as
-they are; fit streams them from there, or from object storage that OUT was copied to (pip install 'tlearn[stream]')"""
+packs the pictures of FOLDER (train/<class>/..., and val and test if they are there; or <class>/...) into shards in OUT,
+bit by bit as they are; fit streams them from there, or from object storage that OUT was copied to (pip install
+'tlearn[stream]')"""
 
 
 def _value(text: str) -> Any:
     """Read ``[3, 2, 1]``, ``[red, nir]``, ``middle`` or ``5`` as a config would."""
     return yaml.safe_load(text)
+
+
+def _share(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        raise TlearnError(f"{_TEST}: expected a number from 0 to below 1, got {text}") from error
 
 
 def _count(text: str) -> int:
@@ -49,6 +58,7 @@ _TRIED = "how many channels the network will get, with which files are tried"
 _LOOKS = (
     (_CHANNELS, "bands", _value, "channels", "[3,2,1]", "the bands that a fit will take; packed are all"),
     (_PAGE, "a plane", _value, "page", "middle", "the plane of stacks that a fit will take; packed are all"),
+    (_TEST, "a share of the training pictures", _share, "test_fraction", "0.2", "hold so many of train back for test"),
     (_NUM_CHANNELS, "a number of channels", _count, "num_channels", "N", _TRIED),
 )
 
@@ -63,11 +73,13 @@ def optimize(
     channels: Sequence[int | str] | None = None,
     page: Page = "first",
     num_channels: int = 3,
+    test_fraction: float = 0.0,
 ) -> ShardIndex:
     """Pack a folder of pictures into shards, which `tlearn.StreamingDataModule` reads.
 
     Args:
-        folder: Pictures as ``train/<class>/...``, with ``val`` and ``test`` beside ``train`` if there are any.
+        folder: Pictures as ``train/<class>/...``, with ``val`` and ``test`` beside ``train`` if there are any, or as
+            ``<class>/...``.
         out: The folder to write. It must not exist.
         shard_mb: The size in megabytes that a shard may grow to; LitData's own by default.
         on_error: ``skip`` leaves out files that cannot be read, instead of stopping.
@@ -75,13 +87,14 @@ def optimize(
         channels: Bands that a fit will take, to look at all pictures with; the files are packed as they are.
         page: Plane of stacks that a fit will take, likewise.
         num_channels: How many channels the network will get; every file is tried with them.
+        test_fraction: Share of the training pictures to hold back for ``test``, as `ImageFolderDataModule` does.
 
     Raises:
         TlearnError: The folder is not one that a fit would take, ``out`` exists, or it cannot be written.
     """
     with called_from_python():
         words: dict[str, Any] = {_SHARD_MB: shard_mb, _ON_ERROR: on_error, _UNKNOWN: unknown_classes}
-        words |= {_PAGE: page, _NUM_CHANNELS: num_channels}
+        words |= {_PAGE: page, _NUM_CHANNELS: num_channels, _TEST: test_fraction}
         words |= {} if channels is None else {_CHANNELS: json.dumps(list(channels))}
         options = [str(folder), str(out), *(f"{name}={value}" for name, value in words.items())]
         return _optimize(Arguments("optimize", options=options))[0]
@@ -116,13 +129,16 @@ def _optimize(arguments: Arguments) -> tuple[ShardIndex, Path]:
     own, arguments = parser.take(arguments)
     words = arguments.options
     if typed := next((word.partition("=")[0] for word in words if word.startswith("-")), None):
-        raise unknown("option of optimize", typed, (_SHARD_MB, _ON_ERROR, _UNKNOWN, _CHANNELS, _PAGE, _NUM_CHANNELS))
+        raise unknown(
+            "option of optimize", typed, (_SHARD_MB, _ON_ERROR, _UNKNOWN, _CHANNELS, _PAGE, _NUM_CHANNELS, _TEST)
+        )
     if arguments.configs or len(words) != 2:
         raise TlearnError(f"expected optimize FOLDER OUT [{_SHARD_MB} 64], got '{' '.join(['optimize', *words])}'")
     root, out = Path(words[0]).expanduser(), Path(words[1]).expanduser()
     _check(root, out)
     options = {"on_error": own.on_error, "unknown_classes": own.unknown, "channels": own.channels}
     options |= {"num_channels": own.num_channels, **({} if own.page is None else {"page": own.page})}
+    options |= {} if own.test_fraction is None else {"test_fraction": own.test_fraction}
     return _pack(root, out, _bytes_of(own.mb), options), out
 
 
@@ -139,7 +155,7 @@ def _pack(root: Path, out: Path, shard_bytes: int, options: dict[str, Any]) -> S
     data = ImageFolderDataModule(str(root), **options)
     splits: dict[Split, StreamedImages] = {}
     for split in get_args(Split):
-        if data.list_split(split) is not None:
+        if data.files_of(split) is not None:
             images = data.open_split(split)
             assert isinstance(images, StreamedImages)
             splits[split] = images

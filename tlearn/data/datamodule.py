@@ -206,13 +206,17 @@ class ImageDataModule(ServingDataModule, ABC):
         return self._has_val
 
     def _open_train_and_val(self) -> None:
-        if self.class_remarks:
-            log.warning("%s", "; ".join(remark.what for remark in self.class_remarks))
+        for remark in self.class_remarks:
+            log.log(logging.WARNING if remark.severity == "warning" else logging.INFO, "%s", remark.what)
         train, val = self._opened("train"), self.open_split("val")
         self._has_val = val is not None
         names = self.class_names if self.task == "classification" else None
+        before = len(train)
         train, val = train_and_val(train, val, self.val_fraction, self.train_per_class, self.split_seed, names)
         self._sets |= {"train": train, "val": val}
+        if not self._has_val and len(val):
+            share = f"{100 * self.val_fraction:g} %{' of each class' * (names is not None)}"
+            log.info("val: %d of these %d images, %s, are held back to validate in every run", len(val), before, share)
 
     def _prepare_to_fit(self) -> None:
         self._refuse_colour_changes()

@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
+
+from tlearn.data.files.listing import number_of
 
 NEAR_BITS = 6  # of 64. pHash's authors allow 22 % of the bits; 6 are enough for re-saved and resized copies
 NEAR_LEVELS = 12.0  # mean grey levels between thumbnails: a perceptual hash ignores colour and contrast
@@ -174,3 +177,24 @@ def _joined(found: Iterable[tuple[set[int], set[str]]], members: set[int], way: 
         else:
             rest.append((other, its_ways))
     return [*rest, (members, ways)]
+
+
+def told_of_copies(
+    pictures: Sequence[tuple[bytes, str, Tensor]], are_contrary: Callable[[Sequence[Tensor]], bool]
+) -> list[str]:
+    """Count pictures that are, bit by bit, in training and in validation, or that have two labels.
+
+    Args:
+        pictures: Of each picture the hash of its content, its split and its target.
+        are_contrary: Tells whether targets contradict each other.
+    """
+    groups = [[pictures[number] for number in group] for group in same_content([digest for digest, _, _ in pictures])]
+    counts = {
+        "in train and, bit by bit the same, in val: the accuracy will flatter": sum(
+            len({split for _, split, _ in group}) > 1 for group in groups
+        ),
+        "under two labels: nobody can learn both": sum(
+            are_contrary([target for _, _, target in group]) for group in groups
+        ),
+    }
+    return [f"{number_of(count, 'picture')} {what}" for what, count in counts.items() if count]

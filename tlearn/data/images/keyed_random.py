@@ -7,6 +7,10 @@ output function (Steele, Lea, Flood, "Fast splittable pseudorandom number genera
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable
+
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -41,6 +45,12 @@ def uniform(seed: int, epoch: int, indices: Tensor, stream: int) -> Tensor:
     """
     bits = _mix_tensor((indices ^ _signed(_hash(seed, epoch, stream))) + _signed(_GAMMA))
     return _shift_right(bits, 40).to(torch.float32) * 2.0**-24
+
+
+def keys_of_names(names: Iterable[bytes]) -> Tensor:
+    """Hash names, so that an image's draw stays the same when others come and go; int64 (N,)."""
+    hashes = [hashlib.blake2b(name, digest_size=8).digest() for name in names]
+    return torch.from_numpy(np.frombuffer(b"".join(hashes), dtype="<i8").copy())
 
 
 def _hash(*parts: int) -> int:

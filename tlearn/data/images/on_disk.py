@@ -28,6 +28,7 @@ from tlearn.data.files.reading import Framing, UnreadableImageError, framed, pix
 from tlearn.data.images.augment import BatchAugment
 from tlearn.data.images.image_set import ImageSet
 from tlearn.data.images.in_memory import fingerprint
+from tlearn.data.images.keyed_random import keys_of_names
 
 _Read = TypeVar("_Read")
 
@@ -127,8 +128,7 @@ class FilePictures:
 
     def draw_keys(self) -> Tensor:
         """Hash names, so that a picture stays in training or in validation when others come and go."""
-        hashes = [hashlib.blake2b(bytes(name), digest_size=8).digest() for name in self._names]
-        return torch.from_numpy(np.frombuffer(b"".join(hashes), dtype="<i8").copy())
+        return keys_of_names(bytes(name) for name in self._names)
 
 
 class ItemDataset(Protocol):

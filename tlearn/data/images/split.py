@@ -20,7 +20,7 @@ from tlearn.data.images.keyed_random import uniform
 
 Positions = NDArray[np.int64]
 
-_TAKE_STREAM, _SPLIT_STREAM = 16, 17  # the augmentation draws from the streams below them
+_TAKE_STREAM, _SPLIT_STREAM = 16, 17  # 18 draws the test share; the augmentation draws from the streams below them
 
 
 def train_and_val(

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from tlearn.base.errors import TlearnError, one_line
@@ -16,6 +15,7 @@ from tlearn.data.decoding.decode import deep_samples_of
 from tlearn.data.decoding.reading_options import Reading
 from tlearn.data.decoding.samples import Samples
 from tlearn.data.files.reading import Framing, UnreadableImageError, decoded, reason_of
+from tlearn.data.images.keyed_random import keys_of_names
 from tlearn.data.images.on_disk import CONVERTED, StreamedImages
 from tlearn.data.shards.index import Items, ShardedSplit, shards_of
 from tlearn.data.shards.order import shard_order
@@ -115,9 +115,7 @@ class ShardPictures:
 
     def draw_keys(self) -> Tensor:
         """Hash names as `FilePictures` does, so that the same pictures validate."""
-        names = self.items.names.tobytes().split(b"\0")[:-1]
-        hashes = [hashlib.blake2b(name, digest_size=8).digest() for name in names]
-        return torch.from_numpy(np.frombuffer(b"".join(hashes), dtype="<i8").copy())
+        return keys_of_names(self.items.names.tobytes().split(b"\0")[:-1])
 
     def _about(self, position: int) -> str:
         shard = self.sharded.shards[int(self.shards[position])]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from jsonargparse.typing import PositiveInt
@@ -14,20 +14,16 @@ from tlearn.base.errors import TlearnError
 from tlearn.data.class_names import ClassRemark, Spelling, alike_hint, frequent_classes
 from tlearn.data.datamodule import Split
 from tlearn.data.files.exclusions import kept_positions, read_exclusions
-from tlearn.data.files.listing import class_folders, counted, find_pictures, listed
+from tlearn.data.files.file_list import FileList
+from tlearn.data.files.folder_layout import LAYOUT, FolderLayout, layout_of, split_folder
+from tlearn.data.files.listing import class_folders, counted, listed
+from tlearn.data.images.held_back import held_back
 from tlearn.data.images.split import class_numbers
-from tlearn.data.sources.labelled_files import FileList, ImageFilesDataModule
-
-_FOLDERS: dict[Split, tuple[str, ...]] = {
-    "train": ("train",),
-    "val": ("val", "valid", "validation"),
-    "test": ("test",),
-}
-LAYOUT = "expected ROOT/train/<class>/*.jpg, and ROOT/val and ROOT/test likewise if there are any"
+from tlearn.data.sources.labelled_files import ImageFilesDataModule
 
 
 class ImageFolderDataModule(ImageFilesDataModule):
-    """``root/train/<class>/...``; ``val`` and ``test`` likewise, or validation split off, stratified."""
+    """``root/train/<class>/...``; ``val`` and ``test`` likewise, or held back. Or plainly ``root/<class>/...``."""
 
     def __init__(
         self,
@@ -42,7 +38,8 @@ class ImageFolderDataModule(ImageFilesDataModule):
 
         Args:
             root: Folder that holds ``train``, and ``val`` (or ``valid``, ``validation``) and ``test`` if there are any;
-                pictures lie in a folder for each class, at any depth in it.
+                pictures lie in a folder for each class, at any depth in it. Without such folders it holds those of the
+                classes itself, and all pictures are there to train on.
             classes: Names of the classes to use, numbered in the order given; by default all folders in ``train``,
                 in the order of their code points.
             unknown_classes: What to do about a class folder in ``val`` or ``test`` that ``train`` lacks: stop, or leave
@@ -55,7 +52,8 @@ class ImageFolderDataModule(ImageFilesDataModule):
             TlearnError: The folder has another layout, or fewer than 2 classes.
         """
         place = Path(root).expanduser()
-        written = _classes_in(place, stored_classes)
+        self._layout = layout_of(place, needs_train=stored_classes is None)
+        written = _classes_of(self._layout, stored_classes)
         self._spelling = Spelling(written, stored_classes or [])
         self._seen = sorted({self._spelling.of(name) for name in written}) if stored_classes != written else written
         if len(self._seen) < 2:
@@ -63,17 +61,19 @@ class ImageFolderDataModule(ImageFilesDataModule):
         numbers = class_numbers(classes, self._seen)
         self.unknown_classes = unknown_classes
         names, rare = [self._seen[number] for number in numbers], list[ClassRemark]()
-        if min_per_class is not None and _folder_of(place, "train"):
-            names, rare = frequent_classes(names, self._train_counts(place), min_per_class)
+        if min_per_class is not None and self._layout.train is not None:
+            counts = self._train_counts(place, options.get("test_fraction", 0.0))
+            names, rare = frequent_classes(names, counts, min_per_class)
         super().__init__(root=place, class_names=names, **options)
-        self._spelling.add(name for split in _FOLDERS for name in _folders_in(place, split))
-        self.class_remarks = [*self._spelling.remarks(self.class_names), *rare]
+        self._spelling.add(name for split in get_args(Split) for name in self._layout.folders_in(split))
+        self.class_remarks = [*_remarks_on(self._layout), *self._spelling.remarks(self.class_names), *rare]
 
-    def _train_counts(self, root: Path) -> Counter[str]:
-        folder = _folder_of(root, "train")
-        assert folder is not None
-        names = find_pictures(folder).names
-        kept = kept_positions([f"{folder.name}/{name}" for name in names], read_exclusions(root))
+    def _train_counts(self, root: Path, test_fraction: float) -> Counter[str]:
+        found, prefix = self._layout.find("train"), self._layout.prefix_of("train")
+        names = found.names if found else []
+        tested = held_back([prefix + name for name in names], test_fraction)
+        kept = kept_positions([prefix + name for name in names], read_exclusions(root))
+        kept = [number for number in kept if not tested[number]]
         return Counter(self._spelling.of(names[number].partition("/")[0]) for number in kept)
 
     def list_split(self, split: Split) -> FileList | None:
@@ -82,17 +82,17 @@ class ImageFolderDataModule(ImageFilesDataModule):
         Raises:
             TlearnError: It has a class that ``train`` lacks.
         """
-        folder = _folder_of(self.root, split)
-        if folder is None:
+        folder, prefix = self._layout.folder_of(split), self._layout.prefix_of(split)
+        found = self._layout.find(split)
+        if folder is None or found is None:
             return None
-        found = find_pictures(folder)
         places = {name: number for number, name in enumerate(self.class_names)}
         names, labels, others = list[str](), list[int](), Counter[str]()
         for name in found.names:
             folder_name, _, inside = name.partition("/")
             label = self._spelling.of(folder_name)
             if inside and label in places:
-                names.append(f"{folder.name}/{name}")
+                names.append(prefix + name)
                 labels.append(places[label])
             else:
                 others[label if inside else ""] += 1
@@ -102,7 +102,7 @@ class ImageFolderDataModule(ImageFilesDataModule):
             raise TlearnError(
                 f"no picture in a class folder of {folder.absolute()}{left_out}; add some, or remove the folder"
             )
-        skipped = [f"{folder.name}/{name}" for name in found.others]
+        skipped = [prefix + name for name in found.others]
         return FileList(names, torch.tensor(labels, dtype=torch.int64), "; ".join(remarks), skipped)
 
     def _remarks(self, split: Split, folder: Path, others: Counter[str]) -> list[str]:
@@ -122,39 +122,19 @@ class ImageFolderDataModule(ImageFilesDataModule):
 
 def class_folders_to_train(root: Path) -> tuple[Path | None, str]:
     """Return the folder ``train`` of a root, if there is one, and the beginning of the paths in it."""
-    train = _folder_of(root, "train")
+    train = split_folder(root, "train")
     return train, f"{train.name}/" if train else ""
 
 
-def _folder_of(root: Path, split: Split) -> Path | None:
-    exact = next((root / name for name in _FOLDERS[split] if (root / name).is_dir()), None)
-    if exact is not None or not root.is_dir():
-        return exact
-    # Windows and macOS do not distinguish Val from val, so both occur.
-    return next((root / name for name in class_folders(root) if name.lower() in _FOLDERS[split]), None)
+def _remarks_on(layout: FolderLayout) -> list[ClassRemark]:
+    notes = [ClassRemark("layout", "note", layout.note)] if layout.note else []
+    return [*notes, *(ClassRemark("layout", "warning", doubt) for doubt in layout.doubts)]
 
 
-def _folders_in(root: Path, split: Split) -> list[str]:
-    folder = _folder_of(root, split)
-    return [] if folder is None else class_folders(folder)
-
-
-def _classes_in(root: Path, stored: Sequence[str] | None) -> list[str]:
-    place = root.absolute()
-    if not root.is_dir():
-        what = "a file, not a folder," if root.exists() else "no folder"
-        raise TlearnError(f"data.init_args.root: {what} at {place}; {LAYOUT}")
-    train = _folder_of(root, "train")
-    if train is None and stored is not None:
-        return list(stored)
-    if train is None:
-        names = class_folders(root)
-        inner = [name for name in names if (root / name / "train").is_dir()]
-        hint = f"; did you mean {place / inner[0]}?" if inner else ""
-        if root.name == "train":
-            hint = f"; did you mean {place.parent}?"
-        raise TlearnError(f"no folder train in {place}, which holds {listed(names, 'no folder')}; {LAYOUT}{hint}")
-    names = class_folders(train)
+def _classes_of(layout: FolderLayout, stored: Sequence[str] | None) -> list[str]:
+    names, train = list(layout.class_names), layout.train
+    if train is None:  # only where a checkpoint knows the classes
+        return list(stored or [])
     if len(names) < 2:
         inner = class_folders(train / names[0]) if names else []
         deeper = f", which holds {listed(inner)}" if inner else ""

@@ -6,7 +6,6 @@ import logging
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
@@ -14,15 +13,17 @@ import torch
 from torch import Tensor
 
 from tlearn.base.errors import TlearnError
+from tlearn.base.plain_values import plain_values
 from tlearn.base.program import program
 from tlearn.data.datamodule import Split
 from tlearn.data.files.boxes import of_box
 from tlearn.data.files.colour_spaces import converted_files
-from tlearn.data.files.duplicates import same_content
+from tlearn.data.files.duplicates import told_of_copies
 from tlearn.data.files.exclusions import EXCLUSIONS, kept_positions, read_exclusions
+from tlearn.data.files.file_list import FileList
 from tlearn.data.files.findings import Picture
 from tlearn.data.files.inspection import Inspection, inspect_files
-from tlearn.data.files.listing import counts_of, number_of
+from tlearn.data.files.listing import counts_of
 from tlearn.data.files.sample_types import (
     kept_ranges,
     ranges_of_training,
@@ -33,6 +34,7 @@ from tlearn.data.files.sample_types import (
     without_range,
 )
 from tlearn.data.files.unreadable import told_of_all, told_of_reasons
+from tlearn.data.images.held_back import left_or_held_back
 from tlearn.data.images.image_set import ImageSet
 from tlearn.data.images.on_disk import FilePictures, StreamedImages
 from tlearn.data.sources.bases import PictureDataModule
@@ -40,25 +42,6 @@ from tlearn.data.sources.table_cells import are_contrary, label_counts, warn_of_
 from tlearn.data.sources.table_paths import misplaced
 
 log = logging.getLogger(__name__)
-
-
-@dataclass
-class FileList:
-    """The files of a split.
-
-    Attributes:
-        names: N paths relative to the root.
-        targets: As in `Batch`, (N,), (N, K) or (N, 1).
-        remarks: What was left out while listing, in one line.
-        skipped: Paths of files whose endings are not of pictures.
-        boxes: int64 (N, 4), the objects to cut out of the files; see `tlearn.data.files.boxes`.
-    """
-
-    names: list[str]
-    targets: Tensor
-    remarks: str = ""
-    skipped: list[str] = field(default_factory=list)
-    boxes: Tensor | None = None
 
 
 class ImageFilesDataModule(PictureDataModule, ABC):
@@ -71,16 +54,32 @@ class ImageFilesDataModule(PictureDataModule, ABC):
 
     root: Path
 
-    def __init__(self, *, root: Path, on_error: Literal["error", "skip"] = "error", **options: Any) -> None:
+    def __init__(
+        self,
+        *,
+        root: Path,
+        on_error: Literal["error", "skip"] = "error",
+        test_fraction: float = 0.0,
+        **options: Any,
+    ) -> None:
         """Take the options.
 
         Args:
             root: The folder that names are relative to.
             on_error: What to do about pictures that cannot be read: name them all and stop before training starts, or
                 leave them out and say how many.
+            test_fraction: Share of the training pictures to hold back for ``test``, where there are none to test on.
+                Each is drawn by its name alone, so pictures that come later move none.
             **options: Those of `PictureDataModule` and `ImageDataModule`.
+
+        Raises:
+            TlearnError: ``test_fraction`` is not from 0 to below 1.
         """
         super().__init__(**options)
+        (share,) = plain_values(test_fraction=test_fraction)
+        if not (isinstance(share, (int, float)) and 0 <= share < 1):
+            raise TlearnError(f"data.init_args.test_fraction: expected from 0 to below 1, got {share}")
+        self.test_fraction = share
         self.root, self.on_error = root, on_error
         self.skipped: dict[Split, list[str]] = {}
         self._types: dict[Split, Counter[str]] = {}  # sample types of the files of each open split
@@ -94,6 +93,22 @@ class ImageFilesDataModule(PictureDataModule, ABC):
             TlearnError: Labels are not as expected.
         """
 
+    def files_of(self, split: Split) -> FileList | None:
+        """List the files of a split, with ``test_fraction`` those that are left, or held back, of the training files.
+
+        Raises:
+            TlearnError: There are other pictures to test on, or none is held back.
+        """
+        if not self.test_fraction or split == "val":
+            return self.list_split(split)
+        if self.list_split("test") is not None:
+            raise TlearnError(
+                f"data.init_args.test_fraction {self.test_fraction:g}: {self.root.absolute()} has pictures to test on "
+                "already; drop the option"
+            )
+        files = self.list_split("train")
+        return None if files is None else left_or_held_back(files, split == "test", self.test_fraction)
+
     def open_split(self, split: Split) -> ImageSet | None:
         """List the files of a split without the excluded ones, and inspect them.
 
@@ -105,11 +120,14 @@ class ImageFilesDataModule(PictureDataModule, ABC):
         if split == "train" and self._train_ahead is not None:
             opened, self._train_ahead = self._train_ahead, None
             return opened
-        files = self.list_split(split)
+        files = self.files_of(split)
         if files is None and split == "val":
             return None
         if files is None:
-            raise TlearnError(f"no {split} images in {self.root.absolute()}: neither a folder nor a row is called so")
+            way = "; give fit data.init_args.test_fraction 0.2 to hold some back" if split == "test" else ""
+            raise TlearnError(
+                f"no {split} images in {self.root.absolute()}: neither a folder nor a row is called so{way}"
+            )
         facts = self._inspected(split, files)
         remarks_on_ranges = self._learn_ranges(split, facts)
         bad = {number: each.error for number, each in facts.items() if each.error}
@@ -158,7 +176,7 @@ class ImageFilesDataModule(PictureDataModule, ABC):
 
     def pictures_of(self, split: Split) -> list[Picture]:
         """Inspect the files of a split that are not excluded."""
-        files = self.list_split(split)
+        files = self.files_of(split)
         if files is None:
             return []
         self.skipped[split] = files.skipped
@@ -180,6 +198,9 @@ class ImageFilesDataModule(PictureDataModule, ABC):
         for split in ("train", "val"):
             pictures = self._pictures(split)
             names[f"{split}_files"] = [pictures.name(row) for row in self._sets[split].indices.tolist()]
+        tested = self.files_of("test") if self.test_fraction else None
+        if tested is not None:
+            names["test_files"] = tested.names
         ranges = self.framing.reading.ranges
         return super().split_record() | names | ({"ranges": dict(ranges)} if ranges else {})
 
@@ -202,7 +223,7 @@ class ImageFilesDataModule(PictureDataModule, ABC):
             found = ranges_of_training(facts.values())
             self._keep_ranges(kept_ranges(found, facts.values()))
             return [f"train: {told_of_range(kind, each)}" for kind, each in found.items()]
-        if any(each.quantiles for each in facts.values()) and self.list_split("train") is not None:
+        if any(each.quantiles for each in facts.values()) and self.files_of("train") is not None:
             self._train_ahead = self.open_split("train")
         return []
 
@@ -248,18 +269,8 @@ class ImageFilesDataModule(PictureDataModule, ABC):
             images = self._sets[split]
             contents = self._pictures(split).contents
             place += [(contents[row], split, images.targets[row]) for row in images.indices.tolist()]
-        groups = [[place[number] for number in group] for group in same_content([digest for digest, _, _ in place])]
-        told = {
-            "in train and, bit by bit the same, in val: the accuracy will flatter": sum(
-                len({split for _, split, _ in group}) > 1 for group in groups
-            ),
-            "under two labels: nobody can learn both": sum(
-                self._are_contrary([target for _, _, target in group]) for group in groups
-            ),
-        }
-        for what, count in told.items():
-            if count:
-                log.warning("%s %s; %s doctor lists them", number_of(count, "picture"), what, program())
+        for told in told_of_copies(place, self._are_contrary):
+            log.warning("%s; %s doctor lists them", told, program())
 
     def _are_contrary(self, targets: Sequence[Tensor]) -> bool:
         if self.task == "multilabel":

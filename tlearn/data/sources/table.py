@@ -18,9 +18,11 @@ from tlearn.data.class_names import ClassRemark, Spelling, alike_hint, frequent_
 from tlearn.data.datamodule import Split
 from tlearn.data.files.boxes import read_boxes
 from tlearn.data.files.exclusions import kept_positions, read_exclusions
+from tlearn.data.files.file_list import FileList
 from tlearn.data.files.listing import counted, number_of
+from tlearn.data.images.held_back import held_back
 from tlearn.data.images.split import class_numbers
-from tlearn.data.sources.labelled_files import FileList, ImageFilesDataModule
+from tlearn.data.sources.labelled_files import ImageFilesDataModule
 from tlearn.data.sources.table_cells import (
     EmptyLabels,
     UncertainLabels,
@@ -111,7 +113,7 @@ class ImageTableDataModule(ImageFilesDataModule):
         place = self.table.parent if root is None else Path(root).expanduser()
         used = [str(path) for path, split in zip(self._paths, self._splits, strict=True) if split]
         warn_of_outside(self.table, place, used)
-        names, rare = self._frequent(names, place, min_per_class)
+        names, rare = self._frequent(names, place, min_per_class, options.get("test_fraction", 0.0))
         super().__init__(root=place, class_names=names, task=task, **options)
         self.class_remarks = [*self._spelling.remarks(self.class_names), *rare]
 
@@ -193,14 +195,17 @@ class ImageTableDataModule(ImageFilesDataModule):
             )
         return [seen[number] for number in class_numbers(classes, seen, least)]
 
-    def _frequent(self, names: list[str], root: Path, min_per_class: int | None) -> tuple[list[str], list[ClassRemark]]:
+    def _frequent(
+        self, names: list[str], root: Path, min_per_class: int | None, test_fraction: float
+    ) -> tuple[list[str], list[ClassRemark]]:
         rows = [row for row, split in enumerate(self._splits) if split == "train"]
         if min_per_class is None or not rows:
             return names, []
         if self.task == "regression":
             raise TlearnError("data.init_args.min_per_class: a regression has no classes; drop it")
         files, _ = found_paths(root, [str(self._paths[row]) for row in rows])
-        kept = kept_positions(files, read_exclusions(root))
+        tested = held_back(files, test_fraction)
+        kept = [number for number in kept_positions(files, read_exclusions(root)) if not tested[number]]
         counts = Counter(name for number in kept for name in self._names[rows[number]])
         return frequent_classes(names, counts, min_per_class, 2 if self.task == "classification" else 1)
 
