@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -99,11 +100,7 @@ def is_wrong(answers: Answers) -> Tensor:
 
 def least_sure(answers: Answers, count: int) -> list[int]:
     """Return the positions of at most ``count`` images, the least sure answers first; not for a regression."""
-    if answers.task == "classification":
-        sureness = answers.given.max(dim=1).values
-    else:
-        sureness = (answers.given - LABEL_THRESHOLD).abs().min(dim=1).values
-    return sureness.argsort(stable=True)[:count].tolist()
+    return _sureness(answers).argsort(stable=True)[:count].tolist()
 
 
 def worst_mistakes(answers: Answers, count: int) -> list[int]:
@@ -128,6 +125,32 @@ def worst_mistakes(answers: Answers, count: int) -> list[int]:
         )
     order = badness.argsort(descending=True, stable=True)[:count]
     return [int(position) for position in order if badness[position] >= 0]
+
+
+def best_answers(answers: Answers, count: int) -> list[int]:
+    """Return the positions of at most ``count`` images that are answered right, the surest first.
+
+    Of one class an image, each class has its turn, so that a frequent one does not fill the list. Values are ordered by
+    their error.
+    """
+    if answers.task == "regression":
+        return worst_mistakes(answers, len(answers.given))[::-1][:count]
+    right = (~is_wrong(answers)).nonzero().flatten()
+    order: list[int] = right[_sureness(answers)[right].argsort(descending=True, stable=True)].tolist()
+    if answers.task == "multilabel":
+        return order[:count]
+    turns, numbered = Counter[int](), list[tuple[int, int, int]]()
+    for position in order:
+        number = int(answers.targets[position])
+        numbered.append((turns[number], len(numbered), position))
+        turns[number] += 1
+    return [position for *_, position in sorted(numbered)[:count]]
+
+
+def _sureness(answers: Answers) -> Tensor:
+    if answers.task == "classification":
+        return answers.given.max(dim=1).values
+    return (answers.given - LABEL_THRESHOLD).abs().min(dim=1).values
 
 
 def _several(answers: Answers) -> bool:

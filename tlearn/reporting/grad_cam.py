@@ -14,12 +14,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tlearn.models.backbones.backbone import Backbone
-from tlearn.training.module import TransferModule
+from tlearn.models.network import Network
 
 Part = TypeVar("Part", bound=nn.Module)
 
 
-def grad_cam(module: TransferModule, images: Tensor, outputs: Tensor) -> Tensor:
+def grad_cam(module: Network, images: Tensor, outputs: Tensor) -> Tensor:
     """Return how much each pixel raises one output of its image; pixels that lower it are 0.
 
     Several taps are summed before negative values are cut off, because the logit depends on all of them. The values are
@@ -39,7 +39,7 @@ def grad_cam(module: TransferModule, images: Tensor, outputs: Tensor) -> Tensor:
     return pixel_shares(module, images, outputs).relu()
 
 
-def pixel_shares(module: TransferModule, images: Tensor, outputs: Tensor) -> Tensor:
+def pixel_shares(module: Network, images: Tensor, outputs: Tensor) -> Tensor:
     """Return `grad_cam` with its negative values, float32 (B, H, W): below 0 a pixel lowers the output.
 
     The map of a tapped stage is summed over its channels, each weighted by the mean gradient of the logit. The gradient

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from PIL import Image
 from torch import Tensor
 from torchvision.transforms.v2.functional import resize
 
@@ -105,40 +101,6 @@ def tiles(pictures: Tensor) -> Tensor:
     sides = [max(1, round(side * _TILE_PX / longest)) for side in pictures.shape[-2:]]
     small: Tensor = resize(pictures, sides, antialias=True)
     return small
-
-
-def worst_rows(data: ImageDataModule, answers: Answers, count: int = 24) -> list[dict[str, Any]]:
-    """Describe the worst mistakes for ``evaluation/SPLIT.json``, each with its picture as a JPEG in base64."""
-    positions = worst_mistakes(answers, count)
-    if not positions:
-        return []
-    names, pictures = _names(data, answers, positions), pictures_at(data, answers, positions)
-    rows = []
-    for position, name, picture in zip(positions, names, tiles(in_colours(pictures)), strict=True):
-        found = verdict(answers, position)
-        error = None
-        if answers.task == "regression" and answers.given.shape[1] == 1:
-            error = float(answers.given[position] - answers.targets[position])
-        rows.append({"picture": _as_text(picture), "name": name, "error": error, **found._asdict()})
-    return rows
-
-
-def _names(data: ImageDataModule, answers: Answers, positions: Sequence[int]) -> list[str]:
-    rows = answers.outputs.indices[list(positions)]
-    names = data.picture_names(rows, answers.outputs.split)
-    if names is None:
-        return [f"image {row}" for row in rows.tolist()]
-    return [path.removeprefix(f"{data.root}/") for path in names]
-
-
-def _as_text(picture: Tensor) -> str:
-    image = Image.fromarray(picture.permute(1, 2, 0).numpy())
-    if max(image.size) < _TILE_PX // 2:
-        factor = _TILE_PX // 2 // max(image.size) + 1
-        image = image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=85)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 _SHOWN = 16

@@ -8,13 +8,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from tlearn.base.errors import one_line
 from tlearn.base.places import version_of
+from tlearn.models.network import Network, network_in
+from tlearn.models.weights.safe_load import read_checkpoint
 from tlearn.reporting.card import facts as card
-from tlearn.reporting.card.evaluation_files import write_evaluation
+from tlearn.reporting.card.evaluation_files import write_evaluation, write_training_examples
 from tlearn.reporting.card.files import read_card, write_card
 from tlearn.reporting.card.markdown import card_markdown
 from tlearn.reporting.card.pages import data_page, freeze_plan_page, parameters_page
@@ -94,7 +97,9 @@ class RunCardCallback(Callback):
         before = read_card(folder)
         best, shown = best_checkpoint(trainer), _shown(trainer, module, before)
         if shown is not None:
-            write_evaluation(folder, data_of(trainer), shown)
+            write_evaluation(folder, data_of(trainer), shown, _network_of(trainer, module, shown))
+        if shown is not None or not before:
+            write_training_examples(folder, data_of(trainer), shown)
         tested = before.get("test")
         if (
             best is not None and best.outputs is not None
@@ -108,7 +113,7 @@ class RunCardCallback(Callback):
             **self._times(before),
             "ended": self.ending.facts,
             "epochs": self._epochs(trainer),
-            "best": _best_facts(best, before.get("best") or {}),
+            "best": _best_facts(best, shown, before.get("best") or {}),
             "metrics": card.numbers_of(trainer.callback_metrics, *module.evaluation.stages(self.ending.epoch)),
             "test": tested,
             "audit": self._audit_facts(),
@@ -164,7 +169,8 @@ class TestCardCallback(Callback):
             return
         folder = self._run_folder() or run_folder(trainer)
         folder.mkdir(parents=True, exist_ok=True)
-        write_evaluation(folder, data, answers_from(module.task, module.class_names, last, module.temperature))
+        answers = answers_from(module.task, module.class_names, last, module.temperature)
+        write_evaluation(folder, data, answers, module)
         content = read_card(folder) or {
             **_place(folder),
             "status": "tested",
@@ -180,6 +186,7 @@ class TestCardCallback(Callback):
         content["test"] = {
             "command": self.command,
             "checkpoint": str(self.checkpoint.relative_to(folder.absolute()) if inside else self.checkpoint),
+            "images": len(answers.given),
             "metrics": card.numbers_of(trainer.callback_metrics, "test/"),
         }
         write_card(folder, content)
@@ -206,13 +213,24 @@ def _shown(trainer: Trainer, module: TransferModule, before: Mapping[str, Any]) 
     return answers_from(module.task, module.class_names, last, module.temperature)
 
 
-def _best_facts(best: BestCheckpoint | None, known: Mapping[str, Any]) -> dict[str, Any] | None:
+def _network_of(trainer: Trainer, module: TransferModule, shown: Answers) -> Network:
+    """Return the network that gave the answers: that of ``best.ckpt``, if training went on behind it."""
+    best = best_checkpoint(trainer)
+    last = module.evaluation.last
+    if best is None or shown.outputs is last or not Path(best.best_model_path).is_file():
+        return module
+    with torch.random.fork_rng(devices=[]):  # a new head draws random numbers
+        return network_in(read_checkpoint(best.best_model_path)).to(module.device)
+
+
+def _best_facts(best: BestCheckpoint | None, shown: Answers | None, known: Mapping[str, Any]) -> dict[str, Any] | None:
     if best is None or best.best_model_score is None:
         return None
     return {
         "monitor": best.monitor,
         "value": float(best.best_model_score),
         "epoch": best.best_epoch or known.get("epoch"),
+        "images": len(shown.given) if best.outputs is not None and shown is not None else known.get("images"),
         "metrics": card.numbers_of(best.metrics, "train/", "val/") or known.get("metrics", {}),
         "checkpoint": f"checkpoints/{Path(best.best_model_path).name}",
     }
