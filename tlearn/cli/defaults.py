@@ -93,6 +93,8 @@ def plain_config(parser: LightningArgumentParser, config: Namespace) -> dict[str
     plain: dict[str, Any] = yaml.safe_load(parser.dump(config, skip_none=False))
     plain["ckpt_path"] = None
     plain.pop("resume", None)  # no part of what a run is
+    if plain.get("advice") is None:
+        plain.pop("advice", None)
     return plain
 
 

@@ -124,6 +124,7 @@ class TransferCLI(LightningCLI):
             type=Literal["auto"] | None,
             help="auto: fit goes on from the newest run of this name that is not finished; without one it begins anew",
         )
+        parser.add_argument("--advice", type=dict[str, Any] | None, help="what advise expects; advised.yaml has it")
         if self.verb == "fit":
             parser.epilog = _SWEEP_HELP
         if self.verb == "predict":

@@ -24,7 +24,7 @@ from tlearn.cli.config_files import leaves
 from tlearn.cli.defaults import plain_config
 from tlearn.cli.faults import translated_faults
 from tlearn.cli.isolation import called_from_python
-from tlearn.commands.advise_text import print_advice, why
+from tlearn.commands.advise_text import expectation, print_advice, why
 from tlearn.commands.probe import STRATEGY, drop_strategy, look_parser, take_words, write_result
 from tlearn.commands.untrained import UntrainedCLI, untrained
 from tlearn.models.options import LossOptions, names_of
@@ -262,6 +262,7 @@ def advised_config(given: _Given, measured: Measurements, decision: Decision) ->
         "trainer": trainer | given.kept("trainer") | {"max_epochs": measured.epochs if takes_steps else 1},
         "model": model | kept_by(given.kept("model"), takes_steps) | options,
         "data": plain["data"],
+        "advice": expectation(measured, decision),
     }
 
 

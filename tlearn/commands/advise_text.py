@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -13,6 +14,17 @@ from tlearn.analysis.measurements import Measurements, best_by_size, pooled
 from tlearn.commands.probe import print_copies
 
 _LITTLE, _LIKE, _UNLIKE, _WORTH = 50, 0.25, 1.0, 0.02
+
+
+def expectation(measured: Measurements, decision: Decision) -> dict[str, Any]:
+    """Return what is expected of the advice, for the config: the report of its run sets it beside what came of it.
+
+    The ``options`` tell whether a run still follows the advice.
+    """
+    choice = decision.choice
+    shares = {name: round(float(getattr(choice, name)), 4) for name in ("score", "low", "high")}
+    options = deepcopy({"image_size": measured.size_px, **choice.candidate.options})  # else YAML would refer to them
+    return {"strategy": choice.candidate.name, "of": measured.probe.score, **shares, "options": options}
 
 
 def print_advice(measured: Measurements, decision: Decision) -> None:

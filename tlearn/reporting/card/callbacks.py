@@ -120,6 +120,7 @@ class RunCardCallback(Callback):
             "temperature": shown.temperature if shown else before.get("temperature"),
             **self._facts,
             "model": card.settings_of(self.config, found_factor(trainer)),
+            "advice": card.advice_facts(self.config),
         }
         write_card(folder, content)
         write(trainer, "run/card", card_markdown(content), step_of(trainer))

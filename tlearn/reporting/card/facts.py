@@ -58,9 +58,29 @@ def data_facts(data: ImageDataModule, config: dict[str, Any], splits: tuple[str,
         "module": type(data).__name__,
         "options": config["data"].get("init_args", {}),
         **({"ranges": {kind: [*limits] for kind, limits in ranges.items()}} if ranges else {}),
+        "shape_px": list(data.image_shape_px),
         "fingerprint": data.data_fingerprint if "train" in splits else None,
         "splits": {split: _counts(data, split) for split in splits},
     }
+
+
+def advice_facts(config: dict[str, Any]) -> dict[str, Any] | None:
+    """Return what ``tlearn advise`` expected, if a run began from its config, and what was changed in it since."""
+    advice = config.get("advice")
+    if not isinstance(advice, dict):
+        return None
+    wanted = advice.get("options") or {}
+    changed = [name for name, value in wanted.items() if not _is_in(value, config["model"].get(name))]
+    return {name: value for name, value in advice.items() if name != "options"} | {"changed": changed}
+
+
+def _is_in(wanted: Any, given: Any) -> bool:
+    """Tell whether a value is as wanted; a class may have its whole path, and options that were not asked for."""
+    if isinstance(wanted, dict) and isinstance(given, dict):
+        return all(_is_in(value, given.get(name)) for name, value in wanted.items())
+    if isinstance(wanted, str) and isinstance(given, str):
+        return wanted.rpartition(".")[2] == given.rpartition(".")[2]
+    return bool(wanted == given)
 
 
 def doctor_facts(data: ImageDataModule, is_pretrained: bool) -> dict[str, Any]:
