@@ -107,10 +107,7 @@ def test_wrong_config_is_one_line(text: str, expected: str, tlearn: Tlearn, smal
         (["--model.optimizer", "Adamm"], "no class is named 'Adamm'; did you mean Adam?"),
         (["--model.freeze_backbone", "maybe"], "expected bool, got maybe"),
         (["--trainer.limit_train_batches", "0.01"], "limit_train_batches"),
-        (
-            ["stray.yaml"],
-            "unexpected word 'stray.yaml', which stands behind no option that takes it; a config is named",
-        ),
+        (["stray.yaml"], "unknown config 'stray.yaml'. Did you mean 'stream.yaml'?"),
         (["--find_lr=no"], "--find_lr takes no value: type it, or leave it out"),
         (["--find_lr", "false"], "unexpected word 'false'"),
         (["--trainer.max_epochs"], "--trainer.max_epochs needs a value behind it"),

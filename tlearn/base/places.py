@@ -10,7 +10,7 @@ from tlearn.base.errors import TlearnError
 DEFAULT_ROOT = "runs"
 log = logging.getLogger(__name__)
 
-_KEYWORDS = ("best", "last", "wise_ft")
+KEYWORDS = ("best", "last", "wise_ft")
 
 
 def run_folder_of(checkpoint: Path) -> Path | None:
@@ -29,21 +29,22 @@ def find_checkpoint(given: str, runs: Path, keyword: str) -> Path:
     """Return the file that ``--ckpt_path`` means.
 
     Args:
-        given: ``best``, ``last`` or ``wise_ft`` (looked up in the newest run that has it), a run folder, or a file.
+        given: ``best``, ``last`` or ``wise_ft`` (looked up in the newest run that has it), a run folder, the folder of
+            all runs of a name, of which the newest with a checkpoint is taken and named, or a file.
         runs: The folder that holds the ``version_N`` of this config.
         keyword: Which of a run folder's checkpoints to take: ``best`` or ``last``.
 
     Raises:
         TlearnError: There is none; the absolute path that was looked at is named.
     """
-    if given in _KEYWORDS:
+    if given in KEYWORDS:
         folders = sorted(runs.glob("version_*"), key=version_of, reverse=True)
         found = [folder / "checkpoints" / f"{given}.ckpt" for folder in folders]
         found = [path for path in found if path.is_file()]
         if not found:
             raise TlearnError(f"no {given}.ckpt under {runs.absolute()}; run fit first, or give --ckpt_path a path")
         return found[0].absolute()
-    path = Path(given).absolute()
+    path = _run_in(Path(given).absolute(), keyword)
     if path.is_dir():
         path = path / ("" if path.name == "checkpoints" else "checkpoints") / f"{keyword}.ckpt"
         last = path.with_name("last.ckpt")
@@ -53,3 +54,18 @@ def find_checkpoint(given: str, runs: Path, keyword: str) -> Path:
     if not path.is_file():
         raise TlearnError(f"no checkpoint at {path}; give --ckpt_path best, last, wise_ft, a run folder or a file")
     return path
+
+
+def _run_in(place: Path, keyword: str) -> Path:
+    """Return the newest of the runs in a folder that has a checkpoint; any other place as it is."""
+    runs = sorted((path for path in place.glob("version_*") if version_of(path) >= 0), key=version_of, reverse=True)
+    if not runs or (place / "checkpoints").is_dir():
+        return place
+    trained = [
+        run for run in runs if any((run / "checkpoints" / f"{name}.ckpt").is_file() for name in (keyword, "last"))
+    ]
+    if not trained:
+        raise TlearnError(f"no run under {place} has a checkpoint ({len(runs)} there); fit again")
+    without = f"; {runs[0].name} has no checkpoint" if trained[0] != runs[0] else ""
+    log.info("%s: %s is taken, the newest run%s", place, trained[0].name, without)
+    return trained[0]

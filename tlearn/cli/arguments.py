@@ -6,16 +6,34 @@ import argparse
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from tlearn.base.errors import TlearnError, unknown
 from tlearn.base.program import program
-from tlearn.cli.config_files import Config, as_json, check_typed, find_config
+from tlearn.cli.config_files import Config, check_typed, find_config
 
 _CONFIG_OPTIONS = ("-c", "--config")
-# Options of fit that take no value: what follows one of them is a word of its own.
-_FLAGS = ("--find_lr", "--no_find_lr", "-h", "--help")
+# Options that take no value: what follows one of them is a word of its own.
+_FLAGS = ("--find_lr", "--no_find_lr", "--fix", "--print_config", "-h", "--help")
+
+
+@dataclass(frozen=True)
+class Target:
+    """A folder of pictures or a table that stands behind the verb.
+
+    Attributes:
+        word: As typed.
+        name: The name of its runs.
+        configs: The configs that were typed beside it.
+        options: The options that it stands for, which are the first of the command line.
+        said: What becomes of the data of those configs, to be told.
+    """
+
+    word: str
+    name: str
+    configs: tuple[Config, ...] = ()
+    options: tuple[str, ...] = ()
+    said: str = ""
 
 
 @dataclass
@@ -29,6 +47,7 @@ class Arguments:
         words: All of them as they were typed; none where a command is made up.
         own: Options that the verb knows beside those of ``fit``, such as ``--out``; for messages.
         where: Where the options stand, for messages.
+        target: The pictures that were named without an option, if they were.
     """
 
     verb: str | None = None
@@ -37,17 +56,25 @@ class Arguments:
     words: list[str] = field(default_factory=list)
     own: tuple[str, ...] = ()
     where: str = "on the command line"
+    target: Target | None = None
 
     @property
     def run_name(self) -> str:
-        """Name the run after its first config."""
-        return self.configs[0].name if self.configs else "default"
+        """Name the run after the pictures, or after its first config."""
+        named = self.target or next(iter(self.configs), None)
+        return named.name if named else "default"
 
     @property
     def as_typed(self) -> str:
         """Return the command, ready to be typed again."""
-        words = self.words or [self.verb or "fit", *(config.word for config in self.configs), *self.options]
-        return f"{program()} {shlex.join(words)}"
+        return f"{program()} {shlex.join(self.words or [self.verb or 'fit', *self.again()])}"
+
+    def again(self) -> list[str]:
+        """Return the words behind the verb that mean the same."""
+        configs, options = self.configs, self.options
+        if target := self.target:
+            configs, options = [*target.configs], [target.word, *options[len(target.options) :]]
+        return [*(config.word for config in configs), *options]
 
     @property
     def asks_help(self) -> bool:
@@ -66,17 +93,35 @@ class Arguments:
         """
         found, kept, taking = list[str](), list[str](), False
         for word in self.options:
-            if word == option:
-                taking = True
-            elif word.startswith(option + "="):
-                found.append(word.partition("=")[2])
-                taking = False
+            name, given, value = word.partition("=")
+            if name == option:
+                found += [value] if given else []
+                taking = not given
             elif taking and (word == "-" or not word.startswith("-")):
                 found.append(word)
             else:
                 kept.append(word)
                 taking = False
         return found, replace(self, options=kept)
+
+    def take_loose(self, several: Sequence[str] = ()) -> tuple[list[str], Arguments]:
+        """Take out the words that are neither options nor the value of one.
+
+        Args:
+            several: Options that take all words that follow.
+        """
+        loose, kept, takes = list[str](), list[str](), 0
+        for word in self.options:
+            option, given, _ = word.partition("=")
+            if word.startswith("-") and word != "-" and not _is_number(word):
+                takes = 0 if given or option in _FLAGS else len(self.options) if option in several else 1
+                kept.append(word)
+            elif takes:
+                takes -= 1
+                kept.append(word)
+            else:
+                loose.append(word)
+        return loose, replace(self, options=kept)
 
     def pairs(self) -> list[tuple[str, str | None]]:
         """Return each option with its value, ``None`` where it has none; a word by itself is a pair with ``""``."""
@@ -185,37 +230,6 @@ def one_of(option: str, choices: Sequence[str]) -> Callable[[str], str]:
         return text
 
     return read
-
-
-def arguments_of(
-    verb: str, config: str | Path | Mapping[str, Any] | None = None, options: Mapping[str, Any] | None = None
-) -> Arguments:
-    """Make the command line of a call from Python.
-
-    Args:
-        verb: The verb, such as ``fit``.
-        config: The path of a config, the name of one that ships with tlearn, or a nested mapping.
-        options: Dotted names and values, such as ``{"trainer.max_epochs": 2}``; they beat the config.
-
-    Raises:
-        TlearnError: There is no such config, or a value that no option can hold.
-    """
-    configs = [] if config is None else [config_of(config)]
-    words = list[str]()
-    for name, value in (options or {}).items():
-        text = value if isinstance(value, str) else str(value) if isinstance(value, Path) else as_json(value, name)
-        check_typed(f"--{name}", text)
-        words.append(f"--{name}={text}")
-    return Arguments(verb, configs, words, where="in options")
-
-
-def config_of(source: str | Path | Mapping[str, Any]) -> Config:
-    """Make a config of its path, the name of one that ships with tlearn, or a nested mapping.
-
-    Raises:
-        TlearnError: There is no such config.
-    """
-    return Config(source if isinstance(source, Mapping) else find_config(str(source)))
 
 
 def with_own(options: Mapping[str, Any] | None, **own: Any) -> dict[str, Any]:

@@ -12,8 +12,10 @@ from typing import Any
 import yaml
 
 from tlearn.base.errors import TlearnError, one_line, unknown
+from tlearn.base.program import program
 from tlearn.cli.safe_yaml import LONGEST, TOO_DEEP, check_size, check_text, load_yaml
 
+ADVISED = "advised.yaml"  # what `advise` writes, unless another name is typed
 _PACKAGE = Path(__file__).parents[1]
 _GROUPS = ("--trainer", "--model", "--data")  # options that also take a file
 
@@ -53,7 +55,13 @@ class Config:
     @property
     def word(self) -> str:
         """The option that gives it to the parser, which reads a file itself and takes JSON in place of a path."""
-        return f"--config={self.path or json.dumps(self.content)}"
+        return f"--config={self._source if isinstance(self._source, Path) else json.dumps(self.content)}"
+
+    def without(self, key: str) -> Config:
+        """Return a config of the same name without one of its parts."""
+        stripped = Config({name: value for name, value in self.content.items() if name != key})
+        stripped.path = self.path
+        return stripped
 
     def __str__(self) -> str:
         """Return the path, for messages."""
@@ -119,6 +127,8 @@ def find_config(name: str) -> Path:
         return shipped
     if path.is_dir():
         raise TlearnError(f"--config {path} is a folder, expected a YAML file")
+    if path.name == ADVISED:
+        raise TlearnError(f"no {ADVISED} here ({path}); it is written by `{program()} advise my_pictures`")
     raise TlearnError(f"{unknown('config', name, shipped_configs())} (no file at {path})")
 
 

@@ -15,6 +15,7 @@ from tlearn.base.program import program
 from tlearn.cli.arguments import Arguments, VerbParser, split_arguments
 from tlearn.cli.config_files import shipped_configs
 from tlearn.cli.isolation import isolated, known_fault, undo_later
+from tlearn.cli.targets.settle import with_target
 from tlearn.version import __version__
 
 VERBS = {
@@ -108,6 +109,9 @@ def _dispatch(arguments: Arguments) -> None:
         return
     if arguments.verb not in VERBS:
         raise unknown("verb", arguments.verb, VERBS)
+    arguments = with_target(arguments)
+    if arguments.target and arguments.target.said:
+        print(arguments.target.said, file=sys.stderr)
     for config in arguments.configs:
         config.refuse_verbs(VERBS)  # faults are said before torch is imported
     name = _function_of(arguments)

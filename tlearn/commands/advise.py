@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import textwrap
 import time
 from collections.abc import Collection, Mapping, Sequence
@@ -19,11 +20,12 @@ from tlearn.analysis.probe import log_curves
 from tlearn.base.errors import TlearnError
 from tlearn.base.files import write_whole
 from tlearn.base.program import program
-from tlearn.cli.arguments import Arguments, arguments_of, with_own
-from tlearn.cli.config_files import leaves
+from tlearn.cli.arguments import Arguments, with_own
+from tlearn.cli.config_files import ADVISED, leaves
 from tlearn.cli.defaults import plain_config
 from tlearn.cli.faults import translated_faults
 from tlearn.cli.isolation import called_from_python
+from tlearn.cli.targets.calls import arguments_of
 from tlearn.commands.advise_text import expectation, print_advice, why
 from tlearn.commands.probe import STRATEGY, drop_strategy, look_parser, take_words, write_result
 from tlearn.commands.untrained import UntrainedCLI, untrained
@@ -37,7 +39,7 @@ DECIDED = ("image_size", "optimizer", "lr_interval", *(STRATEGY.keys() - set(_OF
 # Options that change what a trial shows.
 _IN_TRIALS = (*names_of(LossOptions), "batch_norm")
 _PARTS = ("trainer", "model")
-_DEFAULT_OUT = Path("advised.yaml")
+_DEFAULT_OUT = Path(ADVISED)
 _ABOUT = """\
 measures on your images: probes of every stage, nested subsets, short trials of the strategies that could win; prints
 what to do, why, what to expect and what it costs, and writes a config that fit takes; CONFIG and options are those of
@@ -84,7 +86,8 @@ def advise(
     """Measure what would pay for your images, as ``tlearn advise`` does.
 
     Args:
-        config: A config as for `tlearn.fit`. Its strategy is what is asked for; all other options are kept.
+        config: A folder of pictures, a table or a config, as for `tlearn.fit`. Its strategy is what is asked for; all
+            other options are kept.
         options: Dotted option names to values; they beat the config.
         image_sizes: Sides in pixels to choose from; by default ``model.image_size``, or the data's own.
         out: A YAML file to write the advised config to. `Advice.config` holds it too.
@@ -110,7 +113,7 @@ def run(arguments: Arguments) -> None:
     advice.write(out)
     if advice.not_kept:
         print(_said(advice.not_kept))
-    print(f"advice took {advice.time_s:.0f} s; to follow it: {program()} fit --config {out}")
+    print(f"advice took {advice.time_s:.0f} s; to follow it: {program()} fit {shlex.quote(str(out))}")
 
 
 class Asked(NamedTuple):
@@ -268,7 +271,7 @@ def advised_config(given: _Given, measured: Measurements, decision: Decision) ->
 
 def _as_yaml(config: dict[str, Any], reasons: list[str], name: str) -> str:
     """Write a config, with the reasons above it."""
-    words = [f"{program()} fit --config {name}"]
+    words = [f"tlearn fit {shlex.quote(name)}"]
     for reason in filter(None, reasons):
         words += ["", *textwrap.wrap(reason, 116)]
     header = "".join(f"# {line}".rstrip() + "\n" for line in words)

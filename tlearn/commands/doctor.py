@@ -15,8 +15,9 @@ from rich.text import Text
 
 from tlearn.base.errors import TlearnError
 from tlearn.base.files import check_folder_of, write_whole
-from tlearn.cli.arguments import Arguments, VerbParser, arguments_of, with_own
+from tlearn.cli.arguments import Arguments, VerbParser, with_own
 from tlearn.cli.isolation import called_from_python
+from tlearn.cli.targets.calls import arguments_of
 from tlearn.commands.untrained import untrained
 from tlearn.data.datamodule import Split
 from tlearn.data.decoding.reading_options import Reading
@@ -93,7 +94,7 @@ def doctor(
     """Look at every picture file of all splits, as ``tlearn doctor`` does.
 
     Args:
-        config: A config as for `tlearn.fit`.
+        config: A folder of pictures, a table or a config, as for `tlearn.fit`.
         options: Dotted option names to values; they beat the config.
         fix: Put broken files, copies and contrary labels on the list ``tlearn-exclude.json`` beside the pictures. A fit
             leaves them out; no file is deleted.

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tlearn.cli.arguments import Arguments, arguments_of
+from tlearn.cli.arguments import Arguments
 from tlearn.cli.isolation import called_from_python
+from tlearn.cli.targets.calls import arguments_of_run
 from tlearn.cli.transfer_cli import run as run_verb
 from tlearn.training.callbacks.checkpoints import run_folder
 
@@ -35,14 +36,15 @@ def validate(
     config: str | Path | Mapping[str, Any] | None = None,
     options: Mapping[str, Any] | None = None,
     *,
-    ckpt_path: str | Path = "best",
+    ckpt_path: str | Path | None = None,
 ) -> Evaluation:
     """Evaluate a checkpoint on the validation images.
 
     Args:
-        config: A config as for `tlearn.fit`; by default the checkpoint's own options.
+        config: A run: its folder, ``runs/my_pictures`` for the newest of them, or a checkpoint file. Or a config, of
+            whose newest run the best checkpoint is taken; options that it does not name are the checkpoint's.
         options: Dotted option names to values; they beat the config.
-        ckpt_path: ``best``, ``last`` or ``wise_ft`` of the newest run of this config, a run folder or a file.
+        ckpt_path: Another checkpoint than the best one: ``last`` or ``wise_ft``, a run folder or a file.
 
     Raises:
         TlearnError: There is no such checkpoint, or any other fault that `tlearn.fit` would name.
@@ -54,14 +56,15 @@ def test(
     config: str | Path | Mapping[str, Any] | None = None,
     options: Mapping[str, Any] | None = None,
     *,
-    ckpt_path: str | Path = "best",
+    ckpt_path: str | Path | None = None,
 ) -> Evaluation:
     """Evaluate a checkpoint on the test images, and add the result to the report of its run.
 
     Args:
-        config: A config as for `tlearn.fit`; by default the checkpoint's own options.
+        config: A run: its folder, ``runs/my_pictures`` for the newest of them, or a checkpoint file. Or a config, of
+            whose newest run the best checkpoint is taken; options that it does not name are the checkpoint's.
         options: Dotted option names to values; they beat the config.
-        ckpt_path: ``best``, ``last`` or ``wise_ft`` of the newest run of this config, a run folder or a file.
+        ckpt_path: Another checkpoint than the best one: ``last`` or ``wise_ft``, a run folder or a file.
 
     Raises:
         TlearnError: There is no such checkpoint, or any other fault that `tlearn.fit` would name.
@@ -85,7 +88,7 @@ def _evaluate(
     verb: str,
     config: str | Path | Mapping[str, Any] | None,
     options: Mapping[str, Any] | None,
-    ckpt_path: str | Path,
+    ckpt_path: str | Path | None,
 ) -> Evaluation:
     with called_from_python():
-        return run(arguments_of(verb, config, {**(options or {}), "ckpt_path": ckpt_path}))
+        return run(arguments_of_run(verb, config, options, ckpt_path))

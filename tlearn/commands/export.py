@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 from tlearn.base.errors import TlearnError, unknown
 from tlearn.base.files import check_folder_of
 from tlearn.base.program import program
-from tlearn.cli.arguments import Arguments, arguments_of, with_own
+from tlearn.cli.arguments import Arguments, with_own
 from tlearn.cli.isolation import called_from_python
+from tlearn.cli.targets.calls import arguments_of_run
 
 if TYPE_CHECKING:
     from tlearn.deploy.check import Agreement
@@ -71,7 +72,7 @@ def export(
     config: str | Path | Mapping[str, Any] | None = None,
     options: Mapping[str, Any] | None = None,
     *,
-    ckpt_path: str | Path,
+    ckpt_path: str | Path | None = None,
     out: str | Path,
     quantize: Literal["int8"] | None = None,
     data: str | Path | Sequence[str | Path] = (),
@@ -79,9 +80,10 @@ def export(
     """Write the network of a checkpoint as a file that works without its run.
 
     Args:
-        config: A config as for `tlearn.fit`, whose runs ``best``, ``last`` and ``wise_ft`` are looked for in.
+        config: A run: its folder, ``runs/my_pictures`` for the newest of them, or a checkpoint file. Or a config, of
+            whose newest run the best checkpoint is taken.
         options: Dotted names of options that say where runs lie, such as ``trainer.default_root_dir``, to values.
-        ckpt_path: ``best``, ``last`` or ``wise_ft`` of the newest run of this config, a run folder or a file.
+        ckpt_path: Another checkpoint than the best one: ``last`` or ``wise_ft``, a run folder or a file.
         out: The file to write. Its ending is ``.onnx``, ``.pt2`` or ``.safetensors``.
         quantize: ``int8`` writes 8-bit weights and activations, calibrated on training images; ``.onnx`` alone.
         data: Folders of pictures to check and calibrate with; by default the run's own images.
@@ -91,8 +93,7 @@ def export(
             answers differently, of which nothing is left.
     """
     with called_from_python():
-        own = with_own(options, ckpt_path=ckpt_path, out=out, quantize=quantize)
-        arguments = arguments_of("export", config, own)
+        arguments = arguments_of_run("export", config, with_own(options, out=out, quantize=quantize), ckpt_path)
         folders = [data] if isinstance(data, (str, Path)) else data
         arguments.options.extend(["--data", *map(str, folders)] if folders else [])
         return _export(arguments)
@@ -137,7 +138,7 @@ def _parsed(words: list[str]) -> _Options:
         name = others[0].partition("=")[0]
         if name.startswith("-"):
             raise unknown("option of export", name, _OPTIONS)
-        raise TlearnError(f"export: unexpected word '{others[0]}'; a file is named with --ckpt_path or --out")
+        raise TlearnError(f"export: unexpected word '{others[0]}'; a file is named with --out")
     if found.out is None:
         raise TlearnError(f"export needs --out, a file that ends in {_listed(_NEEDS)}")
     return _Options(found.out, found.quantize, tuple(found.data))

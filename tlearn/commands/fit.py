@@ -12,8 +12,9 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Timer
 
 from tlearn.base.errors import TlearnError
-from tlearn.cli.arguments import Arguments, arguments_of
+from tlearn.cli.arguments import Arguments
 from tlearn.cli.isolation import called_from_python
+from tlearn.cli.targets.calls import arguments_of
 from tlearn.cli.transfer_cli import TransferCLI
 from tlearn.cli.transfer_cli import run as run_verb
 from tlearn.deploy.predictor import Predictor
@@ -64,12 +65,13 @@ def fit(
     """Train a network, as ``tlearn fit`` does.
 
     Args:
-        config: The path of a YAML config, the name of one that ships with tlearn, such as ``finetune.yaml``, or a
-            nested mapping of the same content.
+        config: A folder of pictures, trained on as ``folder.yaml`` says, or a table, as ``table.yaml`` does; the path
+            of a YAML config, the name of one that ships with tlearn, such as ``finetune.yaml``, or a nested mapping of
+            the same content.
         options: Dotted option names to values, such as ``{"model.freeze_backbone": True, "trainer.max_epochs": 2}``.
             They beat the config.
         ckpt_path: A checkpoint or run folder to resume exactly.
-        resume: ``auto`` resumes the newest unfinished run of this config, if there is one.
+        resume: ``auto`` resumes the newest unfinished run of this name, if there is one.
         find_lr: Find the learning rate by a range test before the first step.
 
     Raises:

@@ -18,9 +18,10 @@ from rich.table import Table
 from tlearn.analysis.plan import Plan, PlanCallback
 from tlearn.base.errors import TlearnError
 from tlearn.base.files import check_folder_of, write_whole
-from tlearn.cli.arguments import Arguments, VerbParser, arguments_of, with_own
+from tlearn.cli.arguments import Arguments, VerbParser, with_own
 from tlearn.cli.callbacks import head_and_rate
 from tlearn.cli.isolation import called_from_python
+from tlearn.cli.targets.calls import arguments_of
 from tlearn.cli.transfer_cli import TransferCLI, as_list, run_as
 from tlearn.reporting.parameters import totals
 from tlearn.training.callbacks.freeze_audit import FreezeAuditCallback
@@ -96,7 +97,7 @@ def plan(
     """Work out what `tlearn.fit` would do with the same config and options, and what it would cost on this machine.
 
     Args:
-        config: A config as for `tlearn.fit`.
+        config: A folder of pictures, a table or a config, as for `tlearn.fit`.
         options: Dotted option names to values; they beat the config.
         out: A JSON file to write the plan to.
 

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from tlearn.base.files import safe_cell
-from tlearn.cli.arguments import Arguments, arguments_of
+from tlearn.cli.arguments import Arguments, with_own
 from tlearn.cli.isolation import called_from_python
+from tlearn.cli.targets.calls import arguments_of_run
 from tlearn.cli.transfer_cli import run as run_verb
 from tlearn.deploy.prediction_writer import TOP_K, PredictionWriterCallback
 from tlearn.training.typed import callbacks_of
@@ -53,21 +54,22 @@ class Predictions:
 
 def predict(
     config: str | Path | Mapping[str, Any] | None = None,
+    data: str | Path | Sequence[str | Path] | None = None,
     options: Mapping[str, Any] | None = None,
     *,
-    ckpt_path: str | Path,
-    data: str | Path | Sequence[str | Path] | None = None,
+    ckpt_path: str | Path | None = None,
     out: str | Path | None = None,
     top_k: int = TOP_K,
 ) -> Predictions:
     """Predict with a checkpoint, and write a row for each image.
 
     Args:
-        config: A config as for `tlearn.fit`; by default the checkpoint's own options.
-        options: Dotted option names to values; they beat the config.
-        ckpt_path: ``best``, ``last`` or ``wise_ft`` of the newest run of this config, a run folder or a file.
+        config: A run: its folder, ``runs/my_pictures`` for the newest of them, or a checkpoint file. Or a config, of
+            whose newest run the best checkpoint is taken; options that it does not name are the checkpoint's.
         data: A folder, a pattern such as ``photos/*.jpg``, a file, or several of these; by default the validation
             images of the run.
+        options: Dotted option names to values; they beat the config.
+        ckpt_path: Another checkpoint than the best one: ``last`` or ``wise_ft``, a run folder or a file.
         out: The table to write, ``.csv`` or ``.parquet``; by default ``predictions.csv`` in the run folder.
         top_k: How many classes a row lists, the most probable first.
 
@@ -75,8 +77,7 @@ def predict(
         TlearnError: There is no such checkpoint or picture, or any other fault that `tlearn.fit` would name.
     """
     with called_from_python():
-        given = {**(options or {}), "ckpt_path": ckpt_path, "top_k": top_k} | ({} if out is None else {"out": out})
-        arguments = arguments_of("predict", config, given)
+        arguments = arguments_of_run("predict", config, with_own(options, top_k=top_k, out=out), ckpt_path)
         places = [] if data is None else [data] if isinstance(data, (str, Path)) else data
         arguments.options.extend(f"--data={place}" for place in places)
         return run(arguments)

@@ -20,9 +20,10 @@ from tlearn.analysis.probe import probe as probe_stages
 from tlearn.base.errors import TlearnError
 from tlearn.base.files import check_folder_of, write_whole
 from tlearn.base.program import program
-from tlearn.cli.arguments import Arguments, VerbParser, arguments_of, with_own
+from tlearn.cli.arguments import Arguments, VerbParser, with_own
 from tlearn.cli.faults import translated_faults
 from tlearn.cli.isolation import called_from_python
+from tlearn.cli.targets.calls import arguments_of
 from tlearn.commands.untrained import UntrainedCLI, untrained
 from tlearn.models.options import FreezeOptions, NetworkOptions
 from tlearn.training.options import CacheOptions, HeadStartOptions, RateOptions
@@ -100,7 +101,7 @@ def probe(
     """Measure what each stage of a network is worth for your images, as ``tlearn probe`` does.
 
     Args:
-        config: A config as for `tlearn.fit`. Its strategy does not matter.
+        config: A folder of pictures, a table or a config, as for `tlearn.fit`. Its strategy does not matter.
         options: Dotted option names to values; they beat the config.
         image_sizes: Sides in pixels of what the network sees; by default ``model.image_size``, or the data's own.
         out: A JSON file to write the result to. It is in the run folder ``runs/probe/...`` too.

@@ -16,9 +16,10 @@ from typing import Any
 from tlearn.analysis.ranking import Standing, is_mcnemar, rank
 from tlearn.base.errors import DivergedError, TlearnError
 from tlearn.base.files import check_folder_of, write_whole
-from tlearn.cli.arguments import Arguments, VerbParser, arguments_of, config_of, positive_int, with_own
+from tlearn.cli.arguments import Arguments, VerbParser, positive_int, with_own
 from tlearn.cli.config_files import Config, find_config
 from tlearn.cli.isolation import called_from_python
+from tlearn.cli.targets.calls import arguments_of, config_of
 from tlearn.commands.compare.measured_fit import SCORE
 from tlearn.commands.compare.runs import CheckedVariant, Experiment, RunResult, Variant, scores_of
 from tlearn.commands.compare.table import About, Cost, print_comparison

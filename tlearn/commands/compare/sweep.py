@@ -219,9 +219,7 @@ def drawn_in_logs(lowest: float, highest: float) -> bool:
 def _say_how(experiment: Experiment, name: str, results: Mapping[str, list[RunResult]]) -> None:
     variant = next(checked.variant for checked in experiment.variants if checked.variant.name == name)
     best = min(results[name], key=lambda result: _sign(experiment) * float(scores_of([result]).mean()))
-    arguments = variant.arguments
-    configs = [word for config in arguments.configs for word in ("--config", str(config))]
-    words = ["fit", *configs, *arguments.options, f"--seed_everything={best.seed}"]
+    words = ["fit", *variant.arguments.again(), f"--seed_everything={best.seed}"]
     print(f"best: {name}")
     print(f"again: {program()} {shlex.join(words)}")
     print(f"checkpoint: {best.checkpoint}")

@@ -94,16 +94,16 @@ class ImageTableDataModule(ImageFilesDataModule):
         self.table, self.unknown_classes, self.task = Path(table).expanduser(), unknown_classes, task
         self._seen: list[str] = []
         self._columns, self._lines = read_table(self.table, path_column)
-        self._paths = column_of(self._columns, path_column, self.table)
+        self._paths = column_of(self._columns, path_column, self.table, "path_column")
         self._splits: list[Split | None] = [*self._split_of(split_column)]
         if not isinstance(label_column, str) and task == "classification":
             raise TlearnError(
                 f"label_column lists {len(label_column)} columns, which is for task: multilabel or regression"
             )
         labels = [label_column] if isinstance(label_column, str) else list(label_column)
-        self._labels = {name: column_of(self._columns, name, self.table) for name in labels}
+        self._labels = {name: column_of(self._columns, name, self.table, "label_column") for name in labels}
         boxes = [crop_column] if isinstance(crop_column, str) else crop_column or []
-        self._boxes = [column_of(self._columns, name, self.table) for name in boxes]
+        self._boxes = [column_of(self._columns, name, self.table, "crop_column") for name in boxes]
         self._left_out = self._leave_out_bad_rows(options.get("on_error") == "skip")
         self._names, self._unknown = self._read_names(label_column, label_separator, empty_labels, uncertain_labels)
         self._spell(stored_classes or [])
@@ -231,7 +231,7 @@ class ImageTableDataModule(ImageFilesDataModule):
         name = column or ("split" if "split" in self._columns else None)
         if name is None:
             return ["train"] * len(self._paths)
-        values = [str(value).strip() for value in column_of(self._columns, name, self.table)]
+        values = [str(value).strip() for value in column_of(self._columns, name, self.table, "split_column")]
         wrong = [row for row, value in enumerate(values) if value.lower() not in _SPLITS]
         if wrong:
             rows, first = rows_named([self._lines[row] for row in wrong]), values[wrong[0]]

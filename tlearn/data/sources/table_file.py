@@ -37,15 +37,22 @@ def read_table(table: Path, path_column: str) -> tuple[Columns, Sequence[int]]:
     return columns, lines
 
 
-def column_of(columns: Columns, name: str, table: Path) -> list[Any]:
+def column_of(columns: Columns, name: str, table: Path, option: str) -> list[Any]:
     """Return a column by its name, in any form of Unicode; bytes are decoded.
+
+    Args:
+        columns: Those of the table.
+        name: The name that is wanted.
+        table: The file, for messages.
+        option: What names the column, likewise.
 
     Raises:
         TlearnError: There is none, there are two, or its bytes are no UTF-8.
     """
     found = [name] if name in columns else [each for each in columns if same_name(each, name)]
     if len(found) != 1:
-        raise unknown(f"column of {table.absolute()}", name, columns)
+        fault = unknown(f"column of {table.absolute()}", name, columns)
+        raise TlearnError(f"{fault}; say which it is: --data.init_args.{option} COLUMN")
     values = columns[found[0]]
     try:  # older Parquet writers do not mark which bytes are text
         return [value.decode() if isinstance(value, bytes) else value for value in values]
