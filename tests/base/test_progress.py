@@ -33,7 +33,6 @@ if "logs" in sys.argv:
     loggers = [logging.getLogger(name) for name in ("tlearn", "lightning.pytorch")]
 progress.QUIET_S = progress.PLAIN_S = float(sys.argv[1])
 with Progress("advise", 2, parts=True) as advice:
-    advice.next("")
     with Progress(count=2, costs=[1, 4]) as sizes:
         for side_px in (64, 128):
             sizes.next(f"{side_px} px")
@@ -169,13 +168,12 @@ def test_the_time_left_comes_from_the_pace_of_like_work(clock: dict[str, float])
 
 
 def test_work_of_unlike_parts_tells_the_time_to_the_next_part_alone(clock: dict[str, float]) -> None:
-    parts, inner = opened(Progress("probe", 2, parts=True), Progress("", 100, "pictures"))
-    parts.next("128 px")
+    parts, inner = opened(Progress("probe", 2, parts=True), Progress("128 px", 100, "pictures"))
     inner.done = 25
     assert text([parts, inner], 30.0) == "probe 1/2, 128 px: 25 of 100 pictures, about 90 s to part 2"
-    parts.next("128 px, layer1")
-    assert text([parts, inner], 30.0).endswith("about 90 s left")  # the last part
-    assert text([parts], 30.0) == "probe 2/2, 128 px, layer1"
+    inner.close()
+    opened(inner)  # work that is opened inside is the next part, the last one here
+    assert text([parts, inner], 30.0) == "probe 2/2, 128 px: 25 of 100 pictures, about 90 s left"
     parts.close()
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tlearn.analysis.stage_probe import Labelled, score, wanted_outputs
+from tlearn.base.progress import tracked
 from tlearn.base.types import Task
 from tlearn.training.strategies.known_labels import ridge_outputs
 
@@ -70,7 +71,7 @@ def measure_curve(task: Task, train: Labelled, val: Labelled, num_classes: int, 
         strength: Strength of the penalty.
     """
     draws: dict[int, list[tuple[float, int]]] = {}
-    for draw in range(_DRAWS):
+    for draw in tracked(range(_DRAWS), "trying fewer images", _DRAWS, "draws"):
         order = _stratified_order(task, train.targets, draw)
         for share in _SHARES:
             count = round(share * len(order))

@@ -12,11 +12,12 @@ from lightning.pytorch import Trainer
 from tlearn.analysis.candidates import Candidate, candidates
 from tlearn.analysis.learning_curve import Forecast, forecast, measure_curve
 from tlearn.analysis.pilots import Pilot, PilotResult, run_pilots
-from tlearn.analysis.probe import Probe, probe, taps_of
+from tlearn.analysis.probe import Probe, probe, probe_stages, taps_of
 from tlearn.analysis.similarity import batch_norm_shift, logme
 from tlearn.analysis.stage_features import StageFeatures, stage_features
-from tlearn.analysis.stage_probe import TOGETHER, Labelled, StageProbe, best_of, probe_stage, wanted_outputs
+from tlearn.analysis.stage_probe import TOGETHER, Labelled, StageProbe, best_of, wanted_outputs
 from tlearn.base.machine import PeakMemory
+from tlearn.base.progress import Progress
 from tlearn.base.types import Task
 from tlearn.training.module import TransferModule
 from tlearn.training.strategies.alike_features import rounding_of
@@ -137,6 +138,12 @@ def measure(
     )
 
 
+def parts_of(module: TransferModule) -> int:
+    """Count the parts of `measure` that are told apart on the screen, where `Progress` has ``parts``."""
+    always = 5  # passes, stages, likeness to the images of the weights, fewer images, trials
+    return always + (not module.starts_at_random) + {"classification": 2, "regression": 1, "multilabel": 0}[module.task]
+
+
 class _Places(NamedTuple):
     """Where a head may sit, see `Measurements`."""
 
@@ -236,13 +243,9 @@ def _random_score(trainer: Trainer, module: TransferModule, size_px: int) -> flo
     if not fresh.preprocess.is_known:
         fresh.preprocess.load_state_dict(module.preprocess.state_dict())
     fresh.answer_in(module.unit)
-    seen = stage_features(trainer, fresh.to(module.device), size_px)
-    rounding = rounding_of(str(trainer.precision))
-    stages = [
-        probe_stage(stage, size_px, module.task, part, seen.val[stage], module.num_classes, rounding)
-        for stage, part in seen.train.items()
-    ]
-    best = best_of(stages)
+    with Progress("random weights"):
+        seen = stage_features(trainer, fresh.to(module.device), size_px)
+        best = best_of(probe_stages(module, [seen], rounding_of(str(trainer.precision))))
     return (best.left_out + best.ridge) / 2
 
 

@@ -19,6 +19,7 @@ from tlearn.analysis.candidates import Candidate
 from tlearn.analysis.stage_features import network_like
 from tlearn.analysis.stage_probe import score
 from tlearn.base.machine import PeakMemory
+from tlearn.base.progress import Progress, tracked
 from tlearn.base.types import Batch
 from tlearn.models.losses import compute_loss
 from tlearn.training.module import TransferModule
@@ -26,8 +27,10 @@ from tlearn.training.strategies.features import run_over_split
 from tlearn.training.strategies.head_solver import SolvedHead
 from tlearn.training.strategies.plain_steps import training_batches, training_step
 from tlearn.training.strategies.solved_head import put_head
+from tlearn.training.typed import data_of
 
 _NOT_FOR_PILOTS = ("optimizer", "lr_scheduler", "head_solver", "weights")  # they step themselves; weights are at hand
+_STEP = 3  # forward passes that a step takes: the way back is twice that forth
 _UNTIMED = 1  # steps: the first of a network allocates
 
 
@@ -86,10 +89,15 @@ class Pilot:
         self._times_s: list[float] = []
         self._peak_bytes = 0
 
+    def costs(self, steps: int) -> tuple[int, int]:
+        """Return what so many steps, and a look at validation, cost: in forward passes of an image."""
+        data = data_of(self._trainer)
+        return _STEP * steps * data.batch_size, len(data.dataset("val"))
+
     def go_on(self, steps: int) -> None:
         """Take so many more steps, at rates that fall to 0 along a cosine."""
         peak = PeakMemory(self._module.device)
-        for _ in range(steps):
+        for _ in tracked(range(steps), "", steps, "steps"):
             done = len(self._times_s)
             factor = 0.5 * (1 + float(torch.cos(torch.tensor(torch.pi * done / self._planned))))
             for group, rate in zip(self._optimizer.param_groups, self._rates, strict=True):
@@ -125,16 +133,29 @@ def run_pilots(pilots: Sequence[Pilot], steps: int, rounds: int) -> list[PilotRe
         rounds: At most; one that is alone does not go on.
     """
     running, ended = list(pilots), list[PilotResult]()
-    for number in range(1, rounds + 1):
-        for pilot in running:
-            pilot.go_on(steps)
-        order = sorted(((pilot.result(), pilot) for pilot in running), key=lambda pair: pair[0].val_loss)
-        kept = 0 if number == rounds or len(order) == 1 else (len(order) + 1) // 2
-        ended = [result for result, _ in order[kept:]] + ended
-        running = [pilot for _, pilot in order[:kept]]
-        if not running:
-            break
+    kept = _kept_in_rounds(len(pilots), rounds)
+    costs = [cost for number in kept[:-1] for cost in pilots[0].costs(steps) for _ in range(number)]
+    with Progress(count=len(costs), costs=costs) as trials:
+        for going_on in kept[1:]:
+            for pilot in running:
+                trials.next(f"trial of {pilot.candidate.name}")
+                pilot.go_on(steps)
+            results = list[tuple[PilotResult, Pilot]]()
+            for pilot in running:
+                trials.next(f"trial of {pilot.candidate.name}")
+                results.append((pilot.result(), pilot))
+            order = sorted(results, key=lambda pair: pair[0].val_loss)
+            ended = [result for result, _ in order[going_on:]] + ended
+            running = [pilot for _, pilot in order[:going_on]]
     return ended
+
+
+def _kept_in_rounds(pilots: int, rounds: int) -> list[int]:
+    """Return how many pilots each round begins with; the last of these numbers is 0."""
+    kept = [pilots]
+    while kept[-1]:
+        kept.append(0 if len(kept) == rounds or kept[-1] == 1 else (kept[-1] + 1) // 2)
+    return kept
 
 
 def network_for(module: TransferModule, candidate: Candidate, size_px: int) -> TransferModule:

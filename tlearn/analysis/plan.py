@@ -14,6 +14,7 @@ from torch import nn
 
 from tlearn.base.errors import TlearnError
 from tlearn.base.machine import resident_since_start
+from tlearn.base.progress import Progress
 from tlearn.models.freezing import group_by_rule
 from tlearn.models.state import evaluating
 from tlearn.training.module import TransferModule, model_of
@@ -196,7 +197,8 @@ def _epoch_times(
     for epoch in range(epochs):
         if epoch == 0 or epoch in phases:
             module.open_stages(epoch)
-            step_s = _mean_time(step)
+            with Progress(f"timing steps of epoch {epoch + 1}"):
+                step_s = _mean_time(step)
         validates = (
             epoch >= cached and trainer.enable_validation and (epoch + 1) % (trainer.check_val_every_n_epoch or 1) == 0
         )
@@ -210,7 +212,7 @@ def _forward_time(trainer: Trainer, module: TransferModule) -> float:
     loader: Any = data.val_dataloader() if data.validates else data.train_dataloader()
     batch = next(iter(loader))
     images = batch.images.to(module.device)
-    with evaluating(module), trainer.precision_plugin.forward_context():
+    with evaluating(module), trainer.precision_plugin.forward_context(), Progress("timing batches of validation"):
         return _mean_time(lambda: module(images))
 
 

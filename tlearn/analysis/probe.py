@@ -14,6 +14,7 @@ from torch import Tensor
 from tlearn.analysis.stage_features import StageFeatures, own_size_px, stage_features
 from tlearn.analysis.stage_probe import SCORES, TOGETHER, StageProbe, best_of, probe_stage, score
 from tlearn.base.errors import TlearnError
+from tlearn.base.progress import Progress
 from tlearn.data.files.listing import listed
 from tlearn.training.module import TransferModule
 from tlearn.training.strategies.alike_features import rounding_of
@@ -69,13 +70,8 @@ def probe(trainer: Trainer, module: TransferModule, sizes_px: Sequence[int]) -> 
     start_s = time.perf_counter()
     train = data_of(trainer).dataset("train")
     _check_classes(module, train.targets[train.indices])
-    seen = [stage_features(trainer, module, size) for size in sorted(sizes_px or [own_size_px(trainer, module)])]
-    rounding = rounding_of(str(trainer.precision))
-    probes = [
-        probe_stage(stage, features.image_size_px, module.task, part, features.val[stage], module.num_classes, rounding)
-        for features in seen
-        for stage, part in features.train.items()
-    ]
+    seen = _seen(trainer, module, sorted(sizes_px or [own_size_px(trainer, module)]))
+    probes = probe_stages(module, seen, rounding_of(str(trainer.precision)))
     best = best_of(probes)
     copies, shared = count_copies(seen[-1])
     if module.task == "classification":
@@ -96,6 +92,33 @@ def probe(trainer: Trainer, module: TransferModule, sizes_px: Sequence[int]) -> 
         ),
         seen,
     )
+
+
+def _seen(trainer: Trainer, module: TransferModule, sizes_px: Sequence[int]) -> list[StageFeatures]:
+    found = list[StageFeatures]()
+    with Progress(count=len(sizes_px), costs=[size**2 for size in sizes_px]) as passes:
+        for size in sizes_px:
+            passes.next(f"{size} px")
+            found.append(stage_features(trainer, module, size))
+    return found
+
+
+def probe_stages(module: TransferModule, seen: Iterable[StageFeatures], rounding: float) -> list[StageProbe]:
+    """Probe every stage at every image size, small to large, shallow to deep.
+
+    Args:
+        module: Gives task and classes.
+        seen: The features at each size.
+        rounding: Rounding error of the features, see `rounding_of`.
+    """
+    each = [(features, stage, part) for features in seen for stage, part in features.train.items()]
+    found = list[StageProbe]()
+    with Progress(count=len(each)) as stages:
+        for features, stage, part in each:
+            size, val = features.image_size_px, features.val[stage]
+            stages.next(f"{size} px, {stage}")
+            found.append(probe_stage(stage, size, module.task, part, val, module.num_classes, rounding))
+    return found
 
 
 def taps_of(module: TransferModule, each: StageProbe) -> list[str]:

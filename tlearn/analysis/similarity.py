@@ -12,6 +12,7 @@ import torch
 from lightning.pytorch import Trainer
 from torch import Tensor, nn
 
+from tlearn.base.progress import tracked
 from tlearn.models.state import evaluating
 from tlearn.training.module import TransferModule
 from tlearn.training.strategies.head_solver import Turned
@@ -86,7 +87,8 @@ def batch_norm_shift(trainer: Trainer, module: TransferModule) -> dict[str, floa
     ]
     try:
         with evaluating(module):
-            for images in data_of(trainer).sample("val", _IMAGES).images.split(_AT_ONCE):
+            batches = data_of(trainer).sample("val", _IMAGES).images.split(_AT_ONCE)
+            for images in tracked(batches, "comparing the images with those of the weights", len(batches), "batches"):
                 module.backbone(module.preprocess(images.to(module.device)))
     finally:
         for hook in hooks:

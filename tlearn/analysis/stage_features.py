@@ -11,9 +11,11 @@ from lightning.pytorch import Trainer
 from torch import Tensor
 
 from tlearn.analysis.stage_probe import Labelled, stages_of
+from tlearn.base.progress import Progress
+from tlearn.data.images.image_set import ImageSet
 from tlearn.training.module import TransferModule
 from tlearn.training.strategies.features import iterate_over_split
-from tlearn.training.typed import data_of
+from tlearn.training.typed import FitSplit, data_of
 
 
 @dataclass(frozen=True)
@@ -52,12 +54,17 @@ def stage_features(trainer: Trainer, module: TransferModule, size_px: int) -> St
     tapped.trainer = trainer
     tapped.to(module.device).setup("fit")
     splits = {}
-    for split in ("train", "val"):
-        images = data_of(trainer).dataset(split)
-        rows = torch.cat(list(iterate_over_split(trainer, tapped, split, tapped.features)))
-        parts = stages_of(rows, tapped.backbone.taps, tapped.backbone.widths)
-        targets: Tensor = module.learned(images.targets[images.indices])
-        splits[split] = {stage: Labelled(part, targets) for stage, part in parts.items()}
+    sets: dict[FitSplit, ImageSet] = {
+        "train": data_of(trainer).dataset("train"),
+        "val": data_of(trainer).dataset("val"),
+    }
+    with Progress(count=2, costs=[len(images) for images in sets.values()]) as passes:
+        for split, images in sets.items():
+            passes.next("")
+            rows = torch.cat(list(iterate_over_split(trainer, tapped, split, tapped.features)))
+            parts = stages_of(rows, tapped.backbone.taps, tapped.backbone.widths)
+            targets: Tensor = module.learned(images.targets[images.indices])
+            splits[split] = {stage: Labelled(part, targets) for stage, part in parts.items()}
     return StageFeatures(size_px, splits["train"], splits["val"], time.perf_counter() - start_s)
 
 

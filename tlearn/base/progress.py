@@ -33,7 +33,8 @@ class Progress:
         count: How many steps it has; ``None`` where nobody knows.
         unit: What the steps are: ``pictures``.
         costs: What each step costs beside the others, for the time left; all the same by default.
-        parts: The steps are unlike each other, so that the pace of one says nothing of the next.
+        parts: The steps are unlike each other, so that the pace of one says nothing of the next. Each work that is
+            opened right inside is the next of them.
 
     Attributes:
         done: Steps that are done.
@@ -80,17 +81,15 @@ class Progress:
         with _screen.lock:
             self.done += steps
 
-    @property
-    def place(self) -> int:
-        """The number of the step that is under way, where steps have names; else how many are done."""
-        place = self.done + self._names_steps
+    def place(self, has_work_inside: bool) -> int:
+        """Return the number of the step under way, where that is known; else how many are done."""
+        place = self.done + (self._names_steps or has_work_inside)
         return place if self.count is None else min(place, self.count)
 
     def share(self, inside: float) -> float:
         """Return the share of the work that is done, from 0 to 1; ``inside`` is that of the step under way."""
         if not self.count:
             return 0.0
-        inside *= self._names_steps
         if self._costs is None:
             return min((self.done + inside) / self.count, 1.0)
         under_way = self._costs[self.done] * inside if self.done < len(self._costs) else 0.0
@@ -104,7 +103,7 @@ class Progress:
         return took_s * (1 - share) / share
 
 
-def tracked(items: Iterable[_Item], what: str, count: int, unit: str = "") -> Iterator[_Item]:
+def tracked(items: Iterable[_Item], what: str, count: int | None, unit: str = "") -> Iterator[_Item]:
     """Yield the items, and show how many there were, see `Progress`."""
     with Progress(what, count, unit) as progress:
         for item in items:
@@ -132,17 +131,17 @@ def words(running: Sequence[Progress], now_s: float) -> tuple[str, str, float]:
     """
     *outer, last = running
     short = [each for each in running if each.what and each.count and (each.parts or each is not last)]
-    named = [f"{each.what} {each.place}/{each.count:,}" if each in short else each.what for each in running]
+    named = [f"{each.what} {each.place(True):,}/{each.count:,}" if each in short else each.what for each in running]
     texts = [text for each, name in zip(running, named, strict=True) for text in (name, each.step)]
-    far = f": {last.place:,} of {last.count:,} {last.unit}".rstrip() if last.count and last not in short else ""
+    far = f": {last.place(False):,} of {last.count:,} {last.unit}".rstrip() if last.count and last not in short else ""
     share, left_s, left_of, shown = 0.0, None, last, 0.0
     for each in reversed(running):
         shown = (share := each.share(share)) or shown
         if (each_left_s := each.left_s(share, now_s)) is not None:
             left_s, left_of, shown = each_left_s, each, share
     if left_s is not None:
-        above = [each for each in outer[: running.index(left_of)] if each.parts and each.place < (each.count or 0)]
-        to = f"to part {above[0].place + 1}" if above else "left"
+        parts = [each for each in outer[: running.index(left_of)] if each.parts and each.done + 1 < (each.count or 0)]
+        to = f"to part {parts[0].place(True) + 1}" if parts else "left"
         far += f", about {_duration(left_s)} {to}"
     notes = "".join(f", {each.note}" for each in running if each.note)
     return ", ".join(filter(None, texts)), far + notes, shown
@@ -189,8 +188,11 @@ class _Screen:
     def open(self, progress: Progress) -> None:
         """Put work inside the work that is open."""
         with self.lock:
+            for around in self.running[-1:]:
+                if around.parts:
+                    around.next("")
             self.running.append(progress)
-            if len(self.running) == 1:
+            if self.running == [progress]:
                 self._ended = threading.Event()
                 threading.Thread(target=self._show, args=(self._ended,), name="progress", daemon=True).start()
 
@@ -224,8 +226,9 @@ class _Screen:
                 if ended.is_set() or now_s - began_s < QUIET_S or not _speaks():
                     continue
                 try:
-                    if _is_terminal(sys.stderr):
-                        self._draw(now_s)
+                    if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+                        if not hasattr(sys.stderr, "rich_proxied_file"):  # else another bar of rich is drawn there
+                            self._draw(now_s)
                     elif now_s - printed_s >= PLAIN_S:
                         printed_s = now_s
                         print("".join(words(self.running, now_s)[:2]), file=sys.stderr, flush=True)
@@ -257,11 +260,6 @@ class _Screen:
                 console.print(ProgressBar(total=1.0, completed=share, width=_BAR), Text(" ", end=""), end="", sep="")
             console.print(head + tail, end="", no_wrap=True, overflow="crop")
         self._drawing = console
-
-
-def _is_terminal(stream: TextIO) -> bool:
-    """Tell whether a line can be drawn: on a terminal that moves its cursor and that nobody else draws on."""
-    return stream.isatty() and os.environ.get("TERM") != "dumb" and not hasattr(stream, "rich_proxied_file")
 
 
 def _speaks() -> bool:

@@ -12,6 +12,7 @@ from importlib import import_module
 
 from tlearn.base.errors import TlearnError, unknown
 from tlearn.base.program import program
+from tlearn.base.progress import Progress
 from tlearn.cli.arguments import Arguments, VerbParser, split_arguments
 from tlearn.cli.config_files import shipped_configs
 from tlearn.cli.isolation import isolated, known_fault, undo_later
@@ -118,7 +119,9 @@ def _dispatch(arguments: Arguments) -> None:
     if name == "quickstart":
         _quickstart(arguments)
         return
-    import_module(_OWN_FILE[name]).run(arguments)
+    with Progress(f"{arguments.verb}: loading PyTorch"):
+        module = import_module(_OWN_FILE[name])
+    module.run(arguments)
 
 
 def _function_of(arguments: Arguments) -> str:

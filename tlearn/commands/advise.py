@@ -15,11 +15,12 @@ import yaml
 from tlearn.analysis.decision import Decision, decide
 from tlearn.analysis.effects import EFFECTS
 from tlearn.analysis.learning_curve import log_curve
-from tlearn.analysis.measurements import Measurements, measure
+from tlearn.analysis.measurements import Measurements, measure, parts_of
 from tlearn.analysis.probe import log_curves
 from tlearn.base.errors import TlearnError
 from tlearn.base.files import write_whole
 from tlearn.base.program import program
+from tlearn.base.progress import Progress
 from tlearn.cli.arguments import Arguments, with_own
 from tlearn.cli.config_files import ADVISED, leaves
 from tlearn.cli.defaults import plain_config
@@ -132,7 +133,7 @@ def ask(arguments: Arguments) -> Asked:
     out, sizes_px, arguments = take_words(look_parser("advise", "advised.yaml", _ABOUT, choices, result), arguments)
     given = _Given(typed_keys(arguments), sizes_px)
     cli = untrained(arguments, change=given.take)
-    with translated_faults(arguments), cli.measuring():
+    with translated_faults(arguments), cli.measuring(), Progress("advise", parts_of(cli.model), parts=True):
         start_s, trials = time.perf_counter() - begin_s, kept_in_trials(given.kept("model"))
         measured = measure(cli.trainer, cli.model, sizes_px, given.epochs, start_s, trials)
         log_curves(cli.trainer.loggers, measured.probe)

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from tlearn.base.errors import TlearnError
 from tlearn.base.files import check_folder_of, write_whole
+from tlearn.base.progress import Progress
 from tlearn.cli.arguments import Arguments, VerbParser, with_own
 from tlearn.cli.isolation import called_from_python
 from tlearn.cli.targets.calls import arguments_of
@@ -163,7 +164,8 @@ def _look(arguments: Arguments) -> _Looked:
     findings += [*first, *skipped_files(data)]
     names = data.class_names if data.task == "classification" else []
     is_pretrained = cli.plain["model"]["weights"] is not None
-    findings += diagnose(pictures, names, data.framing, is_pretrained, data.task)
+    with Progress("comparing pictures"):
+        findings += diagnose(pictures, names, data.framing, is_pretrained, data.task)
     findings += _targets(data, pictures)
     left_out = {name for finding in findings for name in finding.exclude} if own.fix else set()
     findings += rare_classes(data, pictures, left_out)

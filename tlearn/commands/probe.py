@@ -20,6 +20,7 @@ from tlearn.analysis.probe import probe as probe_stages
 from tlearn.base.errors import TlearnError
 from tlearn.base.files import check_folder_of, write_whole
 from tlearn.base.program import program
+from tlearn.base.progress import Progress
 from tlearn.cli.arguments import Arguments, VerbParser, with_own
 from tlearn.cli.faults import translated_faults
 from tlearn.cli.isolation import called_from_python
@@ -135,7 +136,8 @@ def _look(arguments: Arguments) -> _Looked:
     parser = look_parser("probe", "probe.json", _ABOUT, own_size, result)
     out, sizes_px, arguments = take_words(parser, arguments)
     cli = untrained(arguments, change=partial(drop_strategy, place="probe", sizes_px=sizes_px))
-    with translated_faults(arguments), cli.measuring():
+    parts = 3 if cli.model.task == "classification" else 2  # the head of the best is solved too
+    with translated_faults(arguments), cli.measuring(), Progress("probe", parts, parts=True):
         found, _ = probe_stages(cli.trainer, cli.model, sizes_px)
         log_curves(cli.trainer.loggers, found)
     return _Looked(cli, found, out)

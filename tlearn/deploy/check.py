@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from tlearn.base.errors import TlearnError
+from tlearn.base.progress import tracked
 from tlearn.base.types import LABEL_THRESHOLD, Batch, Task
 from tlearn.data.files.listing import find_pictures
 from tlearn.data.files.reading import Framing, UnreadableImageError, read_image
@@ -86,7 +87,8 @@ def check(module: Network, answer: Answer, examples: Examples) -> Agreement:
     """
     wanted, given = list[Tensor](), list[Tensor]()
     with evaluating(module):
-        for batch in examples.to_check(MOST_CHECKED, _BATCH):
+        count = min(len(examples.check), MOST_CHECKED)
+        for batch in tracked(examples.to_check(count, _BATCH), "checking the export", -(-count // _BATCH), "batches"):
             wanted.append(module.answer(batch.images.to(module.preprocess.mean.device)).cpu())
             first, rest = batch.images[:1], batch.images[1:]
             given += [answer(first), *([answer(rest)] if len(rest) else [])]
@@ -129,7 +131,8 @@ def examples_from_folders(folders: Sequence[Path], framing: Framing) -> Examples
     """
     paths = [folder / name for folder in folders for name in find_pictures(folder).names]
     pixels = []
-    for place in _evenly(len(paths), _MOST_PICTURES).tolist():
+    places = _evenly(len(paths), _MOST_PICTURES).tolist()
+    for place in tracked(places, "reading pictures", len(places)):
         try:
             pixels.append(read_image(paths[place], framing))
         except UnreadableImageError:

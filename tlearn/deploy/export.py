@@ -11,6 +11,7 @@ from typing import Any
 
 from tlearn.base.errors import TlearnError, one_line
 from tlearn.base.files import on_disk, writing_fault
+from tlearn.base.progress import Progress
 from tlearn.deploy import onnx_file, pt2_file, state_file
 from tlearn.deploy.check import TOLERANCE, Agreement, Answer, Examples, check
 from tlearn.deploy.exported_network import ExportedNetwork
@@ -76,7 +77,8 @@ def _written(
     kind: _Kind, network: ExportedNetwork, path: Path, about: Mapping[str, Any], module: Network
 ) -> list[Path]:
     try:
-        return kind.write(network, path, about)
+        with Progress(f"writing {path.name}"):
+            return kind.write(network, path, about)
     except Exception as error:  # an exporter fails in as many ways as networks are written
         needs_bytes = sum(value.nbytes for value in network.state_dict().values())
         if fault := writing_fault(path.parent.with_name(path.name), path, error, needs_bytes):

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tlearn.base.progress import tracked
 from tlearn.base.types import LABEL_THRESHOLD, Batch, Task
 from tlearn.deploy.check import Answer, Examples, compare
 from tlearn.deploy.onnx_file import INPUT, open_onnx, set_properties
@@ -96,19 +97,18 @@ def quantise_and_report(task: Task, file: Path, examples: Examples) -> str:
         examples: Images to calibrate on, and to measure with.
     """
     target = file.with_name(f"int8-{file.name}")
-    quantise(file, target, examples.to_calibrate(MOST_CALIBRATING, CALIBRATION_BATCH))
+    count = min(len(examples.calibrate), MOST_CALIBRATING)
+    batches = examples.to_calibrate(count, CALIBRATION_BATCH)
+    quantise(file, target, tracked(batches, "calibrating", -(-count // CALIBRATION_BATCH), "batches"))
     before, targets = _answers(open_onnx(file), examples)
     after, _ = _answers(open_onnx(target), examples)
     if examples.labelled:
         said = f"{score(task, before, targets)} before, {score(task, after, targets)} after"
     else:
         said = f"{compare(task, before, after)} from float32"
-    calibrating = min(len(examples.calibrate), MOST_CALIBRATING)
     sizes = [f"{path.stat().st_size / 1e6:.1f} MB" for path in (file, target)]
     target.replace(file)
-    return (
-        f"int8, calibrated on {calibrating} images: {said}, on {len(before)} {examples.what}; {sizes[0]} to {sizes[1]}"
-    )
+    return f"int8, calibrated on {count} images: {said}, on {len(before)} {examples.what}; {sizes[0]} to {sizes[1]}"
 
 
 def score(task: Task, answers: Tensor, targets: Tensor) -> str:
@@ -129,7 +129,8 @@ def score(task: Task, answers: Tensor, targets: Tensor) -> str:
 
 def _answers(answer: Answer, examples: Examples) -> tuple[Tensor, Tensor]:
     batches = list[tuple[Tensor, Tensor]]()
-    for batch in examples.to_check(_MOST_MEASURED, _BATCH):
+    count = min(len(examples.check), _MOST_MEASURED)
+    for batch in tracked(examples.to_check(count, _BATCH), "measuring accuracy", -(-count // _BATCH), "batches"):
         batches.append((answer(batch.images), batch.targets))
     answers, targets = zip(*batches, strict=True)
     return torch.cat(answers), torch.cat(targets)

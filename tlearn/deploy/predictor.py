@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from tlearn.base.errors import TlearnError
 from tlearn.base.places import DEFAULT_ROOT, find_checkpoint
+from tlearn.base.progress import tracked
 from tlearn.base.types import LABEL_THRESHOLD
 from tlearn.data.files.reading import Framing, framed, read_and_remark, reason_of
 from tlearn.data.images.on_disk import in_threads
@@ -92,7 +93,8 @@ class Predictor:
         Raises:
             TlearnError: A file gives no picture; it is named. A tensor of another kind. An answer is no number.
         """
-        return list(self.stream(pictures))
+        count = len(pictures) if isinstance(pictures, Sized) else None
+        return list(tracked(self.stream(pictures), "predicting", count, "pictures"))
 
     def stream(self, pictures: Iterable[Picture]) -> Iterator[Prediction]:
         """Answer one by one for any number of pictures; few are in memory at a time."""

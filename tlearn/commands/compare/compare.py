@@ -16,12 +16,13 @@ from typing import Any
 from tlearn.analysis.ranking import Standing, is_mcnemar, rank
 from tlearn.base.errors import DivergedError, TlearnError
 from tlearn.base.files import check_folder_of, write_whole
+from tlearn.base.progress import Progress
 from tlearn.cli.arguments import Arguments, VerbParser, positive_int, with_own
 from tlearn.cli.config_files import Config, find_config
 from tlearn.cli.isolation import called_from_python
 from tlearn.cli.targets.calls import arguments_of, config_of
 from tlearn.commands.compare.measured_fit import SCORE
-from tlearn.commands.compare.runs import CheckedVariant, Experiment, RunResult, Variant, scores_of
+from tlearn.commands.compare.runs import CheckedVariant, Experiment, RunResult, Variant, finished, scores_of
 from tlearn.commands.compare.table import About, Cost, print_comparison
 
 log = logging.getLogger(__name__)
@@ -164,10 +165,11 @@ def fit_all(experiment: Experiment) -> dict[str, list[RunResult]]:
         TlearnError: None is left.
     """
     results = dict[str, list[RunResult]]()
-    with saying_what_is_kept():
+    open_runs = [s for each in experiment.variants for s in range(experiment.seeds) if finished(each, s) is None]
+    with saying_what_is_kept(), Progress("run", len(open_runs)) as progress:
         for checked in experiment.variants:
             with leaving_out_what_diverges(checked.variant.name):
-                results[checked.variant.name] = experiment.fit(checked)
+                results[checked.variant.name] = experiment.fit(checked, progress)
     if not results:
         raise TlearnError("the loss of every variant became no number, nothing is left to compare; lower the rates")
     return results

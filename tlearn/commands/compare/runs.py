@@ -22,6 +22,7 @@ from tlearn.base.errors import TlearnError
 from tlearn.base.feature_store import key_of
 from tlearn.base.files import write_whole
 from tlearn.base.places import DEFAULT_ROOT
+from tlearn.base.progress import Progress
 from tlearn.base.types import Task
 from tlearn.cli.arguments import Arguments
 from tlearn.cli.defaults import FOLLOWED
@@ -157,9 +158,9 @@ class Experiment:
         self.variants.append(checked)
         return checked
 
-    def fit(self, checked: CheckedVariant) -> list[RunResult]:
-        """Fit a variant with every seed, but for runs that are finished already."""
-        return [_finished_or_run(checked, seed) for seed in range(self.seeds)]
+    def fit(self, checked: CheckedVariant, progress: Progress) -> list[RunResult]:
+        """Fit a variant with every seed, each a step of progress, but for runs that are finished already."""
+        return [_finished_or_run(checked, seed, progress) for seed in range(self.seeds)]
 
     def _identity_of(self, cli: UntrainedCLI) -> DataIdentity:
         # Of variants with the same options of the data these are read once, and never kept: runs read their own.
@@ -235,27 +236,30 @@ def _folder(checked: CheckedVariant, seed: int) -> Path:
     return Path(checked.plain["trainer"]["default_root_dir"] or DEFAULT_ROOT, _place(checked, seed))
 
 
-def _finished_or_run(checked: CheckedVariant, seed: int) -> RunResult:
+def finished(checked: CheckedVariant, seed: int) -> RunResult | None:
+    """Return what a run gave, if it is done and is still one of these options and data."""
+    try:
+        found = RunResult(**json.loads((_folder(checked, seed) / RESULT).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):  # none, half a one, or another version's
+        return None
+    wanted = (checked.config_hash, checked.data.train, checked.data.val)
+    return found if (found.config_hash, found.train, found.val) == wanted else None
+
+
+def _finished_or_run(checked: CheckedVariant, seed: int, progress: Progress) -> RunResult:
     """Take a finished run; another one in its place, or half a one, is replaced."""
-    folder, who, data = _folder(checked, seed), f"{checked.variant.name}, seed {seed}", checked.data
-    found = _read(folder / RESULT)
-    if found and (found.config_hash, found.train, found.val) == (checked.config_hash, data.train, data.val):
+    folder, who = _folder(checked, seed), f"{checked.variant.name}, seed {seed}"
+    if found := finished(checked, seed):
         print(f"{who}: finished before, taken from {folder / RESULT}", flush=True)
         return found
+    progress.next(who)
     if list(folder.glob("version_*")):
-        why = "its config or data changed" if found else "it was not finished"
+        why = "its config or data changed" if (folder / RESULT).exists() else "it was not finished"
         print(f"{who}: {why}; the run in {folder} is replaced", flush=True)
     (folder / RESULT).unlink(missing_ok=True)  # first: it must never speak of another run
     for run in folder.glob("version_*"):
         shutil.rmtree(run)
     return _run(checked, seed)
-
-
-def _read(path: Path) -> RunResult | None:
-    try:
-        return RunResult(**json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):  # none, half a one, or another version's
-        return None
 
 
 def _run(checked: CheckedVariant, seed: int) -> RunResult:

@@ -15,6 +15,7 @@ import yaml
 
 from tlearn.base.errors import TlearnError, one_line
 from tlearn.base.program import program
+from tlearn.base.progress import Progress, tracked
 from tlearn.cli.arguments import Arguments, positive_int
 from tlearn.cli.config_files import check_typed
 from tlearn.commands.compare.compare import (
@@ -177,13 +178,13 @@ def _search(
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=_SEED))
     results = dict[str, list[RunResult]]()
-    for number in range(trials):
+    for number in tracked(range(trials), "trial", trials):
         trial = study.ask()
         variant = _variant(arguments, {each.option: _draw(trial, each) for each in swept})
         print(f"\ntrial {number + 1} of {trials}: {variant.name}", flush=True)
         if variant.name not in results:  # of few values one is drawn again
-            with saying_what_is_kept(), leaving_out_what_diverges(variant.name):
-                results[variant.name] = experiment.fit(experiment.enter(variant))
+            with saying_what_is_kept(), leaving_out_what_diverges(variant.name), Progress() as progress:
+                results[variant.name] = experiment.fit(experiment.enter(variant), progress)
         if variant.name not in results:
             study.tell(trial, state=optuna.trial.TrialState.FAIL)
             continue

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from tlearn.base.progress import tracked
 from tlearn.data.files.listing import number_of
 
 NEAR_BITS = 6  # of 64. pHash's authors allow 22 % of the bits; 6 are enough for re-saved and resized copies
@@ -158,7 +159,7 @@ def turned_alike(
     """
     group_of = {number: place for place, group in enumerate(upright) for number in group}
     found: list[tuple[set[int], set[str]]] = []
-    for column, (way, (change, _)) in enumerate(WAYS.items()):
+    for column, (way, (change, _)) in enumerate(tracked(WAYS.items(), "looking for turned copies", len(WAYS), "ways")):
         changed = np.stack([change(thumb) for thumb in thumbs])
         both = np.concatenate([thumbs, changed]).reshape(2 * len(hashes), -1)
         for group in near_alike(np.concatenate([hashes, turned[:, column]]), both):

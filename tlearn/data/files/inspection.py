@@ -226,7 +226,7 @@ def _inspected(paths: Iterable[Path], count: int, what: str, reading: Reading) -
         rest = iter(paths)
         blocks = iter(lambda: list(islice(rest, _AT_ONCE)), [])  # so that not all results wait in memory
         results = (facts for block in blocks for facts in pool.map(lambda path: inspect_file(path, reading), block))
-        yield from tracked(results, what, count)
+        yield from tracked(results, what, count, "files")
 
 
 def quantiles_by_type(facts: Iterable[Inspection]) -> dict[str, NDArray[np.float64]]:

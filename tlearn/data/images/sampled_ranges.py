@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from tlearn.base.errors import TlearnError
+from tlearn.base.progress import Progress
 from tlearn.data.decoding.intensity import quantiles_of
 from tlearn.data.decoding.reading_options import Range, Reading
 from tlearn.data.decoding.samples import Samples
@@ -52,7 +53,8 @@ def sampled_ranges(
 def _facts(pictures: SampledPictures, rows: Sequence[int], reading: Reading, most: int) -> list[Inspection]:
     count = min(len(rows), most)
     chosen = [rows[number * len(rows) // count] for number in range(count)]
-    found = in_threads(lambda row: _fact(pictures, row, reading), chosen)
+    with Progress("looking for black and white", count, "pictures") as progress:
+        found = in_threads(lambda row: _fact(pictures, row, reading, progress), chosen)
     facts = [each for each in found if isinstance(each, Inspection)]
     faults = [each for each in found if isinstance(each, TlearnError)]
     if faults and not facts:
@@ -60,11 +62,12 @@ def _facts(pictures: SampledPictures, rows: Sequence[int], reading: Reading, mos
     return facts  # one that cannot be read is named where it is served
 
 
-def _fact(pictures: SampledPictures, row: int, reading: Reading) -> Inspection | TlearnError:
+def _fact(pictures: SampledPictures, row: int, reading: Reading, progress: Progress) -> Inspection | TlearnError:
     try:
         samples = pictures.samples(row, reading)
     except TlearnError as fault:
         return fault
+    progress.advance()
     quantiles = None if samples is None else quantiles_of(samples)
     kind = "uint8" if samples is None else samples.sample_type
     return Inspection(sample_type=kind, quantiles=b"" if quantiles is None else quantiles.tobytes())

@@ -73,7 +73,7 @@ def _write_split(split: str, images: StreamedImages, rows: Tensor, folder: Path,
     sizes = []
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "An item was larger than the target chunk size")
-        for number, row in enumerate(tracked(rows.tolist(), f"writing {split}", len(rows))):
+        for number, row in enumerate(tracked(rows.tolist(), f"packing {split}", len(rows), "pictures")):
             data = _content(pictures, row)
             sizes.append(len(data))
             writer.add_item(number, data)

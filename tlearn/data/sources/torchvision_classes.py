@@ -143,7 +143,7 @@ def labels_of(items: Any, what: str) -> Labels:
         if _are_labels(found, len(items)):
             return [None if label is None else int(label) for label in found]
     log.info("reading all %d items of %s once: their labels are kept nowhere else", len(items), what)
-    return [_label_of(items, row, what) for row in tracked(range(len(items)), "reading labels", len(items))]
+    return [_label_of(items, row, what) for row in tracked(range(len(items)), "reading labels", len(items), "items")]
 
 
 def names_of(items: Any, labels: Labels) -> dict[int, str]:

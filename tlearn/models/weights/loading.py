@@ -14,6 +14,7 @@ from torchvision.models import WeightsEnum, get_model_weights
 
 from tlearn.base.errors import TlearnError, unknown
 from tlearn.base.name_forms import same_names
+from tlearn.base.progress import Progress
 from tlearn.models.backbones.backbone import TIMM, Backbone
 from tlearn.models.backbones.input_channels import RGB, adapted_words
 from tlearn.models.backbones.timm_networks import fetch_network
@@ -116,7 +117,8 @@ def _normalise(preprocess: Preprocess, statistics: Statistics) -> str:
 def _fetch(entry: WeightsEnum) -> dict[str, Tensor]:
     cached = Path(torch.hub.get_dir(), "checkpoints", Path(entry.url).name)
     try:
-        state: dict[str, Tensor] = entry.get_state_dict(progress=False, check_hash=True)
+        with Progress(f"fetching {entry.url}"):
+            state: dict[str, Tensor] = entry.get_state_dict(progress=False, check_hash=True)
     except URLError as error:
         raise TlearnError(
             f"cannot fetch {entry.url} ({error.reason}); put that file at {cached}, or give model.weights the path of "

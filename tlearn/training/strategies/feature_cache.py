@@ -95,8 +95,8 @@ def _cached(trainer: Trainer, module: TransferModule, split: FitSplit, view: int
         found, how = _computed(trainer, module, split, view, about, shape, renew)
     assert found is not None
     log.info(
-        "features of %s: %d images x %d, %.1f MB in %s, %s in %.1f s",
-        *(f"{split}, view {view}" if view else split, *found.shape, found.nbytes / 1e6),
+        "%s: %d images x %d, %.1f MB in %s, %s in %.1f s",
+        *(_named(split, view), *found.shape, found.nbytes / 1e6),
         *(FOLDER, how, time.perf_counter() - start),
     )
     return torch.from_numpy(found)
@@ -117,7 +117,7 @@ def _computed(
     def chunks() -> Iterator[Features]:
         nonlocal how
         how = "computed once"  # not reached if another run has stored them meanwhile
-        for rows in iterate_over_split(trainer, module, split, module.features, view):
+        for rows in iterate_over_split(trainer, module, split, module.features, view, what=_named(split, view)):
             yield rows.numpy()
 
     if own_share() == ALONE:
@@ -131,8 +131,12 @@ def _computed(
     return whole if stored is None else stored, "computed once"
 
 
+def _named(split: FitSplit, view: int) -> str:
+    return f"features of {split}, view {view}" if view else f"features of {split}"
+
+
 def _by_shares(trainer: Trainer, module: TransferModule, split: FitSplit, view: int) -> Tensor:
-    own = iterate_over_split(trainer, module, split, module.features, view, own_share())
+    own = iterate_over_split(trainer, module, split, module.features, view, own_share(), _named(split, view))
     return torch.cat(gathered(torch.cat([torch.empty(0, module.backbone.num_features), *own])))
 
 

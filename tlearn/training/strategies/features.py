@@ -12,6 +12,7 @@ from torch import Tensor
 
 from tlearn.base.machine import FreeThreads
 from tlearn.base.processes import ALONE, Share
+from tlearn.base.progress import Progress
 from tlearn.models.state import evaluating
 from tlearn.training.module import TransferModule
 from tlearn.training.typed import FitSplit, data_of
@@ -96,11 +97,12 @@ def iterate_over_split(
     compute: Callable[[Tensor], Tensor],
     view: int = 0,
     share: Share = ALONE,
+    what: str = "",
 ) -> Iterator[Tensor]:
     """Yield the rows of `run_over_split` batch by batch, float32 (n, ...) on the CPU.
 
     View 0 shows the images as they are, any other number one augmented form of them. With the share of a process, only
-    its images are computed.
+    its images are computed. What is computed is what the line of progress says; by default it names the split.
     """
     data = data_of(trainer)
     size_px = module.preprocess.image_size or max(data.image_shape_px)
@@ -108,9 +110,11 @@ def iterate_over_split(
     positions = positions_of(share, len(data.dataset(split)), 2 * size)
     sizes = BatchSizeTuner(size, len(positions), module.device.type == "cpu" and data.is_in_memory)
     asked = iter(lambda: sizes.next, 0) if data.is_in_memory else itertools.repeat(size)
-    with evaluating(module), trainer.precision_plugin.forward_context(), FreeThreads() as threads:
+    progress = Progress(what or f"{split} images", len(positions))
+    with progress, evaluating(module), trainer.precision_plugin.forward_context(), FreeThreads() as threads:
         for pixels in data.pixels(split, asked, view, positions):
             start_s = time.perf_counter()
             yield compute(pixels.to(module.device)).float().cpu()
             sizes.note(len(pixels), time.perf_counter() - start_s)
+            progress.advance(len(pixels))
             threads.follow()

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from tlearn.base.progress import tracked
 from tlearn.base.types import Task
 from tlearn.models.losses import compute_loss
 from tlearn.training.strategies.alike_features import are_alike
@@ -96,7 +97,8 @@ def solve_head(
     turned = turn(train[0], torch.ones(len(targets)) if class_weights is None else class_weights.cpu()[train[1]])
     is_ridge = task == "regression" or solver == "ridge"
     best: SolvedHead | None = None
-    for strength, weight, bias in (ridge_path if is_ridge else _logistic_path)(turned, targets):
+    path = (ridge_path if is_ridge else _logistic_path)(turned, targets)
+    for strength, weight, bias in tracked(path, "solving the head", len(STRENGTHS), "penalties"):
         weight, bias = turned.back(weight, bias)
         if is_ridge and task == "classification":
             factor = _best_factor(val[0] @ weight.T + bias, val[1])

@@ -16,6 +16,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from tlearn.base.errors import TlearnError
+from tlearn.base.progress import tracked
 from tlearn.models.state import keeping_modes
 from tlearn.training.module import TransferModule, model_of
 from tlearn.training.optimizer import peak_rates, scale_rates
@@ -146,7 +147,8 @@ def _range_test(trainer: Trainer, module: TransferModule) -> tuple[list[float], 
     given = [group["lr"] for group in optimizer.param_groups]
     rates, losses = [], list[float]()
     try:
-        for rate, batch in zip(_spaced_rates(), training_batches(trainer, module), strict=False):
+        rising = tracked(_spaced_rates(), "find_lr", _STEPS, "steps")
+        for rate, batch in zip(rising, training_batches(trainer, module), strict=False):
             for group, own in zip(optimizer.param_groups, given, strict=True):
                 group["lr"] = rate * own / max(given)
             loss = training_step(trainer, module, optimizer, batch)

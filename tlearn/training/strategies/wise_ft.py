@@ -11,6 +11,7 @@ from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 
 from tlearn.base.errors import TlearnError
+from tlearn.base.progress import tracked
 from tlearn.models.calibration import fit_temperature
 from tlearn.models.losses import compute_loss
 from tlearn.training.callbacks.checkpoints import best_checkpoint
@@ -80,7 +81,7 @@ class WiseFTCallback(OptionCallback):
         left = {name: value.clone() for name, value in module.network_state().items()}
         tuned = {name: value.to(module.device) for name, value in checkpoint["state_dict"].items() if name in left}
         tried = []
-        for share in _SHARES:
+        for share in tracked(_SHARES, "wise_ft: mixture", len(_SHARES)):
             module.load_state_dict(interpolate(module.start, tuned, share), strict=False)
             tried.append(_judge(trainer, module, share))
         module.load_state_dict(left, strict=False)
