@@ -20,29 +20,37 @@ def command_line(*words: str | Path) -> str:
     return f"{program()} {_joined([str(word) for word in words])}"
 
 
-def next_command(checkpoint: Path, *, pictures: bool, after: Literal["fit", "validate", "test"] = "fit") -> str:
+def next_command(
+    checkpoint: Path,
+    *,
+    pictures: bool,
+    after: Literal["fit", "validate", "test"] = "fit",
+    own: Sequence[str] = (),
+) -> str:
     """Return what to do with a network that was trained: predict for pictures, else test it, else list its answers.
 
     Args:
         checkpoint: ``best.ckpt``, or another that holds the network. Its run folder is named where it lies in one.
         pictures: Its data are picture files, so that it can be asked about others.
         after: The verb that has just ended.
+        own: Options that name code of the user's own: what stands in a checkpoint alone is not trusted.
     """
     run = run_folder_of(checkpoint) or checkpoint
     if pictures:
-        return command_line("predict", run, PHOTOS, "--out", "predictions.csv")
+        return command_line("predict", run, PHOTOS, *own, "--out", "predictions.csv")
     if after == "test":
-        return command_line("predict", run, "--out", "predictions.csv")
-    return command_line("test", run)
+        return command_line("predict", run, *own, "--out", "predictions.csv")
+    return command_line("test", run, *own)
 
 
-def resume_command(last: Path) -> str:
+def resume_command(last: Path, own: Sequence[str] = ()) -> str:
     """Return what goes on with a run that was stopped.
 
     Args:
         last: Its ``last.ckpt``.
+        own: As in `next_command`.
     """
-    return command_line("fit", "--ckpt_path", last)
+    return command_line("fit", "--ckpt_path", last, *own)
 
 
 def _joined(words: Sequence[str]) -> str:

@@ -48,6 +48,7 @@ class Arguments:
         own: Options that the verb knows beside those of ``fit``, such as ``--out``; for messages.
         where: Where the options stand, for messages.
         target: The pictures that were named without an option, if they were.
+        data: A LightningDataModule that was given from Python, in place of one that an option names.
     """
 
     verb: str | None = None
@@ -57,6 +58,7 @@ class Arguments:
     own: tuple[str, ...] = ()
     where: str = "on the command line"
     target: Target | None = None
+    data: Any = None
 
     @property
     def run_name(self) -> str:

@@ -103,7 +103,7 @@ def fit_callbacks(run: FitRun) -> list[Callback]:
     if not run.trainer["fast_dev_run"]:
         phases.watch.append(RunCardCallback(run.command, run.config, audit, ending))
         written = [RunRecordCallback(run.config, resumed=run.resumed), OneHistoryCallback(run.resumed_steps)]
-        phases.record[:0] = [*written, HyperParametersCallback(run.config), OutcomeCallback(ending)]
+        phases.record[:0] = [*written, HyperParametersCallback(run.config), OutcomeCallback(ending, run.config)]
     return phases.in_order()
 
 

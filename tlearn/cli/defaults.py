@@ -5,21 +5,28 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import yaml
 from jsonargparse import Namespace
+from lightning.pytorch import LightningDataModule
 from lightning.pytorch.cli import LightningArgumentParser
 
 from tlearn.base.errors import TlearnError
 from tlearn.base.machine import best_precision
 from tlearn.base.places import DEFAULT_ROOT, version_of
+from tlearn.cli.arguments import Arguments
 from tlearn.cli.config_files import leaves
 from tlearn.cli.faults import TransferParser
 from tlearn.cli.resume import Checkpoint
 from tlearn.data.datamodule import ImageDataModule
 from tlearn.data.decoding.reading_options import stored_reading
+from tlearn.data.plain.classes import Classes, classes_of
+from tlearn.data.plain.given import GIVEN, GivenDataModule
+from tlearn.data.plain.view import PlainDataView, view_of
 from tlearn.data.shards import datamodule as shards
 from tlearn.data.sources import (  # A class is found by its short name once its file is imported.
     cifar10,
@@ -30,6 +37,7 @@ from tlearn.data.sources import (  # A class is found by its short name once its
     to_predict,
     torchvision,
 )
+from tlearn.models.network import Network
 
 _DATA_MODULES = (cifar10, digits, folder, huggingface, shards, table, to_predict, torchvision)
 
@@ -136,6 +144,90 @@ def _check_unseen(test_fraction: float, checkpoint: Checkpoint) -> None:
         )
 
 
+def with_data(arguments: Arguments, data: LightningDataModule | None) -> Arguments:
+    """Add a data module that was given from Python to a command, and the options that stand for it in the config."""
+    if data is None:
+        return arguments
+    words = [f"--data={GIVEN}", f"--data.init_args.name={type(data).__module__}.{type(data).__qualname__}"]
+    return replace(arguments, data=data, options=[*words, *arguments.options])
+
+
+class RunData:
+    """The data of a command: a data module of tlearn or of the user's own, from a config or given from Python.
+
+    Attributes:
+        module: The data module, once it is made.
+    """
+
+    module: LightningDataModule
+
+    def __init__(self, given: LightningDataModule | None, checkpoint: Checkpoint | None, one_by_one: bool) -> None:
+        """Take what is known before the data are made.
+
+        Args:
+            given: What was given from Python, if anything was.
+            checkpoint: Knows the classes, if there is one.
+            one_by_one: The command takes images one by one, as data modules of tlearn alone offer.
+        """
+        self._given, self._checkpoint, self._one_by_one = given, checkpoint, one_by_one
+        self._classes: Classes | None = None
+        self._view: PlainDataView | None = None
+
+    def link(self, parser: LightningArgumentParser) -> None:
+        """Let the data tell the network task and classes, once they are made."""
+        for option, part in {"num_classes": "num_classes", "class_names": "names", "task": "task"}.items():
+            parser.link_arguments("data", f"model.{option}", partial(self._told, part), apply_on="instantiate")
+
+    def images_for(self, network: Network) -> ImageDataModule:
+        """Return the images, which are a view where the data module is of the user's own."""
+        if isinstance(self.module, ImageDataModule):
+            return self.module
+        self._view = view_of(self.module, network.class_names, network.task)
+        return self._view
+
+    def look(self, network: Network) -> None:
+        """Look at the first batches of a data module of the user's own.
+
+        Raises:
+            TlearnError: The network cannot take them.
+        """
+        if self._view is not None:
+            self._view.look(network.num_outputs, network.options.in_channels)
+
+    def _told(self, part: str, data: LightningDataModule) -> Any:
+        if self._classes is None:
+            self.module = self._given or data
+            if self._one_by_one:
+                checked_data(self.module)
+            self._classes = _classes_in(self.module, self._checkpoint)
+        return getattr(self._classes, part)
+
+
+def _classes_in(data: LightningDataModule, checkpoint: Checkpoint | None) -> Classes:
+    if isinstance(data, ImageDataModule):
+        return Classes(data.task, data.num_classes, data.class_names)
+    if isinstance(data, GivenDataModule):
+        data.setup("fit")
+    if checkpoint is not None and getattr(data, "num_classes", None) is None:
+        task, names = checkpoint.about["task"], checkpoint.class_names
+        return Classes(task, max(len(names), 1), names)
+    return classes_of(data)
+
+
+def checked_data(data: LightningDataModule) -> ImageDataModule:
+    """Return a data module of tlearn, for a command that takes images one by one.
+
+    Raises:
+        TlearnError: It is one of the user's own.
+    """
+    if isinstance(data, ImageDataModule):
+        return data
+    raise TlearnError(
+        f"this command takes images one by one, which a data module of your own ({type(data).__name__}) does not "
+        "offer: fit, validate and test do with its loaders; or write a subclass of tlearn.data.InMemoryDataModule"
+    )
+
+
 def parse_data(config: Mapping[str, Any]) -> Namespace:
     """Parse the data's part of a stored config, as plain values."""
     parsed: Namespace = _parser().parse_object({"data": config}).data
@@ -144,11 +236,10 @@ def parse_data(config: Mapping[str, Any]) -> Namespace:
 
 def make_data(config: Namespace) -> ImageDataModule:
     """Make a data module from its part of a parsed config."""
-    made: ImageDataModule = _parser().instantiate(Namespace(data=config)).data
-    return made
+    return checked_data(_parser().instantiate(Namespace(data=config)).data)
 
 
 def _parser() -> TransferParser:
     parser = TransferParser()
-    parser.add_subclass_arguments(ImageDataModule, "data", required=True)
+    parser.add_subclass_arguments(LightningDataModule, "data", required=True)
     return parser

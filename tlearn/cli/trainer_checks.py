@@ -138,12 +138,13 @@ def check_clipping(value: float | None) -> None:
         raise TlearnError(f"trainer.gradient_clip_val: expected a number from 0 on, got {value}")
 
 
-def check_without_validation(model: TransferModule, chooses: bool) -> None:
+def check_without_validation(model: TransferModule, chooses: bool, why: str) -> None:
     """Check a run without validation images, and warn of what it lacks.
 
     Args:
         model: Its model.
         chooses: The verb compares runs on validation images.
+        why: Why there are none.
 
     Raises:
         TlearnError: An option needs validation images.
@@ -155,12 +156,12 @@ def check_without_validation(model: TransferModule, chooses: bool) -> None:
     }
     if what := next((what for what, is_so in wants.items() if is_so), None):
         raise TlearnError(
-            "there are no validation images (data.init_args.val_fraction is 0), by which "
-            f"{what} chooses; set val_fraction above 0, or drop it"
+            f"there are no validation images ({why}), by which {what} chooses; let some validate, or drop it"
         )
     log.warning(
-        "nothing validates (data.init_args.val_fraction is 0): no epoch is the best, last.ckpt is the result; no "
-        "temperature is fitted, nothing can stop early, and accuracies are those of training images"
+        "nothing validates (%s): no epoch is the best, last.ckpt is the result; no temperature is fitted, nothing can "
+        "stop early, and accuracies are those of training images",
+        why,
     )
 
 

@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeVar
 from jsonargparse import ActionYesNo
 from jsonargparse.typing import PositiveInt
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
-from lightning.pytorch import Callback, Trainer
+from lightning.pytorch import Callback, LightningDataModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from tlearn.base.errors import TlearnError, one_line
@@ -26,6 +26,7 @@ from tlearn.cli.arguments import Arguments
 from tlearn.cli.callbacks import FitRun, check_order, evaluation_callbacks, fit_callbacks, prediction_callbacks
 from tlearn.cli.defaults import (
     TRAINER_DEFAULTS,
+    RunData,
     plain_config,
     settle_folder,
     settle_logger,
@@ -46,7 +47,6 @@ from tlearn.cli.trainer_checks import (
     is_shell_of_slurm,
 )
 from tlearn.cli.words import words_of
-from tlearn.data.datamodule import ImageDataModule
 from tlearn.data.shards.datamodule import StreamingDataModule
 from tlearn.data.sources.labelled_files import ImageFilesDataModule
 from tlearn.deploy.prediction_table import check_output
@@ -93,9 +93,10 @@ class TransferCLI(LightningCLI):
         self.run_folder = run if self.verb != "fit" or goes_on(checkpoint) else None
         if any(arguments.value_of(f"--trainer.logger.{option}") for option in _PLACES):
             self.run_folder = None
+        self.run_data = RunData(arguments.data, checkpoint, self.verb == "predict" or type(self) is not TransferCLI)
         super().__init__(
             TransferModule,
-            ImageDataModule,
+            LightningDataModule,
             subclass_mode_data=True,
             save_config_callback=None,  # RunRecordCallback does it, into the run folder, also on a resume
             trainer_defaults=TRAINER_DEFAULTS,
@@ -111,8 +112,7 @@ class TransferCLI(LightningCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Give the model what the data know, once both are made."""
-        for name in ("num_classes", "class_names", "task"):
-            parser.link_arguments(f"data.{name}", f"model.{name}", apply_on="instantiate")
+        self.run_data.link(parser)
         parser.add_argument(
             "--find_lr",
             action=ActionYesNo,
@@ -174,9 +174,10 @@ class TransferCLI(LightningCLI):
         settle_machine(config)
 
     def before_fit(self) -> None:
-        """Look at picture files before there is a run folder, which a fault would leave behind empty; then make it."""
+        """Look at the images before there is a run folder, which a fault would leave behind empty; then make it."""
         if isinstance(self.datamodule, (ImageFilesDataModule, StreamingDataModule)):
             self.datamodule.setup("fit")
+        self.run_data.look(self.model)
         self.made_folder = None if goes_on(self.checkpoint) else make_run_folder(self.trainer)
 
     def fit(self, **options: Any) -> None:
@@ -197,11 +198,12 @@ class TransferCLI(LightningCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Add our own callbacks to those of the user, who cannot lose ours by setting theirs."""
+        images, self.datamodule = self.run_data.images_for(self.model), self.run_data.module
         config = {**self.option("trainer"), **kwargs}
         if config["logger"] and self.verb in ("fit", "test"):
             config["logger"] = with_metrics_file(as_list(config["logger"]), config["default_root_dir"] or DEFAULT_ROOT)
-        if self.verb == "fit" and not self.datamodule.validates:
-            check_without_validation(self.model, self.chooses)
+        if self.verb == "fit" and not images.validates:
+            check_without_validation(self.model, self.chooses, images.without_validation)
             config["limit_val_batches"] = 0
         check_surroundings(os.environ)
         config["plugins"] = [*as_list(config.get("plugins")), AtomicCheckpointIO()]
@@ -221,8 +223,7 @@ class TransferCLI(LightningCLI):
             callbacks_of(trainer).append(EndTogetherCallback())
             check_order(callbacks_of(trainer))
             if self.verb == "fit":
-                size = self.datamodule.batch_size
-                log.info("%d processes, which divide each batch of %d images", trainer.world_size, size)
+                log.info("%d processes, which divide each batch of %d images", trainer.world_size, images.batch_size)
         return trainer
 
     def own_callbacks(self, config: dict[str, Any]) -> list[Callback]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 from collections.abc import Iterable
@@ -15,21 +14,10 @@ from jsonargparse import get_loader, set_loader, set_parsing_settings
 from jsonargparse._common import parsing_settings
 from jsonargparse._loaders_dumpers import loader_exceptions, loader_json_superset, loader_params, loaders
 
-from tlearn.base.errors import TlearnError
+from tlearn.base.trust import OURS, VARIABLE, is_the_parser, set_typed, trusted_packages
 from tlearn.cli.isolation import undo_later
 from tlearn.cli.safe_yaml import check_text
 
-VARIABLE = "TLEARN_TRUST"
-# What options take from these is a class of the option's type; functions such as torch.hub.load are elsewhere.
-TRUSTED = (
-    "tlearn",
-    "torch.optim",
-    *(f"lightning.pytorch.{part}" for part in ("accelerators", "callbacks", "loggers", "plugins", "profilers")),
-    *(f"lightning.{part}" for part in ("Callback", "pytorch.Callback", "pytorch.cli", "pytorch.strategies")),
-    "lightning.fabric.plugins",
-    "lightning.fabric.strategies",
-    "datetime.timedelta",  # ModelCheckpoint's train_time_interval
-)
 _DOTTED = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)+")
 
 
@@ -54,19 +42,17 @@ def confine_names(words: Iterable[str]) -> None:
     Raises:
         TlearnError: The variable holds what cannot be a package.
     """
-    packages = [name.strip() for name in os.environ.get(VARIABLE, "").split(",") if name.strip()]
-    for name in packages:
-        if not all(part.isidentifier() for part in name.split(".")) or _is_the_parser(name):
-            raise TlearnError(f"{VARIABLE}: '{name}' cannot be trusted; expected packages, with commas between them")
+    packages = trusted_packages()
     values = (word.rpartition("=")[2] for word in words)
-    typed = [value for value in values if _DOTTED.fullmatch(value) and not _is_the_parser(value)]
+    typed = [value for value in values if _DOTTED.fullmatch(value) and not is_the_parser(value)]
+    undo_later(partial(set_typed, set_typed(typed)))
     for table in (parsing_settings, loaders, loader_exceptions, loader_json_superset, loader_params):
         before = {key: dict(value) if isinstance(value, dict) else value for key, value in table.items()}
         undo_later(partial(_refill, table, before))
     set_loader("yaml", _load_checked, (yaml.YAMLError,))
     set_parsing_settings(
         import_path_denylist=["*"],
-        import_path_allowlist=[*TRUSTED, *packages, *typed],
+        import_path_allowlist=[*OURS, *packages, *typed],
         instantiate_subclass_spec_in_any=False,  # else any class at all could be made where an option takes anything
     )
 
@@ -88,10 +74,6 @@ def refused_name(message: str) -> str | None:
         f"'{denied[1]}' is not taken from a config, which may come from anyone: it is neither tlearn's, torch.optim's "
         f"nor Lightning's{remedy}"
     )
-
-
-def _is_the_parser(name: str) -> bool:
-    return name.partition(".")[0] == "jsonargparse"
 
 
 def _open(path: Any, mode: str = "r") -> Any:

@@ -9,8 +9,10 @@ from typing import Any
 
 from tlearn.base.errors import TlearnError
 from tlearn.cli.arguments import Arguments
+from tlearn.cli.config_files import Config
 from tlearn.cli.resume import Checkpoint, defaults_from, overridden_model_options
 from tlearn.data.decoding.reading_options import options_in, stored_reading
+from tlearn.data.plain.given import GIVEN
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +30,8 @@ def words_of(arguments: Arguments, checkpoint: Checkpoint | None) -> list[str]:
     Raises:
         TlearnError: Pictures are named for a checkpoint that does not say how pictures were read.
     """
-    typed = [config.word for config in arguments.configs]
+    own = _own_data(arguments)
+    typed = [config.word if own is None else _without_other_data(config, own) for config in arguments.configs]
     if checkpoint is None:
         return [*typed, *arguments.options]
     named = f"--ckpt_path={checkpoint.path}"
@@ -69,6 +72,21 @@ def _options_for_files(arguments: Arguments, checkpoint: Checkpoint, files: list
 
 def _is_path(text: str) -> bool:
     return text == "-" or Path(text).exists() or any(mark in text for mark in "*?[/\\")
+
+
+def _own_data(arguments: Arguments) -> str | None:
+    """Return the class of the user's own that was typed for the data."""
+    typed = arguments.value_of("--data.class_path") or arguments.value_of("--data") or ""
+    is_own = "." in typed and all(part.isidentifier() for part in typed.split(".")) and not Path(typed).exists()
+    return typed if is_own and (not typed.startswith("tlearn.") or typed == GIVEN) else None
+
+
+def _without_other_data(config: Config, own: str) -> str:
+    """Return the word for a config without the options of another data module: they would hold for this one too."""
+    data = config.content.get("data")
+    if not isinstance(data, dict) or data.get("class_path") == own:
+        return config.word
+    return _as_config({key: value for key, value in config.content.items() if key != "data"})[0]
 
 
 def _as_config(options: dict[str, Any]) -> list[str]:

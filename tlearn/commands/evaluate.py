@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lightning.pytorch import LightningDataModule
+
 from tlearn.cli.arguments import Arguments
+from tlearn.cli.defaults import with_data
 from tlearn.cli.isolation import called_from_python
 from tlearn.cli.targets.calls import arguments_of_run
 from tlearn.cli.transfer_cli import run as run_verb
@@ -37,6 +40,7 @@ def validate(
     options: Mapping[str, Any] | None = None,
     *,
     ckpt_path: str | Path | None = None,
+    data: LightningDataModule | None = None,
 ) -> Evaluation:
     """Evaluate a checkpoint on the validation images.
 
@@ -45,11 +49,12 @@ def validate(
             whose newest run the best checkpoint is taken; options that it does not name are the checkpoint's.
         options: Dotted option names to values; they beat the config.
         ckpt_path: Another checkpoint than the best one: ``last`` or ``wise_ft``, a run folder or a file.
+        data: A data module, one of tlearn's or any with ``(images, labels)``, in place of the config's.
 
     Raises:
         TlearnError: There is no such checkpoint, or any other fault that `tlearn.fit` would name.
     """
-    return _evaluate("validate", config, options, ckpt_path)
+    return _evaluate("validate", config, options, ckpt_path, data)
 
 
 def test(
@@ -57,6 +62,7 @@ def test(
     options: Mapping[str, Any] | None = None,
     *,
     ckpt_path: str | Path | None = None,
+    data: LightningDataModule | None = None,
 ) -> Evaluation:
     """Evaluate a checkpoint on the test images, and add the result to the report of its run.
 
@@ -65,11 +71,12 @@ def test(
             whose newest run the best checkpoint is taken; options that it does not name are the checkpoint's.
         options: Dotted option names to values; they beat the config.
         ckpt_path: Another checkpoint than the best one: ``last`` or ``wise_ft``, a run folder or a file.
+        data: A data module, one of tlearn's or any with ``(images, labels)``, in place of the config's.
 
     Raises:
         TlearnError: There is no such checkpoint, or any other fault that `tlearn.fit` would name.
     """
-    return _evaluate("test", config, options, ckpt_path)
+    return _evaluate("test", config, options, ckpt_path, data)
 
 
 test.__test__ = False  # type: ignore[attr-defined]  # pytest must not collect it where a test module imports it
@@ -89,6 +96,7 @@ def _evaluate(
     config: str | Path | Mapping[str, Any] | None,
     options: Mapping[str, Any] | None,
     ckpt_path: str | Path | None,
+    data: LightningDataModule | None,
 ) -> Evaluation:
     with called_from_python():
-        return run(arguments_of_run(verb, config, options, ckpt_path))
+        return run(with_data(arguments_of_run(verb, config, options, ckpt_path), data))

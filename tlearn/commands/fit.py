@@ -8,11 +8,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from lightning.pytorch import Trainer
+from lightning.pytorch import LightningDataModule, Trainer
 from lightning.pytorch.callbacks import Timer
 
 from tlearn.base.errors import TlearnError
 from tlearn.cli.arguments import Arguments
+from tlearn.cli.defaults import with_data
 from tlearn.cli.isolation import called_from_python
 from tlearn.cli.targets.calls import arguments_of
 from tlearn.cli.transfer_cli import TransferCLI
@@ -58,6 +59,7 @@ def fit(
     config: str | Path | Mapping[str, Any] | None = None,
     options: Mapping[str, Any] | None = None,
     *,
+    data: LightningDataModule | None = None,
     ckpt_path: str | Path | None = None,
     resume: Literal["auto"] | None = None,
     find_lr: bool = False,
@@ -70,6 +72,7 @@ def fit(
             the same content.
         options: Dotted option names to values, such as ``{"model.freeze_backbone": True, "trainer.max_epochs": 2}``.
             They beat the config.
+        data: A data module, one of tlearn's or any with ``(images, labels)``, in place of the config's.
         ckpt_path: A checkpoint or run folder to resume exactly.
         resume: ``auto`` resumes the newest unfinished run of this name, if there is one.
         find_lr: Find the learning rate by a range test before the first step.
@@ -81,7 +84,7 @@ def fit(
     words = {"ckpt_path": ckpt_path, "resume": resume}
     with called_from_python():
         given = {**(options or {}), **{name: value for name, value in words.items() if value is not None}}
-        arguments = arguments_of("fit", config, given)
+        arguments = with_data(arguments_of("fit", config, given), data)
         arguments.options.extend(["--find_lr"] if find_lr else [])
         return run(arguments)
 

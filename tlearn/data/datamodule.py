@@ -115,6 +115,20 @@ class ImageDataModule(ServingDataModule, ABC):
         return None
 
     @property
+    def without_validation(self) -> str:
+        """Say why there are no validation images, where there are none."""
+        return "data.init_args.val_fraction is 0"
+
+    @property
+    def kind_name(self) -> str:
+        """Return the name of the class."""
+        return type(self).__name__
+
+    def shows(self, split: Split) -> bool:
+        """Tell whether images of a split can be had by their positions, to be shown."""
+        return True
+
+    @property
     def has_picture_names(self) -> bool:
         """Tell whether the images that validate, or are predicted for, have names; after `setup`."""
         return self.picture_names(torch.empty(0, dtype=torch.int64)) is not None

@@ -103,8 +103,10 @@ def _pages(trainer: Trainer, module: TransferModule, answers: Answers) -> Iterat
         yield "pr", lambda: _pr_curves(trainer, answers)
         figures["per_class"] = lambda: per_class_figure(answers)
         figures["reliability"] = lambda: reliability_figure(answers)
-    figures["worst_mistakes"] = lambda: worst_figure(data, answers)
-    if answers.outputs.split == "val":
+    is_shown = data.shows(answers.outputs.split)
+    if is_shown:
+        figures["worst_mistakes"] = lambda: worst_figure(data, answers)
+    if is_shown and answers.outputs.split == "val":
         figures["grad_cam"] = lambda: grad_cam_figure(data, answers, module)
     for name, draw in figures.items():
         yield name, partial(_show, trainer, f"{answers.outputs.split}/{name}", draw)

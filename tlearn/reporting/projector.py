@@ -42,6 +42,8 @@ class ProjectorCallback(Callback):
         if trainer.sanity_checking or trainer.state.fn != "fit" or not tensorboard_writers(trainer):
             return
         data = data_of(trainer)
+        if not data.shows("val"):
+            return
         self._every = -(-len(data.dataset("val")) // _MOST)
         self._passed = 0
         self._features: list[Tensor] = []

@@ -14,6 +14,7 @@ from torch import Tensor
 from tlearn.base.next_command import next_command, resume_command
 from tlearn.reporting.card.callbacks import RunCardCallback
 from tlearn.reporting.ending import EndingCallback
+from tlearn.reporting.own_names import own_names
 from tlearn.training.callbacks.checkpoints import (
     WrittenCheckpointsCallback,
     best_checkpoint,
@@ -72,13 +73,14 @@ class OutcomeCallback(Callback):
 
     Args:
         ending: Knows the rule. Without it the rule is not printed.
+        config: The whole config as plain values, whose names of the user's own the next command holds.
     """
 
     # It prints what these have found and written.
     after: ClassVar = (WrittenCheckpointsCallback, EndingCallback, RunCardCallback)
 
-    def __init__(self, ending: EndingCallback | None = None) -> None:
-        self.ending = ending
+    def __init__(self, ending: EndingCallback | None = None, config: dict[str, Any] | None = None) -> None:
+        self.ending, self.config = ending, config or {}
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Print where the report is; after a disk error also how to resume. After a signal `StopCallback` says that."""
@@ -99,7 +101,8 @@ class OutcomeCallback(Callback):
             print(f"ended in epoch {facts['epoch']}, after step {facts['step']}, by {facts['words']}")
         _say_report(trainer)
         if (path := _say_best(trainer)) is not None:
-            print(f"next: {next_command(Path(path), pictures=data_of(trainer).has_picture_names)}")
+            asks, own = own_names(data_of(trainer), self.config)
+            print(f"next: {next_command(Path(path), pictures=asks, own=own)}")
         elif last is not None:
             print(f"no validation ran, so there is no best.ckpt; the last epoch: {last}")
         if facts.get("by") == "max_time" and last is not None:

@@ -49,6 +49,11 @@ class Evaluation:
         """Drop the batches of a pass that was not finished."""
         self._parts = []
 
+    @property
+    def count(self) -> int:
+        """Count the images of the pass at hand so far."""
+        return sum(len(output) for output, _, _ in self._parts)
+
     def add(self, output: Tensor, batch: Batch) -> None:
         """Keep the answers to a batch, (B, K)."""
         self._parts.append((output, batch.targets, batch.indices))

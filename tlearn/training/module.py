@@ -26,7 +26,7 @@ from tlearn.training.optimizer import SharedFunction, tutorial_optimizer
 from tlearn.training.options import CacheOptions, HeadStartOptions, RateOptions
 from tlearn.training.remarks import check_served, check_suits, warn_of_folded_norms, warn_of_small_pictures
 from tlearn.training.run_checks import check_finders, check_lengths
-from tlearn.training.typed import callbacks_of, data_of, own_data_of, shape_of_data
+from tlearn.training.typed import callbacks_of, labels_of, own_data_of, shape_of_data
 
 log = logging.getLogger(__name__)
 
@@ -91,9 +91,6 @@ class TransferModule(OptimizedModule):
         warmup_steps: Steps in which all learning rates rise in a straight line to their own. The scheduler counts from
             the first step and does not see it.
         warmup_epochs: The same, in epochs.
-
-    Attributes:
-        caching: Options of the feature cache.
 
     Raises:
         TlearnError: A name that does not exist, weights that cannot be had, nothing left to train, or options that
@@ -200,8 +197,7 @@ class TransferModule(OptimizedModule):
         if self.head_start.l2_sp and self.starts_at_random and not self.trainer.ckpt_path:
             raise TlearnError("model.l2_sp pulls towards pretrained weights, but model.weights is null; name some")
         if self.objective.is_balanced:
-            train = data_of(self.trainer).dataset("train")
-            self.objective.balance(train.targets[train.indices])
+            self.objective.balance(labels_of(self.trainer))
         if self.task == "regression" and not self.trainer.ckpt_path:  # a resumed run goes on in its unit
             self.measure_unit()
 

@@ -21,7 +21,8 @@ from tlearn.training.optimizer import (
     rising_share,
     starting_rates,
 )
-from tlearn.training.options import HeadStartOptions, RateOptions
+from tlearn.training.options import CacheOptions, HeadStartOptions, RateOptions
+from tlearn.training.remarks import check_plain
 from tlearn.training.run_checks import check_lengths, check_monitor_modes
 from tlearn.training.steps import SteppingModule
 from tlearn.training.typed import callbacks_of, own_data_of
@@ -36,12 +37,14 @@ class OptimizedModule(SteppingModule):
         freezing: Decides which parameter trains, from when on, and how fast.
         head_start: Options of where head and backbone start.
         rates: Options of how the learning rates move.
+        caching: Options of the feature cache.
         finds_rates: A callback finds the learning rates in this run, so that they need not be those given.
     """
 
     freezing: FreezeSchedule
     head_start: HeadStartOptions
     rates: RateOptions
+    caching: CacheOptions
     finds_rates: bool = False
     _optimizer: SharedFunction
     _lr_scheduler: SharedFunction | None
@@ -61,6 +64,16 @@ class OptimizedModule(SteppingModule):
     def backbone_trains(self) -> bool:
         """Tell whether any parameter of the backbone trains, from the start or later."""
         return self.freezing.trained_by is not None
+
+    def meet_pictures(self) -> None:
+        """Check the run's pictures, and what the options ask of them.
+
+        Raises:
+            TlearnError: They cannot serve it.
+        """
+        super().meet_pictures()
+        if self._trainer is not None and self._trainer.state.fn == "fit":
+            check_plain(self._trainer, self.head_start, self.caching, self.finds_rates)
 
     def open_stages(self, epoch: int) -> None:
         """Let the parameters train that their rules open in this epoch, counted from 0; see `FreezeSchedule`."""

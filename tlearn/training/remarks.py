@@ -16,7 +16,7 @@ from tlearn.models.freezing import Rule
 from tlearn.models.network import Network
 from tlearn.models.weights.statistics import folded_norms
 from tlearn.training.options import CacheOptions, HeadStartOptions
-from tlearn.training.typed import options_served
+from tlearn.training.typed import images_of, options_served, plain_data_of
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +46,39 @@ def check_served(trainer: Trainer, start: HeadStartOptions, caching: CacheOption
             raise TlearnError(f"model.{said} {_WAY}")
     if caching.feature_cache != "off" and not backbone_trains and "feature_cache" not in served:
         log.warning("the frozen backbone runs anew in every epoch: model.feature_cache %s", _WAY)
+
+
+def check_plain(trainer: Trainer, start: HeadStartOptions, caching: CacheOptions, finds_rate: bool) -> None:
+    """Refuse what a data module of the user's own cannot serve, and say once what it goes without.
+
+    Args:
+        trainer: Set up to fit.
+        start: Options of the head's start.
+        caching: Options of the feature cache.
+        finds_rate: A range test is to find the learning rate.
+
+    Raises:
+        TlearnError: An option goes through the images in order, as they are, or several processes share them.
+    """
+    view = plain_data_of(trainer)
+    if view is None:
+        return
+    wanted = {
+        "model.head_init probe": start.head_init == "probe",
+        f"model.head_solver {start.head_solver}": start.head_solver != "sgd",
+        "model.feature_cache refresh": caching.feature_cache == "refresh",
+        f"model.cache_views {caching.cache_views}": caching.cache_views > 1,
+        "find_lr": finds_rate,
+        f"a run of {trainer.world_size} processes": trainer.world_size > 1,
+    }
+    for what in (what for what, is_wanted in wanted.items() if is_wanted):
+        images_of(trainer, what)
+    if trainer.is_global_zero:
+        log.info(
+            "%s is a data module of your own, and its loaders serve as they are: no feature cache, no names of "
+            "pictures, and a resume is exact from the end of an epoch on, not inside it",
+            view.kind_name,
+        )
 
 
 def check_suits(network: Network, data: ImageDataModule | None) -> None:

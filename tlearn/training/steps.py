@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import asdict
 from typing import Any, Literal
 
 from torch import Tensor
 
 from tlearn.base.processes import own_share
 from tlearn.base.types import Batch
+from tlearn.data.decoding.reading_options import Reading
+from tlearn.data.files.reading import Framing
+from tlearn.data.plain.batches import Wanted, as_batch
 from tlearn.models.calibration import fit_temperature
 from tlearn.models.losses import Objective, compute_loss
 from tlearn.models.metrics import EpochMetrics
@@ -19,7 +23,7 @@ from tlearn.training.checkpoint_content import ResumableModule
 from tlearn.training.ddp import weight_among_processes
 from tlearn.training.evaluation import Evaluation, calibration_errors
 from tlearn.training.exact_resume import missing_factor, scale_gradients
-from tlearn.training.typed import own_data_of
+from tlearn.training.typed import own_data_of, plain_data_of
 
 log = logging.getLogger(__name__)
 
@@ -103,6 +107,21 @@ class SteppingModule(ResumableModule):
         """Return what training minimises (a scalar), with label smoothing and class weights; validation has neither."""
         loss: Tensor = self.objective(output, self.learned(targets))
         return loss
+
+    def _apply_batch_transfer_handler(self, batch: Any, device: Any = None, dataloader_idx: int = 0) -> Any:
+        """Move a batch to the device, as Lightning does; what is no `Batch` yet becomes one, or is refused."""
+        moved = super()._apply_batch_transfer_handler(batch, device, dataloader_idx)
+        if isinstance(moved, Batch):
+            return moved
+        wanted = Wanted(self.task, self.num_outputs, self.options.in_channels)
+        taken = as_batch(moved, wanted, self.evaluation.count)
+        channels, height, width = taken.images.shape[1:]
+        if self.pictures is None:
+            reading = Reading(ranges={}, num_channels=channels)
+            self.pictures = asdict(Framing(size_px=min(height, width), crop_pct=1.0, reading=reading))
+        if (view := plain_data_of(self._trainer)) is not None:
+            view.meet(taken)
+        return taken
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the mean loss of a batch; metrics are gathered and logged once an epoch."""

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal
 
-from lightning.pytorch import Callback, Trainer
+from lightning.pytorch import Callback, LightningDataModule, Trainer
+from torch import Tensor
 
 from tlearn.base.errors import TlearnError
 from tlearn.data.datamodule import ImageDataModule
+from tlearn.data.plain.view import PlainDataView, view_of
+from tlearn.models.network import Network
 
 
 class OptionCallback(Callback):
@@ -30,15 +33,60 @@ def own_data_of(trainer: Trainer | None) -> ImageDataModule | None:
 
 
 def data_of(trainer: Trainer) -> ImageDataModule:
-    """Return the run's data module.
+    """Return the run's data module, or a view of one of the user's own.
 
     Raises:
-        TlearnError: It is none of tlearn's.
+        TlearnError: There is none: the trainer was given loaders.
+    """
+    data = own_data_of(trainer) or plain_data_of(trainer)
+    if data is None:
+        raise TlearnError(
+            "this run has loaders, but no data module, which is needed here; put them into a LightningDataModule"
+        )
+    return data
+
+
+def plain_data_of(trainer: Trainer | None) -> PlainDataView | None:
+    """Return a view of the run's data module if it is of the user's own, not one of tlearn's; ``None`` otherwise."""
+    data = getattr(trainer, "datamodule", None)
+    if trainer is None or not isinstance(data, LightningDataModule) or isinstance(data, ImageDataModule):
+        return None
+    network = trainer.lightning_module
+    return view_of(data, network.class_names, network.task) if isinstance(network, Network) else None
+
+
+def labels_of(trainer: Trainer) -> Tensor:
+    """Return the class numbers of all training images (N,).
+
+    Raises:
+        TlearnError: A data module of the user's own does not tell them.
+    """
+    train = data_of(trainer).dataset("train")
+    if len(train.targets) < len(train) or not len(train):
+        raise TlearnError(
+            "model.class_weights balanced counts the classes of the training images, which this data set does not "
+            "tell; give it an attribute targets, or model.class_weights a list"
+        )
+    return train.targets[train.indices]
+
+
+def images_of(trainer: Trainer, what: str) -> ImageDataModule:
+    """Return the run's data module for something that goes through the images in order, never augmented.
+
+    Args:
+        trainer: Has the data module.
+        what: Asks for it, as ``model.head_init probe``.
+
+    Raises:
+        TlearnError: It is none of tlearn's, which cannot do that.
     """
     data = own_data_of(trainer)
     if data is None:
         kind = type(getattr(trainer, "datamodule", None)).__name__
-        raise TlearnError(f"expected a data module of tlearn (a subclass of tlearn.ImageDataModule), got {kind}")
+        raise TlearnError(
+            f"{what} goes through the images in order, as they are, which a data module of your own ({kind}) does not "
+            "offer; drop it, or write a subclass of tlearn.data.InMemoryDataModule"
+        )
     return data
 
 

@@ -41,6 +41,8 @@ def examples_of(data: ImageDataModule, answers: Answers, network: Network) -> di
     Returns:
         ``worst`` and ``right``, the rows; ``explained``, why there is no Grad-CAM, else empty.
     """
+    if not data.shows(answers.outputs.split):
+        return {"worst": [], "right": [], "explained": f"{data.kind_name} gives no image by its place"}
     wrong, right = worst_mistakes(answers, WORST), best_answers(answers, RIGHT)
     maps, reason = dict[int, Tensor](), ""
     try:
@@ -63,7 +65,7 @@ def training_examples(data: ImageDataModule, wrong: Sequence[int], right: Sequen
         right: Further class numbers.
     """
     images = data.dataset("train")
-    if not len(images):
+    if not data.shows("train") or not len(images.targets):
         return []
     targets = images.targets[images.indices]
     if targets.ndim == 1 and not targets.is_floating_point():

@@ -55,7 +55,7 @@ def data_facts(data: ImageDataModule, config: dict[str, Any], splits: tuple[str,
     """
     ranges = data.framing.reading.ranges or {}
     return {
-        "module": type(data).__name__,
+        "module": data.kind_name,
         "options": config["data"].get("init_args", {}),
         **({"ranges": {kind: [*limits] for kind, limits in ranges.items()}} if ranges else {}),
         "shape_px": list(data.image_shape_px),
@@ -91,7 +91,7 @@ def doctor_facts(data: ImageDataModule, is_pretrained: bool) -> dict[str, Any]:
         is_pretrained: The network was trained on photographs.
     """
     if not isinstance(data, ImageFilesDataModule):
-        return {"findings": [], "note": f"{type(data).__name__} reads no picture files of your own"}
+        return {"findings": [], "note": f"{data.kind_name} reads no picture files of your own"}
     if sum(len(data.dataset(split)) for split in ("train", "val")) > _LOOKED_AT:
         note = f"more than {_LOOKED_AT} pictures: {program()} doctor looks at all of them"
         return {"findings": [], "note": note}
@@ -165,8 +165,9 @@ def _plain_of(options: dict[str, Any]) -> dict[str, Any]:
 
 def _counts(data: ImageDataModule, split: Any) -> dict[str, Any]:
     images = data.dataset(split)
-    targets = images.targets[images.indices]
-    if data.task == "regression":
+    is_told = len(images.targets) >= len(images)  # a data set of the user's own may tell no labels
+    if data.task == "regression" or not is_told:
         return {"images": len(images), "classes": {}}
+    targets = images.targets[images.indices]
     counts = (targets == 1).sum(dim=0) if targets.ndim == 2 else torch.bincount(targets, minlength=data.num_classes)
     return {"images": len(images), "classes": dict(zip(data.class_names, map(int, counts), strict=True))}

@@ -13,12 +13,12 @@ from lightning.pytorch import Trainer
 
 from tlearn.base.types import Batch
 from tlearn.training.module import TransferModule
-from tlearn.training.typed import data_of
+from tlearn.training.typed import images_of
 
 
 def training_batches(trainer: Trainer, module: TransferModule) -> Iterator[Batch]:
     """Yield training batches on the module's device, epoch after epoch, forever."""
-    loader = data_of(trainer).train_dataloader()
+    loader = images_of(trainer, "this").train_dataloader()
     sampler: Any = loader.sampler  # typed as any iterable
     epoch = 0
     while True:

@@ -19,7 +19,7 @@ from tlearn.training.module import TransferModule, model_of
 from tlearn.training.strategies.alike_features import are_alike, rounding_of
 from tlearn.training.strategies.feature_cache import features_of
 from tlearn.training.strategies.head_solver import SolvedHead, solve_head
-from tlearn.training.typed import FitSplit, OptionCallback, data_of
+from tlearn.training.typed import FitSplit, OptionCallback, images_of
 
 log = logging.getLogger(__name__)
 
@@ -85,6 +85,6 @@ def _without_rounding(features: Tensor, targets: Tensor, precision: str) -> tupl
 
 
 def _features_and_targets(trainer: Trainer, module: TransferModule, split: FitSplit) -> tuple[Tensor, Tensor]:
-    images = data_of(trainer).dataset(split)
+    images = images_of(trainer, "a solved head").dataset(split)
     views = features_of(trainer, module, split)
     return torch.cat(views).cpu(), torch.cat([module.learned(images.targets[images.indices])] * len(views))

@@ -1,0 +1,1 @@
+"""Data modules of the user's own, which serve ``(images, labels)``."""

@@ -1,0 +1,46 @@
+"""Names of the user's own code in a run's config, which the commands that go on from it have to type in full."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tlearn.base.trust import OURS, is_of
+from tlearn.data.datamodule import ImageDataModule
+from tlearn.data.plain.given import GIVEN
+from tlearn.data.plain.view import PlainDataView
+
+_OF_NETWORK = ("backbone", "optimizer", "lr_scheduler")
+
+
+def own_names(data: ImageDataModule, config: Mapping[str, Any]) -> tuple[bool, list[str]]:
+    """Return what the next command of a finished run needs to know.
+
+    Args:
+        data: Of the run, set up.
+        config: The run's, as plain values; empty where nobody has it.
+
+    Returns:
+        Whether the command should predict for pictures: the run's have names, or there is nothing to test on. And the
+        options that it types, for what stands in a checkpoint alone is not trusted.
+    """
+    section: Mapping[str, Any] = config.get("data") or {}
+    kind = str(section.get("class_path"))
+    tests = data.tests if isinstance(data, PlainDataView) else not data.has_picture_names
+    is_given = kind == GIVEN  # an object that is gone with its process
+    typed = [] if is_given or not tests or not _is_own(kind) else ["--data", kind]
+    return not tests or is_given, [*_of_network(config.get("model") or {}), *typed]
+
+
+def _of_network(model: Mapping[str, Any]) -> list[str]:
+    found = []
+    for option in _OF_NETWORK:
+        value = model.get(option)
+        name = value.get("class_path") if isinstance(value, Mapping) else value
+        if isinstance(name, str) and _is_own(name):
+            found += [f"--model.{option}", name]
+    return found
+
+
+def _is_own(name: str) -> bool:
+    return "." in name and "/" not in name and not is_of(name, OURS)
