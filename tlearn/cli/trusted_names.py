@@ -14,9 +14,9 @@ from jsonargparse import get_loader, set_loader, set_parsing_settings
 from jsonargparse._common import parsing_settings
 from jsonargparse._loaders_dumpers import loader_exceptions, loader_json_superset, loader_params, loaders
 
-from tlearn.base.trust import OURS, VARIABLE, is_the_parser, set_typed, trusted_packages
 from tlearn.cli.isolation import undo_later
 from tlearn.cli.safe_yaml import check_text
+from tlearn.models.trust import OURS, VARIABLE, is_the_parser, set_typed, trusted_packages
 
 _DOTTED = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)+")
 

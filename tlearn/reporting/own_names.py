@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tlearn.base.trust import OURS, is_of
 from tlearn.data.datamodule import ImageDataModule
 from tlearn.data.plain.given import GIVEN
 from tlearn.data.plain.view import PlainDataView
+from tlearn.models.trust import OURS, is_of
 
 _OF_NETWORK = ("backbone", "optimizer", "lr_scheduler")
 
