@@ -10,7 +10,7 @@ from typing import Any
 
 from tlearn.base.errors import TlearnError, unknown
 from tlearn.base.program import program
-from tlearn.cli.config_files import Config, check_typed, find_config
+from tlearn.cli.config_files import Config, check_typed, find_config, is_number
 
 _CONFIG_OPTIONS = ("-c", "--config")
 # Options that take no value: what follows one of them is a word of its own.
@@ -115,7 +115,7 @@ class Arguments:
         loose, kept, takes = list[str](), list[str](), 0
         for word in self.options:
             option, given, _ = word.partition("=")
-            if word.startswith("-") and word != "-" and not _is_number(word):
+            if word.startswith("-") and word != "-" and not is_number(word):
                 takes = 0 if given or option in _FLAGS else len(self.options) if option in several else 1
                 kept.append(word)
             elif takes:
@@ -130,7 +130,7 @@ class Arguments:
         found: list[tuple[str, str | None]] = []
         for word in self.options:
             option, given, value = word.partition("=")
-            if word.startswith("-") and not _is_number(word):
+            if word.startswith("-") and not is_number(word):
                 found.append((option, value if given else None))
             elif found and found[-1][1] is None and found[-1][0] not in _FLAGS:
                 found[-1] = (found[-1][0], word)
@@ -271,11 +271,3 @@ def _parted(word: str) -> tuple[str, str, str]:
     if word.startswith("-c") and word not in _CONFIG_OPTIONS and not word.startswith("-c="):
         return "-c", "=", word[2:]
     return word.partition("=")
-
-
-def _is_number(word: str) -> bool:
-    try:
-        float(word)
-    except ValueError:
-        return False
-    return True

@@ -223,3 +223,12 @@ def last_value(configs: list[dict[str, Any]], dotted: str) -> Any:
     """Return the value of a dotted option in the last of the configs that has it."""
     values = [dict(leaves(config)).get(dotted) for config in configs]
     return next((value for value in reversed(values) if value is not None), None)
+
+
+def is_number(word: str) -> bool:
+    """Tell whether a word is a number, which may begin with a dash as an option does."""
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
