@@ -18,7 +18,7 @@ from lightning.pytorch import Trainer
 from tlearn.analysis.probe import probe
 from tlearn.analysis.stage_features import network_like
 from tlearn.cli.arguments import split_arguments
-from tlearn.commands.probe import drop_strategy, look_parser, take_words
+from tlearn.commands.probe import drop_strategy, take_words
 from tlearn.commands.untrained import untrained
 from tlearn.training.module import TransferModule
 from tlearn.training.strategies.features import iterate_over_split
@@ -39,9 +39,7 @@ def _bare_pass(trainer: Trainer, module: TransferModule, size_px: int) -> float:
 
 def main() -> None:
     """Print the seconds of both and their ratio."""
-    _, sizes_px, arguments = take_words(
-        look_parser("probe", "", __doc__, "", ""), split_arguments(["probe", *sys.argv[1:]])
-    )
+    _, sizes_px, arguments = take_words(split_arguments(["probe", *sys.argv[1:]]))
     cli = untrained(arguments, change=partial(drop_strategy, place="probe", sizes_px=sizes_px))
     bare_s, probe_s = list[float](), list[float]()
     with cli.measuring():

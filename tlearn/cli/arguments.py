@@ -16,6 +16,8 @@ _CONFIG_OPTIONS = ("-c", "--config")
 # Options that take no value: what follows one of them is a word of its own.
 _FLAGS = ("--find_lr", "--no_find_lr", "--fix", "--print_config", "-h", "--help")
 
+HELP_TOPICS = ("all", "data")
+
 
 @dataclass(frozen=True)
 class Target:
@@ -79,9 +81,14 @@ class Arguments:
         return [*(config.word for config in configs), *options]
 
     @property
-    def asks_help(self) -> bool:
-        """Tell whether ``--help`` is typed."""
-        return any(word in ("-h", "--help") for word in self.options)
+    def help_topic(self) -> str | None:
+        """Return what is asked behind ``--help``: ``all``, ``data``, nothing; ``None`` where no help is asked for."""
+        for word, following in zip(self.options, [*self.options[1:], ""], strict=True):
+            if word in ("-h", "--help"):
+                return following if following in HELP_TOPICS else ""
+            if word.startswith(("--help=", "--help.")):
+                return word[len("--help=") :]
+        return None
 
     def value_of(self, option: str) -> str | None:
         """Return the last value given for ``--option value`` or ``--option=value``."""
@@ -142,26 +149,12 @@ class Arguments:
 class VerbParser(argparse.ArgumentParser):
     """The parent of all verbs' parsers: it takes the verb's own options and leaves the rest for `fit`'s parser.
 
-    Args:
-        verb: The verb, such as ``probe``.
-        usage: The words behind the verb in the first line of the help.
-        about: The help above the options. Without it ``--help`` is left for `fit`'s parser.
+    The help of a verb is one of `tlearn.cli.help.pages`.
     """
 
-    def __init__(self, verb: str, usage: str = "", about: str = "") -> None:
-        super().__init__(
-            prog=f"{program()} {verb}",
-            usage=f"%(prog)s {usage}",
-            description=about.strip(),
-            add_help=False,
-            allow_abbrev=False,
-            exit_on_error=False,
-            formatter_class=_HelpFormatter,
-        )
+    def __init__(self) -> None:
+        super().__init__(add_help=False, allow_abbrev=False, exit_on_error=False)
         self._needs: dict[str, str] = {}
-        self._optionals.title = None
-        if about:
-            self.add_argument("-h", "--help", action="help", help=argparse.SUPPRESS)
 
     def option(self, name: str, needs: str, type: Callable[[str], Any] = str, **about: Any) -> None:
         """Add an option that takes a value.
@@ -170,7 +163,7 @@ class VerbParser(argparse.ArgumentParser):
             name: The option, such as ``--out``.
             needs: A description of its value for the error message, such as ``the name of a file to write``.
             type: Function from the text to the value. It raises `TlearnError` if the text is wrong.
-            about: ``help``, ``metavar``, ``default``, ``dest`` and ``nargs`` of `argparse`.
+            about: ``default`` and ``dest`` of `argparse`.
         """
 
         def read(text: str) -> Any:
@@ -181,9 +174,9 @@ class VerbParser(argparse.ArgumentParser):
         self._needs[name] = needs
         self.add_argument(name, type=read, **about)
 
-    def flag(self, name: str, help: str) -> None:
+    def flag(self, name: str) -> None:
         """Add an option without a value, such as ``--fix``."""
-        self.add_argument(name, action="store_true", help=help)
+        self.add_argument(name, action="store_true")
 
     def take(self, arguments: Arguments) -> tuple[argparse.Namespace, Arguments]:
         """Take the verb's own options out of a command line.
@@ -193,7 +186,6 @@ class VerbParser(argparse.ArgumentParser):
 
         Raises:
             TlearnError: An option has no value, a wrong value, or, if it is a flag, any value.
-            SystemExit: ``--help`` was typed; the help is printed.
         """
         try:
             found, rest = self.parse_known_args(arguments.options)
@@ -201,15 +193,7 @@ class VerbParser(argparse.ArgumentParser):
             name = error.argument_name or ""
             fault = f"needs {self._needs[name]}" if name in self._needs else "takes no value: type it, or leave it out"
             raise TlearnError(f"{name} {fault}") from error
-        own = (name for name in self._option_string_actions if name not in ("-h", "--help"))
-        return found, replace(arguments, options=rest, own=(*arguments.own, *own))
-
-
-class _HelpFormatter(argparse.RawTextHelpFormatter):
-    """Keep the lines of a help text as they are written, with the texts of all options in one column."""
-
-    def __init__(self, prog: str) -> None:
-        super().__init__(prog, max_help_position=50)
+        return found, replace(arguments, options=rest, own=(*arguments.own, *self._option_string_actions))
 
 
 def positive_int(option: str) -> Callable[[str], int]:

@@ -39,7 +39,7 @@ from tlearn.data.sources import (  # A class is found by its short name once its
 )
 from tlearn.models.network import Network
 
-_DATA_MODULES = (cifar10, digits, folder, huggingface, shards, table, to_predict, torchvision)
+DATA_MODULES = (cifar10, digits, folder, huggingface, shards, table, to_predict, torchvision)
 
 log = logging.getLogger(__name__)
 

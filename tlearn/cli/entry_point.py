@@ -5,36 +5,18 @@ from __future__ import annotations
 import io
 import os
 import sys
-from argparse import SUPPRESS
 from collections.abc import Sequence
 from functools import partial
 from importlib import import_module
 
 from tlearn.base.errors import TlearnError, unknown
-from tlearn.base.program import program
 from tlearn.base.progress import Progress
 from tlearn.cli.arguments import Arguments, VerbParser, split_arguments
-from tlearn.cli.config_files import shipped_configs
+from tlearn.cli.help.show import VERBS, front_page, show, show_help
 from tlearn.cli.isolation import isolated, known_fault, undo_later
 from tlearn.cli.targets.settle import with_target
 from tlearn.version import __version__
 
-VERBS = {
-    "fit": "train on the training images, validate after every epoch, keep best.ckpt and last.ckpt (--sweep O=A,B)",
-    "plan": "what fit would do and cost: rates, what trains when, seconds, memory (--out plan.json)",
-    "probe": "what each stage of the network is worth for these images, at several sizes (--image_sizes 32,64,128)",
-    "advise": "which strategy, image size and rates for these images, why, and at what cost (--out advised.yaml)",
-    "compare": "fit configs on the same images with the same seeds; scores with intervals, and costs (--seeds 3)",
-    "doctor": "look at every picture file: unreadable, doubled, mislabelled, uneven; --fix leaves them out",
-    "optimize": "pack a folder of pictures into shards that fit streams, from disk or object storage (FOLDER OUT)",
-    "validate": "loss and accuracy of a checkpoint on the validation images",
-    "test": "loss and accuracy of a checkpoint on the test images",
-    "predict": "predictions of a checkpoint for the validation images, as CSV",
-    "report": "report.html and card.md of a run made anew from what lies in its folder (RUN)",
-    "export": "the network of a checkpoint as .onnx, .pt2 or .safetensors, checked against the library (--out FILE)",
-    "cache": "the features kept in this folder: 'cache ls' lists them, 'cache rm NAME ...' or 'cache rm all' removes",
-    "quickstart": "no network, a minute or two: learn the digits 0-4, transfer to 5-9, compare with from scratch",
-}
 # The file of each verb, and of `fit --sweep`; its function `run` takes the command line. Files are named as
 # text because a verb is imported only when it is typed.
 _OWN_FILE = {
@@ -53,6 +35,8 @@ _OWN_FILE = {
     "export": "tlearn.commands.export",
     "cache": "tlearn.commands.cache",
 }
+_OF_SWEEPS = ("--seeds", "--trials", "--out")
+_SWEEPS = "fit TARGET --sweep OPTION=A,B --seeds N; to fit once with another seed: --seed_everything N"
 _QUICKSTART = "tlearn.commands.quickstart"
 
 
@@ -110,6 +94,9 @@ def _dispatch(arguments: Arguments) -> None:
         return
     if arguments.verb not in VERBS:
         raise unknown("verb", arguments.verb, VERBS)
+    if arguments.help_topic is not None:
+        show_help(arguments)
+        return
     arguments = with_target(arguments)
     if arguments.target and arguments.target.said:
         print(arguments.target.said, file=sys.stderr)
@@ -125,8 +112,10 @@ def _dispatch(arguments: Arguments) -> None:
 
 
 def _function_of(arguments: Arguments) -> str:
-    verb = arguments.verb or "fit"
-    if not any(word.partition("=")[0] == "--sweep" for word in arguments.options):
+    verb, typed = arguments.verb or "fit", [option for option, _ in arguments.pairs()]
+    if "--sweep" not in typed:
+        if verb == "fit" and (option := next((name for name in _OF_SWEEPS if name in typed), None)):
+            raise TlearnError(f"{option} belongs to --sweep, which compares values of an option: {_SWEEPS}")
         return verb
     if verb != "fit":
         raise TlearnError(f"--sweep is an option of fit, which {verb} does not know; drop it, or type fit")
@@ -135,8 +124,8 @@ def _function_of(arguments: Arguments) -> str:
 
 def _quickstart(arguments: Arguments) -> None:
     place = "--trainer.default_root_dir"
-    parser = VerbParser("quickstart", f"[{place} FOLDER]", VERBS["quickstart"])
-    parser.option(place, "a folder", dest="folder", help=SUPPRESS)
+    parser = VerbParser()
+    parser.option(place, "a folder", dest="folder")
     own, rest = parser.take(arguments)
     if rest.configs or rest.options:
         raise TlearnError(f"quickstart takes no config and no option but {place}; to change anything use fit")
@@ -147,26 +136,6 @@ def _front_page(options: Sequence[str]) -> None:
     if options and options[0] == "--version":
         print(f"tlearn {__version__}")
     elif not options or options[0] in ("-h", "--help"):
-        print(_help())
+        show(front_page())
     else:
         raise TlearnError(f"expected a verb first ({', '.join(VERBS)}), got '{options[0]}'")
-
-
-def _help() -> str:
-    verbs = "\n".join(f"  {verb:<12}{what}" for verb, what in VERBS.items())
-    return f"""tlearn {__version__}: take a network that has learned to see, and make it work on your pictures.
-
-usage: {program()} VERB --config CONFIG [--any.option value ...]
-
-verbs:
-{verbs}
-
-configs that ship with it (a path of your own works too):
-  {", ".join(shipped_configs())}
-
-start:
-  {program()} quickstart
-  {program()} fit --config finetune.yaml
-  {program()} test --config finetune.yaml --ckpt_path best
-
-'{program()} fit --help' lists every option; '--print_config' prints the config that would be used."""

@@ -28,7 +28,7 @@ from tlearn.cli.faults import translated_faults
 from tlearn.cli.isolation import called_from_python
 from tlearn.cli.targets.calls import arguments_of
 from tlearn.commands.advise_text import expectation, print_advice, why
-from tlearn.commands.probe import STRATEGY, drop_strategy, look_parser, take_words, write_result
+from tlearn.commands.probe import STRATEGY, drop_strategy, take_words, write_result
 from tlearn.commands.untrained import UntrainedCLI, untrained
 from tlearn.models.options import LossOptions, names_of
 from tlearn.training.options import RateOptions
@@ -41,11 +41,6 @@ DECIDED = ("image_size", "optimizer", "lr_interval", *(STRATEGY.keys() - set(_OF
 _IN_TRIALS = (*names_of(LossOptions), "batch_norm")
 _PARTS = ("trainer", "model")
 _DEFAULT_OUT = Path(ADVISED)
-_ABOUT = """\
-measures on your images: probes of every stage, nested subsets, short trials of the strategies that could win; prints
-what to do, why, what to expect and what it costs, and writes a config that fit takes; CONFIG and options are those of
-fit: all are kept but the strategy, which is what is asked: what trains, from which rate, on which head and image size
-"""
 
 
 @dataclass(frozen=True)
@@ -128,9 +123,7 @@ class Asked(NamedTuple):
 def ask(arguments: Arguments) -> Asked:
     """Measure and decide as a command line says; see `advise`."""
     begin_s = time.perf_counter()
-    choices = "sides in pixels to choose from; model.image_size, or the data's own, by default"
-    result = "the config to write; advised.yaml by default. All that was measured is in the run folder"
-    out, sizes_px, arguments = take_words(look_parser("advise", "advised.yaml", _ABOUT, choices, result), arguments)
+    out, sizes_px, arguments = take_words(arguments)
     given = _Given(typed_keys(arguments), sizes_px)
     cli = untrained(arguments, change=given.take)
     with translated_faults(arguments), cli.measuring(), Progress("advise", parts_of(cli.model), parts=True):

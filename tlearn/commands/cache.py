@@ -11,11 +11,10 @@ from rich.table import Table
 
 from tlearn.base.errors import TlearnError, unknown
 from tlearn.base.feature_store import FOLDER, Entry, entries, remove
-from tlearn.base.program import program
 from tlearn.cli.arguments import Arguments
 
 _SHOWN_DIGITS = 8
-_USAGE = f"usage: {program()} cache ls | cache rm NAME ... | cache rm all"
+_USAGE = "cache ls | cache rm NAME ... | cache rm all"
 
 
 def run(arguments: Arguments) -> None:
@@ -25,14 +24,12 @@ def run(arguments: Arguments) -> None:
         TlearnError: Another word, or a name that is not there, or not of one entry alone; nothing is removed then.
     """
     words = arguments.options
-    if words in (["-h"], ["--help"]):
-        print(_USAGE)
-    elif words == ["ls"] and not arguments.configs:
+    if words == ["ls"] and not arguments.configs:
         _show(entries())
     elif words[:1] == ["rm"] and words[1:] and not arguments.configs:
         _remove(words[1:])
     else:
-        raise TlearnError(f"expected {_USAGE.partition('tlearn ')[2]}, got '{' '.join(['cache', *words])}'")
+        raise TlearnError(f"expected {_USAGE}, got '{' '.join(['cache', *words])}'")
 
 
 def _show(found: Sequence[Entry]) -> None:

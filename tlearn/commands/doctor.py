@@ -80,11 +80,6 @@ def _files(groups: Sequence[Sequence[str]]) -> str:
     return shown + (f"\nand {len(groups) - _SHOWN} more" if len(groups) > _SHOWN else "")
 
 
-_FIX_HELP = """\
-put broken files, copies and contrary labels on the list tlearn-exclude.json beside the pictures: fit
-leaves them out, and no file is deleted"""
-
-
 def doctor(
     config: str | Path | Mapping[str, Any] | None = None,
     options: Mapping[str, Any] | None = None,
@@ -148,11 +143,9 @@ class _Looked(NamedTuple):
 
 
 def _look(arguments: Arguments) -> _Looked:
-    usage = "--config CONFIG [--data.init_args.root FOLDER] [--fix] [--out doctor.json]"
-    about = "looks at every picture file of all splits; CONFIG and options are those of fit"
-    parser, result = VerbParser("doctor", usage, about), "where to write all that was found; doctor.json by default"
-    parser.flag("--fix", help=_FIX_HELP)
-    parser.option("--out", "the name of a file to write", Path, metavar="FILE", help=result)
+    parser = VerbParser()
+    parser.flag("--fix")
+    parser.option("--out", "the name of a file to write", Path)
     own, arguments = parser.take(arguments)
     check_folder_of(own.out or Path("doctor.json"))
     cli = untrained(replace(arguments, verb="fit"), makes="data")

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from tlearn.base.errors import TlearnError, unknown
 from tlearn.base.files import check_folder_of
-from tlearn.base.program import program
 from tlearn.cli.arguments import Arguments, with_own
 from tlearn.cli.isolation import called_from_python
 from tlearn.cli.targets.calls import arguments_of_run
@@ -26,16 +25,6 @@ _OPTIONS = ("--ckpt_path", "--out", "--quantize", "--data")
 # What says where runs lie, for best, last and wise_ft.
 _PLACES = ("--trainer.default_root_dir", *(f"--trainer.logger.{n}" for n in ("save_dir", "name")))
 _PLACES += tuple(f"--trainer.logger.init_args.{n}" for n in ("save_dir", "name"))
-_USAGE = f"""usage: {program()} export --ckpt_path RUN_OR_FILE --out FILE [--quantize int8] [--data FOLDER ...]
-
-writes a trained network as one file, and checks it on the run's validation images before it gets its name
-
-  --ckpt_path RUN_OR_FILE  a run folder, a checkpoint, or best, last, wise_ft (--config NAME says of which config)
-  --out FILE               NAME.onnx         for ONNX Runtime, without torch; preprocessing and probabilities inside
-                           NAME.pt2          for torch.export.load; likewise
-                           NAME.safetensors  the weights, and NAME.json to rebuild the network from
-  --quantize int8          .onnx alone: 8-bit weights and activations, calibrated on training images
-  --data FOLDER ...        pictures to check (and calibrate) with, where the run's own data cannot be had"""
 
 
 @dataclass(frozen=True)
@@ -101,9 +90,6 @@ def export(
 
 def run(arguments: Arguments) -> None:
     """Write the network of a checkpoint as a file, and print what it was checked on."""
-    if arguments.asks_help:
-        print(_USAGE)
-        return
     _export(arguments, print)
 
 

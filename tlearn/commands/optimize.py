@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import signal
 import sys
 import threading
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import yaml
 
 from tlearn.base.errors import TlearnError, unknown
-from tlearn.base.program import program
+from tlearn.base.next_command import command_line
 from tlearn.cli.arguments import Arguments, VerbParser, one_of
 from tlearn.cli.isolation import called_from_python
 
@@ -30,10 +29,6 @@ _SHARD_MB, _ON_ERROR, _UNKNOWN = "--shard_mb", "--data.init_args.on_error", "--d
 _TEST = "--data.init_args.test_fraction"
 _CHANNELS, _PAGE, _NUM_CHANNELS = "--data.init_args.channels", "--data.init_args.page", "--data.init_args.num_channels"
 _DEFAULT_MB, _MOST_MB = 64.0, 4000.0  # LitData's own size; places in a shard are numbers of 32 bits
-_ABOUT = """\
-packs the pictures of FOLDER (train/<class>/..., and val and test if they are there; or <class>/...) into shards in OUT,
-bit by bit as they are; fit streams them from there, or from object storage that OUT was copied to (pip install
-'tlearn[stream]')"""
 
 
 def _value(text: str) -> Any:
@@ -54,12 +49,10 @@ def _count(text: str) -> int:
     return int(text)
 
 
-_TRIED = "how many channels the network will get, with which files are tried"
 _LOOKS = (
-    (_CHANNELS, "bands", _value, "channels", "[3,2,1]", "the bands that a fit will take; packed are all"),
-    (_PAGE, "a plane", _value, "page", "middle", "the plane of stacks that a fit will take; packed are all"),
-    (_TEST, "a share of the training pictures", _share, "test_fraction", "0.2", "hold so many of train back for test"),
-    (_NUM_CHANNELS, "a number of channels", _count, "num_channels", "N", _TRIED),
+    (_CHANNELS, "bands", _value, "channels"),
+    (_PAGE, "a plane", _value, "page"),
+    (_NUM_CHANNELS, "a number of channels", _count, "num_channels"),
 )
 
 
@@ -108,24 +101,17 @@ def run(arguments: Arguments) -> None:
     shards = [shard for sharded in index.splits.values() for shard in sharded.shards]
     count, megabytes = sum(shard.images for shard in shards), sum(shard.size_bytes for shard in shards) / 1e6
     said = f"{count} images in {number_of(len(shards), 'shard')}, {megabytes:.1f} MB: {out}"
-    following = ["fit", "--config", "stream.yaml", "--data.init_args.root", str(out)]
-    print(f"{said}; next: {program()} {shlex.join(following)}")
+    print(f"{said}; next: {command_line('fit', out)}")
 
 
 def _optimize(arguments: Arguments) -> tuple[ShardIndex, Path]:
-    parser = VerbParser("optimize", f"FOLDER OUT [{_SHARD_MB} 64]", _ABOUT)
-    skip, ignore = (
-        "leave out what cannot be read, instead of stopping",
-        "leave out classes that train lacks, instead of stopping",
-    )
-    large = "how large a shard may become"
-    parser.option(_SHARD_MB, "a number of megabytes", dest="mb", metavar="MB", help=large)
-    choices = one_of(_ON_ERROR, ("error", "skip"))
-    parser.option(_ON_ERROR, "error or skip", choices, default="error", dest="on_error", metavar="skip", help=skip)
-    choices = one_of(_UNKNOWN, ("error", "ignore"))
-    parser.option(_UNKNOWN, "error or ignore", choices, default="error", dest="unknown", metavar="ignore", help=ignore)
-    for name, needs, kind, dest, metavar, told in _LOOKS:
-        parser.option(name, needs, kind, dest=dest, metavar=metavar, help=told)
+    parser = VerbParser()
+    parser.option(_SHARD_MB, "a number of megabytes", dest="mb")
+    skips, ignores = one_of(_ON_ERROR, ("error", "skip")), one_of(_UNKNOWN, ("error", "ignore"))
+    parser.option(_ON_ERROR, "error or skip", skips, default="error", dest="on_error")
+    parser.option(_UNKNOWN, "error or ignore", ignores, default="error", dest="unknown")
+    for name, needs, kind, dest in _LOOKS:
+        parser.option(name, needs, kind, dest=dest)
     own, arguments = parser.take(arguments)
     words = arguments.options
     if typed := next((word.partition("=")[0] for word in words if word.startswith("-")), None):

@@ -118,7 +118,7 @@ def run(arguments: Arguments) -> None:
 
 
 def _plan(arguments: Arguments) -> tuple[Plan, Path | None]:
-    parser = VerbParser("plan")
+    parser = VerbParser()
     parser.option("--out", "the name of a file to write", Path)
     own, arguments = parser.take(arguments)
     if arguments.value_of("--ckpt_path"):

@@ -64,10 +64,6 @@ def print_copies(found: Probe) -> None:
         )
 
 
-_ABOUT = """\
-one pass over training and validation images per image size; linear probes on every stage of the network as it comes
-from model.weights, nearest neighbours as a check; CONFIG and options are those of fit, of which the strategy is ignored
-"""
 _HEAD = ("tap", "head_hidden", "head_dropout")
 # They hold whatever the strategy is.
 _WHATEVER = ("batch_norm", "unfreeze_warmup_steps", "feature_cache")
@@ -131,10 +127,7 @@ class _Looked(NamedTuple):
 
 
 def _look(arguments: Arguments) -> _Looked:
-    own_size = "sides in pixels of what the network sees; model.image_size, or the data's own, by default"
-    result = "write all of it as JSON; it is in the run folder too, with a curve per stage for TensorBoard"
-    parser = look_parser("probe", "probe.json", _ABOUT, own_size, result)
-    out, sizes_px, arguments = take_words(parser, arguments)
+    out, sizes_px, arguments = take_words(arguments)
     cli = untrained(arguments, change=partial(drop_strategy, place="probe", sizes_px=sizes_px))
     parts = 3 if cli.model.task == "classification" else 2  # the head of the best is solved too
     with translated_faults(arguments), cli.measuring(), Progress("probe", parts, parts=True):
@@ -160,28 +153,15 @@ def drop_strategy(cli: UntrainedCLI, place: str, sizes_px: Sequence[int]) -> Non
         data.size_px = max(sizes_px)
 
 
-def look_parser(verb: str, out: str, about: str, sizes: str, result: str) -> VerbParser:
-    """Make the parser of a verb that looks at a network before it is trained.
-
-    Args:
-        verb: The verb.
-        out: The name of a file to write, as an example.
-        about: What the verb does.
-        sizes: The help of ``--image_sizes``.
-        result: The help of ``--out``.
-    """
-    parser = VerbParser(verb, f"--config CONFIG [--image_sizes 32,64,128] [--out {out}]", about)
-    parser.option("--image_sizes", "a value", _sizes, default=(), metavar="S,S", help=sizes)
-    parser.option("--out", "a value", Path, metavar="FILE", help=result)
-    return parser
-
-
-def take_words(parser: VerbParser, arguments: Arguments) -> tuple[Path | None, tuple[int, ...], Arguments]:
+def take_words(arguments: Arguments) -> tuple[Path | None, tuple[int, ...], Arguments]:
     """Take ``--out`` and ``--image_sizes`` out of a command line, and make the rest one of ``fit``.
 
     Raises:
         TlearnError: A value is missing or wrong, or ``--ckpt_path`` is given.
     """
+    parser = VerbParser()
+    parser.option("--image_sizes", "a value", _sizes, default=())
+    parser.option("--out", "a value", Path)
     own, arguments = parser.take(arguments)
     if arguments.value_of("--ckpt_path"):
         raise TlearnError("this looks at a network before it is trained; to look at your own: --model.weights PATH")

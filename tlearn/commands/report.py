@@ -14,11 +14,6 @@ from tlearn.cli.isolation import called_from_python
 if TYPE_CHECKING:
     from tlearn.commands.fit import Run
 
-_ABOUT = """\
-makes report.html and card.md anew from what lies in a run's folder, and prints where the report is; RUN is a run
-folder, such as runs/NAME/version_0, a folder of runs, whose newest is taken, or a checkpoint of the run
-"""
-
 
 def report(run: str | Path | Run) -> Path:
     """Make ``report.html`` and ``card.md`` of a run anew, as ``tlearn report`` does.
@@ -42,8 +37,8 @@ def report(run: str | Path | Run) -> Path:
 
 def run(arguments: Arguments) -> None:
     """Make the report that a command line names, and print its path."""
-    parser = VerbParser("report", "RUN", _ABOUT)
-    parser.option("--ckpt_path", "a run folder or a checkpoint", metavar="RUN", help="the same as RUN")
+    parser = VerbParser()
+    parser.option("--ckpt_path", "a run folder or a checkpoint")
     own, rest = parser.take(arguments)
     named = [*([own.ckpt_path] if own.ckpt_path else []), *rest.options]
     if len(named) != 1 or named[0].startswith("-") or rest.configs:

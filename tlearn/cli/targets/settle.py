@@ -44,8 +44,6 @@ def with_target(arguments: Arguments) -> Arguments:
     Raises:
         TlearnError: There is no such thing, the verb takes another kind, or the place is given twice.
     """
-    if arguments.asks_help:
-        return arguments
     if arguments.verb in DATA_VERBS:
         return _of_data(arguments)
     return _of_run(arguments) if arguments.verb in RUN_VERBS else arguments

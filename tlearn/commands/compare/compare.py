@@ -29,9 +29,6 @@ log = logging.getLogger(__name__)
 
 # What one may want to differ, but should know of.
 _BUDGET = {"trainer.max_epochs": ("trainer", "max_epochs"), "data.init_args.batch_size": ("data", "batch_size")}
-_ABOUT = """\
-fits every config with the seeds 0, 1, ..., the options typed behind going to all of them, and compares what their
-best epochs answer on the validation images, which must be the same; a run that is finished is not done again"""
 
 
 @dataclass(frozen=True)
@@ -110,8 +107,9 @@ def run(arguments: Arguments) -> None:
 
 
 def _parser() -> VerbParser:
-    usage = "A.yaml B.yaml [--seeds N] [--name NAME] [--out FILE] [--any.option value]"
-    return common_parser("compare", 3, usage, _ABOUT)
+    parser = common_parser(3)
+    parser.option("--name", "a name")
+    return parser
 
 
 def _compare(own: Namespace, arguments: Arguments, configs: Sequence[tuple[str, Config]]) -> Comparison:
@@ -126,16 +124,11 @@ def _compare(own: Namespace, arguments: Arguments, configs: Sequence[tuple[str, 
     return comparison_of(experiment, fit_all(experiment))
 
 
-def common_parser(verb: str, seeds: int, usage: str = "", about: str = "") -> VerbParser:
-    """Make the parser of a comparison; ``seeds`` is the number of runs by default."""
-    parser = VerbParser(verb, usage, about)
-    number = positive_int("--seeds")
-    parser.option("--seeds", "a number", number, default=seeds, metavar="N", help="runs of each config, 3 by default")
-    if about:
-        place = "the runs lie under runs/compare/NAME; the configs' names by default"
-        parser.option("--name", "a name", metavar="NAME", help=place)
-    result = "write everything, each image's score too, as JSON"
-    parser.option("--out", "the name of a file to write", Path, metavar="FILE", help=result)
+def common_parser(seeds: int) -> VerbParser:
+    """Make the parser of what every comparison takes; ``seeds`` is the number of runs by default."""
+    parser = VerbParser()
+    parser.option("--seeds", "a number", positive_int("--seeds"), default=seeds)
+    parser.option("--out", "the name of a file to write", Path)
     return parser
 
 

@@ -64,7 +64,7 @@ def run(arguments: Arguments) -> None:
     Raises:
         TlearnError: A fault in the words, variants that cannot be compared, or whatever ``fit`` refuses.
     """
-    parser = common_parser("fit", 1)
+    parser = common_parser(1)
     parser.option(_TRIALS, "a number", positive_int(_TRIALS))
     own, arguments = take_common(parser, arguments)
     swept, arguments = _take_sweeps(arguments)
