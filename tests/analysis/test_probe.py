@@ -134,7 +134,7 @@ def test_wrong_words(words: list[str], expected: str, tlearn: Tlearn, small: str
 
 
 def test_help(tlearn: Tlearn) -> None:
-    assert tlearn("probe", "--help").out.startswith("usage: tlearn probe --config CONFIG")
+    assert tlearn("probe", "--help").out.startswith("usage: tlearn probe TARGET [--option VALUE ...]")
 
 
 def test_weights_that_are_no_numbers_are_refused(tlearn: Tlearn, small: str) -> None:

@@ -128,6 +128,6 @@ def test_without_optuna(tlearn: Tlearn, small: str, monkeypatch: pytest.MonkeyPa
 
 
 def test_help_of_fit_names_it(tlearn: Tlearn) -> None:
-    said = " ".join(tlearn("fit", "--help").out.split())
+    said = " ".join(tlearn("fit", "--help", "all").out.split())
     assert "--sweep OPTION=VALUE,VALUE,... (again for another option) fits every combination" in said
     assert "--sweep" not in tlearn("test", "--help").out

@@ -259,11 +259,11 @@ def test_int8_is_quiet(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None
             ["--out", "m.onnx", "--quantise", "int8"],
             "unknown option of export '--quantise'. Did you mean '--quantize'?",
         ),
-        (["--out", "m.onnx", "best.ckpt"], "unexpected word 'best.ckpt'"),
+        (["--out", "m.onnx", "best.ckpt"], "no run at "),
         (["--out"], "argument --out: expected one argument"),
         (["--out", "m.onnx", "--data", "nowhere"], "--data nowhere: no folder at "),
         (["--out", "m.onnx", "--ckpt_path", "nowhere"], "no checkpoint at "),
-        (["--out", "m.onnx"], "export needs --ckpt_path"),
+        (["--out", "m.onnx"], "export needs a run"),
     ],
 )
 def test_refuses(words: list[str], expected: str, tlearn: Tlearn) -> None:
@@ -288,7 +288,7 @@ def test_missing_packages_are_said_first(tlearn: Tlearn, monkeypatch: pytest.Mon
 def test_help_is_quick() -> None:
     code = "import sys; from tlearn.cli import main; main(['export', '--help']); print('torch' in sys.modules)"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert said.startswith("usage: tlearn export --ckpt_path RUN_OR_FILE --out FILE")
+    assert said.startswith("usage: tlearn export RUN --out FILE")
     assert said.endswith("\nFalse\n")
 
 

@@ -6,6 +6,7 @@ import argparse
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 from typing import Any
 
 from tlearn.base.errors import TlearnError, unknown
@@ -83,7 +84,7 @@ class Arguments:
     @property
     def help_topic(self) -> str | None:
         """Return what is asked behind ``--help``: ``all``, ``data``, nothing; ``None`` where no help is asked for."""
-        for word, following in zip(self.options, [*self.options[1:], ""], strict=True):
+        for word, following in zip_longest(self.options, self.options[1:], fillvalue=""):
             if word in ("-h", "--help"):
                 return following if following in HELP_TOPICS else ""
             if word.startswith(("--help=", "--help.")):

@@ -34,6 +34,7 @@ _OWN_FILE = {
     "report": "tlearn.commands.report",
     "export": "tlearn.commands.export",
     "cache": "tlearn.commands.cache",
+    "completion": "tlearn.cli.help.completion",
 }
 _OF_SWEEPS = ("--seeds", "--trials", "--out")
 _SWEEPS = "fit TARGET --sweep OPTION=A,B --seeds N; to fit once with another seed: --seed_everything N"

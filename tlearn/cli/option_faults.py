@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from tlearn.base.errors import TlearnError, one_line
+from tlearn.base.program import program
 from tlearn.cli.arguments import Arguments
 from tlearn.cli.config_files import leaves
 from tlearn.cli.trusted_names import refused_name
@@ -61,6 +62,8 @@ def _about_words(message: str, outer: str, arguments: Arguments) -> str | None:
     if linked := re.search(r'Linked "([^"]+)" must be given', message):
         return f"{_locate(linked[1], arguments)}: this comes from the data and is no option; drop it"
     if missing := re.search(r"arguments are required: ([\w.]+)", message):
+        if missing[1] == "data":
+            return f"no pictures are named: a folder, a table or a config, such as {program()} fit my_pictures"
         key = f"{outer}.init_args.{missing[1]}" if outer else missing[1]
         return f"{key} is missing; give --{key} or name it in a config"
     if empty := re.search(r"^Unexpected config: (\w+):", message):

@@ -12,6 +12,7 @@ from typing import Any
 
 from tlearn.base.errors import TlearnError, one_line
 from tlearn.base.places import DEFAULT_ROOT, find_checkpoint, run_folder_of, version_of
+from tlearn.base.program import program
 from tlearn.cli.arguments import Arguments
 from tlearn.cli.config_files import Config, last_value, leaves, with_older_options
 from tlearn.cli.safe_yaml import check_size
@@ -181,8 +182,8 @@ def open_checkpoint(arguments: Arguments) -> Checkpoint | None:
         if arguments.verb == "fit":
             return None
         raise TlearnError(
-            f"{arguments.verb} needs --ckpt_path, without it the head is untrained: best, last, wise_ft, a run folder "
-            "or a file"
+            f"{arguments.verb} needs a run, without it the head is untrained: {program()} {arguments.verb} "
+            f"{DEFAULT_ROOT}/my_pictures; or --ckpt_path best, last, wise_ft, a run folder or a file"
         )
     keyword = "last" if arguments.verb == "fit" else "best"
     path = find_checkpoint(str(given), _runs_folder(arguments, typed), keyword)

@@ -52,6 +52,7 @@ def _count(text: str) -> int:
 _LOOKS = (
     (_CHANNELS, "bands", _value, "channels"),
     (_PAGE, "a plane", _value, "page"),
+    (_TEST, "a share of the training pictures", _share, "test_fraction"),
     (_NUM_CHANNELS, "a number of channels", _count, "num_channels"),
 )
 

@@ -35,7 +35,7 @@ network
   --model.image_size PX            side that it sees; else the pictures' own
   --model.tap STAGE                that feeds the head; else the last""",
     "place": """\
-  --config NAME                    a config; TARGET then gives pictures alone
+  --config CONFIG                  a config; TARGET then gives pictures alone
   --trainer.accelerator KIND       cpu, gpu, mps [auto]
   --trainer.default_root_dir DIR   where runs lie; else runs/""",
     "of_fit": """\
@@ -47,7 +47,7 @@ options
   --data.batch_size N              images in a batch; else as in the run
   --trainer.accelerator KIND       cpu, gpu, mps [auto]
   --trainer.precision KIND         32-true, bf16-mixed; else as in the run
-  --config NAME                    with --ckpt_path best: its newest run""",
+  --config CONFIG                  with --ckpt_path best: its newest run""",
 }
 
 PAGES = {
@@ -124,8 +124,8 @@ $of_fit""",
     "advise": """\
 usage: $program advise TARGET [--option VALUE ...]
 
-Measures which strategy, image size and rates pay for these pictures, says why
-and at what cost, and writes a config for it: '$program fit advised.yaml'.
+Measures which strategy, image size and rates pay for these pictures, says why,
+and writes a config that follows it; then: '$program fit advised.yaml'.
 
 $target
 
@@ -207,7 +207,7 @@ options
   --data.batch_size N              pictures in a batch
   --trainer.accelerator KIND       cpu, gpu, mps [auto]
   --trainer.precision KIND         32-true, bf16-mixed; else as in the run
-  --config NAME                    with --ckpt_path best: its newest run
+  --config CONFIG                  with --ckpt_path best: its newest run
 
 '--help all' lists every option.""",
     "report": """\
@@ -236,7 +236,7 @@ options
   --quantize int8                  8-bit weights and activations; .onnx alone
   --data FOLDER                    pictures to check with; else the run's own
   --ckpt_path WHICH                best, last or wise_ft of the run; else best
-  --config NAME                    with --ckpt_path best: its newest run
+  --config CONFIG                  with --ckpt_path best: its newest run
   --trainer.default_root_dir DIR   where that config's runs lie; else runs/""",
     "optimize": """\
 usage: $program optimize FOLDER OUT [--option VALUE ...]
@@ -248,16 +248,21 @@ streams them from there, or from object storage that OUT was copied to:
 options
   --shard_mb MB                    how large a shard may become [64]
   --data.init_args.on_error skip   leave out what cannot be read [error]
-  --data.init_args.unknown_classes ignore
-                                   leave out classes that train lacks [error]
+  --data.init_args.unknown_classes ignore  what train has no class of [error]
   --data.init_args.channels LIST   bands that a fit will take, '[3,2,1]'
   --data.init_args.page PLANE      plane of stacks that a fit will take [first]
-  --data.init_args.num_channels N  channels that files are tried with [3]""",
+  --data.init_args.num_channels N  channels that files are tried with [3]
+  --data.init_args.test_fraction S  share of train to hold back for test""",
     "cache": """\
 usage: $program cache ls | cache rm NAME ... | cache rm all
 
 Lists the features that fits of a frozen network keep in .cache/tlearn of this
 folder, or removes those named.""",
+    "completion": """\
+usage: $program completion bash | completion zsh
+
+Prints what a shell needs to complete verbs, options and files. One line in
+~/.bashrc: eval "$$(tlearn completion bash)"; in ~/.zshrc likewise, with zsh.""",
     "quickstart": """\
 usage: $program quickstart [--trainer.default_root_dir FOLDER]
 
@@ -271,5 +276,5 @@ options
 
 def page(verb: str) -> str:
     """Return the help of a verb."""
-    text = Template(PAGES[verb]).safe_substitute(_PARTS)
-    return Template(text).substitute(program=program())
+    parts = {name: Template(text).substitute(program=program()) for name, text in _PARTS.items()}
+    return Template(PAGES[verb]).substitute(parts, program=program())

@@ -29,6 +29,7 @@ VERBS = {
     "compare": "fit configs on the same images, and rank them with intervals",
     "optimize": "pack a folder of pictures into shards, which fit streams",
     "cache": "list or remove the features that are kept in this folder",
+    "completion": "let the shell complete verbs, options and files",
     "quickstart": "offline, a minute or two: learn digits, transfer, compare",
 }
 _TRAINED = ("fit", "validate", "test", "predict")

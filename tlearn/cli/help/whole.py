@@ -17,6 +17,7 @@ _THEIR_DEFAULTS = re.compile(
     r"\s*Default: (``[^`]*``|\d+)\.?|\s*Defaults to ``\w+``\.|\s*Disabled by default \([^)]*\)\."
     r"|\s*If [^.]* default(s|) to\s+``max_epochs = 1000``\."
 )
+_LINKS = "Linked arguments"  # no options: the model gets them from the data
 # What null means to us, which the parser does not know.
 _OURS = {
     "trainer.precision": "null is the fastest of the device.",
@@ -45,6 +46,7 @@ def whole_help(verb: str) -> str:
     parser = parser_of(verb)
     parser.prog, parser.usage = f"{program()} {verb}", page(verb).splitlines()[0].removeprefix("usage: ")
     parser.description = page(verb).split("\n\n")[1]
+    parser._action_groups = [group for group in parser._action_groups if group.title != _LINKS]
     for action in parser._actions:
         if isinstance(action.help, str):
             ours = _OURS.get(action.dest, "")
