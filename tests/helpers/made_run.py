@@ -15,7 +15,7 @@ from PIL import Image
 NAMES = ["cat", "dog", "horse"]
 CONFUSION = [[41, 7, 2], [5, 43, 3], [1, 4, 45]]
 HOSTILE = ["<script>alert(1)</script>", '"><img src=x onerror=alert(2)>', "a\nb | c\u202ed"]
-_VOID = {"meta", "img", "br", "link"}
+_VOID = {"meta", "img", "br", "link", "wbr"}
 
 
 class Page(HTMLParser):

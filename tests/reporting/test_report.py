@@ -20,7 +20,7 @@ from tests.helpers.made_run import (
 )
 from tlearn.base.errors import TlearnError
 from tlearn.reporting.card.curves import read_curves
-from tlearn.reporting.card.html import report_html
+from tlearn.reporting.card.html.page import report_html
 from tlearn.reporting.card.markdown import card_markdown
 
 

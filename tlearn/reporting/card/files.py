@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tlearn.base.files import write_whole
-from tlearn.reporting.card.html import report_html
+from tlearn.reporting.card.html.page import report_html
 from tlearn.reporting.card.markdown import card_markdown
 
 

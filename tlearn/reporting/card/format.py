@@ -28,6 +28,7 @@ MAIN_METRIC = {"classification": "acc", "multilabel": "f1", "regression": "mae"}
 _SHARES = {"acc", "acc_macro", "acc_top5", "f1", "map", "ece", "ece_scaled"}
 NOT_KNOWN = "not known"
 _LONGEST_VALUE = 300
+UNSET = ("\N{EN DASH}", "[]", "{}")  # values of options that are not set
 
 
 def visible(text: object) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from tlearn.reporting.card import sentences as card_words
 from tlearn.reporting.card.format import SPLITS, count, duration, figure, metric_words, moment, options, part, visible
+from tlearn.reporting.card.headline import interval_note, scores, trained_words
 
 _SHOWN_CLASSES, _SHOWN_STAGES, _SHOWN_OPTIONS, _SHOWN_FINDINGS = 20, 14, 16, 8
 _MARKS = re.compile(r"[\\`*\[\]|~#$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
@@ -45,21 +46,30 @@ def markdown_text(text: object) -> str:
 
 def _opening(card: Mapping[str, Any]) -> list[str]:
     alert, about = card_words.alert(card), [f"Status: {card_words.status_words(card)}."]
+    trained = trained_words(card)
     about += [f"Started {moment(card['started'])}."] if card.get("started") else []
     about += [f"Took {duration(card['time_s'])}."] if card.get("time_s") is not None else []
     text = [markdown_text(card_words.what_it_did(card)), "", markdown_text(" ".join(about))]
+    text = [f"**{markdown_text(trained)}**", "", *text] if trained else text
     return [f"**{markdown_text(alert)}**", "", *text] if alert else text
 
 
 def _results(card: Mapping[str, Any]) -> list[str]:
-    label, value, epoch = card_words.best_words(card)
-    rows = [(f"best {label}" + (f" ({epoch})" if epoch else ""), value)] if value else []
+    found = scores(card)
+    rows = [(each.label + (f" ({each.note})" if each.note else ""), _with(each.value, each.of)) for each in found]
     of_best, tested = part(part(card, "best"), "metrics"), part(part(card, "test"), "metrics")
     shown_metrics, when = (of_best, "") if of_best else (part(card, "metrics"), "last ")
-    rows += [(metric_words(name), figure(name, number)) for name, number in tested.items()]
+    said = [each.label for each in found]
+    rows += [(metric_words(name), figure(name, tested[name])) for name in tested if metric_words(name) not in said]
     shown = [name for name in shown_metrics if name.startswith(("train/", "val/")) and metric_words(name) != name]
     rows += [(f"{when}{metric_words(name)}", figure(name, shown_metrics[name])) for name in shown]
-    return table(("metric", "value"), rows, ":--", "--:") if rows else ["No result is on record."]
+    note = interval_note(card)
+    lines = table(("metric", "value"), rows, ":--", "--:") if rows else ["No result is on record."]
+    return [*lines, "", note] if note else lines
+
+
+def _with(value: str, of: str) -> str:
+    return f"{value}{'' if of.startswith('[') else ','} {of}" if of else value
 
 
 def _commands(card: Mapping[str, Any]) -> list[str]:

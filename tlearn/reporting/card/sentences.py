@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tlearn.base.program import program
-from tlearn.reporting.card.format import MAIN_METRIC, NOT_KNOWN, figure, metric_words, part
+from tlearn.base.next_command import next_command
+from tlearn.reporting.card.format import NOT_KNOWN, part
 
 
 def title(card: Mapping[str, Any]) -> str:
@@ -48,15 +47,6 @@ def alert(card: Mapping[str, Any]) -> str:
     return ""
 
 
-def best_words(card: Mapping[str, Any]) -> tuple[str, str, str]:
-    """Return label, value and epoch, counted from 1, of the best result; empty texts without validation."""
-    best = part(card, "best")
-    if best.get("value") is None:
-        return "", "", ""
-    monitor, epoch = str(best.get("monitor") or "val/loss"), best.get("epoch")
-    return metric_words(monitor), figure(monitor, best["value"]), f"epoch {epoch}" if epoch else ""
-
-
 def pixel_facts(card: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return names and values of the pixels of a network for another number of channels than three; else nothing."""
     pixels = part(card, "pixels")
@@ -72,14 +62,6 @@ def range_words(card: Mapping[str, Any]) -> str:
     ranges = part(part(card, "data"), "ranges")
     told = {kind: [f"{each:,}" if isinstance(each, int) else f"{each:.6g}" for each in ranges[kind]] for kind in ranges}
     return "; ".join(f"{kind} {low} to {high}" for kind, (low, high) in told.items())
-
-
-def test_words(card: Mapping[str, Any]) -> tuple[str, str]:
-    """Return label and value of the test's main metric; empty texts without a test."""
-    metrics = part(part(card, "test"), "metrics")
-    names = [f"test/{MAIN_METRIC.get(card.get('task') or '', 'acc')}", "test/loss", *metrics]
-    name = next((name for name in names if metrics.get(name) is not None), None)
-    return (metric_words(name), figure(name, metrics[name])) if name else ("", "")
 
 
 def what_it_did(card: Mapping[str, Any]) -> str:
@@ -118,18 +100,10 @@ def doctor_words(card: Mapping[str, Any]) -> str:
     return f"No findings: {note}." if note else "No findings." if doctor else "It has not looked."
 
 
-def checkpoint_path(card: Mapping[str, Any]) -> str | None:
-    """Return the path of the best checkpoint, quoted for a shell, relative to where the run was started."""
-    inside = part(card, "best").get("checkpoint") or part(card, "test").get("checkpoint")
-    if not inside:
-        return None
-    return shlex.quote(str(Path(str(card.get("folder") or ""), str(inside))))
-
-
 def predict_command(card: Mapping[str, Any]) -> str | None:
     """Return the command that uses the result; ``None`` without a checkpoint."""
-    path = checkpoint_path(card)
-    return path and f"{program()} predict --ckpt_path {path} --data PICTURES --out predictions.csv"
+    inside = part(card, "best").get("checkpoint") or part(card, "test").get("checkpoint")
+    return next_command(Path(str(card.get("folder") or ""), str(inside)), pictures=True) if inside else None
 
 
 def _epochs(number: int) -> str:

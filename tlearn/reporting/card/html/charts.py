@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tlearn.reporting.card.format import percent
-from tlearn.reporting.card.svg import (
+from tlearn.reporting.card.html.svg import (
     STYLES,
     Format,
     Frame,
@@ -30,6 +30,7 @@ from tlearn.reporting.card.svg import (
 
 _MARKED_POINTS, _DRAWN_POINTS = 30, 300
 _LINE_PX = 14
+_FEW = 10  # images in a bin
 
 
 @dataclass(frozen=True)
@@ -155,11 +156,32 @@ def _best_mark(frame: Frame, best: float, line: Line) -> list[str]:
 
 
 def _bins(frame: Frame, bins: Sequence[Mapping[str, Any]], style: int) -> str:
+    """Draw a bin's marker and the line through them; faint where a bin has too few images to mean anything."""
     filled = [each for each in bins if each["count"]]
     images = sum(each["count"] for each in filled) or 1
     places = [frame.at(each["confidence"], each["accuracy"]) for each in filled]
-    drawn = [path(style, places)]
+    drawn = []
+    for few, stretch in _stretches([each["count"] < _FEW for each in filled]):
+        drawn.append(_fainter(path(style, [places[number] for number in stretch]), few) if len(stretch) > 1 else "")
     for each, place in zip(filled, places, strict=True):
         said = f"{each['count']:,} images, confidence {each['confidence']:.2f}, accuracy {each['accuracy']:.2f}"
-        drawn.append(marker(style, *place, 2.5 + 7 * math.sqrt(each["count"] / images), said))
+        drawn.append(
+            _fainter(marker(style, *place, 2.5 + 7 * math.sqrt(each["count"] / images), said), each["count"] < _FEW)
+        )
     return f'<g class="s{style}">{"".join(drawn)}</g>'
+
+
+def _stretches(few: Sequence[bool]) -> list[tuple[bool, list[int]]]:
+    """Cut a line through bins where it becomes faint or full; a step to or from a bin of few images is faint."""
+    found: list[tuple[bool, list[int]]] = []
+    for number in range(1, len(few)):
+        faint = few[number - 1] or few[number]
+        if found and found[-1][0] == faint:
+            found[-1][1].append(number)
+        else:
+            found.append((faint, [number - 1, number]))
+    return found
+
+
+def _fainter(drawn: str, few: bool) -> str:
+    return f'<g class="faint">{drawn}</g>' if few else drawn
