@@ -72,6 +72,11 @@ def test_whole_way(tlearn: Tlearn, small: str, tmp_path: Path, monkeypatch: pyte
     assert [point.step for point in scalars] == [6, 12, 24]
     fitted = tlearn("fit", "-c", "advised.yaml")
     assert fitted.code == 0, fitted.err
+    expected = f"advised; expected accuracy {100 * choice['score']:.1f}\N{NO-BREAK SPACE}% ["
+    assert expected in (tmp_path / "runs/advised/version_0/report.html").read_text()
+    assert tlearn("fit", "-c", "advised.yaml", "--model.image_size", "24").code == 0
+    changed = "advised, then changed (model.image_size)"
+    assert changed in (tmp_path / "runs/advised/version_1/report.html").read_text()
 
 
 def test_no_weights(tlearn: Tlearn, small: str, monkeypatch: pytest.MonkeyPatch) -> None:

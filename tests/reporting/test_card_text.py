@@ -44,8 +44,10 @@ def test_card_is_a_page() -> None:
     assert lines[0] == "# finetune, version 0"
     for line in (
         "Status: finished after 5 epochs. Started 2026-11-26 08:30 UTC. Took 2 min 3 s.",
-        "| best validation accuracy (epoch 4) | 86.4 % |",
-        "| test accuracy | 85.4 % |",
+        "**Fine-tuning of everything**",
+        r"| test accuracy | 85.4 % \[78.9, 90.2\], 129 of 151 test images |",
+        r"| best validation accuracy (epoch 4) | 86.4 % \[80.0, 91.0\], 130 of 151 validation images |",
+        "In brackets: the 95 % interval, given for fewer than 1,000 images.",
         "$ tlearn test --ckpt_path best",
         "| backbone | resnet18 |",
         "| layer4 | 8,393,728 | 0 | 0 | 0.1 | follows |",

@@ -26,6 +26,10 @@ from tlearn.reporting.card.html.svg import Format
 from tlearn.reporting.card.html.views import data_view, doctor_view, head_view, network_view, test_command
 
 _SHOWN_GROUPS = 6
+_MATRIX_WORDS = (
+    "Confusion matrix: rows are true classes, columns what was answered; the stronger the shade, the larger a cell's "
+    "share of its row."
+)
 _TITLES = {"loss": "Loss", "acc": "Accuracy", "f1": "F1", "mae": "Mean absolute error"}
 
 
@@ -51,6 +55,7 @@ def report_html(folder: Path) -> str:
         "evaluations": evaluations,
         "metrics": metrics_view(evaluations),
         "splits_words": _notes(card, images, evaluations),
+        "matrix_words": _MATRIX_WORDS,
         "pictures": pictures_view(known, training),
         "charts": _charts(card, curves),
         "network": network_view(card),
@@ -89,11 +94,10 @@ def _contents(shown: Mapping[str, Any]) -> list[tuple[str, str]]:
 
     there = {
         ("results", "Results"): evaluations,
-        ("confusion", "Confusions"): has("matrix") or has("confusions"),
+        ("pictures", "Pictures"): pictures["wrong"] or pictures["right"] or pictures["training"],
         ("classes", "Classes"): has("classes"),
         ("confidence", "Confidence"): has("reliability"),
         ("scatter", "Predicted and true"): has("scatter"),
-        ("pictures", "Pictures"): pictures["wrong"] or pictures["right"] or pictures["training"],
         ("curves", "Curves"): shown["charts"],
         ("network", "Network"): True,
         ("data", "Data"): True,

@@ -12,6 +12,8 @@ from tlearn.reporting.card.html.results import NAMES
 _PICTURE = re.compile(r"data:image/(?:jpeg|png);base64,[A-Za-z0-9+/]+={0,2}")
 _FIRST = 12  # the others are folded away
 _REGRESSION = "regression"
+_OF_ANSWERS = {"worst": "mistakes", "right": "right answers"}
+_OF_VALUES = {"worst": "the largest errors", "right": "the smallest errors"}
 
 
 def pictures_view(files: Mapping[str, Mapping[str, Any]], training: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -56,11 +58,7 @@ def _words(has_maps: bool) -> str:
 
 def _side(split: str, file: Mapping[str, Any], kind: str, values: bool) -> dict[str, Any]:
     rows = [_item(each) for each in file.get(kind) or []]
-    names = (
-        {"worst": "the largest errors", "right": "the smallest errors"}
-        if values
-        else {"worst": "mistakes", "right": "right answers"}
-    )
+    names = _OF_VALUES if values else _OF_ANSWERS
     return {
         "title": f"{NAMES[split]}: {names[kind]}",
         "count": _count_words(file, kind, len(rows)),
