@@ -66,7 +66,7 @@ def test_whole_way(tlearn: Tlearn, small: str, tmp_path: Path, monkeypatch: pyte
     }
     assert config["data"]["init_args"]["classes"] == [5, 6, 7]
     header = Path("advised.yaml").read_text().split("\nseed_everything")[0]
-    assert header.startswith("# tlearn fit --config advised.yaml\n#\n# Advice: ")
+    assert header.startswith("# tlearn fit advised.yaml\n#\n# Advice: ")
     log = EventAccumulator(str(tmp_path / "runs/advise/small/version_0")).Reload()
     scalars = log.Scalars("advise/score_over_images")
     assert [point.step for point in scalars] == [6, 12, 24]
