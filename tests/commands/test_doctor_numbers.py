@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from tests.conftest import Answer, Tlearn
-from tests.helpers.fake_pictures import CONFIG, picture
+from tests.helpers.fake_pictures import CONFIG, picture, without_extras
 from tlearn.data.doctor.numbers import bars
 
 tifffile = pytest.importorskip("tifffile")  # Pillow writes no int16
@@ -162,8 +162,7 @@ def test_files_for_the_missing_extra_are_not_put_on_that_list(
 ) -> None:
     for path in root.glob("train/cat/*.tif"):
         tifffile.imwrite(path, np.random.default_rng(int(path.stem)).random((64, 64)))
-    for room in ("science", "header"):
-        monkeypatch.setattr(f"tlearn.data.decoding.{room}.science_version", lambda: "")
+    without_extras(monkeypatch)
     answer, findings, _ = doctor(tlearn, "--fix")
     assert answer.code == 2
     assert (

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 from torch import Tensor
@@ -87,12 +88,24 @@ def media_file(brand: bytes, *others: bytes) -> bytes:
     return (4 + len(inner)).to_bytes(4, "big") + inner + bytes(64)
 
 
-# What is inside, and what is said of it, whatever the name.
+HEIC = "HEIC, which needs pillow-heif: pip install 'tlearn[heif]'"
+JPEG_XL = "JPEG XL, which needs imagecodecs: pip install 'tlearn[science]'"
+
+
+def without_extras(patch: pytest.MonkeyPatch) -> None:
+    """Let it seem that neither pillow-heif nor tifffile and imagecodecs are installed."""
+    patch.setattr("tlearn.data.decoding.formats.heif.heif_version", lambda: "")
+    patch.setattr("tlearn.data.decoding.science_extra.science_version", lambda: "")
+    for room in ("science", "header"):
+        patch.setattr(f"tlearn.data.decoding.{room}.science_version", lambda: "")
+
+
+# What is inside, and what is said of it, whatever the name, without the extras.
 FOREIGN = {
-    "heic": (media_file(b"heic", b"mif1", b"heic"), "HEIC, which is not read; convert it to JPEG or PNG"),
-    "heif": (media_file(b"mif1", b"mif1", b"heix"), "HEIC, which is not read; convert it to JPEG or PNG"),
-    "jxl": (b"\xff\x0a" + bytes(64), "JPEG XL, which is not read; convert it to JPEG or PNG"),
-    "jxl_boxed": (b"\x00\x00\x00\x0cJXL \r\n\x87\n" + bytes(64), "JPEG XL, which is not read; convert it"),
+    "heic": (media_file(b"heic", b"mif1", b"heic"), HEIC),
+    "heif": (media_file(b"mif1", b"mif1", b"heix"), HEIC),
+    "jxl": (b"\xff\x0a" + bytes(64), JPEG_XL),
+    "jxl_boxed": (b"\x00\x00\x00\x0cJXL \r\n\x87\n" + bytes(64), JPEG_XL),
     "cr3": (media_file(b"crx ", b"isom"), "a camera's raw data, which are not read; develop them to JPEG or PNG"),
     "mov": (media_file(b"qt  ", b"qt  "), "a video, which is not read; save its frames as pictures"),
     "pdf": (b"%PDF-1.7", "PDF, which is not read; convert it to JPEG or PNG"),

@@ -12,6 +12,7 @@ import pytest
 import tifffile
 from numpy.typing import NDArray
 
+from tests.helpers.fake_pictures import without_extras
 from tlearn.data.decoding.decode import decode
 from tlearn.data.decoding.reading_options import Reading
 from tlearn.data.files.inspection import inspect_file
@@ -112,8 +113,7 @@ def test_a_missing_extra_is_named_with_its_remedy(kind: str, monkeypatch: pytest
         "jpg": lambda: imagecodecs.jpeg8_encode(values, level=90, bitspersample=12),
         "tif": whole.getvalue,
     }[kind]()
-    for room in ("science", "header"):
-        monkeypatch.setattr(f"tlearn.data.decoding.{room}.science_version", lambda: "")
+    without_extras(monkeypatch)
     with pytest.raises(UnreadableImageError, match=r"which needs tifffile and imagecodecs: pip install 'tlearn\[sci"):
         decode(bytes(encoded), Reading())
 

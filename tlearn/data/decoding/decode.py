@@ -28,6 +28,8 @@ from tlearn.data.decoding.samples import Samples, UnreadableImageError
 from tlearn.data.decoding.science import samples_of_science
 from tlearn.data.decoding.science_extra import INSTALL
 
+_CUT_SHORT = ("truncated", "incomplete", "end of file")  # as decoders say it
+
 
 def opened(source: bytes | Path) -> BinaryIO:
     """Return the bytes of a picture, or the file at a path, as an open file."""
@@ -195,4 +197,4 @@ def reason_of(error: Exception, data: bytes = b"") -> str:
         pixels = re.search(r"\((\d+) pixels\)", str(error))
         return f"{int(pixels[1]):,} pixels: too large to be safe (decompression bomb)" if pixels else "too large"
     text = one_line(error)
-    return "truncated" if "truncated" in text or "incomplete" in text else f"damaged ({text[:80]})"
+    return "truncated" if any(word in text for word in _CUT_SHORT) else f"damaged ({text[:80]})"

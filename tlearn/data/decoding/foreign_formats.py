@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 from pathlib import PurePath
 
+from tlearn.data.decoding import science_extra
+from tlearn.data.decoding.formats import heif, jpeg_xl
 from tlearn.data.decoding.jpeg_header import JPEG, jpeg_frame
 
 # All endings of picture formats that Pillow reads. Left out: .eps and .ps, which run a program; .wmf and .emf, which
@@ -17,8 +19,6 @@ EXTENSIONS = (
     *(".dds", ".blp", ".ftc", ".ftu"),
 )
 _TO_JPEG = "convert it to JPEG or PNG"
-_HEIC = f"HEIC, which is not read; {_TO_JPEG}"
-_JPEG_XL = f"JPEG XL, which is not read; {_TO_JPEG}"
 _JPEG_XR = f"JPEG XR, which is not read; {_TO_JPEG}"
 _JPEG_LS = "JPEG-LS, which is not read; convert it to PNG"
 CAMERA_RAW = "a camera's raw data, which are not read; develop them to JPEG or PNG"
@@ -34,14 +34,15 @@ _POSTSCRIPT = f"PostScript, which is not read; {_TO_JPEG}"
 _MEASURED = "measurements without a range of grey levels, which are not read; scale them and save PNG"
 _VIDEO = "a video, which is not read; save its frames as pictures"
 
+# Read with an extra.
+_OF_EXTRAS = (*heif.ENDINGS, *jpeg_xl.ENDINGS)
+
 # Pillow may read the small preview at the start of raw data, which is no picture to train on.
 RAW = (
     *(".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".srf", ".sr2", ".dng", ".raf", ".orf", ".rw2", ".pef", ".srw"),
     *(".x3f", ".rwl", ".3fr", ".iiq", ".erf", ".kdc", ".dcr"),
 )
 _UNREAD = {
-    **dict.fromkeys((".heic", ".heif", ".hif", ".heics", ".heifs"), _HEIC),
-    ".jxl": _JPEG_XL,
     **dict.fromkeys((".jxr", ".wdp", ".hdp"), _JPEG_XR),
     ".jls": _JPEG_LS,
     **dict.fromkeys(RAW, CAMERA_RAW),
@@ -60,12 +61,9 @@ _UNREAD = {
 _NIFTI_SIZES = (b"\x5c\1\0\0", b"\0\0\1\x5c")  # 348 bytes, the length of the header
 _NIFTI_1, _NIFTI_2 = (b"n+1\0", b"ni1\0"), (b"n+2\0", b"ni2\0")
 _LOSSLESS_START = b"\xff\xf7"  # the frame's marker of JPEG-LS
-_HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs")
 _USUAL_BITS = 8
-_BRANDS_END = 16 + 63 * 4  # bytes: no writer lists more brands
+_SEARCHED = 268  # bytes in which the frame's marker of JPEG-LS lies
 _STARTS = (
-    (b"\xff\x0a", _JPEG_XL),
-    (b"\x00\x00\x00\x0cJXL \r\n\x87\n", _JPEG_XL),
     (b"%PDF", _PDF),
     (b"%!PS", _POSTSCRIPT),
     (b"FUJIFILMCCD-RAW", CAMERA_RAW),
@@ -87,15 +85,34 @@ _STARTS = (
 )
 
 
+def is_picture_name(name: str) -> bool:
+    """Tell whether a file is read as a picture, by its ending and by what is installed."""
+    ending = PurePath(name).suffix.lower()
+    return name.lower().endswith(EXTENSIONS) or (ending in _OF_EXTRAS and unread_by_name(name) is None)
+
+
 def unread_by_name(name: str) -> str | None:
     """Describe a file whose ending is of a picture format that is not read; ``None`` for any other."""
-    return _UNREAD.get(PurePath(name).suffix.lower())
+    ending = PurePath(name).suffix.lower()
+    if ending in _OF_EXTRAS:
+        return _missing_for_heic() if ending in heif.ENDINGS else _missing_for_jpeg_xl()
+    return _UNREAD.get(ending)
+
+
+def _missing_for_heic() -> str | None:
+    return None if heif.heif_version() else heif.MISSING
+
+
+def _missing_for_jpeg_xl() -> str | None:
+    return None if science_extra.science_version() else jpeg_xl.MISSING
 
 
 def unread_by_content(data: bytes) -> str | None:
     """Describe a file by its first bytes, whatever its name; ``None`` if they say nothing."""
     if data[4:8] == b"ftyp":
         return _of_media_container(data)
+    if data.startswith(jpeg_xl.STARTS):
+        return _missing_for_jpeg_xl()
     if data.startswith(JPEG):
         return _of_jpeg(data)
     if data[128:132] == b"DICM":
@@ -114,7 +131,7 @@ def _of_jpeg(data: bytes) -> str | None:
     """Describe a JPEG file by its frame: few decoders read the standard's rarer kinds."""
     frame = jpeg_frame(io.BytesIO(data))
     if frame is None:
-        return _JPEG_LS if _LOSSLESS_START in data[:_BRANDS_END] else None
+        return _JPEG_LS if _LOSSLESS_START in data[:_SEARCHED] else None
     if frame.bits != _USUAL_BITS:
         return f"JPEG of {frame.bits} bits, which is not read; save it as PNG or TIFF of 16 bits"
     return None
@@ -122,10 +139,9 @@ def _of_jpeg(data: bytes) -> str | None:
 
 def _of_media_container(data: bytes) -> str | None:
     """Describe an ISO media file by its main and compatible brands."""
-    end = min(int.from_bytes(data[:4], "big"), len(data), _BRANDS_END)  # a damaged file may claim gigabytes
-    brands = [data[8:12], *(data[place : place + 4] for place in range(16, end, 4))]
-    if any(brand in _HEIC_BRANDS for brand in brands):
-        return _HEIC
+    brands = heif.brands_of(data)
+    if heif.is_heic(data):
+        return _missing_for_heic()
     if brands[0] == b"crx ":
         return CAMERA_RAW
     return None if any(brand in (b"avif", b"avis", b"mif1") for brand in brands) else _VIDEO

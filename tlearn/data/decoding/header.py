@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import BinaryIO, Literal
 
 from tlearn.data.decoding.foreign_formats import unread_by_content
+from tlearn.data.decoding.formats.jpeg_xl import STARTS as JPEG_XL
+from tlearn.data.decoding.formats.jpeg_xl import jpeg_xl_of
 from tlearn.data.decoding.jpeg_header import JPEG, jpeg_frame
 from tlearn.data.decoding.samples import UnreadableImageError
 from tlearn.data.decoding.science_extra import science_version
@@ -31,7 +33,7 @@ class Header:
         decoder: ``pillow``: Pillow reads it right as 8 bits. ``samples``: Pillow reads its numbers right, which are
             more than 8 bits. ``science``: tifffile or imagecodecs.
         what: Bits and channels in words, such as ``5 bands of 16 bits``.
-        channels: How many numbers a pixel has.
+        channels: How many numbers a pixel has; 0 where that is not known before it is decoded.
         bits: Bits of a number.
         format: Pillow's name of the format; empty where Pillow alone reads it.
         tiff: The tags of a TIFF file.
@@ -91,9 +93,20 @@ def header_of(file: BinaryIO, max_megapixels: float = LARGE_MEGAPIXELS) -> Heade
         )
     if start.startswith(_JPEG_2000):
         return _of_jpeg_2000(start)
+    if start.startswith(JPEG_XL):
+        return _of_jpeg_xl(start)
     if start.startswith(b"P5"):
         return _of_pgm(start)
     return Header()
+
+
+def _of_jpeg_xl(start: bytes) -> Header:
+    about = jpeg_xl_of(start)
+    if about is None:
+        raise UnreadableImageError("damaged (no header of JPEG XL)")
+    bits = 8 if about.bits <= 8 else 32 if about.is_float else 16  # libjxl spreads 9 to 15 bits over 16
+    size = about.width, about.height
+    return Header("science", "JPEG XL", channels=0, bits=bits, format="JPEGXL", size=size, has_alpha=True)
 
 
 def _of_pgm(start: bytes) -> Header:

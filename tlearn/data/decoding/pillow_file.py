@@ -7,6 +7,7 @@ from typing import BinaryIO
 
 from PIL import Image, ImageFile, UnidentifiedImageError
 
+from tlearn.data.decoding.formats.heif import open_heic
 from tlearn.data.decoding.jpeg_header import jpeg_frame
 from tlearn.data.decoding.samples import UnreadableImageError
 
@@ -47,6 +48,9 @@ def _scale_key(image: ImageFile.ImageFile) -> None:
 
 
 def _opened(file: BinaryIO) -> ImageFile.ImageFile:
+    photograph = open_heic(file)
+    if photograph is not None:
+        return photograph
     file.seek(0)
     start, tried = file.read(16), set[str]()
     for load in (Image.preinit, Image.init):  # a few common formats, then all
@@ -90,7 +94,7 @@ def draft_within(image: ImageFile.ImageFile, max_megapixels: float, draft_px: in
         UnreadableImageError: It still decodes to more pixels than the limit.
     """
     whole = image.size
-    if draft_px is not None:
+    if draft_px is not None and image.format in _DRAFTED:  # of HEIC a draft would be the small preview in the file
         image.draft(image.mode, (draft_px, draft_px))
     if image.size != whole and _is_above(whole, max_megapixels):
         _check_fraction(image, whole, max_megapixels)

@@ -34,7 +34,7 @@ def samples_of_pillow(image: Image.Image, header: Header, page: Page) -> Samples
         UnreadableImageError: It has no such plane.
     """
     tiff = header.tiff
-    frames: Sequence[int] = tiff.pages if tiff else range(frames_of(image))
+    frames: Sequence[int] = tiff.pages if tiff else range(image.tell(), image.tell() + frames_of(image))
     number = plane_number(page, len(frames))
     if number is None:
         values = one_plane(_numbers(image, header, frames), len(frames), page, tiff.nodata if tiff else None)

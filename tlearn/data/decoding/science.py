@@ -65,6 +65,8 @@ def _decoded(file: BinaryIO, header: Header) -> NDArray[Any]:
         if data.find(_END, data.rfind(_SCAN)) < 0:  # what is missing would be grey
             raise UnreadableImageError("truncated")
         return np.asarray(imagecodecs.jpeg_decode(data))
+    if header.format == "JPEGXL":
+        return np.asarray(imagecodecs.jpegxl_decode(file.read(), index=0))
     return np.asarray(imagecodecs.jpeg2k_decode(file.read()))
 
 

@@ -10,7 +10,6 @@ from typing import Literal
 import numpy as np
 
 from tlearn.base.types import Task
-from tlearn.data.decoding.science_extra import INSTALL
 from tlearn.data.doctor.colour import colour_findings
 from tlearn.data.doctor.encoding import encoding_tells
 from tlearn.data.doctor.numbers import number_findings
@@ -21,6 +20,7 @@ from tlearn.data.files.listing import number_of
 from tlearn.data.files.reading import Framing
 
 _OPTION = "data.init_args."  # in a reason that names a remedy
+_INSTALL = "pip install"
 _LIMIT = "data.init_args.max_megapixels"
 _KEPT_FIRST = {"test": 0, "val": 1, "train": 2}  # of equal pictures the one outside of training stays
 _FEW = 10  # training images of a class
@@ -79,7 +79,7 @@ def summary_of(pictures: Sequence[Picture]) -> dict[str, dict[str, object]]:
 def _unreadable(pictures: Sequence[Picture]) -> Iterator[Finding]:
     faults = {p.name: p.facts.error for p in pictures if p.facts.error}
     # Nothing is wrong with these files. A picture above the limit may be a decompression bomb, so it is broken.
-    readable = {name: why for name, why in faults.items() if (_OPTION in why and _LIMIT not in why) or INSTALL in why}
+    readable = {name: why for name, why in faults.items() if (_OPTION in why and _LIMIT not in why) or _INSTALL in why}
     bad = {name: why for name, why in faults.items() if name not in readable}
     if readable:
         counts = Counter(readable.values()).most_common()

@@ -9,7 +9,7 @@ from typing import Literal
 from tlearn.data.class_names import too_few_to_divide
 from tlearn.data.decoding.foreign_formats import unread_by_name
 from tlearn.data.files.findings import Finding, Picture
-from tlearn.data.files.listing import endings, number_of, remedies
+from tlearn.data.files.listing import endings, number_of, told_of_unread
 from tlearn.data.sources.labelled_files import ImageFilesDataModule
 from tlearn.data.sources.table_paths import misplaced, missing_files
 
@@ -37,12 +37,13 @@ def skipped_files(data: ImageFilesDataModule) -> list[Finding]:
     for split, names in data.skipped.items():
         if not names:
             continue
-        liked = any(unread_by_name(name) for name in names)
+        unread, rest = told_of_unread(names, split), [name for name in names if not unread_by_name(name)]
         folders = Counter(name.split("/")[1] if name.count("/") > 1 else "" for name in names)
         places = ", ".join(f"{folder or 'no class'} {count}" for folder, count in sorted(folders.items()))
-        count = number_of(len(names), "file is", "files are")
-        what = f"{split}: {count} skipped for want of a picture's name: {endings(names)}; in {places}{remedies(names)}"
-        findings.append(Finding("skipped_files", "warning" if liked else "note", what, [[name] for name in names]))
+        count = number_of(len(rest), "file is", "files are")
+        skipped = f"{split}: {count} skipped for want of a picture's name: {endings(rest)}" if rest else ""
+        what = f"{'; '.join(filter(None, [unread, skipped]))}; in {places}"
+        findings.append(Finding("skipped_files", "warning" if unread else "note", what, [[name] for name in names]))
     return findings
 
 

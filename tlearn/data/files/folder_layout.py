@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tlearn.base.errors import TlearnError
-from tlearn.data.decoding.foreign_formats import EXTENSIONS, unread_by_name
+from tlearn.data.decoding.foreign_formats import is_picture_name, unread_by_name
 from tlearn.data.files.listing import Found, class_folders, counted, find_pictures, listed, number_of
 
 TRAIN, VAL, TEST = ("train",), ("val", "valid", "validation"), ("test",)
@@ -219,7 +219,7 @@ def _deeper(place: Path, names: list[str], found: Found) -> list[str]:
 
 
 def _is_picture(name: str) -> bool:
-    return name.lower().endswith(EXTENSIONS) or unread_by_name(name) is not None
+    return is_picture_name(name) or unread_by_name(name) is not None
 
 
 def _of_classes(found: Found, class_names: tuple[str, ...]) -> Found:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -18,6 +19,7 @@ from tlearn.base.progress import tracked
 from tlearn.data.decoding.channels import channels_of, chosen_samples
 from tlearn.data.decoding.colour import colour_space, profiled
 from tlearn.data.decoding.decode import opened, profile_of, reason_of, samples_of, to_rgb
+from tlearn.data.decoding.formats.heif import heif_version
 from tlearn.data.decoding.header import Header, header_of
 from tlearn.data.decoding.intensity import quantiles_of
 from tlearn.data.decoding.pillow_file import draft_within, open_image
@@ -130,7 +132,9 @@ def _of_pillow(file: BinaryIO, digest: bytes, header: Header, reading: Reading) 
 
 
 def _of_samples(file: BinaryIO, digest: bytes, header: Header, reading: Reading) -> Inspection:
-    samples = chosen_samples(samples_of(file, header, reading, _SAMPLED_PX), reading, header.what)
+    found = samples_of(file, header, reading, _SAMPLED_PX)
+    header = replace(header, channels=header.channels or found.values.shape[2])
+    samples = chosen_samples(found, reading, header.what)
     width, height = _full_size(header, samples.values.shape[1], samples.values.shape[0])
     is_deep, is_shown = samples.sample_type != "uint8", samples.values.shape[2] in (1, 3)
     quantiles = quantiles_of(samples) if is_deep else None
@@ -205,7 +209,8 @@ def inspect_files(
         reading: Which plane and which bands are looked at.
     """
     reading = reading or Reading()
-    seen = f"{science_version()} {reading.page} {reading.channels} {reading.num_channels} {reading.max_megapixels}"
+    decoders = f"{heif_version()}{science_version()}"
+    seen = f"{decoders} {reading.page} {reading.channels} {reading.num_channels} {reading.max_megapixels}"
     stamps = [stamp_of(path, seen) for path in paths]
     with InspectionStore() as store:
         known = store.load(paths, stamps)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tlearn.base.errors import TlearnError
-from tlearn.data.decoding.foreign_formats import EXTENSIONS, unread_by_name
+from tlearn.data.decoding.foreign_formats import is_picture_name, unread_by_name
 
 # Left in folders by operating systems and archives. Names that begin with a dot are hidden anyway.
 _LITTER = frozenset({"__macosx", "thumbs.db", "desktop.ini", "@eadir", "$recycle.bin"})
@@ -36,17 +36,12 @@ class Found:
         """Return the other files that a user takes for pictures, such as HEIC."""
         return [name for name in self.others if unread_by_name(name)]
 
-    def without_unread(self) -> Found:
-        """Return the same without `unread`."""
-        others = [name for name in self.others if not unread_by_name(name)]
-        return Found(self.names, self.hidden, Counter(Path(name).suffix.lower() for name in others), others)
-
     def left_out(self) -> str:
-        """Say what is left out; empty for nothing."""
+        """Say what is left out that nobody takes for a picture; empty for nothing."""
         parts = [f"ignored {number_of(self.hidden, 'hidden item')}"] if self.hidden else []
-        if self.skipped:
-            what = f"skipped {number_of(sum(self.skipped.values()), 'file')} without a picture's name"
-            parts.append(f"{what}: {endings(self.others)}{remedies(self.others)}")
+        rest = [name for name in self.others if not unread_by_name(name)]
+        if rest:
+            parts.append(f"skipped {number_of(len(rest), 'file')} without a picture's name: {endings(rest)}")
         return "; ".join(parts)
 
 
@@ -56,11 +51,20 @@ def endings(names: Iterable[str]) -> str:
     return ", ".join(f"{kind or 'no extension'} {count}" for kind, count in sorted(counts.items()))
 
 
-def remedies(names: Iterable[str]) -> str:
-    """Say what to do about files that a user takes for pictures; empty for none."""
-    told = {Path(name).suffix.lower(): what for name in names if (what := unread_by_name(name))}
-    kinds = {what: [kind for kind, each in sorted(told.items()) if each == what] for what in told.values()}
-    return "".join(f" ({', '.join(those)}: {what})" for what, those in kinds.items())
+def told_of_unread(names: Iterable[str], split: str = "") -> str:
+    """Count the files that a user takes for pictures and that are not read, with what to do; empty for none.
+
+    Args:
+        names: Names of files.
+        split: What the pictures are for.
+    """
+    kinds: dict[str, list[str]] = {}
+    for name in names:
+        if why := unread_by_name(name):
+            kinds.setdefault(why, []).append(name)
+    told = "; ".join(sorted(f"{endings(those)}: {why}" for why, those in kinds.items()))
+    pictures, count = f"{split} picture".strip(), sum(map(len, kinds.values()))
+    return f"{number_of(count, f'{pictures} is', f'{pictures}s are')} not read: {told}" if kinds else ""
 
 
 def is_hidden(name: str) -> bool:
@@ -87,7 +91,7 @@ def _walk(folder: Path, prefix: str, found: Found, seen: set[str]) -> None:
             if place not in seen:
                 seen.add(place)
                 _walk(Path(entry.path), f"{name}/", found, seen)
-        elif entry.name.lower().endswith(EXTENSIONS):
+        elif is_picture_name(entry.name):
             found.names.append(name)
         else:
             found.skipped[Path(entry.name).suffix.lower()] += 1

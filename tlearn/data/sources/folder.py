@@ -16,7 +16,7 @@ from tlearn.data.datamodule import Split
 from tlearn.data.files.exclusions import kept_positions, read_exclusions
 from tlearn.data.files.file_list import FileList
 from tlearn.data.files.folder_layout import LAYOUT, FolderLayout, layout_of, split_folder
-from tlearn.data.files.listing import class_folders, counted, listed
+from tlearn.data.files.listing import class_folders, counted, listed, told_of_unread
 from tlearn.data.images.held_back import held_back
 from tlearn.data.images.split import class_numbers
 from tlearn.data.sources.labelled_files import ImageFilesDataModule
@@ -98,10 +98,10 @@ class ImageFolderDataModule(ImageFilesDataModule):
                 others[label if inside else ""] += 1
         remarks = [*self._remarks(split, folder, others), *([found.left_out()] if found.left_out() else [])]
         if not names:
-            left_out = f" ({found.left_out()})" if found.left_out() else ""
-            raise TlearnError(
-                f"no picture in a class folder of {folder.absolute()}{left_out}; add some, or remove the folder"
-            )
+            told = "; ".join(filter(None, [told_of_unread(found.unread), found.left_out()]))
+            left_out = f" ({told})" if told else ""
+            way = "" if found.unread else "; add some, or remove the folder"
+            raise TlearnError(f"no picture in a class folder of {folder.absolute()}{left_out}{way}")
         skipped = [prefix + name for name in found.others]
         return FileList(names, torch.tensor(labels, dtype=torch.int64), "; ".join(remarks), skipped)
 

@@ -23,7 +23,7 @@ from tlearn.data.files.exclusions import EXCLUSIONS, kept_positions, read_exclus
 from tlearn.data.files.file_list import FileList
 from tlearn.data.files.findings import Picture
 from tlearn.data.files.inspection import Inspection, inspect_files
-from tlearn.data.files.listing import counts_of
+from tlearn.data.files.listing import counts_of, told_of_unread
 from tlearn.data.files.sample_types import (
     kept_ranges,
     ranges_of_training,
@@ -211,9 +211,8 @@ class ImageFilesDataModule(PictureDataModule, ABC):
         found = inspect_files([self.root / name for name in names], f"checking {split}", self.framing.reading)
         by_name = dict(zip(names, found, strict=True))
         facts = {number: by_name[files.names[number]] for number in kept}
-        if files.boxes is None:
-            return facts
-        return {number: of_box(each, tuple(files.boxes[number].tolist())) for number, each in facts.items()}
+        boxes = files.boxes
+        return facts if boxes is None else {n: of_box(each, tuple(boxes[n].tolist())) for n, each in facts.items()}
 
     def _learn_ranges(self, split: Split, facts: Mapping[int, Inspection]) -> list[str]:
         """Learn what is black and white from the training pictures, once; say what was learned."""
@@ -234,19 +233,22 @@ class ImageFilesDataModule(PictureDataModule, ABC):
         return images.pictures
 
     def _say(self, split: str, files: FileList, good: Sequence[int], remarks: list[str]) -> None:
-        about = f"{split}: {len(good)} images"
+        about, unread = f"{split}: {len(good)} images", told_of_unread(files.skipped, split)
         if self.task == "classification":
             labels = files.targets[good].tolist()
             about += f" of {len(set(labels))} classes ({counts_of(labels, self.class_names)})"
             absent = [name for number, name in enumerate(self.class_names) if number not in set(labels)]
             if absent and split == "train":
-                where = f"{self.root.absolute()}{f' ({files.remarks})' if files.remarks else ''}"
-                raise TlearnError(f"no training images for: {', '.join(absent)} in {where}; add some")
+                told = "; ".join(filter(None, [unread, files.remarks]))
+                where = f"{self.root.absolute()}{f' ({told})' if told else ''}{'' if unread else '; add some'}"
+                raise TlearnError(f"no training images for: {', '.join(absent)} in {where}")
             if absent:
                 log.warning("no %s images for: %s", {"val": "validation"}.get(split, split), ", ".join(absent))
         if self.task == "multilabel":
             about += f" of {self.num_classes} classes ({label_counts(files.targets[good], self.class_names)})"
             warn_of_one_sided(split, files.targets[good], self.class_names)
+        if unread:
+            log.warning("%s", unread)
         log.info("%s", "; ".join([f"{about} in {self.root.absolute()}", *remarks]))
 
     def _label(self, target: Tensor) -> str:

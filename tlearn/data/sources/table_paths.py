@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tlearn.base.name_forms import composed
-from tlearn.data.decoding.foreign_formats import EXTENSIONS
+from tlearn.data.decoding.foreign_formats import is_picture_name
 from tlearn.data.files.listing import number_of
 
 log = logging.getLogger(__name__)
@@ -148,7 +148,7 @@ def _listing_of(folder: Path) -> _Listing:
         listing[""][entry.name].append(entry.name)
         listing["form"][composed(entry.name)].append(entry.name)
         listing["case"][composed(entry.name).casefold()].append(entry.name)
-        if entry.suffix.lower() in EXTENSIONS:
+        if is_picture_name(entry.name):
             listing["ending"][composed(entry.stem)].append(entry.name)
     return listing
 

@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader
 from tlearn.base.errors import TlearnError
 from tlearn.base.types import Batch, Task
 from tlearn.data.datamodule import Split
-from tlearn.data.files.listing import endings, find_pictures, number_of, remedies
+from tlearn.data.files.listing import find_pictures, number_of, told_of_unread
 from tlearn.data.files.reading import UnreadableImageError, read_and_remark
 from tlearn.data.images.image_set import BatchKey, ImageSet
 from tlearn.data.images.on_disk import FilePictures, StreamedImages, in_threads
@@ -171,12 +171,12 @@ def list_files(given: str) -> tuple[Path, list[str]]:
 def _in_folder(place: Path) -> list[str]:
     found = find_pictures(place)
     names = sorted([*found.names, *found.unread], key=lambda name: name.split("/"))
-    told = found.without_unread().left_out()
+    told = found.left_out()
     left_out = f"; {told}" if told else ""
     if not names:
         raise TlearnError(f"no picture in {place.absolute()}{left_out}")
     if found.unread:  # each has a row with the reason
-        left_out = f"; not read: {endings(found.unread)}{remedies(found.unread)}{left_out}"
+        log.warning("%s", told_of_unread(found.unread))
     log.info("%s in %s%s", number_of(len(found.names), "picture"), place.absolute(), left_out)
     return names
 
