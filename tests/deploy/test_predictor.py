@@ -9,7 +9,7 @@ from PIL import Image
 
 import tlearn as package
 from tests.conftest import Tlearn
-from tests.helpers.fake_pictures import picture, write_broken, write_flat
+from tests.helpers.fake_pictures import CONFIG, picture, write_broken, write_flat, write_splits
 
 
 @pytest.fixture
@@ -68,6 +68,27 @@ def test_faults_are_named(run: Path, tmp_path: Path) -> None:
         model.predict([half])
     with pytest.raises(package.TlearnError, match=r"no checkpoint at .*/nowhere"):
         package.load("nowhere")
+
+
+def test_predict_and_load_answer_alike_whatever_the_run_computed_in(
+    tlearn: Tlearn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_splits(tmp_path / "pictures")
+    (tmp_path / "folder.yaml").write_text(CONFIG.replace(", precision: 32-true", ", precision: bf16-mixed"))
+    photos, run = write_flat(tmp_path / "photos"), "runs/folder/version_0"
+    assert tlearn("fit", "--config", "folder.yaml", "--trainer.max_epochs", "1").code == 0
+    predict = ["predict", "--ckpt_path", run, "--data", "photos", "--out", "p.csv"]
+    answer = tlearn(*predict)
+    assert answer.out.splitlines()[-1] == "predictions: p.csv: 7 rows"
+    rows = list(csv.DictReader(Path("p.csv").read_text().splitlines()))
+    answers = package.load(run).predict(photos)
+    shown = [float(row["probability"]) for row in rows]
+    assert shown == pytest.approx([each.probability for each in answers], abs=2e-6)
+    answer = tlearn(*predict, "--trainer.precision", "bf16-mixed")
+    assert answer.out.splitlines()[-1] == ("predictions: p.csv: 7 rows; in bf16-mixed, tlearn.load answers in float32")
+    typed = list(csv.DictReader(Path("p.csv").read_text().splitlines()))
+    assert max(abs(float(row["probability"]) - each) for row, each in zip(typed, shown, strict=True)) > 1e-4
 
 
 def test_a_regression_has_a_value(tlearn: Tlearn, tmp_path: Path) -> None:

@@ -52,6 +52,7 @@ TRAINER_DEFAULTS = {
     "use_distributed_sampler": False,
     "devices": 1,
 }
+FULL = "32-true"
 LOGGER = "lightning.pytorch.loggers.TensorBoardLogger"
 
 
@@ -78,14 +79,19 @@ def settle_folder(config: Namespace, run_name: str, run: Path | None) -> None:
         trainer.logger.init_args.update(Namespace(place))
 
 
-def settle_machine(config: Namespace) -> None:
-    """Show a progress bar in a terminal only, and take the precision in which this machine is fastest."""
+def settle_machine(config: Namespace, verb: str) -> None:
+    """Show a progress bar in a terminal only, and take the precision in which this machine is fastest.
+
+    ``predict`` computes in float32, as `tlearn.load` and exports do: an answer must not depend on the door.
+    """
     trainer = config.trainer
+    if verb == "predict" and trainer.precision is None:
+        trainer.precision = FULL
     if trainer.enable_progress_bar is None:
         trainer.enable_progress_bar = sys.stdout.isatty()
     if trainer.precision is None:
         trainer.precision = best_precision(str(trainer.accelerator))
-        full = trainer.precision == "32-true"
+        full = trainer.precision == FULL
         hint = "" if full else " (--trainer.precision 32-true for full precision)"
         log.info("precision %s, channels last: the fastest on this device%s", trainer.precision, hint)
 

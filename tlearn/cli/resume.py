@@ -222,7 +222,7 @@ def defaults_from(checkpoint: Checkpoint, verb: str) -> tuple[dict[str, Any], di
         return config, {}
     precision = config.get("trainer", {}).get("precision")
     before: dict[str, Any] = {key: config[key] for key in ("seed_everything", "data") if key in config}
-    before["trainer"] = {"precision": precision}
+    before["trainer"] = {} if verb == "predict" else {"precision": precision}  # see `settle_machine`
     return before, {"model": config["model"]} if "model" in config else {}
 
 

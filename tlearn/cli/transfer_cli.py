@@ -171,7 +171,7 @@ class TransferCLI(LightningCLI):
             if config.out is not None:
                 check_output(config.out)
         settle_folder(config, self.run_name, self.run_folder)
-        settle_machine(config)
+        settle_machine(config, self.verb)
 
     def before_fit(self) -> None:
         """Look at the images before there is a run folder, which a fault would leave behind empty; then make it."""

@@ -26,6 +26,7 @@ from tlearn.training.typed import own_data_of
 log = logging.getLogger(__name__)
 
 TOP_K = 5
+_FULL = "32-true"
 _SHOWN = 3  # files that a warning names
 
 
@@ -119,6 +120,7 @@ class PredictionWriterCallback(BasePredictionWriter):
         if self.remarks:
             self.columns = self.columns | {REMARK: str}
         note = f", {self.faults} of them unreadable (see the column error)" if self.faults else ""
+        note += "" if trainer.precision == _FULL else f"; in {trainer.precision}, tlearn.load answers in float32"
         print(f"predictions: {self.target}: {self.rows} row{'s' * (self.rows != 1)}{note}")
         if self.remarks:
             log.warning("%s", self._told_of_remarks())
