@@ -44,6 +44,8 @@ def test_whole_way(tlearn: Tlearn, small: str, tmp_path: Path, monkeypatch: pyte
     source = "runs/small/version_0/checkpoints/best.ckpt"
     words = ["-c", small, "--model.weights", source, "--data.classes", "[5, 6, 7]", "--image_sizes", "16,32"]
     out, found, config = advised(tlearn, *words, "--trainer.max_epochs", "3")
+    assert out.splitlines()[-1] == "next: tlearn fit advised.yaml"
+    assert max(map(len, out.splitlines())) <= 80
     measured, choice = found["facts"], found["advice"]["choice"]
     assert f"Advice: {choice['candidate']['name']} at {measured['size_px']} px" in " ".join(out.split())
     names = [each["candidate"]["name"] for each in found["advice"]["outlooks"]]

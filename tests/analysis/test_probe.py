@@ -82,7 +82,10 @@ def test_table_file_and_curves_agree(tlearn: Tlearn, small: str) -> None:
     assert [each.logistic is not None for each in probes_of(found)] == [each == best for each in probes_of(found)]
     assert best.logistic is not None
     assert 0.5 < best.logistic <= 1
-    assert f"best tap: {best.stage} at {best.image_size_px} px: {100 * best.ridge:.1f} % by ridge, " in said
+    right = f"{round(85 * best.ridge)} of 85 by ridge\n"
+    place = re.escape(f"best tap: {best.stage} at {best.image_size_px} px: {100 * best.ridge:.1f} %")
+    assert re.search(place + r" \[[\d.]+, [\d.]+\], " + right, said)
+    assert said.splitlines()[-1].startswith("to use it: --model.freeze_backbone true --model.tap ")
     assert found["taps"] == (STAGES[:-1] if best.stage == "all" else [best.stage])
     log = EventAccumulator(str(RUN)).Reload()
     for stage in STAGES:

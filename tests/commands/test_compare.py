@@ -96,7 +96,9 @@ def test_compare(tlearn: Tlearn, pair: tuple[str, str]) -> None:
         f"fast {100 * best['mean']:.1f} [{100 * best['interval'][0]:.1f}, {100 * best['interval'][1]:.1f}]"
         in answer.out
     )
-    assert "paired permutation test over images; n = 85 validation images, 2 seeds; the same images, so" in answer.out
+    assert "\n85 validation images, the same for all; 2 seeds\n" in answer.out
+    assert "\np: paired permutation test over images\nneither speaks of other seeds\n" in answer.out
+    assert max(map(len, answer.out[answer.out.index("accuracy %") :].splitlines())) <= 80
     assert "not distinguishable" not in answer.out
     assert tlearn("fit", "-c", "fast.yaml", "--seed_everything", "1").code == 0
     alone = EventAccumulator("runs/fast/version_0").Reload().Scalars("best/val/acc")[-1].value
@@ -163,7 +165,8 @@ def test_one_seed_is_judged_by_mcnemar_and_budgets_are_told(tlearn: Tlearn, tmp_
     b, c = int((right > wrong).sum()), int((wrong > right).sum())
     tail = sum(comb(b + c, k) for k in range(min(b, c) + 1)) / 2 ** (b + c)
     assert second["p_value"] == pytest.approx(min(1.0, 2 * tail))
-    assert "exact McNemar test; n = 85 validation images, 1 seed;" in answer.out
+    assert "\n85 validation images, the same for all; 1 seed\n" in answer.out
+    assert "\np: exact McNemar test\n" in answer.out
     assert "the configs differ in trainer.max_epochs: one 1, other 2\n" in answer.err
     assert "the configs differ in data.init_args.batch_size: one 8, other 12\n" in answer.err
 

@@ -71,7 +71,7 @@ def measure_curve(task: Task, train: Labelled, val: Labelled, num_classes: int, 
         strength: Strength of the penalty.
     """
     draws: dict[int, list[tuple[float, int]]] = {}
-    for draw in tracked(range(_DRAWS), "trying fewer images", _DRAWS, "draws"):
+    for draw in tracked(range(_DRAWS), "trying fewer images", _DRAWS):
         order = _stratified_order(task, train.targets, draw)
         for share in _SHARES:
             count = round(share * len(order))

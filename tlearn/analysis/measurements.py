@@ -17,7 +17,7 @@ from tlearn.analysis.similarity import batch_norm_shift, logme
 from tlearn.analysis.stage_features import StageFeatures, stage_features
 from tlearn.analysis.stage_probe import TOGETHER, Labelled, StageProbe, best_of, wanted_outputs
 from tlearn.base.machine import PeakMemory
-from tlearn.base.progress import Progress
+from tlearn.base.progress import Progress, tracked
 from tlearn.base.types import Task
 from tlearn.training.module import TransferModule
 from tlearn.training.strategies.alike_features import rounding_of
@@ -259,5 +259,7 @@ def _piloted(
 ) -> list[PilotResult]:
     steps = max(_FEWEST_STEPS, min(round(_PILOT_SHARE * planned), _MOST_STEPS))
     chosen = [each for each in named if each.name in _PILOTED] or [each for each in named if each.trains_backbone]
-    pilots = [Pilot(trainer, module, each, size_px, head, planned_steps=steps * _ROUNDS) for each in chosen]
-    return run_pilots(pilots, steps, _ROUNDS)
+    with Progress("trials"):
+        made = tracked(chosen, "making the networks", len(chosen))
+        pilots = [Pilot(trainer, module, each, size_px, head, planned_steps=steps * _ROUNDS) for each in made]
+        return run_pilots(pilots, steps, _ROUNDS)

@@ -138,11 +138,11 @@ def run_pilots(pilots: Sequence[Pilot], steps: int, rounds: int) -> list[PilotRe
     with Progress(count=len(costs), costs=costs) as trials:
         for going_on in kept[1:]:
             for pilot in running:
-                trials.next(f"trial of {pilot.candidate.name}")
+                trials.next(pilot.candidate.name)
                 pilot.go_on(steps)
             results = list[tuple[PilotResult, Pilot]]()
             for pilot in running:
-                trials.next(f"trial of {pilot.candidate.name}")
+                trials.next(pilot.candidate.name)
                 results.append((pilot.result(), pilot))
             order = sorted(results, key=lambda pair: pair[0].val_loss)
             ended = [result for result, _ in order[going_on:]] + ended

@@ -88,7 +88,7 @@ def batch_norm_shift(trainer: Trainer, module: TransferModule) -> dict[str, floa
     try:
         with evaluating(module):
             batches = data_of(trainer).sample("val", _IMAGES).images.split(_AT_ONCE)
-            for images in tracked(batches, "comparing the images with those of the weights", len(batches), "batches"):
+            for images in tracked(batches, "likeness of the images", len(batches)):
                 module.backbone(module.preprocess(images.to(module.device)))
     finally:
         for hook in hooks:

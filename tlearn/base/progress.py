@@ -21,8 +21,9 @@ _Item = TypeVar("_Item")
 QUIET_S = 2.0  # shorter work shows nothing
 PLAIN_S = 30.0  # between two lines where there is no terminal
 _REDRAW_S = 0.2
-_WIDEST, _BAR, _ROOM = 80, 12, 16  # columns: of the line, of its bar, and, at the least, of what is done
-_SURE_S, _SURE = 1.0, 0.01  # a pace counts from so many seconds and such a share of the work on
+_WIDEST, _BAR, _ROOM = 80, 8, 16  # columns: of the line, of its bar, and, at the least, of what is done
+_SURE_S, _SURE, _LONG_S = 1.0, 0.05, 30.0  # a pace counts from so many seconds and such a share of the work on,
+_SURE_IF_LONG = 0.01  # or after long from this share on: the first steps are slower than the rest
 
 
 class Progress:
@@ -52,7 +53,7 @@ class Progress:
     ) -> None:
         self.what, self.count, self.unit, self.parts = what, count, unit, parts
         self.done, self.step, self.note = 0, "", ""
-        self._costs, self._names_steps, self._began_s = costs, False, 0.0
+        self.costs, self.names_steps, self._began_s = costs, False, 0.0
 
     def open(self) -> Progress:
         """Begin; the same as ``with``."""
@@ -74,7 +75,7 @@ class Progress:
 
     def next(self, step: str) -> None:
         """Begin the next step, and say what it is; the one before is done."""
-        self.done, self.step, self._names_steps = self.done + self._names_steps, step, True
+        self.done, self.step, self.names_steps = self.done + self.names_steps, step, True
 
     def advance(self, steps: int = 1) -> None:
         """Note that so many more steps are done."""
@@ -83,22 +84,22 @@ class Progress:
 
     def place(self, has_work_inside: bool) -> int:
         """Return the number of the step under way, where that is known; else how many are done."""
-        place = self.done + (self._names_steps or has_work_inside)
+        place = self.done + (self.names_steps or has_work_inside)
         return place if self.count is None else min(place, self.count)
 
     def share(self, inside: float) -> float:
         """Return the share of the work that is done, from 0 to 1; ``inside`` is that of the step under way."""
         if not self.count:
             return 0.0
-        if self._costs is None:
+        if self.costs is None:
             return min((self.done + inside) / self.count, 1.0)
-        under_way = self._costs[self.done] * inside if self.done < len(self._costs) else 0.0
-        return (sum(self._costs[: self.done]) + under_way) / max(sum(self._costs), 1e-12)
+        under_way = self.costs[self.done] * inside if self.done < len(self.costs) else 0.0
+        return (sum(self.costs[: self.done]) + under_way) / max(sum(self.costs), 1e-12)
 
     def left_s(self, share: float, now_s: float) -> float | None:
         """Return the seconds left by the pace so far; ``None`` where that says nothing."""
         took_s = now_s - self._began_s
-        if self.parts or took_s < _SURE_S or share < _SURE:
+        if self.parts or took_s < _SURE_S or share < (_SURE if took_s < _LONG_S else _SURE_IF_LONG):
             return None
         return took_s * (1 - share) / share
 
@@ -133,8 +134,9 @@ def words(running: Sequence[Progress], now_s: float) -> tuple[str, str, float]:
     short = [each for each in running if each.what and each.count and (each.parts or each is not last)]
     named = [f"{each.what} {each.place(True):,}/{each.count:,}" if each in short else each.what for each in running]
     texts = [text for each, name in zip(running, named, strict=True) for text in (name, each.step)]
-    far = f": {last.place(False):,} of {last.count:,} {last.unit}".rstrip() if last.count and last not in short else ""
-    share, left_s, left_of, shown = 0.0, None, last, 0.0
+    counts = last.count and last not in short and (last.what or last.costs is None)
+    far = f": {last.place(False):,} of {last.count:,} {last.unit}".rstrip() if counts else ""
+    share, left_s, left_of, shown = float(last.parts and last.names_steps), None, last, 0.0
     for each in reversed(running):
         shown = (share := each.share(share)) or shown
         if (each_left_s := each.left_s(share, now_s)) is not None:

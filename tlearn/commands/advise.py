@@ -19,7 +19,7 @@ from tlearn.analysis.measurements import Measurements, measure, parts_of
 from tlearn.analysis.probe import log_curves
 from tlearn.base.errors import TlearnError
 from tlearn.base.files import write_whole
-from tlearn.base.program import program
+from tlearn.base.next_command import command_line
 from tlearn.base.progress import Progress
 from tlearn.cli.arguments import Arguments, with_own
 from tlearn.cli.config_files import ADVISED, leaves
@@ -104,12 +104,12 @@ def run(arguments: Arguments) -> None:
     asked = ask(arguments)
     advice, out = asked.advice, asked.out or _DEFAULT_OUT
     print_advice(advice.measurements, advice.decision)
-    for place in _keep(asked):
-        print(f"all of it: {place}")
+    places = _keep(asked)
     advice.write(out)
     if advice.not_kept:
         print(_said(advice.not_kept))
-    print(f"advice took {advice.time_s:.0f} s; to follow it: {program()} fit {shlex.quote(str(out))}")
+    print(f"advice took {advice.time_s:.0f} s; all of it: {', '.join(map(str, places))}")
+    print(f"next: {command_line('fit', out)}")
 
 
 class Asked(NamedTuple):

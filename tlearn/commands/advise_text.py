@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from copy import deepcopy
 from typing import Any
 
@@ -11,9 +12,11 @@ from rich.table import Table
 
 from tlearn.analysis.decision import Decision
 from tlearn.analysis.measurements import Measurements, best_by_size, pooled
+from tlearn.base.intervals import share_words
 from tlearn.commands.probe import print_copies
 
 _LITTLE, _LIKE, _UNLIKE, _WORTH = 50, 0.25, 1.0, 0.02
+_WIDEST = 100  # columns of text
 
 
 def expectation(measured: Measurements, decision: Decision) -> dict[str, Any]:
@@ -28,7 +31,7 @@ def expectation(measured: Measurements, decision: Decision) -> dict[str, Any]:
 
 
 def print_advice(measured: Measurements, decision: Decision) -> None:
-    """Print the table and the paragraph."""
+    """Print the table, the advice, and a line for each reason."""
     title = f"expected {measured.probe.score} at {measured.size_px} px, and what a fit costs on this machine"
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("strategy", overflow="fold")
@@ -40,30 +43,36 @@ def print_advice(measured: Measurements, decision: Decision) -> None:
         interval = f"{100 * each.score:.1f} \\[{100 * each.low:.0f}, {100 * each.high:.0f}]"
         memory = f"{each.peak_memory_bytes / 1e6:,.0f}" if each.peak_memory_bytes else "-"
         table.add_row(name, interval, f"{each.time_s:,.0f}", memory, each.candidate.what)
-    Console().print(table)
+    console = Console()
+    console.print(table)
     print_copies(measured.probe)
-    Console().print(why(measured, decision), markup=False, highlight=False)
+    columns = min(console.width, _WIDEST) - 1
+    first, *reasons = _sentences(measured, decision)
+    print(textwrap.fill(first, columns))
+    for reason in reasons:
+        print(textwrap.fill(reason, columns, initial_indent="- ", subsequent_indent="  "))
 
 
 def why(measured: Measurements, decision: Decision) -> str:
     """Say why, in one paragraph, with the numbers."""
+    return " ".join(_sentences(measured, decision))
+
+
+def _sentences(measured: Measurements, decision: Decision) -> list[str]:
     choice = decision.choice
-    return " ".join(
-        sentence
-        for sentence in (
-            f"Advice: {choice.candidate.name} at {measured.size_px} px ({choice.candidate.what}).",
-            _labels(measured),
-            _head(measured),
-            _sizes(measured),
-            _pretraining(measured),
-            _similarity(measured),
-            _pilots(measured),
-            _choice(decision),
-            _rate(choice.candidate.options),
-            _more(measured),
-        )
-        if sentence
+    said = (
+        f"Advice: {choice.candidate.name} at {measured.size_px} px ({choice.candidate.what}).",
+        _labels(measured),
+        _head(measured),
+        _sizes(measured),
+        _pretraining(measured),
+        _similarity(measured),
+        _pilots(measured),
+        _choice(decision),
+        _rate(choice.candidate.options),
+        _more(measured),
     )
+    return [sentence for sentence in said if sentence]
 
 
 def _labels(measured: Measurements) -> str:
@@ -76,11 +85,17 @@ def _labels(measured: Measurements) -> str:
 
 def _head(measured: Measurements) -> str:
     last, best = pooled(measured.last, measured.probe), pooled(measured.best, measured.probe)
-    text = f"With the network fixed, a linear head on its last stage reaches {100 * last:.1f} %"
+    text = f"With the network fixed, a linear head on its last stage reaches {_share(last, measured)}"
     if measured.best == measured.last:
-        return f"{text}, more than on any earlier stage."
+        return f"{text}; no earlier stage reaches more."
     where = "on all stages side by side" if measured.best.stage == "all" else f"on {measured.best.stage}"
-    return f"{text}, and {100 * best:.1f} % {where}."
+    return f"{text}; {where} it reaches {_share(best, measured)}."
+
+
+def _share(score: float, measured: Measurements) -> str:
+    """Say a score of images that were each predicted unseen, training images too."""
+    images = measured.probe.train_images + measured.probe.val_images
+    return share_words(score * images, images) if measured.task == "classification" else f"{100 * score:.1f} %"
 
 
 def _sizes(measured: Measurements) -> str:
@@ -111,8 +126,8 @@ def _similarity(measured: Measurements) -> str:
     like = "like" if last < _LIKE else "unlike" if last > _UNLIKE else "not quite like"
     stage = list(shifts)[-1]
     return (
-        f"Your pictures look {like} those it learned from: what arrives in {stage} lies {last:.2f} standard deviations "
-        f"from what did then (0 would be the same), and LogME of its last stage is {measured.logme:.3f}."
+        f"Your pictures look {like} those it learned from: the inputs of {stage} differ from what BatchNorm remembers "
+        f"of those by {last:.2f} standard deviations (0 would be the same)."
     )
 
 

@@ -19,6 +19,7 @@ from tlearn.analysis.probe import Probe, log_curves
 from tlearn.analysis.probe import probe as probe_stages
 from tlearn.base.errors import TlearnError
 from tlearn.base.files import check_folder_of, write_whole
+from tlearn.base.intervals import share_words
 from tlearn.base.program import program
 from tlearn.base.progress import Progress
 from tlearn.cli.arguments import Arguments, VerbParser, with_own
@@ -31,7 +32,7 @@ from tlearn.training.options import CacheOptions, HeadStartOptions, RateOptions
 
 
 def print_probe(found: Probe) -> None:
-    """Print the table, the best tap and what it cost."""
+    """Print the table, what its columns are, and what it took."""
     title = f"{found.score} in %, {found.train_images} training and {found.val_images} validation images"
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for column in ("image size", "stage", "features", "ridge", "left out", "neighbours"):
@@ -42,15 +43,27 @@ def print_probe(found: Probe) -> None:
         ends = following is not None and following.image_size_px != each.image_size_px
         table.add_row(f"{each.image_size_px} px", name, f"{each.width:,}", *scores, end_section=ends)
     Console().print(table)
-    print("ridge and neighbours: on validation; left out: each training image by a layer made without it; * the best")
+    print("ridge: a linear layer, on validation images; neighbours: the five nearest, likewise")
+    print("left out: each training image, by a layer that was made without it; *: the best")
+    print_copies(found)
+    passes = ", ".join(f"{size} px {time_s:.0f} s" for size, time_s in found.pass_time_s.items())
+    print(f"took {found.time_s:.0f} s, of which the network itself: {passes}")
+
+
+def print_best(found: Probe) -> None:
+    """Print the best tap, and the options of ``fit`` that use it: one line to be pasted, the last of all."""
     best, taps = found.best, ",".join(found.taps)
     tap = f"[{taps}]" if len(found.taps) > 1 else taps
-    solved = "" if best.logistic is None else f", {100 * best.logistic:.1f} % by logistic regression"
-    print(f"best tap: {best.stage} at {best.image_size_px} px: {100 * best.ridge:.1f} % by ridge{solved}")
+    print(f"best tap: {best.stage} at {best.image_size_px} px: {_share(best.ridge, found)} by ridge")
+    if best.logistic is not None:
+        print(f"with the head that fit solves (logistic regression): {_share(best.logistic, found)}")
     print(f"to use it: --model.freeze_backbone true --model.tap {tap} --model.image_size {best.image_size_px}")
-    print_copies(found)
-    passes = ", ".join(f"{time_s:.1f} s at {size} px" for size, time_s in found.pass_time_s.items())
-    print(f"the passes over the network took {passes}; all of it {found.time_s:.1f} s")
+
+
+def _share(score: float, found: Probe) -> str:
+    if found.score != "accuracy":
+        return f"{100 * score:.1f} %"
+    return share_words(score * found.val_images, found.val_images)
 
 
 def print_copies(found: Probe) -> None:
@@ -59,8 +72,8 @@ def print_copies(found: Probe) -> None:
         print(f"{found.copies} of {found.train_images} training images are copies of another: they add nothing")
     if found.shared:
         print(
-            f"{found.shared} of {found.val_images} validation images are training images too: scores look better than "
-            f"they are; for picture files `{program()} doctor --fix` leaves them out"
+            f"{found.shared} of {found.val_images} validation images are training images too: scores look better "
+            f"than they are;\nfor picture files `{program()} doctor --fix` leaves them out"
         )
 
 
@@ -118,6 +131,7 @@ def run(arguments: Arguments) -> None:
     print_probe(looked.found)
     for place in write_result(looked.cli, "probe.json", asdict(looked.found), looked.out):
         print(f"all of it: {place}")
+    print_best(looked.found)
 
 
 class _Looked(NamedTuple):

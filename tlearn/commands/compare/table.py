@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from tlearn.analysis.ranking import Standing
+
+_COLUMNS = 79  # of text
 
 
 @dataclass(frozen=True)
@@ -61,18 +64,18 @@ def print_comparison(standings: Sequence[Standing], costs: Mapping[str, Cost], a
     unit = " %" if about.factor != 1 else ""
     table = Table(box=SIMPLE_HEAD, padding=0)
     table.add_column("", overflow="fold")
-    over_seeds = ["lowest to\nhighest"] if about.seeds > 1 else []
-    for column in (f"{about.score}{unit}\n[95 % interval]", *over_seeds, "to the best"):
+    over_seeds = "\nlowest to highest" if about.seeds > 1 else ""
+    for column in (f"{about.score}{unit}\n[95 % interval]{over_seeds}", "to the best"):
         table.add_column(Text(column), justify="right", no_wrap=True)
-    for column in ("seconds", "peak\nMB", "trainable\nparameters"):
+    for column in ("seconds", "peak\nMB", "trained\nparameters"):
         table.add_column(column, justify="right", no_wrap=True)
     for standing in standings:
         table.add_row(*(Text(cell) for cell in _row(standing, costs[standing.name], about)))
     Console().print(table)
-    print(_caption(len(standings), about))
+    print("\n".join(_caption(len(standings), about)))
     for told in (_alike(standings), _overlapping(standings) if about.seeds > 1 else ""):
         if told:
-            print(told)
+            print(textwrap.fill(told, _COLUMNS, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False))
 
 
 def _row(standing: Standing, cost: Cost, about: About) -> list[str]:
@@ -84,27 +87,36 @@ def _row(standing: Standing, cost: Cost, about: About) -> list[str]:
     chance = "" if standing.corrected is None else f"{shown(standing.difference, '+')}, p {_chance(standing.corrected)}"
     return [
         standing.name,
-        shown(standing.mean) + interval,
-        *([f"{low} to {high}"] if about.seeds > 1 else []),
+        shown(standing.mean) + interval + (f"\n{low} to {high}" if about.seeds > 1 else ""),
         chance or "best",
-        f"{cost.seconds:.1f}",
-        f"{cost.peak_memory_bytes / 1e6:.0f}",
-        f"{cost.trainable_parameters:,}",
+        f"{cost.seconds:.{0 if cost.seconds >= 10 else 1}f}",
+        f"{cost.peak_memory_bytes / 1e6:,.0f}",
+        _number(cost.trainable_parameters),
     ]
+
+
+def _number(parameters: int) -> str:
+    """Write a number of parameters in three digits: it is there to be compared."""
+    for unit, size in (("M", 10**6), ("k", 10**3)):
+        if parameters >= size:
+            return f"{parameters / size:.3g} {unit}"
+    return str(parameters)
 
 
 def _chance(p_value: float) -> str:
     return "< 0.001" if p_value < 0.001 else f"{p_value:.3f}"
 
 
-def _caption(contenders: int, about: About) -> str:
+def _caption(contenders: int, about: About) -> list[str]:
     test = "exact McNemar test" if about.exact else "paired permutation test over images"
     holm = ", corrected by Holm" if contenders > 2 else ""
     seeds, of = ("1 seed", "") if about.seeds == 1 else (f"{about.seeds} seeds", ", whose scores are means over seeds")
-    return (
-        f"interval: bootstrap over images{of}; p: {test}{holm}; n = {about.images} validation images, {seeds}; "
-        "the same images, so differences are paired; neither speaks of other seeds"
-    )
+    return [
+        f"{about.images} validation images, the same for all; {seeds}",
+        f"interval: bootstrap over images{of}",
+        f"p: {test}{holm}",
+        "neither speaks of other seeds",
+    ]
 
 
 def _alike(standings: Sequence[Standing]) -> str:

@@ -102,7 +102,7 @@ def iterate_over_split(
     """Yield the rows of `run_over_split` batch by batch, float32 (n, ...) on the CPU.
 
     View 0 shows the images as they are, any other number one augmented form of them. With the share of a process, only
-    its images are computed. What is computed is what the line of progress says; by default it names the split.
+    its images are computed. What is computed is what the line of progress says, the split by default.
     """
     data = data_of(trainer)
     size_px = module.preprocess.image_size or max(data.image_shape_px)
@@ -110,7 +110,7 @@ def iterate_over_split(
     positions = positions_of(share, len(data.dataset(split)), 2 * size)
     sizes = BatchSizeTuner(size, len(positions), module.device.type == "cpu" and data.is_in_memory)
     asked = iter(lambda: sizes.next, 0) if data.is_in_memory else itertools.repeat(size)
-    progress = Progress(what or f"{split} images", len(positions))
+    progress = Progress(what or split, len(positions), "images")
     with progress, evaluating(module), trainer.precision_plugin.forward_context(), FreeThreads() as threads:
         for pixels in data.pixels(split, asked, view, positions):
             start_s = time.perf_counter()

@@ -98,7 +98,7 @@ def solve_head(
     is_ridge = task == "regression" or solver == "ridge"
     best: SolvedHead | None = None
     path = (ridge_path if is_ridge else _logistic_path)(turned, targets)
-    for strength, weight, bias in tracked(path, "solving the head", len(STRENGTHS), "penalties"):
+    for strength, weight, bias in tracked(path, "solving the head", len(STRENGTHS)):
         weight, bias = turned.back(weight, bias)
         if is_ridge and task == "classification":
             factor = _best_factor(val[0] @ weight.T + bias, val[1])
