@@ -23,12 +23,12 @@ TRIED = sorted({name for name, text in DOCUMENTS.items() if "\n$ " in text} - {"
 # tests/commands/test_quickstart.py runs the quick start.
 # tests/training/test_distributed.py starts several processes as torchrun and SLURM do.
 NOT_HERE = (
-    *("make test", "make lint", "pip install .", "tlearn quickstart", "tensorboard --logdir", "ssh -L"),
-    *("torchrun", "sbatch"),
+    *("make test", "make lint", "pip install .", "pip install '.[", "tlearn quickstart", "tensorboard --logdir"),
+    *("ssh -L", "torchrun", "sbatch"),
 )
 OFFLINE = {"quickstart.yaml", "quickstart_transfer.yaml", "advised.yaml"}
 MADE = ("ckpt", "json", "safetensors")  # endings of files that docs/python.md writes
-OWN_PICTURES = {"folder.yaml", "stream.yaml", "table.yaml"}
+OWN_PICTURES = {"folder.yaml", "stream.yaml", "table.yaml", "my_pictures", "my_table.csv"}
 
 
 def commands_of(text: str) -> list[str]:
@@ -118,8 +118,10 @@ def printed_by(document: str, tlearn: Tlearn, folder: Path) -> str:
     words = ["--config", "folder.yaml", "--data.init_args.root", "my_pictures", "--model.weights", "null"]
     assert tlearn("fit", *words, "--model.image_size", "32").code == 0
     program = "\n".join(snippets_of(DOCUMENTS[document])).replace('weights="DEFAULT"', "weights=None")
+    small = '"model.weights": None, "model.image_size": 32}'
+    program = program.replace('fit("my_pictures")', f'fit("my_pictures", {{{small})')
     root = '"data.init_args.root": "my_pictures"'
-    program = program.replace(root + "}", root + ', "model.weights": None, "model.image_size": 32}')
+    program = program.replace(root + "}", f"{root}, {small}")
     done = subprocess.run([sys.executable, "-c", program], cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -128,7 +130,8 @@ def printed_by(document: str, tlearn: Tlearn, folder: Path) -> str:
 def test_readme_snippet(tlearn: Tlearn, tmp_path: Path) -> None:
     printed = printed_by("README.md", tlearn, tmp_path)
     rows = [row.split()[:2] for row in printed.splitlines()]
-    assert rows[-3:] == [["runs/folder/version_1", "1.0"], ["photos/00_cat.png", "cat"], ["photos/01_dog.png", "dog"]]
+    answers = [["photos/00_cat.png", "cat"], ["photos/01_dog.png", "dog"]]
+    assert rows[-3:] == [["runs/my_pictures/version_0", "1.0"], *answers]
 
 
 @pytest.mark.slow
@@ -182,7 +185,7 @@ def test_readme_is_short_and_runnable_at_once() -> None:
     lines = README.splitlines()
     assert len(lines) <= 150
     assert "```console" in lines[:12]
-    assert "```python" in lines[:30]
+    assert "```python" in lines[:36]  # behind install and three commands
 
 
 def anchors_of(text: str) -> set[str]:
