@@ -32,7 +32,7 @@ train: install  ## fine-tune a pretrained ResNet18 on CIFAR-10
 dashboard: SHELL := bash
 dashboard: install  ## TensorBoard over runs/, at http://127.0.0.1:6006 or the next free port (make PORT=7000 dashboard: there)
 	@test -d "$(RUNS)" || echo "no $(RUNS)/ here yet; runs appear as soon as there are some"
-	@exec $(VENV)/bin/tensorboard --logdir "$(RUNS)" --host 127.0.0.1 $(if $(PORT),--port $(PORT)) \
+	@exec $(PY) -m tlearn.reporting.tensorboard --logdir "$(RUNS)" --host 127.0.0.1 $(if $(PORT),--port $(PORT)) \
 		--samples_per_plugin images=100 2> >(trap '' INT; exec grep --line-buffered -v -e '^$$' -e '^TensorFlow inst' \
 		-e load_fast -e 'NOTE: Using exp' -e tensorflow/tensorboard/issues/4784 -e '] TensorBoard could not bind' >&2)
 

@@ -78,6 +78,20 @@ def _assert_line(chart: Locator, tag: str) -> None:
     assert columns.mean() > 0.5, f"the line of {tag} crosses {columns.mean():.0%} of its chart"
 
 
+def see_first_page(page: Page, url: str, width_px: int, tags: Sequence[str]) -> None:
+    """See the cards with which TensorBoard opens, the first of them on the screen, with a line that goes across."""
+    page.set_viewport_size({"width": width_px, "height": SIZE_PX[1]})
+    page.goto(url)
+    cards = page.locator("scalar-card")
+    cards.nth(len(tags) - 1).wait_for()
+    place = cards.first.evaluate("card => card.getBoundingClientRect().bottom")
+    assert place <= SIZE_PX[1], f"the first card ends at {place}"
+    for number, tag in enumerate(tags):
+        card = cards.nth(number)
+        card.locator(f'[title="{tag}"]').wait_for()
+        eventually(partial(_assert_line, card.locator("line-chart"), tag))
+
+
 def see_images(page: Page, url: str, run: str, expected: Mapping[str, bytes]) -> None:
     """See the pictures of some tags on the Images page, the very ones that the run wrote."""
     tags = "|".join(f"^{tag}$" for tag in expected)

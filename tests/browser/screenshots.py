@@ -49,9 +49,11 @@ def _scalars(page: Page, dashboard: Dashboard, runs: Path, folder: Path) -> None
 
 
 def _images(page: Page, dashboard: Dashboard, runs: Path, folder: Path) -> None:
-    log = EventAccumulator(str(runs / RUN)).Reload()
+    log = EventAccumulator(str(runs / RUN / "test")).Reload()
     tags = ("test/confusion_matrix", "test/worst_mistakes")
-    pages.see_images(page, dashboard.url, RUN, {tag: log.Images(tag)[-1].encoded_image_string for tag in tags})
+    pages.see_images(
+        page, dashboard.url, f"{RUN}/test", {tag: log.Images(tag)[-1].encoded_image_string for tag in tags}
+    )
     # Below the runs stands their folder, which was made up for this; in the folder where one works it is `runs`.
     page.locator("tf-runs-selector").first.evaluate("selector => selector.set('dataLocation', 'runs')")
     _save(page, folder / "images.png")
@@ -69,7 +71,7 @@ def _projector(page: Page, dashboard: Dashboard, runs: Path, folder: Path) -> No
 
 
 def _hparams(page: Page, dashboard: Dashboard, runs: Path, folder: Path) -> None:
-    columns = ("lr", "weights", "train_per_class", "best/val/acc", "final/val/loss")
+    columns = ("lr", "weights", "train_per_class", "val_best/acc", "val/loss")
     pages.see_hparams(page, dashboard.url, columns, ())
     _save(page, folder / "hparams.png")
 

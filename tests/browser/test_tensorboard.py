@@ -48,14 +48,22 @@ def page(browser: Browser) -> Iterator[Page]:
         yield opened
 
 
+@pytest.mark.parametrize("width_px", [800, 1280])
+def test_opens_on_the_validation_curves(page: Page, dashboard: Dashboard, width_px: int) -> None:
+    pages.see_first_page(page, dashboard.url, width_px, ("val/acc", "val/loss"))
+
+
 def test_scalars(page: Page, dashboard: Dashboard) -> None:
     pages.see_scalars(page, dashboard.url, ("train/loss", "val/acc", "val/loss", "val/ece"))
 
 
 def test_images(page: Page, dashboard: Dashboard, runs: Path) -> None:
-    log = EventAccumulator(str(runs / RUN)).Reload()
-    tags = ("val/confusion_matrix", "val/worst_mistakes", "test/confusion_matrix")
-    pages.see_images(page, dashboard.url, RUN, {tag: log.Images(tag)[-1].encoded_image_string for tag in tags})
+    for run, tags in (
+        (RUN, ("val/confusion_matrix", "val/worst_mistakes")),
+        (f"{RUN}/test", ("test/confusion_matrix",)),
+    ):
+        log = EventAccumulator(str(runs / run)).Reload()
+        pages.see_images(page, dashboard.url, run, {tag: log.Images(tag)[-1].encoded_image_string for tag in tags})
 
 
 def test_projector(page: Page, dashboard: Dashboard) -> None:
@@ -64,8 +72,8 @@ def test_projector(page: Page, dashboard: Dashboard) -> None:
 
 def test_hparams(page: Page, dashboard: Dashboard, runs: Path) -> None:
     best = json.loads((runs / RUN / "card.json").read_text())["best"]["value"]
-    columns = ("lr", "optimizer", "best/val/acc")
-    pages.see_hparams(page, dashboard.url, columns, (RUN, "0.010000", "SGD", f"{best:.5g}"))
+    columns = ("freeze_backbone", "batch_size", "lr", "optimizer", "val_best/acc")
+    pages.see_hparams(page, dashboard.url, columns, (RUN, "false", "8", "0.010000", "SGD", f"{best:.5g}"))
 
 
 def test_report(page: Page, runs: Path) -> None:

@@ -77,7 +77,7 @@ def test_compare(tlearn: Tlearn, pair: tuple[str, str]) -> None:
         assert run["peak_memory_bytes"] > 1e8
         assert 0.05 < run["seconds"] < 60
         costs = {"seconds": run["seconds"], "peak_memory_mb": run["peak_memory_bytes"] / 1e6}
-        costs |= {"trainable_parameters": 157699, "best/val/acc": run["value"]}
+        costs |= {"trainable_parameters": 157699, "val_best/acc": run["value"]}
         assert hparams_metrics(folder) == set(costs)
         log = EventAccumulator(str(folder)).Reload()
         assert {tag: log.Scalars(tag)[-1].value for tag in costs} == pytest.approx(costs)
@@ -101,7 +101,7 @@ def test_compare(tlearn: Tlearn, pair: tuple[str, str]) -> None:
     assert max(map(len, answer.out[answer.out.index("accuracy %") :].splitlines())) <= 80
     assert "not distinguishable" not in answer.out
     assert tlearn("fit", "-c", "fast.yaml", "--seed_everything", "1").code == 0
-    alone = EventAccumulator("runs/fast/version_0").Reload().Scalars("best/val/acc")[-1].value
+    alone = EventAccumulator("runs/fast/version_0").Reload().Scalars("val_best/acc")[-1].value
     assert alone == pytest.approx(runs["fast-seed1"]["value"], abs=1e-7)  # the same run
 
 

@@ -24,7 +24,7 @@ TRIED = sorted({name for name, text in DOCUMENTS.items() if "\n$ " in text} - {"
 # tests/training/test_distributed.py starts several processes as torchrun and SLURM do.
 NOT_HERE = (
     *("make test", "make lint", "pip install .", "pip install '.[", "tlearn quickstart", "tensorboard --logdir"),
-    *("ssh -L", "torchrun", "sbatch"),
+    *("python -m tlearn.reporting.tensorboard", "ssh -L", "torchrun", "sbatch"),
 )
 OFFLINE = {"quickstart.yaml", "quickstart_transfer.yaml", "advised.yaml"}
 MADE = ("ckpt", "json", "safetensors")  # endings of files that docs/python.md writes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import socket
 import subprocess
@@ -11,13 +12,21 @@ from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
+from urllib.request import ProxyHandler, build_opener
 
 import numpy as np
 import pytest
+import torch
+from matplotlib.text import Text
 from PIL import Image
 from torch.utils.tensorboard import SummaryWriter
 
 from tests.helpers.dashboard_server import REPOSITORY, RUN, Dashboard, eventually, fit_and_test, make_dashboard
+from tlearn.reporting.evaluation import answers_from, verdict
+from tlearn.reporting.figures import confusion_figure, gallery_figure, per_class_figure, reliability_figure
+from tlearn.reporting.pictures import caption
+from tlearn.training.evaluation import Outputs
 
 CLASSES = ("0", "1", "2")
 VAL_IMAGES = 21
@@ -37,20 +46,23 @@ SCALARS = {
     **_at(EPOCHS, "val/loss", "val/acc", "val/acc_macro", "val/ece", "val/ece_scaled", "val/temperature"),
     **_at(STEPS, "train/loss_step", "train/grad_norm"),
     **_at([0, 1, 3, 5, 6, 7], "lr-SGD/rest"),  # at each epoch's first step too
-    **_at([0], "best/val/acc", "final/train/loss", "final/val/loss", "final/val/acc", "final/val/ece"),
-    **_at(TESTED, "test/loss", "test/acc", "test/acc_macro", "test/ece", "test/ece_scaled"),
+    **_at([0], "val_best/acc"),
 }
+TEST_RUN = f"{RUN}/test"
+TEST_SCALARS = _at(TESTED, "test/loss", "test/acc", "test/acc_macro", "test/ece", "test/ece_scaled")
 IMAGES = {
     **_at([0], "data/train", "data/val"),
     **_at(EPOCHS, "val/confusion_matrix", "val/per_class", "val/worst_mistakes", "val/reliability", "val/grad_cam"),
-    **_at(TESTED, "test/confusion_matrix", "test/per_class", "test/worst_mistakes", "test/reliability"),
 }
+TEST_IMAGES = _at(TESTED, "test/confusion_matrix", "test/per_class", "test/worst_mistakes", "test/reliability")
+SHOWN_PX = 350  # the width of every picture on TensorBoard's page of images
 # Of each class's curve the steps, and how many images of the class there are.
 CURVES = {f"val/pr/{name}": (EPOCHS, 7) for name in CLASSES}
-CURVES |= {f"test/pr/{name}": (TESTED, images) for name, images in zip(CLASSES, (36, 36, 35), strict=True)}
+TEST_CURVES = {f"test/pr/{name}": (TESTED, images) for name, images in zip(CLASSES, (36, 36, 35), strict=True)}
 TEXTS = {"run/parameters", "run/freeze_plan", "run/data", "run/card"}
-SETTINGS = {"lr": 0.01, "optimizer": "SGD", "freeze_backbone": False, "image_size": "none", "batch_size": 8, "seed": 0}
-RESULTS = {tag for tag in SCALARS if tag.startswith(("best/", "final/"))}
+SETTINGS = {"lr": 0.01, "optimizer": "SGD", "freeze_backbone": False, "image_size": "none"}
+SETTINGS |= {"batch_size": "8", "seed": "0"}  # a number would be shown as 8.0000
+RESULTS = {"val_best/acc", "train/loss", "val/loss", "val/acc", "val/ece"}
 
 
 pytestmark = pytest.mark.xdist_group("dashboard")  # one port, one run
@@ -79,11 +91,12 @@ def _write_long_run(folder: Path) -> None:
 
 def _is_read(running: Dashboard) -> None:
     """Assert that TensorBoard has got to the end of the files, which is where the test's scalars stand."""
-    assert "test/acc" in running.ask("scalars/tags").get(RUN, {})
+    assert "test/acc" in running.ask("scalars/tags").get(TEST_RUN, {})
 
 
 def points(dashboard: Dashboard, plugin: str, tag: str) -> list[Any]:
-    return list(dashboard.ask(f"{plugin}/{plugin}", run=RUN, tag=tag))
+    run = TEST_RUN if tag.startswith("test/") else RUN
+    return list(dashboard.ask(f"{plugin}/{plugin}", run=run, tag=tag))
 
 
 def test_says_its_true_address(dashboard: Dashboard) -> None:
@@ -96,25 +109,42 @@ def test_says_its_true_address(dashboard: Dashboard) -> None:
         elsewhere.connect(("127.0.0.2", port))  # this machine too, where a server for all addresses would answer
 
 
-@pytest.mark.parametrize("tag", SCALARS)
+@pytest.mark.parametrize("tag", SCALARS | TEST_SCALARS)
 def test_scalars(dashboard: Dashboard, tag: str) -> None:
     found = points(dashboard, "scalars", tag)
-    assert [step for _, step, _ in found] == SCALARS[tag]
+    assert [step for _, step, _ in found] == (SCALARS | TEST_SCALARS)[tag]
     assert all(np.isfinite(value) for _, _, value in found)
 
 
-def test_no_other_scalar(dashboard: Dashboard) -> None:
-    assert set(dashboard.ask("scalars/tags")[RUN]) == {*SCALARS, "epoch"}
+def test_what_test_logs_is_a_run_of_its_own(dashboard: Dashboard) -> None:
+    tags = dashboard.ask("scalars/tags")
+    assert set(tags[RUN]) == {*SCALARS, "epoch"}
+    assert set(tags[TEST_RUN]) == {*TEST_SCALARS, "epoch"}
 
 
-@pytest.mark.parametrize("tag", IMAGES)
+def test_no_single_dot_comes_before_the_curves(dashboard: Dashboard) -> None:
+    groups = sorted({tag.partition("/")[0] for tag in SCALARS})
+    dots = [group for group in groups if all(len(SCALARS[tag]) == 1 for tag in SCALARS if tag.startswith(f"{group}/"))]
+    assert dots == groups[-1:] == ["val_best"]
+
+
+def test_the_first_page_begins_with_the_validation_curves(dashboard: Dashboard) -> None:
+    with build_opener(ProxyHandler({})).open(f"{dashboard.url}/") as page:
+        asked, shown = parse_qs(urlsplit(page.url).query), page.read()
+    assert [card["tag"] for card in json.loads(asked["pinnedCards"][0])] == ["val/acc", "val/f1", "val/mae", "val/loss"]
+    assert asked["smoothing"] == ["0"]
+    assert b"<title>TensorBoard" in shown
+
+
+@pytest.mark.parametrize("tag", IMAGES | TEST_IMAGES)
 def test_images(dashboard: Dashboard, tag: str) -> None:
     found = points(dashboard, "images", tag)
-    assert [point["step"] for point in found] == IMAGES[tag]
+    assert [point["step"] for point in found] == (IMAGES | TEST_IMAGES)[tag]
     for point in found:
         with Image.open(io.BytesIO(dashboard.read(f"images/individualImage?{point['query']}&"))) as picture:
             picture.load()
-            assert all(240 <= side <= 2000 for side in picture.size), picture.size
+            assert picture.width == 2 * SHOWN_PX  # its letters are as high as those of the next test
+            assert 240 <= picture.height <= 2000
             assert picture.convert("L").getextrema() != (0, 0)
 
 
@@ -129,12 +159,41 @@ def test_keeps_the_pictures_of_every_epoch(dashboard: Dashboard) -> None:
 
 def test_no_other_image(dashboard: Dashboard) -> None:
     assert set(dashboard.ask("images/tags")[RUN]) == set(IMAGES)
+    assert set(dashboard.ask("images/tags")[TEST_RUN]) == set(TEST_IMAGES)
+
+
+def test_letters_are_fourteen_pixels_high_as_tensorboard_shows_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ["ants", "bees", "a name that is much longer than a picture is wide"]
+    logits = torch.eye(3).repeat(8, 1)
+    answers = answers_from(
+        "classification", names, Outputs("val", 1, logits, torch.arange(24) % 2, torch.arange(24)), 1.5
+    )
+    heights_px = []
+    draw = Text.draw
+
+    def noted(text: Text, renderer: Any) -> None:
+        if text.get_visible() and text.get_text():
+            figure = text.get_figure()
+            assert figure is not None
+            heights_px.append(float(text.get_fontsize()) / 72 * figure.dpi * SHOWN_PX / figure.bbox.width)
+        draw(text, renderer)
+
+    monkeypatch.setattr(Text, "draw", noted)
+    pictures = torch.zeros(4, 3, 20, 30, dtype=torch.uint8)
+    captions = [caption(verdict(answers, position)) for position in range(4)]
+    gallery_figure(pictures, captions, "worst mistakes")
+    for figure in (confusion_figure, per_class_figure, reliability_figure):
+        figure(answers)
+    assert len(heights_px) > 40
+    assert min(heights_px) >= 14
 
 
 def test_pr_curves(dashboard: Dashboard) -> None:
     assert set(dashboard.ask("pr_curves/tags")[RUN]) == set(CURVES)
-    for tag, (steps, images) in CURVES.items():
-        curves = dashboard.ask("pr_curves/pr_curves", run=RUN, tag=tag)[RUN]
+    assert set(dashboard.ask("pr_curves/tags")[TEST_RUN]) == set(TEST_CURVES)
+    for tag, (steps, images) in (CURVES | TEST_CURVES).items():
+        run = TEST_RUN if tag in TEST_CURVES else RUN
+        curves = dashboard.ask("pr_curves/pr_curves", run=run, tag=tag)[run]
         assert [curve["step"] for curve in curves] == steps
         assert {curve["true_positives"][0] + curve["false_negatives"][0] for curve in curves} == {images}
         assert all(0 <= value <= 1 for curve in curves for value in curve["precision"] + curve["recall"])
@@ -152,11 +211,13 @@ def test_projector(dashboard: Dashboard) -> None:
     assert values.std() > 0
     labels = dashboard.read("projector/metadata", **asked).decode().split("\n")
     assert sorted(label for label in labels if label) == sorted(CLASSES * (VAL_IMAGES // 3))
+    wide, high = about["sprite"]["singleImageDim"]
     with Image.open(io.BytesIO(dashboard.read("projector/sprite_image", **asked))) as sprite:
-        columns, rows = (
-            side // step for side, step in zip(sprite.size, about["sprite"]["singleImageDim"], strict=True)
-        )
+        columns, rows = sprite.width // wide, sprite.height // high
+        corners = [sprite.convert("RGB").getpixel((n % columns * wide, n // columns * high)) for n in range(count)]
     assert columns * rows >= count
+    frames = set(zip([label for label in labels if label], corners, strict=True))
+    assert len(frames) == len({colour for _, colour in frames}) == len(CLASSES)  # a colour for each class, at once
 
 
 def test_hparams(dashboard: Dashboard) -> None:
@@ -165,9 +226,11 @@ def test_hparams(dashboard: Dashboard) -> None:
     wanted = {"startIndex": 0, "sliceSize": 10, "allowedStatuses": ["STATUS_UNKNOWN", "STATUS_SUCCESS"]}
     (group,) = dashboard.ask("hparams/session_groups", body=wanted)["sessionGroups"]
     assert {name: group["hparams"][name] for name in SETTINGS} == SETTINGS
+    assert group["hparams"]["freeze_backbone"] is False
     metrics = {metric["name"]["tag"]: metric["value"] for metric in group["metricValues"]}
     assert set(metrics) == RESULTS
-    assert metrics["best/val/acc"] == max(value for _, _, value in points(dashboard, "scalars", "val/acc"))
+    assert metrics["val_best/acc"] == max(value for _, _, value in points(dashboard, "scalars", "val/acc"))
+    assert metrics["val/loss"] == points(dashboard, "scalars", "val/loss")[-1][2]
 
 
 def test_texts(dashboard: Dashboard) -> None:

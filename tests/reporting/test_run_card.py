@@ -107,11 +107,12 @@ def test_card_of_fit_and_test(tlearn: Tlearn, small: str) -> None:
         classes = list(csv.DictReader(file))
     counts = [sum(row) for row in evaluation("test")["confusion"]]
     assert [int(row["images"]) for row in classes] == counts
-    log = EventAccumulator(str(RUN)).Reload()
+    log, tested_log = (EventAccumulator(str(folder)).Reload() for folder in (RUN, RUN / "test"))
     step = checkpoint["global_step"] - 1
-    assert [point.step for point in log.Scalars("test/acc")] == [step]
-    assert log.Scalars("epoch")[-1].value == checkpoint["epoch"]
-    assert [picture.step for picture in log.Images("test/confusion_matrix")] == [step]
+    assert not [tag for kind in ("scalars", "images") for tag in log.Tags()[kind] if tag.startswith("test/")]
+    assert [point.step for point in tested_log.Scalars("test/acc")] == [step]
+    assert tested_log.Scalars("epoch")[-1].value == checkpoint["epoch"]
+    assert [picture.step for picture in tested_log.Images("test/confusion_matrix")] == [step]
     page = (RUN / "report.html").read_text()
     for text in ("Validation", "Test", f"{100 * after['test']['metrics']['test/acc']:.1f}", "fit -c"):
         assert text in page

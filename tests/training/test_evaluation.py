@@ -149,7 +149,7 @@ def test_figures_take_names_of_any_script() -> None:
     found = answers_from("classification", names, four().outputs, 1.0)
     for draw in (confusion_figure, per_class_figure):  # a glyph that no font has would warn, and warnings are errors
         draw(found)
-    assert shortened(names[2]) == "a name so long that i…"
+    assert shortened(names[2]) == "a nam…d line"
 
 
 def test_several_labels_of_which_none_holds() -> None:

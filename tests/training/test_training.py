@@ -22,7 +22,7 @@ def test_small_data_have_a_curve_and_an_hparams_row(tlearn: Tlearn, small: str, 
         assert len(log.Scalars(tag)) == 5, tag
     assert "lr-SGD/rest" in tags
     assert "hp_metric" not in tags
-    assert log.Scalars("best/val/acc")[0].value == max(point.value for point in log.Scalars("val/acc"))
+    assert log.Scalars("val_best/acc")[0].value == max(point.value for point in log.Scalars("val/acc"))
     hparams = log.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
     for name in (b"lr", b"freeze_backbone", b"image_size", b"batch_size"):
         assert name in hparams

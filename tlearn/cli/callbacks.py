@@ -15,7 +15,6 @@ from tlearn.reporting.card.callbacks import RunCardCallback, TestCardCallback
 from tlearn.reporting.ending import EndingCallback
 from tlearn.reporting.evaluation_figures import EvaluationPagesCallback
 from tlearn.reporting.history import OneHistoryCallback
-from tlearn.reporting.hparams import HyperParametersCallback
 from tlearn.reporting.parameters import ParameterSummaryCallback
 from tlearn.reporting.pictures import InputPicturesCallback
 from tlearn.reporting.projector import ProjectorCallback
@@ -26,6 +25,7 @@ from tlearn.reporting.step_metrics import (
     StepLossCallback,
     ThroughputCallback,
 )
+from tlearn.reporting.tensorboard.hparams import HyperParametersCallback
 from tlearn.reporting.terminal import EpochLinesCallback, LeanProgressBar, OutcomeCallback
 from tlearn.training.callbacks.checkpoints import BestCheckpoint, LastCheckpoint, WrittenCheckpointsCallback
 from tlearn.training.callbacks.freeze_audit import FreezeAuditCallback

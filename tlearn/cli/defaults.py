@@ -61,14 +61,18 @@ def settle_logger(config: Namespace, run_name: str) -> None:
     trainer = config.trainer
     root = str(trainer.default_root_dir or DEFAULT_ROOT)
     if trainer.logger is None or trainer.logger is True:
-        arguments = Namespace(save_dir=root, name=run_name, default_hp_metric=False)
+        arguments = Namespace(save_dir=root, name=run_name, sub_dir=None, default_hp_metric=False)
         trainer.logger = Namespace(class_path=LOGGER, init_args=arguments)
     elif trainer.logger:
         trainer.default_root_dir = root  # for loggers that have no folder of their own
 
 
-def settle_folder(config: Namespace, run_name: str, run: Path | None) -> None:
-    """Go on in the checkpoint's run folder, and without a logger still give every run a folder of its own."""
+def settle_folder(config: Namespace, run_name: str, run: Path | None, verb: str) -> None:
+    """Go on in the checkpoint's run folder, and without a logger still give every run a folder of its own.
+
+    What ``test`` and ``validate`` log for TensorBoard lies in a folder of this name inside the run's. TensorBoard takes
+    each folder for a run: the curves of ``fit`` stay as they were.
+    """
     trainer = config.trainer
     if trainer.logger is False:
         parent = Path(trainer.default_root_dir or DEFAULT_ROOT, run_name)
@@ -76,6 +80,8 @@ def settle_folder(config: Namespace, run_name: str, run: Path | None) -> None:
         trainer.default_root_dir = str(run or parent / f"version_{number}")
     elif run is not None and isinstance(trainer.logger, Namespace) and "save_dir" in trainer.logger.init_args:
         place = {"save_dir": str(run.parent.parent), "name": run.parent.name, "version": version_of(run)}
+        if verb in ("test", "validate") and trainer.logger.init_args.get("sub_dir", "") is None:
+            place["sub_dir"] = verb
         trainer.logger.init_args.update(Namespace(place))
 
 

@@ -170,7 +170,7 @@ class TransferCLI(LightningCLI):
             config.return_predictions = bool(config.return_predictions)  # rows are streamed to a file
             if config.out is not None:
                 check_output(config.out)
-        settle_folder(config, self.run_name, self.run_folder)
+        settle_folder(config, self.run_name, self.run_folder, self.verb)
         settle_machine(config, self.verb)
 
     def before_fit(self) -> None:

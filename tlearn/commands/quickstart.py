@@ -24,7 +24,8 @@ def quickstart(root: str | None) -> None:
     print(
         "\ndigits 5-9, 3 labels each, test accuracy: "
         f"from scratch {scratch:.1%}, transferred from the digits 0-4 {transferred:.1%}\n"
-        f"look at it: the reports named above, or tensorboard --logdir {root or DEFAULT_ROOT} --host 127.0.0.1"
+        "look at it: the reports named above, or "
+        f"python -m tlearn.reporting.tensorboard --logdir {root or DEFAULT_ROOT} --host 127.0.0.1"
     )
 
 

@@ -14,8 +14,8 @@ from lightning.pytorch.loggers.csv_logs import ExperimentWriter
 from tlearn.base.files import whole_file
 from tlearn.training.callbacks.run_folder import RunRecordCallback
 
-# Every run writes these at step 0, at its start or its end.
-_WRITTEN_ANEW = ("run/", "final/", "best/", "_hparams_/")
+# Every run writes these at step 0, at its start or its end. Older versions wrote `final/` and `best/`.
+_WRITTEN_ANEW = ("run/", "val_best/", "final/", "best/", "_hparams_/")
 
 
 class OneHistoryCallback(Callback):

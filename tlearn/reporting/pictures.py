@@ -11,15 +11,15 @@ from torchvision.transforms.v2.functional import resize
 
 from tlearn.data.datamodule import ImageDataModule, Split
 from tlearn.reporting.evaluation import Answers, Verdict, in_words, is_wrong, least_sure, verdict, worst_mistakes
-from tlearn.reporting.figures import Pixels, gallery_figure, overlay, shortened, title_of
+from tlearn.reporting.figures import Pixels, gallery_figure, overlay, title_of
 from tlearn.reporting.grad_cam import grad_cam
 from tlearn.reporting.loggers import attempt, show, takes_pictures
 from tlearn.training.module import TransferModule, model_of
 from tlearn.training.typed import data_of
 
-SHOWN = 16
+SHOWN = 12
 _EXPLAINED = 8  # of the images with Grad-CAM half are right and half are wrong, where there are as many
-_TILE_PX = 160
+_TILE_PX = 230  # three beside each other
 
 
 def pictures_at(data: ImageDataModule, answers: Answers, positions: Sequence[int]) -> Tensor:
@@ -78,19 +78,16 @@ def grad_cam_figure(data: ImageDataModule, answers: Answers, module: TransferMod
     outputs = torch.zeros_like(outputs) if answers.task == "regression" else outputs
     shown = tiles(in_colours(images))
     heat = resize(grad_cam(module, images, outputs), list(shown.shape[-2:]), antialias=True)
-    pairs = torch.stack([shown, overlay(shown, heat)], dim=1).flatten(0, 1)
-    captions = []
-    for position in positions:
-        true, said = caption(verdict(answers, position)).split("\n")
-        captions += [true, said]
+    pairs = torch.cat([shown, overlay(shown, heat)], dim=3)
+    captions = [caption(verdict(answers, position)) for position in positions]
     title = f"{title_of(answers)}: what speaks for the answer (Grad-CAM)"
-    return gallery_figure(pairs, captions, _noted(title, images.shape[1]))
+    return gallery_figure(pairs, captions, _noted(title, images.shape[1]), columns=2)
 
 
 def caption(found: Verdict) -> str:
     """Return two lines: the true answer and that of the network."""
-    sure = "" if found.probability is None else f" {found.probability:.2f}"
-    return f"true {shortened(found.true)}\nsays {shortened(found.predicted)}{sure}"
+    sure = "" if found.probability is None else f"{found.probability:.2f} "
+    return f"true {found.true}\nsays {sure}{found.predicted}"
 
 
 def tiles(pictures: Tensor) -> Tensor:
@@ -101,9 +98,6 @@ def tiles(pictures: Tensor) -> Tensor:
     sides = [max(1, round(side * _TILE_PX / longest)) for side in pictures.shape[-2:]]
     small: Tensor = resize(pictures, sides, antialias=True)
     return small
-
-
-_SHOWN = 16
 
 
 class InputPicturesCallback(Callback):
@@ -122,7 +116,7 @@ class InputPicturesCallback(Callback):
         for split, name in splits.items():
             if split == "val" and not trainer.enable_validation:
                 continue
-            batch = data.sample(split, _SHOWN)
+            batch = data.sample(split, SHOWN)
             pictures = (seen(pl_module, batch.images) * 255).round().to(torch.uint8)
             labels = [label_of(pl_module, target) for target in batch.targets]
             title = _noted(f"{name} images, as seen", pictures.shape[1])
@@ -132,10 +126,10 @@ class InputPicturesCallback(Callback):
 def label_of(module: TransferModule, target: Tensor) -> str:
     """Return the label of an image: its class, the classes and shares of a mixed image, or its value."""
     if module.task != "classification" or not target.ndim:
-        return shortened(in_words(module.task, module.class_names, target))
+        return in_words(module.task, module.class_names, target)
     shares = target.topk(min(2, len(target)))
     pairs = zip(shares.indices.tolist(), shares.values.tolist(), strict=True)
-    return "\n".join(f"{share:.0%} {shortened(module.class_names[n])}" for n, share in pairs if share > 0)
+    return "\n".join(f"{share:.0%} {module.class_names[n]}" for n, share in pairs if share > 0)
 
 
 @torch.no_grad()

@@ -22,12 +22,15 @@ from tlearn.training.typed import data_of
 TAG = "val_features"
 _FOLDER = "projector"  # given as the step, after which the writer names the folder
 _MOST = 1000  # points; with more the projector stutters, and its file grows to several MB
-_SPRITE_PX = 32
+_SPRITE_PX, _FRAME_PX = 32, 4
 _AT_ONCE = 64  # images of full size in memory
 
 
 class ProjectorCallback(Callback):
     """Write validation features with their images and labels at the end of ``fit``.
+
+    Each image has a frame in the colour of its class, because the projector opens with "No color map" whatever a run
+    says. For values the colour goes with the first column; images with several labels have no frame.
 
     They are the inputs of the head in the last validation, so nothing is computed twice. Of many images every n-th is
     taken, because folders list one class after the other.
@@ -84,14 +87,18 @@ class ProjectorCallback(Callback):
         module = model_of(trainer)
         data = data_of(trainer)
         rows = torch.cat(self._rows)
-        sprites, labels = list[Tensor](), list[str]()
+        parts, answers = list[Tensor](), list[Tensor]()
         for part in rows.split(_AT_ONCE):
             images, targets = data.dataset("val").serve(part, 0)
-            sprites.append(resize(in_colours(images), [_SPRITE_PX, _SPRITE_PX], antialias=True).float() / 255)
-            labels += [_label(module, target) for target in targets]
+            parts.append(resize(in_colours(images), [_SPRITE_PX, _SPRITE_PX], antialias=True).float() / 255)
+            answers.append(targets)
+        targets = torch.cat(answers)
+        labels, sprites = [_label(module, target) for target in targets], torch.cat(parts)
+        if module.task != "multilabel":
+            sprites = framed(sprites, frame_colours(targets, len(module.class_names)))
         for writer in tensorboard_writers(trainer):
             with contextlib.redirect_stdout(io.StringIO()):  # in a resumed run it prints that its folder exists
-                writer.add_embedding(torch.cat(self._features), labels, torch.cat(sprites), _FOLDER, TAG)
+                writer.add_embedding(torch.cat(self._features), labels, sprites, _FOLDER, TAG)
 
     def _note(self, head: torch.nn.Module, given: tuple[Tensor, ...]) -> None:
         self._seen = given[0].detach()
@@ -100,6 +107,33 @@ class ProjectorCallback(Callback):
         if self._hook is not None:
             self._hook.remove()
             self._hook = None
+
+
+def frame_colours(targets: Tensor, num_classes: int) -> Tensor:
+    """Return a colour for each target, float32 (N, 3) from 0 to 1.
+
+    Args:
+        targets: Class numbers (N,), or values (N, K), of which the first column counts.
+        num_classes: Up to ten classes have the ten colours of Matplotlib that are told apart best, more have hues.
+    """
+    from matplotlib import colormaps
+
+    if targets.is_floating_point():
+        values = targets.reshape(len(targets), -1)[:, 0].double()
+        spread = (values - values.min()) / (values.max() - values.min()).clamp_min(1e-12)
+        chosen = colormaps["viridis"](spread.numpy())
+    elif num_classes <= 10:
+        chosen = colormaps["tab10"](targets.numpy())
+    else:
+        chosen = colormaps["gist_rainbow"](targets.double().numpy() / (num_classes - 1))
+    return torch.from_numpy(chosen)[:, :3].float()
+
+
+def framed(pictures: Tensor, colours: Tensor) -> Tensor:
+    """Put a frame round each picture (N, 3, H, W), in its colour (N, 3); it covers the picture's edge."""
+    inside = torch.zeros(pictures.shape[-2:], dtype=torch.bool)
+    inside[_FRAME_PX:-_FRAME_PX, _FRAME_PX:-_FRAME_PX] = True
+    return torch.where(inside, pictures, colours[:, :, None, None])
 
 
 def _label(module: TransferModule, target: Tensor) -> str:

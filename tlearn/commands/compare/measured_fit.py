@@ -18,7 +18,7 @@ from tlearn.base.types import LABEL_THRESHOLD, Task
 from tlearn.cli.arguments import Arguments
 from tlearn.cli.faults import translated_faults
 from tlearn.commands.untrained import UntrainedCLI, untrained
-from tlearn.reporting.hparams import HyperParametersCallback, hyper_parameters
+from tlearn.reporting.tensorboard.hparams import HyperParametersCallback, best_tag, hyper_parameters, log_settings
 from tlearn.training.callbacks.checkpoints import best_checkpoint
 from tlearn.training.module import TransferModule, model_of
 from tlearn.training.strategies.feature_cache import obstacle_to_storing
@@ -93,10 +93,10 @@ class _MeasuringCallback(Callback):
         if best.best_model_score is None:
             return
         value, trainable = float(best.best_model_score), _trained(trainer, module)
-        metrics = {f"best/{best.monitor}": value, "seconds": seconds, "peak_memory_mb": peak / 1e6}
+        metrics = {best_tag(str(best.monitor)): value, "seconds": seconds, "peak_memory_mb": peak / 1e6}
         metrics["trainable_parameters"] = trainable
         assert isinstance(trainer.logger, TensorBoardLogger)  # others are refused
-        trainer.logger.log_hyperparams(hyper_parameters(self.config), metrics)
+        log_settings(trainer.logger, hyper_parameters(self.config), metrics)
         self.measured = {
             "metric": best.monitor,
             "value": value,

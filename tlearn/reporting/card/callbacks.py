@@ -23,8 +23,8 @@ from tlearn.reporting.card.markdown import card_markdown
 from tlearn.reporting.card.pages import data_page, freeze_plan_page, parameters_page
 from tlearn.reporting.ending import EndingCallback
 from tlearn.reporting.evaluation import Answers, answers_from
-from tlearn.reporting.hparams import found_factor
 from tlearn.reporting.loggers import attempt, step_of, write
+from tlearn.reporting.tensorboard.hparams import found_factor
 from tlearn.training.callbacks.checkpoints import (
     BestCheckpoint,
     WrittenCheckpointsCallback,

@@ -19,8 +19,8 @@ from tlearn.data.datamodule import ImageDataModule
 from tlearn.data.doctor.diagnosis import diagnose
 from tlearn.data.sources.labelled_files import ImageFilesDataModule
 from tlearn.models.backbones.input_channels import RGB
-from tlearn.reporting.hparams import hyper_parameters
 from tlearn.reporting.parameters import summarise
+from tlearn.reporting.tensorboard.hparams import hyper_parameters
 from tlearn.training.module import TransferModule, model_of
 from tlearn.training.typed import data_of
 

@@ -1,0 +1,1 @@
+"""What only TensorBoard shows, and how it is started."""
