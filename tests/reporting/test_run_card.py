@@ -263,20 +263,24 @@ def test_weight_histograms_are_there_where_asked_for(tlearn: Tlearn, small: str)
     assert [found.step for found in log.Histograms(head)] == [2, 5]
 
 
-def test_other_loggers_train_and_metrics_csv_is_always_there(tlearn: Tlearn, small: str) -> None:
+def test_another_logger_is_one_more_place(tlearn: Tlearn, small: str) -> None:
     assert tlearn("fit", "-c", small, "--trainer.logger", "CSVLogger", "--trainer.logger.save_dir", "logs").code == 0
-    (folder,) = Path("logs").glob("*/version_0")
-    assert [int(row["epoch"]) for row in rows_of(folder) if row["val/acc"]] == [0, 1]
+    (more,) = Path("logs").glob("*/version_0")
+    folder = Path("runs/small/version_0")
+    for place in (folder, more):
+        assert [int(row["epoch"]) for row in rows_of(place) if row["val/acc"]] == [0, 1]
     assert card(folder)["status"] == "finished"
+    assert list(folder.glob("events.out.tfevents.*"))
+    assert not (more / "checkpoints").exists()
+    assert tlearn("test", "-c", small, "--ckpt_path", "best").code == 0
+    assert card(folder)["test"]["checkpoint"] == "checkpoints/best.ckpt"
     last = str(folder / "checkpoints/last.ckpt")
-    assert tlearn("test", "-c", small, "--ckpt_path", last).code == 0
-    assert card(folder)["test"]["checkpoint"] == "checkpoints/last.ckpt"
     with (folder / "metrics.csv").open("a") as file:
         file.write("1,0.5")  # killed while it wrote
     assert tlearn("fit", "--ckpt_path", last, "--trainer.max_epochs", "3").code == 0
     assert [int(row["epoch"]) for row in rows_of(folder) if row["val/acc"]] == [0, 1, 2]
     assert tlearn("fit", "-c", small, "--trainer.logger", "false").code == 0
-    run = Path("runs/small/version_0")
+    run = Path("runs/small/version_1")
     assert card(run)["status"] == "finished"
     assert not (run / "metrics.csv").exists()
 

@@ -22,6 +22,7 @@ from tlearn.cli.arguments import Arguments
 from tlearn.cli.config_files import leaves
 from tlearn.cli.faults import TransferParser
 from tlearn.cli.resume import Checkpoint
+from tlearn.cli.targets.run_places import BOARD
 from tlearn.data.datamodule import ImageDataModule
 from tlearn.data.decoding.reading_options import stored_reading
 from tlearn.data.plain.classes import Classes, classes_of
@@ -53,18 +54,32 @@ TRAINER_DEFAULTS = {
     "devices": 1,
 }
 FULL = "32-true"
-LOGGER = "lightning.pytorch.loggers.TensorBoardLogger"
+LOGGER = f"lightning.pytorch.loggers.{BOARD}"
 
 
 def settle_logger(config: Namespace, run_name: str) -> None:
-    """Put everything of a run into one folder: ``runs/<config name>/version_N`` unless the user says otherwise."""
+    """Put everything of a run into one folder: ``runs/<config name>/version_N`` unless the user says otherwise.
+
+    TensorBoard's logger comes first, for its folder is the run's. Any other is one more place.
+    """
     trainer = config.trainer
+    if trainer.logger is False:
+        return
     root = str(trainer.default_root_dir or DEFAULT_ROOT)
-    if trainer.logger is None or trainer.logger is True:
-        arguments = Namespace(save_dir=root, name=run_name, sub_dir=None, default_hp_metric=False)
-        trainer.logger = Namespace(class_path=LOGGER, init_args=arguments)
-    elif trainer.logger:
+    given = [] if trainer.logger in (None, True) else trainer.logger
+    loggers = given if isinstance(given, list) else [given]
+    boards = [each for each in loggers if _is_board(each)]
+    if loggers:
         trainer.default_root_dir = root  # for loggers that have no folder of their own
+    if not boards:
+        arguments = Namespace(save_dir=root, name=run_name, sub_dir=None, default_hp_metric=False)
+        boards = [Namespace(class_path=LOGGER, init_args=arguments)]
+    ordered = [*boards, *(each for each in loggers if not _is_board(each))]
+    trainer.logger = ordered[0] if len(ordered) == 1 else ordered
+
+
+def _is_board(logger: Namespace) -> bool:
+    return str(logger.class_path).endswith(BOARD)
 
 
 def settle_folder(config: Namespace, run_name: str, run: Path | None, verb: str) -> None:
@@ -78,11 +93,12 @@ def settle_folder(config: Namespace, run_name: str, run: Path | None, verb: str)
         parent = Path(trainer.default_root_dir or DEFAULT_ROOT, run_name)
         number = max((version_of(path) for path in parent.glob("version_*")), default=-1) + 1
         trainer.default_root_dir = str(run or parent / f"version_{number}")
-    elif run is not None and isinstance(trainer.logger, Namespace) and "save_dir" in trainer.logger.init_args:
+    elif run is not None:
+        board = trainer.logger[0] if isinstance(trainer.logger, list) else trainer.logger
         place = {"save_dir": str(run.parent.parent), "name": run.parent.name, "version": version_of(run)}
-        if verb in ("test", "validate") and trainer.logger.init_args.get("sub_dir", "") is None:
+        if verb in ("test", "validate") and board.init_args.get("sub_dir", "") is None:
             place["sub_dir"] = verb
-        trainer.logger.init_args.update(Namespace(place))
+        board.init_args.update(Namespace(place))
 
 
 def settle_machine(config: Namespace, verb: str) -> None:

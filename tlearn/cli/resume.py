@@ -16,6 +16,7 @@ from tlearn.base.program import program
 from tlearn.cli.arguments import Arguments
 from tlearn.cli.config_files import Config, last_value, leaves, with_older_options
 from tlearn.cli.safe_yaml import check_size
+from tlearn.cli.targets.run_places import runs_folder
 from tlearn.models.options import NetworkOptions, names_of
 from tlearn.models.weights.safe_load import read_checkpoint
 from tlearn.training.callbacks.run_folder import CONFIG_KEY
@@ -87,7 +88,7 @@ def going_on(arguments: Arguments) -> Arguments:
     auto = (arguments.value_of("--resume") or last_value(typed, "resume")) == "auto"
     if arguments.verb != "fit" or not auto or given not in (None, *_NOTHING):
         return arguments
-    runs = _runs_folder(arguments, typed)
+    runs = runs_folder(arguments, typed)
     folders = sorted(runs.glob("version_*"), key=version_of, reverse=True)
     kept = [folder for folder in folders if (folder / "checkpoints" / "last.ckpt").is_file()]
     if not folders:
@@ -186,7 +187,7 @@ def open_checkpoint(arguments: Arguments) -> Checkpoint | None:
             f"{DEFAULT_ROOT}/my_pictures; or --ckpt_path best, last, wise_ft, a run folder or a file"
         )
     keyword = "last" if arguments.verb == "fit" else "best"
-    path = find_checkpoint(str(given), _runs_folder(arguments, typed), keyword)
+    path = find_checkpoint(str(given), runs_folder(arguments, typed), keyword)
     if arguments.verb == "fit" and path.name == "wise_ft.ckpt":
         raise TlearnError(f"a mixture has no training to go on with; to start from it: --model.weights {path}")
     content = read_checkpoint(path)
@@ -199,16 +200,6 @@ def open_checkpoint(arguments: Arguments) -> Checkpoint | None:
     except (KeyError, TypeError, ValueError, TlearnError) as error:
         raise TlearnError(f"{path} does not hold what a checkpoint of tlearn holds: {one_line(error, 200)}") from error
     return Checkpoint(path, config, epoch, steps, about)
-
-
-def _runs_folder(arguments: Arguments, typed: list[dict[str, Any]]) -> Path:
-    def option(name: str) -> str | None:
-        """Return what was typed for an option of the logger, long or short."""
-        short, long = (f"trainer.logger.{name}", f"trainer.logger.init_args.{name}")
-        return arguments.value_of(f"--{long}") or arguments.value_of(f"--{short}") or last_value(typed, long)
-
-    top = arguments.value_of("--trainer.default_root_dir") or last_value(typed, "trainer.default_root_dir")
-    return Path(option("save_dir") or top or DEFAULT_ROOT, option("name") or arguments.run_name)
 
 
 def defaults_from(checkpoint: Checkpoint, verb: str) -> tuple[dict[str, Any], dict[str, Any]]:

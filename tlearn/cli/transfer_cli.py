@@ -38,6 +38,7 @@ from tlearn.cli.faults import TransferParser, translated_faults
 from tlearn.cli.option_faults import check_scheduler_name
 from tlearn.cli.quiet import quieten
 from tlearn.cli.resume import Checkpoint, check_evaluation, check_resume, goes_on, going_on, only_ends, open_checkpoint
+from tlearn.cli.targets.run_places import names_place
 from tlearn.cli.trainer_checks import (
     check_clipping,
     check_processes,
@@ -62,8 +63,6 @@ from tlearn.training.typed import callbacks_of
 
 log = logging.getLogger(__name__)
 
-# Options that say where a run lies. If one is typed, it holds; else a run is resumed where its checkpoint lies.
-_PLACES = ("save_dir", "name", "version", "init_args.save_dir", "init_args.name", "init_args.version")
 _Kind = TypeVar("_Kind", bound="TransferCLI")
 # Help for options that commands/compare/sweep.py parses before this parser runs.
 _SWEEP_HELP = (
@@ -91,7 +90,7 @@ class TransferCLI(LightningCLI):
         self.command = arguments.as_typed
         self.checkpoint = checkpoint
         self.run_folder = run if self.verb != "fit" or goes_on(checkpoint) else None
-        if any(arguments.value_of(f"--trainer.logger.{option}") for option in _PLACES):
+        if names_place(arguments):
             self.run_folder = None
         self.run_data = RunData(arguments.data, checkpoint, self.verb == "predict" or type(self) is not TransferCLI)
         super().__init__(

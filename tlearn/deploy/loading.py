@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from torch import nn
+
 from tlearn.base.errors import TlearnError, one_line
 from tlearn.data.files.reading import Framing, framing_in
 from tlearn.models.about import KEY
@@ -11,11 +13,12 @@ from tlearn.models.network import Network, network_in
 from tlearn.models.weights.safe_load import read_checkpoint
 
 
-def load_module(path: str | Path) -> Network:
+def load_module(path: str | Path, own: nn.Module | None = None) -> Network:
     """Rebuild the network that a checkpoint holds, in eval mode and without gradients.
 
     Args:
         path: A checkpoint of tlearn.
+        own: The user's own backbone, where it is at hand.
 
     Raises:
         TlearnError: The file is missing, damaged, or not tlearn's.
@@ -24,7 +27,7 @@ def load_module(path: str | Path) -> Network:
     if KEY not in content:
         raise TlearnError(f"{path} is no checkpoint of tlearn; train one with fit")
     try:
-        network = network_in(content)
+        network = network_in(content, own)
     except TlearnError:
         raise
     except Exception as error:  # what is not tlearn's fails in every way that it differs

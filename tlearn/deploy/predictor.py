@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from tlearn.base.errors import TlearnError
 from tlearn.base.places import DEFAULT_ROOT, find_checkpoint
@@ -118,18 +118,19 @@ class Predictor:
         return Prediction(path, {self.class_names[number]: float(answer[number]) for number in order})
 
 
-def load(run: str | Path, device: str = "cpu") -> Predictor:
+def load(run: str | Path, device: str = "cpu", *, backbone: nn.Module | None = None) -> Predictor:
     """Open a trained network.
 
     Args:
         run: A run folder, whose best checkpoint is taken, or a checkpoint.
         device: Where it computes, as torch names it.
+        backbone: A module of the user's own, built as the run's was; its weights are the checkpoint's afterwards.
 
     Raises:
         TlearnError: There is no checkpoint, or it cannot be read.
     """
     path = find_checkpoint(str(run), Path(DEFAULT_ROOT), "best")
-    return Predictor(load_module(path).to(device), str(path))
+    return Predictor(load_module(path, backbone).to(device), str(path))
 
 
 def _pixels(picture: Picture, framing: Framing) -> tuple[Tensor, str]:

@@ -51,12 +51,15 @@ class Network(nn.Module):
             nobody has said.
     """
 
-    def __init__(self, options: NetworkOptions, batch_norm: BatchNorm = "follows") -> None:
+    def __init__(
+        self, options: NetworkOptions, batch_norm: BatchNorm = "follows", own: nn.Module | None = None
+    ) -> None:
         """Build the parts and load the weights.
 
         Args:
             options: What to build.
             batch_norm: ``follows`` the batches where a stage trains, or keeps its statistics ``fixed``.
+            own: The user's own backbone, where it is at hand; else it is made by its name.
 
         Raises:
             TlearnError: A name that does not exist, or weights that cannot be had.
@@ -66,14 +69,15 @@ class Network(nn.Module):
         self.task: Task = options.task
         self.num_classes, self.num_outputs, self.class_names = options.num_classes, options.num_outputs, options.names
         channels, shape = options.in_channels, (options.tap, options.image_size, options.backbone_args)
-        self.backbone = build_backbone(options.backbone, *shape, channels)
+        self.backbone = build_backbone(options.backbone, *shape, channels, own)
         given = given_statistics(options.pixel_mean, options.pixel_std, channels)
         known = given or (self.backbone if channels == RGB else None)
         statistics = (known.mean, known.std) if known else ([UNKNOWN] * channels,) * 2
         self.preprocess = Preprocess(options.image_size, *statistics)
         hidden = options.head_hidden or ()
         self.head = build_head(self.backbone.num_features, self.num_outputs, hidden, options.head_dropout)
-        self.backbone.to(memory_format=torch.channels_last)
+        if self.backbone.is_plain:
+            self.backbone.to(memory_format=torch.channels_last)
         self.backbone.batch_norm_follows = batch_norm == "follows"
         self.backbone.train()
         self.native_size: int | None = None
@@ -153,8 +157,9 @@ class Network(nn.Module):
             is_fixed: The backbone never trains.
             is_copied: Somebody holds a copy of it with whole kernels, as averaging callbacks do.
         """
-        self._computes_fast = is_fixed
-        if shape is not None and not is_fixed and not is_copied:
+        is_plain = self.backbone.is_plain
+        self._computes_fast = is_fixed and is_plain
+        if shape is not None and is_plain and not is_fixed and not is_copied:
             mean = self.preprocess.mean  # of as many channels as the pictures have; it may not be known yet
             pixels = self.preprocess.sized(torch.zeros(1, len(mean), *shape, dtype=torch.uint8, device=mean.device))
             with evaluating(self):  # so that no BatchNorm statistic moves
@@ -225,15 +230,19 @@ def build_head(num_features: int, num_outputs: int, hidden: Sequence[int] = (), 
     return layers[0] if len(layers) == 1 else nn.Sequential(*layers)
 
 
-def network_in(checkpoint: Mapping[str, Any]) -> Network:
+def network_in(checkpoint: Mapping[str, Any], own: nn.Module | None = None) -> Network:
     """Rebuild the network that a checkpoint of tlearn holds.
+
+    Args:
+        checkpoint: Its content.
+        own: The user's own backbone, where it is at hand.
 
     Raises:
         TlearnError: It is not tlearn's, or speaks of other classes than its own options.
     """
     about = About.in_checkpoint(checkpoint)
     options = options_from(NetworkOptions, checkpoint["hyper_parameters"])
-    network = Network(options)
+    network = Network(options, own=own)
     network.load_state_dict(checkpoint["state_dict"])
     network.restore(about)
     return network

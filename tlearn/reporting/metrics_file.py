@@ -85,15 +85,10 @@ class _GoingOn(ExperimentWriter):
 
 
 def with_metrics_file(loggers: list[Any], root: str) -> list[Any]:
-    """Append a logger for ``metrics.csv`` to a trainer's loggers.
+    """Append a logger for ``metrics.csv`` to a trainer's loggers, of which the first knows the run folder.
 
-    Nothing is added if there is no logger, for `plan`'s dummy logger, or if the first is a `CSVLogger`: that one writes
-    into the run folder itself, and a resumed run appends to its file.
+    Nothing is added if there is no logger, or for `plan`'s dummy logger.
     """
     if not loggers or isinstance(loggers[0], DummyLogger):
         return loggers
-    if not isinstance(loggers[0], CSVLogger):
-        return [*loggers, MetricsFileLogger(loggers[0], root)]
-    if loggers[0]._version is not None and Path(loggers[0].log_dir, ExperimentWriter.NAME_METRICS_FILE).is_file():
-        loggers[0]._experiment = _GoingOn(loggers[0].log_dir)
-    return loggers
+    return [*loggers, MetricsFileLogger(loggers[0], root)]

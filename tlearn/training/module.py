@@ -11,9 +11,11 @@ from jsonargparse.typing import ClosedUnitInterval, NonNegativeInt, PositiveFloa
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback, StochasticWeightAveraging, WeightAveraging
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from torch import nn
 
 from tlearn.base.errors import TlearnError
 from tlearn.base.types import Batch, Task
+from tlearn.models.backbones.own_backbone import name_of
 from tlearn.models.freezing import FreezeSchedule
 from tlearn.models.losses import Objective
 from tlearn.models.options import FreezeOptions, LossOptions, NetworkOptions, options_from
@@ -31,7 +33,7 @@ from tlearn.training.typed import callbacks_of, labels_of, own_data_of, shape_of
 log = logging.getLogger(__name__)
 
 _AVERAGING = (WeightAveraging, StochasticWeightAveraging)
-_HIDDEN = ["optimizer", "lr_scheduler", "weights"]  # from the hyper-parameters in a checkpoint
+_HIDDEN = ["backbone", "optimizer", "lr_scheduler", "weights"]  # from the hyper-parameters in a checkpoint
 
 
 class TransferModule(OptimizedModule):
@@ -43,7 +45,8 @@ class TransferModule(OptimizedModule):
         task: What the head gives: K class scores, of which one or (``multilabel``) any number hold, or values, of which
             ``class_names`` names K columns where there are several. Linked to the data by the command line.
         backbone: A torchvision classifier (ResNet, ResNeXt, Wide ResNet, RegNet, ConvNeXt, Swin, EfficientNet,
-            MobileNet, ViT), or ``timm/NAME``; ``help`` lists them.
+            MobileNet, ViT), or ``timm/NAME``; ``help`` lists them. Or your own: ``my_package.make_net``, the import
+            path of a function that makes it; from Python the module itself.
         weights: Where the weights come from: ``DEFAULT`` (torchvision's best for ImageNet), a torchvision weights name,
             the path of a checkpoint or state dict of anyone's, ``FILE::KEY`` for one part of it, or ``null`` for random
             weights. A head for the same classes is loaded too, any other starts new.
@@ -52,7 +55,7 @@ class TransferModule(OptimizedModule):
         in_channels: C, the channels of the pictures; weights for three are adapted to other numbers as timm does.
         tap: Stage, or list of stages side by side, whose pooled output feeds the head; ``null`` is the last. Later
             stages are not built. For little data unlike ImageNet.
-        backbone_args: Arguments of a timm network by timm's names, e.g. ``{pad_type: same}`` for weights that
+        backbone_args: Arguments of a timm network, or of your own function, e.g. ``{pad_type: same}`` for weights that
             TensorFlow trained, ``{drop_path_rate: 0.1}``.
         pixel_mean: What the weights want to see subtracted from each channel scaled to [0, 1], where their file does
             not say; ``null`` is what is known of them. Together with ``pixel_std``.
@@ -102,7 +105,7 @@ class TransferModule(OptimizedModule):
         num_classes: int,
         class_names: list[str] | None = None,
         task: Task = "classification",
-        backbone: str = "resnet18",
+        backbone: str | nn.Module = "resnet18",
         weights: str | None = "DEFAULT",
         image_size: PositiveInt | None = None,
         in_channels: PositiveInt = 3,
@@ -133,14 +136,15 @@ class TransferModule(OptimizedModule):
         warmup_steps: PositiveInt | None = None,
         warmup_epochs: PositiveInt | None = None,
     ) -> None:
-        given = dict(locals())
+        name, own = (backbone, None) if isinstance(backbone, str) else (name_of(backbone), backbone)
+        given = locals() | {"backbone": name}
         network, freeze = options_from(NetworkOptions, given), options_from(FreezeOptions, given)
         loss, head_start = options_from(LossOptions, given), options_from(HeadStartOptions, given)
         loss.check_for(network)
-        super().__init__(network, freeze.batch_norm)
+        super().__init__(network, freeze.batch_norm, own)
         self.save_hyperparameters(ignore=_HIDDEN, logger=False)
         keep_plain(self.hparams, class_names=network.class_names, num_classes=network.num_classes)
-        self.hparams["weights"] = None  # a checkpoint brings its own: loading one asks for no other file
+        self.hparams.update(backbone=name, weights=None)  # a checkpoint brings its own weights
         self.rates, self.caching = options_from(RateOptions, given), options_from(CacheOptions, given)
         self.measure(Objective(network.task, loss, network.num_classes))
         # A lambda has no name that a pickle could hold; as a default it shows jsonargparse the class and its rate.

@@ -129,7 +129,7 @@ def warn_of_folded_norms(backbone: Backbone, rules: Mapping[str, Rule]) -> None:
         backbone: With the weights of a file.
         rules: Parameter name to rule.
     """
-    if not backbone.batch_norm_follows:
+    if not backbone.batch_norm_follows or not backbone.is_plain:
         return
     training = {name.rpartition(".")[0] for name, rule in rules.items() if rule.lr_scale is not None}
     parts: dict[str, nn.Module] = {

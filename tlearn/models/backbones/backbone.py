@@ -41,6 +41,8 @@ class Backbone(nn.Module, ABC):
         widths: Of each tap's pooled output.
         num_features: D, as timm calls it: the sum of the widths.
         in_channels: C, the channels of the pictures that it sees.
+        is_plain: It is torchvision's or timm's, whose parts may be folded or cut for speed and laid out channels last,
+            and whose features may be kept on disk.
         batch_norm_follows: Where a stage trains, its BatchNorm follows the batches; else it keeps its statistics.
         mean: Of red, green and blue scaled to [0, 1], that the pretrained weights want to see.
         std: Likewise.
@@ -61,6 +63,7 @@ class Backbone(nn.Module, ABC):
     fixed_size_px: int | None = None
     built_for: str = ""
     batch_norm_follows = True
+    is_plain = True
 
     @abstractmethod
     def pooled(self, x: Tensor, watch: Watch = unwatched) -> list[Tensor]:

@@ -19,6 +19,7 @@ from tlearn.models.backbones.backbone import (
 )
 from tlearn.models.backbones.families import check_taps
 from tlearn.models.backbones.input_channels import RGB
+from tlearn.models.backbones.own_backbone import OwnBackbone, is_own, own_network
 from tlearn.models.backbones.timm_networks import converted, create_network
 
 
@@ -155,12 +156,23 @@ def build_backbone(
     image_size: int | None,
     arguments: Mapping[str, Any] | None,
     in_channels: int = RGB,
+    own: nn.Module | None = None,
 ) -> Backbone:
-    """Build the backbone of a name, torchvision's or timm's; see their classes.
+    """Build the backbone of a name, torchvision's, timm's or the user's own; see their classes.
+
+    Args:
+        name: Of the network.
+        tap: Stage or stages whose pooled output is the feature.
+        image_size: Side in pixels of the pictures.
+        arguments: Of the network.
+        in_channels: C, the channels of the pictures.
+        own: The user's own network, where it is at hand.
 
     Raises:
         TlearnError: It cannot be built so.
     """
+    if own is not None or is_own(name):
+        return OwnBackbone(own or own_network(name, arguments or {}), name, tap, image_size, in_channels)
     if name.startswith(TIMM):
         return TimmBackbone(name, tap, image_size, arguments, in_channels)
     if arguments:

@@ -65,9 +65,12 @@ def load_weights(
     Raises:
         TlearnError: Unknown name, unreachable, damaged, or made for another network.
     """
-    names = (
-        ["DEFAULT"] if name.startswith(TIMM) else list(dict.fromkeys(["DEFAULT", *get_model_weights(name).__members__]))
-    )
+    if not backbone.is_plain and weights == "DEFAULT":
+        said = _normalise(preprocess, given or statistics_of_file("", name, backbone))
+        return Loaded(f"{name} begins with its own weights; {said}")
+    has_names = backbone.is_plain and not name.startswith(TIMM)
+    names = ["DEFAULT", *get_model_weights(name).__members__] if has_names else ["DEFAULT"]
+    names = list(dict.fromkeys(names))
     wanted = weights if name.startswith(TIMM) else weights.rsplit(".", 1)[-1]  # ResNet18_Weights.IMAGENET1K_V1 is fine
     if wanted not in names or Path(weights).suffix in _FILE_SUFFIXES or "/" in weights:
         return _load_file(_path_of(weights, name, names), backbone, head, preprocess, class_names, name, given)

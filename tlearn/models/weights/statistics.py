@@ -76,6 +76,8 @@ def statistics_of_file(path: str, name: str, backbone: Backbone) -> Statistics:
         name: The backbone's name; a tag in it is the user's word.
         backbone: Gives what its library takes for a name without tag.
     """
+    if not backbone.is_plain:
+        return Statistics(backbone.mean, backbone.std, "ImageNet's; model.pixel_mean and pixel_std say others")
     if not name.startswith(TIMM):
         return _of_torchvision(name, backbone)
     configs = timm_configs(name)

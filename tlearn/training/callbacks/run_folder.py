@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.loggers import TensorBoardLogger
 
 from tlearn.base.errors import TlearnError
 from tlearn.base.files import write_whole
@@ -91,7 +91,7 @@ def make_run_folder(trainer: Trainer) -> Path | None:
             folder = folder.with_name(f"version_{version_of(folder) + 1}")
         view: Any = trainer  # which has a property of this name, without a setter
         view._default_root_dir, made = str(folder), folder
-    while isinstance(logger, (TensorBoardLogger, CSVLogger)) and logger._version is None:
+    while isinstance(logger, TensorBoardLogger) and logger._version is None:
         made = Path(logger.log_dir)  # the logger chooses a number
         if not _is_made(made):
             logger._version = None

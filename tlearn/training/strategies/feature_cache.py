@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 _FORMAT = 3
 _PARTIAL = "the run sees only a part of the images"
+_OWN = "the network is your own, whose code may change under its name"
 _AUGMENTED = "data.augment changes the images in every epoch (model.cache_views: 8 would keep eight forms of each)"
 
 
@@ -172,7 +173,7 @@ class FeatureCacheCallback(OptionCallback):
             data = data_of(trainer)
             there: tuple[FitSplit, ...] = ("train", "val") if data.validates else ("train",)
             data.serve_features({split: features_of(trainer, module, split) for split in there})
-        elif reason == _AUGMENTED:
+        elif reason in (_AUGMENTED, _OWN):
             log.info("features are not cached: %s", reason)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -216,6 +217,8 @@ def obstacle_to_storing(trainer: Trainer, module: TransferModule) -> str | None:
         return "it is off"
     if data is None:
         return "the data are not tlearn's"
+    if not module.backbone.is_plain:
+        return _OWN
     if is_trial(trainer) or _seen_images(trainer, data) < len(data.dataset("train")):
         return _PARTIAL
     return None
