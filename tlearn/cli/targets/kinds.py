@@ -17,6 +17,8 @@ _SHARD_INDEX = "tlearn.json"  # `tlearn.data.shards.index.INDEX`, which numpy st
 
 def kind_of(word: str) -> Kind:
     """Tell what a word names; a config need not be there, one may ship under this name."""
+    if "://" in word:
+        return "shards"
     path = Path(word).expanduser()
     if path.is_dir():
         return _kind_of_folder(path)

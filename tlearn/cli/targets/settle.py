@@ -65,7 +65,7 @@ def _of_data(arguments: Arguments) -> Arguments:
         raise TlearnError(_no_data(verb, word, kind))
     config, option = _MEANT[kind]
     _refuse_place_twice(word, option, rest)
-    place = str(Path(word))  # without the slash that a shell puts behind it
+    place = word if "://" in word else str(Path(word))  # without the slash that a shell puts behind it
     if not rest.configs:
         own = (f"--data.init_args.{option}={place}",)
         target = Target(word, name_of(word), options=own)
