@@ -42,12 +42,39 @@ def test_nothing_is_found_in_a_good_folder(tlearn: Tlearn, root: Path) -> None:
     answer, findings = doctor(tlearn)
     assert answer.code == 0, answer.err
     assert findings == {}
-    assert (
-        "train: 30 pictures, 3 labels (10 to 10 each), short side 64 to 64 px, median 64; PNG 30; RGB 30" in answer.out
-    )
-    assert "nothing found" in answer.out
+    lines = answer.out.splitlines()
+    assert lines[0] == "train: 30 pictures of 3 classes (cat 10, dog 10, eel 10); PNG; colour; short side 64 px"
+    assert lines[-3:] == [
+        "nothing found",
+        "every file by name: doctor.json",
+        f"next: tlearn advise --config={root.parent / 'folder.yaml'}",
+    ]
     assert "precision" not in answer.err
     assert not Path("runs").exists()
+
+
+def test_what_is_found_is_said_with_files_that_can_be_copied_and_what_to_do_next(tlearn: Tlearn, root: Path) -> None:
+    for split in ("val", "test"):
+        shutil.rmtree(root / split)
+    for path in sorted(root.glob("train/*")):
+        path.rename(root / path.name)
+    (root / "train").rmdir()
+    long = "a name of a photograph that is longer than the eighty columns of a terminal " * 2
+    shutil.copy(root / "cat/cat000.png", root / f"cat/{long}.png")
+    answer = tlearn("doctor", "pictures", "--model.weights", "null")
+    assert answer.code == 0, answer.err
+    assert answer.out.splitlines() == [
+        "train: 31 pictures of 3 classes (cat 11, dog 10, eel 10); PNG; colour; short side 64 px",
+        f"note     {root} has no folder train: its 3 folders are the classes",
+        "note     1 picture more than once in a split: they count double",
+        f"         cat/{long}.png = cat/cat000.png",
+        "         --fix leaves out 1",
+        "--fix puts them on the list pictures/tlearn-exclude.json; no file is deleted",
+        "every file by name: doctor.json",
+        "next: tlearn doctor pictures --model.weights null --fix",
+    ]
+    answer = tlearn("doctor", "pictures", "--model.weights", "null", "--fix")
+    assert answer.out.splitlines()[-1] == "next: tlearn advise pictures --model.weights null"
 
 
 @pytest.mark.fault("Files that hold no picture, or half of one", "named; left out where `--fix` is asked for")

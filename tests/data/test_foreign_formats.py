@@ -217,5 +217,5 @@ def test_the_doctor_counts_pictures_and_no_values(tlearn: Tlearn, tmp_path: Path
     words = ["--data", "ImageTableDataModule", "--data.table", "t.csv", "--data.task", "regression"]
     answer = tlearn("doctor", "--config", "folder.yaml", *words)
     assert answer.code == 0, answer.err
-    assert "train: 8 pictures, short side" in answer.out
-    assert "val: 1 picture, short side" in answer.out
+    assert "train: 8 pictures; PNG; colour; short side 64 px\n" in answer.out
+    assert "val: 1 picture; PNG; colour; short side 64 px\n" in answer.out

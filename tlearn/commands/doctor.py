@@ -8,13 +8,12 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from tlearn.base.errors import TlearnError
 from tlearn.base.files import check_folder_of, write_whole
+from tlearn.base.next_command import command_line
 from tlearn.base.progress import Progress
 from tlearn.cli.arguments import Arguments, VerbParser, with_own
 from tlearn.cli.isolation import called_from_python
@@ -25,19 +24,18 @@ from tlearn.data.decoding.reading_options import Reading
 from tlearn.data.doctor.diagnosis import diagnose, summary_of
 from tlearn.data.doctor.lists import diagnose_labels, names_and_places, rare_classes, skipped_files
 from tlearn.data.doctor.numbers import lines_of, numbers_of
+from tlearn.data.doctor.words import finding_lines, split_line
 from tlearn.data.files.exclusions import EXCLUSIONS, read_exclusions, write_exclusions
 from tlearn.data.files.findings import Finding, Picture
-from tlearn.data.files.listing import number_of
 from tlearn.data.sources.labelled_files import ImageFilesDataModule
 
 _COLOURS = {"error": "bold red", "warning": "yellow", "note": "cyan"}
-_SHOWN = 3
 
 
 def print_findings(
     summary: Mapping[str, Mapping[str, Any]], findings: Sequence[Finding], reading: Reading | None = None
 ) -> None:
-    """Print a line for each split, what files of more than 8 bits hold, and one table of what was found.
+    """Print a line for each split, what files of more than 8 bits hold, and what was found, with the first files.
 
     Args:
         summary: What is known of each split.
@@ -45,39 +43,18 @@ def print_findings(
         reading: What becomes black and white in these files.
     """
     console = Console(highlight=False)
-    for split, about in summary.items():
-        console.print(Text(_split_line(split, about)), soft_wrap=True)
+    lines = [split_line(split, about) for split, about in summary.items()]
     numbers = {split: about["numbers"] for split, about in summary.items() if about.get("numbers")}
-    for line in lines_of(numbers, reading or Reading(), console.encoding):
+    for line in [*lines, *lines_of(numbers, reading or Reading(), console.encoding)]:
         console.print(Text(line), soft_wrap=True)
     if not findings:
         console.print("nothing found")
-        return
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1))
-    table.add_column("")
-    for column in ("found", "files", "--fix"):
-        table.add_column(column, overflow="fold")
     for finding in findings:
-        excludes = f"leaves out {len(finding.exclude)}" if finding.exclude else "-"
-        label = Text(finding.severity, style=_COLOURS[finding.severity])
-        table.add_row(label, Text(finding.what), Text(_files(finding.files)), excludes)
-    console.print(table)
-
-
-def _split_line(split: str, about: Mapping[str, Any]) -> str:
-    counts, sides = about["classes"].values(), about["short_side_px"]
-    line = f"{split}: {number_of(about['images'], 'picture')}"
-    if counts:  # values are no labels
-        line += f", {number_of(len(counts), 'label')} ({min(counts)} to {max(counts)} each)"
-    if sides:
-        line += f", short side {sides['min']} to {sides['max']} px, median {sides['median']:g}"
-    counts = [", ".join(f"{name} {count}" for name, count in about[kind].items()) for kind in ("formats", "modes")]
-    return "; ".join([line, *filter(None, counts)])
-
-
-def _files(groups: Sequence[Sequence[str]]) -> str:
-    shown = "\n".join(" = ".join(group[:4]) + (" ..." if len(group) > 4 else "") for group in groups[:_SHOWN])
-    return shown + (f"\nand {len(groups) - _SHOWN} more" if len(groups) > _SHOWN else "")
+        for number, line in enumerate(finding_lines(finding, console.width if console.is_terminal else None)):
+            text = Text(line)
+            if number == 0:
+                text.stylize(_COLOURS[finding.severity], 0, len(finding.severity))
+            console.print(text, soft_wrap=True)
 
 
 def doctor(
@@ -129,8 +106,10 @@ def run(arguments: Arguments) -> None:
     elif any(finding.exclude for finding in looked.findings):
         print(f"--fix puts them on the list {data.root / EXCLUSIONS}; no file is deleted")
     _write(out, looked, excluded)
-    print(f"all of it: {out}")
+    print(f"every file by name: {out}")
     _refuse_errors(data, looked.findings, looked.fix)
+    asks_for_fix = not looked.fix and any(finding.exclude for finding in looked.findings)
+    print(f"next: {command_line(*(('doctor', *looked.words, '--fix') if asks_for_fix else ('advise', *looked.words)))}")
 
 
 class _Looked(NamedTuple):
@@ -140,6 +119,7 @@ class _Looked(NamedTuple):
     splits: dict[str, Any]
     fix: bool
     out: Path | None
+    words: list[str]  # behind the verb, without the doctor's own
 
 
 def _look(arguments: Arguments) -> _Looked:
@@ -165,7 +145,7 @@ def _look(arguments: Arguments) -> _Looked:
     summary = summary_of(pictures)
     for split, numbers in numbers_of(pictures, data.framing.reading).items():
         summary[split]["numbers"] = numbers
-    return _Looked(data, pictures, findings, summary, own.fix, own.out)
+    return _Looked(data, pictures, findings, summary, own.fix, own.out, arguments.again())
 
 
 def _excluded(looked: _Looked) -> dict[str, str]:

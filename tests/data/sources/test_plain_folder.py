@@ -76,7 +76,7 @@ def test_the_doctor_and_its_list_know_a_plain_folder(tlearn: Tlearn, root: Path)
     words = ["--config", "folder.yaml", "--data.init_args.root", str(root)]
     answer = tlearn("doctor", *words, "--fix")
     assert answer.code == 0, answer.err
-    assert "train: 62 pictures, 3 labels" in answer.out
+    assert "train: 62 pictures of 3 classes" in answer.out
     assert f"{root} has no folder train: its 3 folders are the classes" in findings()
     left_out = json.loads(Path("doctor.json").read_text())["excluded"]
     assert set(left_out) == {"cat/bad.png", "cat/copy.png"}

@@ -127,6 +127,6 @@ def test_the_doctor_takes_objects_for_pictures(tlearn: Tlearn) -> None:
     write(("path", "label", "box"), scenes())
     answer = tlearn("doctor", "--config", "table.yaml", *BOX_COLUMN)
     assert answer.code == 0, answer.err
-    assert "train: 36 pictures, 3 labels (12 to 12 each), short side 30 to 50 px" in answer.out
+    assert "train: 36 pictures of 3 classes (cat 12, dog 12, eel 12); PNG; colour; short side 30 to 50 px" in answer.out
     assert "under two labels" not in answer.out
     assert "look alike" not in answer.out

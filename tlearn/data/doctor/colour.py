@@ -16,7 +16,7 @@ def colour_findings(pictures: Sequence[Picture]) -> Iterator[Finding]:
     """Count the pictures of other colour spaces than sRGB, with unreadable profiles, and of inks."""
     converted = [p for p in pictures if is_converted(p.facts)]
     if converted:
-        what = converted_files([p.facts for p in pictures])
+        what = f"{converted_files([p.facts for p in pictures])}, as the network knows colours; nothing to do"
         yield Finding("colour_space", "note", what, [[p.name] for p in converted])
     unreadable = [p for p in pictures if p.facts.profile == UNREADABLE_PROFILE]
     if unreadable:

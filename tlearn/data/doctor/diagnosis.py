@@ -199,8 +199,12 @@ def _odd(pictures: Sequence[Picture]) -> Iterator[Finding]:
     rare = {name for name, count in formats.items() if len(pictures) >= _ENOUGH and count < _RARE * len(pictures)}
     odd = [p for p in pictures if p.facts.format in rare]
     if odd:
-        what = f"{len(odd)} of {len(pictures)} files have a format that hardly any other has: {', '.join(sorted(rare))}"
-        yield Finding("odd_format", "note", f"{what}; look at them", [[p.name] for p in odd])
+        usual, kinds = formats.most_common(1)[0][0], ", ".join(sorted(rare))
+        is_one = len(odd) == 1
+        what = f"{len(odd)} of {len(pictures)} files {'is' if is_one else 'are'} {kinds}, most others are {usual}"
+        yield Finding(
+            "odd_format", "note", f"{what}; look at {'it' if len(odd) == 1 else 'them'}", [[p.name] for p in odd]
+        )
     flat = [p for p in pictures if not p.is_part and _spread(p.facts) < _FLAT_LEVELS]
     if flat:
         yield Finding("flat", "note", f"{number_of(len(flat), 'picture')} of a single colour", [[p.name] for p in flat])
