@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import chdir, contextmanager, nullcontext
 from functools import partial
@@ -26,6 +27,11 @@ class Answer(NamedTuple):
     code: int
     out: str
     err: str
+
+    @property
+    def result(self) -> dict[str, str]:
+        """The table at the end of fit, validate and test: names to values."""
+        return dict(re.findall(r"^(\S.*?) {2,}(\S.*)$", self.out, re.MULTILINE))
 
 
 class Tlearn(Protocol):

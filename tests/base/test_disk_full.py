@@ -152,9 +152,10 @@ def test_only_what_lies_on_the_disk_is_named(
     assert best["epoch"] == last["epoch"] == 0
     (state,) = (state for state in best["callbacks"].values() if state.get("monitor") == "val/acc")
     score = float(state["best_model_score"])
-    assert re.findall(r"best val/acc .*", answer.out) == [
-        f"best val/acc {score:.4f} (epoch 1): {run}/checkpoints/best.ckpt"
-    ]
+    rows = dict(re.findall(r"^(best epoch|accuracy|validation accuracy|checkpoint) +(.*)", answer.out, re.M))
+    assert rows["best epoch"] == "1 of 4, by val/acc"
+    assert rows["accuracy"] == f"{100 * score:.1f} %"
+    assert rows["checkpoint"] == f"{run}/checkpoints/best.ckpt"
     assert f"once there is room, to go on: tlearn fit --ckpt_path {run}/checkpoints/last.ckpt" in answer.out
     card = json.loads((run / "card.json").read_text())
     assert card["status"].startswith("failed: ")

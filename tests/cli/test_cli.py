@@ -303,7 +303,7 @@ def test_no_augmentation_may_be_written_as_null(tlearn: Tlearn, small: str, tmp_
     (tmp_path / "null.yaml").write_text("data: {init_args: {augment: null}}")
     answer = tlearn("fit", "-c", small, *(word.format(tmp_path) for word in words), "--trainer.max_epochs", "1")
     assert answer.code == 0, answer.err
-    assert "best val/acc" in answer.out
+    assert "by val/acc, on " in answer.out
 
 
 def test_numbers_in_every_spelling_are_numbers(tlearn: Tlearn, small: str, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def test_fits_one_batch(name: str, tlearn: Tlearn, cifar_root: Path, tmp_path: P
         words += ["--data.init_args.table", str(write_table(tmp_path)), "--model.image_size", "32"]
     answer = tlearn(*words)
     assert answer.code == 0, answer.err
-    assert "epoch 1/1  train/loss" in answer.out
+    assert "epoch 1/1  train loss" in answer.out
 
 
 @pytest.mark.parametrize("name", shipped_configs())

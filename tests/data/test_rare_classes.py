@@ -168,7 +168,7 @@ def test_without_validation_all_train(tlearn: Tlearn) -> None:
 def test_without_validation_other_ways_to_train(tlearn: Tlearn, words: list[str]) -> None:
     fitted = tlearn("fit", "--config", "folder.yaml", "--data.val_fraction", "0", "--trainer.max_epochs", "2", *words)
     assert fitted.code == 0, fitted.err
-    assert "epoch 2/2  train/loss" in fitted.out
+    assert "epoch 2/2  train loss" in fitted.out
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,7 @@ def test_plan_and_a_validation_folder_without_a_fraction(tlearn: Tlearn) -> None
     fitted = tlearn("fit", *words)
     assert fitted.code == 0, fitted.err
     assert "nothing validates" not in fitted.err
-    assert "best val/acc" in fitted.out
+    assert "by val/acc, on " in fitted.out
 
 
 @pytest.mark.parametrize("fraction", [1, -0.1, 1.5])

@@ -111,8 +111,8 @@ def test_fine_tuning_starts_where_the_solved_head_stands(tlearn: Tlearn, source:
     for mode in ("fixed", "follows"):
         answer = tlearn("fit", *source, *rate, "--trainer.max_epochs", "2", "--model.batch_norm", mode)
         assert answer.code == 0, answer.err
-        (solved,) = re.findall(r"head solved on .* val/acc ([\d.]+)", answer.err)
-        epochs = re.findall(r"val/loss [\d.]+  val/acc ([\d.]+)", answer.out)
+        (solved,) = re.findall(r"head solved on .* acc ([\d.]+) %", answer.err)
+        epochs = re.findall(r"val loss [\d.]+ acc ([\d.]+) %", answer.out)
         assert len(epochs) == 2
         reached[mode] = (float(solved), [float(each) for each in epochs])
     solved, epochs = reached["fixed"]

@@ -71,8 +71,11 @@ def write(unit: Callable[[float], float], label: str = "label") -> list[float]:
 
 
 def logged(out: str, epoch: int = -1) -> dict[str, float]:
+    """Loss and error of an epoch, by the names that metrics.csv has."""
     line = re.findall(r"^epoch \d+/\d+ .*", out, flags=re.M)[epoch]
-    return {name: float(value) for name, value in re.findall(r"(\w+/\w+) (-?[\d.]+)", line)}
+    splits = re.findall(r"(train|val) loss ([\d.]+) mae ([\d.]+)", line)
+    losses = {f"{split}/loss": float(loss) for split, loss, _ in splits}
+    return losses | {f"{split}/mae": float(error) for split, _, error in splits}
 
 
 def metrics_of(run: str = RUN) -> dict[str, float]:
@@ -136,12 +139,13 @@ def test_answers_are_in_the_unit_by_every_door(tlearn: Tlearn) -> None:
     with Path("p.csv").open() as file:
         rows = {Path(row["path"]).name: float(row["value"]) for row in csv.DictReader(file)}
     assert [rows[Path(path).name] for path in paths] == pytest.approx(given, rel=1e-5)
-    answer = tlearn("validate", "--ckpt_path", RUN)
-    measured = {name: float(value) for name, value in re.findall(r"val/(\w+)\s+│\s+(-?[\d.]+)", answer.out)}
+    result = tlearn("validate", "--ckpt_path", RUN).result
+    measured = {name: value.partition(",")[0] for name, value in result.items()}
     true = values[20:]
-    assert measured["mae"] == pytest.approx(mean_absolute_error(true, given), rel=1e-4)
-    assert measured["rmse"] == pytest.approx(root_mean_squared_error(true, given), rel=1e-4)
-    assert measured["r2"] == pytest.approx(r2_score(true, given), abs=1e-4)
+    assert float(measured["mean absolute error"]) == pytest.approx(mean_absolute_error(true, given), rel=1e-4)
+    error = root_mean_squared_error(true, given)
+    assert float(measured["root mean squared error"]) == pytest.approx(error, rel=1e-4)
+    assert float(measured["R\N{SUPERSCRIPT TWO}"]) == pytest.approx(r2_score(true, given), abs=1e-4)
     export_network(
         load_module(best), Path("net.safetensors"), examples_from_folders([Path("photos")], predictor.framing)
     )
@@ -189,8 +193,9 @@ def test_several_columns(tlearn: Tlearn) -> None:
     assert list(rows[0]) == ["path", "value_label", "value_width", "error"]
     assert float(rows[20]["value_label"]) == pytest.approx(given[0].values["label"], rel=1e-5)
     assert float(rows[20]["value_width"]) == pytest.approx(given[0].values["width"], rel=1e-5)
-    measured = tlearn("validate", "--ckpt_path", RUN).out
-    mae = float(re.findall(r"val/mae_label\s+│\s+([\d.]+)", measured)[0])
+    measured = tlearn("validate", "--ckpt_path", RUN).result["mean absolute error, label"]
+    assert measured.endswith(", in the unit of the values")
+    mae = float(measured.partition(",")[0])
     assert mae == pytest.approx(mean_absolute_error(values[20:], [each.values["label"] for each in given]), rel=1e-4)
     worst = json.loads(Path(RUN, "evaluation/val.json").read_text())["worst"][0]
     assert re.fullmatch(r"label [\d.]+, width 100\d", worst["true"])

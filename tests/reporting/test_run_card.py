@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 import signal
 from collections.abc import Iterator
@@ -73,7 +74,7 @@ def _ctrl_c_in_the_second_epoch(monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
 def test_card_of_fit_and_test(tlearn: Tlearn, small: str) -> None:
     answer = tlearn("fit", "-c", small, "--trainer.max_epochs", "3", "--model.freeze_until", "stem")
     assert answer.code == 0
-    assert f"report: {RUN}/report.html" in answer.out
+    assert re.search(f"^report +{RUN}/report.html$", answer.out, re.M)
     found = card()
     assert (found["status"], found["name"], found["version"]) == ("finished", "small", 0)
     assert found["command"] == f"tlearn fit -c {small} --trainer.max_epochs 3 --model.freeze_until stem"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 
 import numpy as np
@@ -74,7 +73,7 @@ def test_statistics_are_those_of_the_training_images(
     answer = tlearn("validate", "--ckpt_path", "runs/bands/version_0")
     assert answer.code == 0, answer.err
     assert "measured" not in answer.err
-    assert float(re.findall(r"val/loss\W+([\d.e-]+)", answer.out)[0]) == pytest.approx(found[0], rel=1e-5)
+    assert answer.result["loss"] == f"{found[0]:.4f}"
 
 
 def test_given_statistics_are_taken(tlearn: Tlearn, bands: str, tmp_path: Path) -> None:

@@ -117,7 +117,7 @@ def test_regression_learns_and_reports(tlearn: Tlearn, tmp_path: Path) -> None:
     answer = tlearn("fit", "-c", "regression.yaml", *words)
     assert answer.code == 0, answer.err
     assert "val/mae" in answer.out
-    assert "best val/loss" in answer.out
+    assert "by val/loss, on " in answer.out
     answer = tlearn("predict", "-c", "regression.yaml", "--ckpt_path", "best")
     assert answer.code == 0, answer.err
     rows = (tmp_path / "runs/regression/version_0/predictions.csv").read_text().splitlines()

@@ -78,7 +78,9 @@ def test_a_run_is_measured_on_what_is_known(tlearn: Tlearn) -> None:
     assert "val: 8 images of 3 classes (furry 5, fun 6, tame 2 of 3 known)" in answer.err
     best = torch.load("runs/table/version_0/checkpoints/best.ckpt", weights_only=True)
     epoch = json.loads(Path("runs/table/version_0/evaluation/val.json").read_text())["epoch"]
-    logged = dict(re.findall(r"(val/\w+) ([\d.]+)", answer.out.split(f"epoch {epoch}/2")[1].splitlines()[0]))
+    logged = json.loads(Path("runs/table/version_0/card.json").read_text())["best"]["metrics"]
+    shown = answer.out.split(f"epoch {epoch}/2")[1].splitlines()[0]
+    assert f"val loss {logged['val/loss']:.4f} f1 {100 * logged['val/f1']:.1f} %" in shown
     predictor = load("runs/table/version_0")
     given = [predictor.predict([row[0]])[0].probabilities for row in rows]
     probabilities = torch.tensor([[each[name] for name in NAMES] for each in given], dtype=torch.float64)

@@ -7,7 +7,6 @@ import shlex
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 from tlearn.base.places import run_folder_of
 from tlearn.base.program import program
@@ -24,7 +23,7 @@ def next_command(
     checkpoint: Path,
     *,
     pictures: bool,
-    after: Literal["fit", "validate", "test"] = "fit",
+    after: str = "fit",
     own: Sequence[str] = (),
 ) -> str:
     """Return what to do with a network that was trained: predict for pictures, else test it, else list its answers.
@@ -32,7 +31,7 @@ def next_command(
     Args:
         checkpoint: ``best.ckpt``, or another that holds the network. Its run folder is named where it lies in one.
         pictures: Its data are picture files, so that it can be asked about others.
-        after: The verb that has just ended.
+        after: The verb that has just ended: ``fit``, ``validate`` or ``test``.
         own: Options that name code of the user's own: what stands in a checkpoint alone is not trusted.
     """
     run = run_folder_of(checkpoint) or checkpoint

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Callback
+from lightning.pytorch.callbacks import ProgressBar
 
 from tlearn.base.errors import TlearnError
 from tlearn.deploy.prediction_writer import PredictionWriterCallback
@@ -15,6 +16,7 @@ from tlearn.reporting.card.callbacks import RunCardCallback, TestCardCallback
 from tlearn.reporting.ending import EndingCallback
 from tlearn.reporting.evaluation_figures import EvaluationPagesCallback
 from tlearn.reporting.history import OneHistoryCallback
+from tlearn.reporting.own_names import names_to_resume
 from tlearn.reporting.parameters import ParameterSummaryCallback
 from tlearn.reporting.pictures import InputPicturesCallback
 from tlearn.reporting.projector import ProjectorCallback
@@ -26,7 +28,9 @@ from tlearn.reporting.step_metrics import (
     ThroughputCallback,
 )
 from tlearn.reporting.tensorboard.hparams import HyperParametersCallback
-from tlearn.reporting.terminal import EpochLinesCallback, LeanProgressBar, OutcomeCallback
+from tlearn.reporting.terminal.bar import LeanProgressBar
+from tlearn.reporting.terminal.epochs import EpochLinesCallback
+from tlearn.reporting.terminal.outcome import EvaluationOutcomeCallback, OutcomeCallback
 from tlearn.training.callbacks.checkpoints import BestCheckpoint, LastCheckpoint, WrittenCheckpointsCallback
 from tlearn.training.callbacks.freeze_audit import FreezeAuditCallback
 from tlearn.training.callbacks.guards import FiniteLossCallback, MonitorCheckCallback
@@ -93,11 +97,11 @@ def fit_callbacks(run: FitRun) -> list[Callback]:
     """Return the callbacks of ``fit``. A trial (``fast_dev_run``) writes no file."""
     audit, ending = FreezeAuditCallback(), EndingCallback()
     logs = bool(run.trainer["logger"])
-    shows: list[Callback] = [*(progress_bar(run.trainer) or [EpochLinesCallback()]), ParameterSummaryCallback()]
+    shows: list[Callback] = [*progress_bar(run.trainer), EpochLinesCallback(), ParameterSummaryCallback()]
     phases = Phases(
         watch=[*_guards(audit, ending), *shows, *_measures(logs), *(_pictures() if logs else [])],
         change=_changes(run.model, run.finds_rate),
-        record=[StopCallback(requeues=run.requeues)],
+        record=[StopCallback(names_to_resume(run.config), requeues=run.requeues)],
         save=_checkpoints(run.model, run.trainer) if run.trainer["enable_checkpointing"] is not False else [],
     )
     if not run.trainer["fast_dev_run"]:
@@ -130,6 +134,8 @@ def evaluation_callbacks(
         callbacks.append(EvaluationPagesCallback())
         if not trainer["fast_dev_run"]:
             callbacks.append(TestCardCallback(command, config, checkpoint))
+    if checkpoint is not None:
+        callbacks.append(EvaluationOutcomeCallback(verb, checkpoint, config))
     check_order(callbacks)
     return callbacks
 
@@ -205,8 +211,9 @@ def check_order(callbacks: Sequence[Callback]) -> None:
 
 
 def progress_bar(trainer: Mapping[str, Any]) -> list[Callback]:
-    """Return the progress bar, if the trainer's options ask for one."""
-    return [LeanProgressBar()] if trainer["enable_progress_bar"] else []
+    """Return the progress bar, unless the trainer's options ask for none, or the user brings one."""
+    brought = any(isinstance(each, ProgressBar) for each in trainer.get("callbacks") or [])
+    return [LeanProgressBar()] if trainer["enable_progress_bar"] and not brought else []
 
 
 def head_and_rate(model: TransferModule, finds_rate: bool) -> list[Callback]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -41,8 +39,6 @@ from tlearn.data.sources import (  # A class is found by its short name once its
 from tlearn.models.network import Network
 
 DATA_MODULES = (cifar10, digits, folder, huggingface, shards, table, to_predict, torchvision)
-
-log = logging.getLogger(__name__)
 
 # 20 epochs are the tutorial's. The loss of every 10th batch is a curve in TensorBoard. tlearn has a summary and
 # samplers of its own. A second device may be in use by somebody else.
@@ -102,7 +98,7 @@ def settle_folder(config: Namespace, run_name: str, run: Path | None, verb: str)
 
 
 def settle_machine(config: Namespace, verb: str) -> None:
-    """Show a progress bar in a terminal only, and take the precision in which this machine is fastest.
+    """Show progress, and take the precision in which this machine is fastest.
 
     ``predict`` computes in float32, as `tlearn.load` and exports do: an answer must not depend on the door.
     """
@@ -110,12 +106,9 @@ def settle_machine(config: Namespace, verb: str) -> None:
     if verb == "predict" and trainer.precision is None:
         trainer.precision = FULL
     if trainer.enable_progress_bar is None:
-        trainer.enable_progress_bar = sys.stdout.isatty()
+        trainer.enable_progress_bar = True
     if trainer.precision is None:
         trainer.precision = best_precision(str(trainer.accelerator))
-        full = trainer.precision == FULL
-        hint = "" if full else " (--trainer.precision 32-true for full precision)"
-        log.info("precision %s, channels last: the fastest on this device%s", trainer.precision, hint)
 
 
 def settle_solved_head(config: Namespace) -> None:

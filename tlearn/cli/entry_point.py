@@ -66,10 +66,10 @@ def _main(words: Sequence[str]) -> int:
         return 2 if known else 1
     except SystemExit as end:  # jsonargparse ends --help and --print_config so, Lightning an interrupted run
         if isinstance(end.__context__, KeyboardInterrupt):
-            return _interrupted()
+            return _interrupted(end.__context__)
         return end.code if isinstance(end.code, int) else 0
-    except KeyboardInterrupt:
-        return _interrupted()
+    except KeyboardInterrupt as interrupt:
+        return _interrupted(interrupt)
     return 0
 
 
@@ -84,8 +84,11 @@ def _print_whatever_comes() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def _interrupted() -> int:
-    print("interrupted", file=sys.stderr)
+def _interrupted(interrupt: KeyboardInterrupt) -> int:
+    """Say so, and behind it what the verb has noted: how to go on."""
+    print("interrupted", file=sys.stderr, flush=True)
+    for note in getattr(interrupt, "__notes__", ()):
+        print(note, flush=True)
     return 130
 
 

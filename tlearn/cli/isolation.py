@@ -67,7 +67,10 @@ def called_from_python() -> Iterator[None]:
             yield
         except SystemExit as end:
             if isinstance(end.__context__, KeyboardInterrupt):
-                raise KeyboardInterrupt from end
+                interrupt = KeyboardInterrupt()
+                for note in getattr(end.__context__, "__notes__", ()):
+                    interrupt.add_note(note)  # how to go on
+                raise interrupt from end
             if not end.code:  # --help, --print_config
                 raise TlearnError("options that print something and end are for the command line; drop them") from end
             raise

@@ -73,7 +73,9 @@ def quieten() -> None:
     for name in ("lightning.pytorch", "lightning.fabric"):
         logger = _logger(name)
         logger.setLevel(logging.WARNING)
-        logger.handlers = [_StderrHandler() for _ in logger.handlers]
+        logger.handlers = [
+            _StderrHandler() if type(each) is logging.StreamHandler else each for each in logger.handlers
+        ]
     _logger("lightning.pytorch.callbacks.early_stopping").setLevel(logging.INFO)  # speaks if it is verbose
     ours = _logger("tlearn")
     is_first = getattr(rank_zero_only, "rank", 0) == 0

@@ -107,7 +107,7 @@ class TransferCLI(LightningCLI):
 
     def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]  # static in Lightning, called on self
         """Build the parser of the verb at hand only: each costs a tenth of a second."""
-        return {self.verb: super().subcommands()[self.verb]}
+        return {self.verb: super().subcommands()[self.verb] | {"verbose"}}  # Lightning's own table is never printed
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Give the model what the data know, once both are made."""

@@ -130,8 +130,9 @@ class ImageDataModule(ServingDataModule, ABC):
 
     @property
     def has_picture_names(self) -> bool:
-        """Tell whether the images that validate, or are predicted for, have names; after `setup`."""
-        return self.picture_names(torch.empty(0, dtype=torch.int64)) is not None
+        """Tell whether the images that validate, are tested or are predicted for have names; after `setup`."""
+        split: Split = "test" if "test" in self._sets and "val" not in self._sets else "val"
+        return self.picture_names(torch.empty(0, dtype=torch.int64), split) is not None
 
     def setup(self, stage: str) -> None:
         """Open and split what a stage needs: ``test`` only the test source, other stages the training source.

@@ -32,6 +32,17 @@ def own_names(data: ImageDataModule, config: Mapping[str, Any]) -> tuple[bool, l
     return not tests or is_given, [*_of_network(config.get("model") or {}), *typed]
 
 
+def names_to_resume(config: Mapping[str, Any]) -> list[str]:
+    """Return the options that a command has to type to go on with a run: those that name code of the user's own.
+
+    Args:
+        config: The run's, as plain values.
+    """
+    section: Mapping[str, Any] = config.get("data") or {}
+    kind = str(section.get("class_path"))
+    return [*_of_network(config.get("model") or {}), *(["--data", kind] if _is_own(kind) and kind != GIVEN else [])]
+
+
 def _of_network(model: Mapping[str, Any]) -> list[str]:
     found = []
     for option in _OF_NETWORK:

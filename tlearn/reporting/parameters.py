@@ -21,8 +21,8 @@ class StageSummary:
         stage: A stage of the backbone, or ``head``.
         trainable: Number of trainable parameters.
         frozen: Number of frozen parameters.
-        left_out: Number of further weights that only ever see padding in pictures of this size, if the stage trains.
-            They get no gradient, no momentum and no weight decay.
+        left_out: Number of further weights that are idle: in pictures of this size they only multiply zero padding.
+            Where the stage trains, they get no gradient, no momentum and no weight decay.
         lr_scale: The factors on the learning rate, and the epochs from which they hold, as text.
         batch_norm: Whether the BatchNorm statistics follow the batches or are fixed.
     """
@@ -62,19 +62,34 @@ class ParameterSummaryCallback(Callback):
     """Print the summary when ``fit`` starts."""
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Print a line per stage and the totals."""
+        """Print a line per stage, the totals, and the size of the network that was taken."""
         if trainer.is_global_zero and isinstance(pl_module, TransferModule):
             stages = summarise(pl_module)
             Console().print(_table(stages))
-            trainable, frozen = sum(s.trainable for s in stages), sum(s.frozen for s in stages)
-            left_out = sum(s.left_out for s in stages)
-            print(totals(trainable, frozen, left_out), flush=True)
+            idle = sum(s.left_out for s in stages)
+            print(totals(sum(s.trainable for s in stages), sum(s.frozen for s in stages), idle))
+            print(_of_network(pl_module, stages), flush=True)
 
 
-def totals(trainable: int, frozen: int, left_out: int) -> str:
-    """Return one line with the number of parameters of each kind."""
-    rest = f" + {left_out:,} that meet only padding at this size and get no gradient" if left_out else ""
-    return f"{trainable:,} trainable + {frozen:,} frozen{rest} = {trainable + frozen + left_out:,} parameters"
+def totals(trainable: int, frozen: int, idle: int) -> str:
+    """Return the number of parameters of each kind, with a second line where some are idle.
+
+    Args:
+        trainable: How many train.
+        frozen: How many are frozen.
+        idle: How many more see nothing but padding in pictures of this size.
+    """
+    rest = f" + {idle:,} idle" if idle else ""
+    why = "\nidle: these weights only multiply zero padding at this image size" if idle else ""
+    return f"{trainable:,} trainable + {frozen:,} frozen{rest} = {trainable + frozen + idle:,} parameters{why}"
+
+
+def _of_network(module: TransferModule, stages: list[StageSummary]) -> str:
+    """Say how large the network is that was taken, which readers may know, and what of it is not used."""
+    built = sum(s.trainable + s.frozen + s.left_out for s in stages if s.stage != "head")
+    behind = module.backbone.behind_tap
+    unused = f", {behind:,} of them behind the tap: not used" if behind else ""
+    return f"{module.options.backbone} without its old classifier has {built + behind:,}{unused}"
 
 
 def _table(stages: list[StageSummary]) -> Table:

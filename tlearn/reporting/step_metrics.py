@@ -151,7 +151,7 @@ class StepLossCallback(Callback):
 
 
 class BusyCoresCallback(Callback):
-    """Warn once, before the first step, if fewer threads would be faster.
+    """Say at the end that fewer threads would have been faster, where other processes kept cores busy at the start.
 
     The number of threads is not changed: it changes the last bits of gradients, and the same command should give the
     same bits.
@@ -159,6 +159,7 @@ class BusyCoresCallback(Callback):
 
     def __init__(self) -> None:
         self._neighbours = Neighbours()
+        self._remark = ""
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Compare the cores that were free since the command began with the threads that torch uses."""
@@ -167,11 +168,15 @@ class BusyCoresCallback(Callback):
         threads, busy = torch.get_num_threads(), self._neighbours.busy_cores()
         free = free_threads(threads, busy)
         if free < threads:
-            log.warning(
-                "other processes keep %.1f of %d cores busy; %d threads beside them are slower than %d: "
-                "OMP_NUM_THREADS=%d before the command (its last bits will differ)",
-                *(busy, os.cpu_count(), threads, free, free),
+            self._remark = (
+                f"other programs kept {busy:.1f} of {os.cpu_count()} cores busy: the same command behind "
+                f"OMP_NUM_THREADS={free} is faster then (another number of threads changes results in the last digits)"
             )
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Say it."""
+        if self._remark:
+            log.info("%s", self._remark)
 
 
 class LearningRatesCallback(Callback):

@@ -117,7 +117,8 @@ def warn_of_small_pictures(side_px: int, native_size_px: int | None) -> None:
     """
     if native_size_px and side_px < native_size_px / 2:
         log.warning(
-            "%d px pictures into a network pretrained at %d px cost much accuracy; try --model.image_size 128",
+            "the network sees pictures of %d px and was pretrained at %d px: accuracy suffers; try "
+            "--model.image_size 128",
             *(side_px, native_size_px),
         )
 

@@ -6,7 +6,6 @@ import io
 import json
 import logging
 import pickle
-import re
 import socket
 import sys
 from collections.abc import Iterator
@@ -101,7 +100,7 @@ def test_trains_and_tests_from_the_command_line(tlearn: Tlearn, tmp_path: Path) 
     tested = tlearn("test", "--ckpt_path", "runs/default/version_0")
     assert tested.code == 0, tested.err
     assert "test: 2 images of 2 classes" in tested.err
-    assert re.search(r"test/acc\s+│\s+[\d.]+", tested.out)
+    assert tested.result["accuracy"].endswith(" of 2")
 
 
 def test_a_folder_of_parquet_files(tmp_path: Path) -> None:

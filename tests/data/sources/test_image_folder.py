@@ -66,7 +66,7 @@ def test_trains_and_names_its_classes(tlearn: Tlearn, root: Path) -> None:
     assert len(record["val_files"]) == 12
     tested = tlearn("test", "--ckpt_path", "runs/folder/version_0")
     assert tested.code == 0, tested.err
-    assert float(re.findall(r"test/acc\s+│\s+([\d.]+)", tested.out)[0]) > 0.9
+    assert float(tested.result["accuracy"].split()[0]) > 90
 
 
 def test_hidden_files_and_litter_are_no_classes(root: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -61,7 +61,7 @@ def test_one_class_an_image(tlearn: Tlearn, delimiter: str) -> None:
     assert "train: 18 images of 3 classes (cat 6, dog 6, eel 6)" in answer.err
     assert "val: 6 images of 3 classes" in answer.err
     tested = tlearn("test", "--ckpt_path", "runs/table/version_0")
-    assert float(re.findall(r"test/acc\s+│\s+([\d.]+)", tested.out)[0]) > 0.9
+    assert float(tested.result["accuracy"].split()[0]) > 90
 
 
 def test_parquet_and_splitting_off() -> None:
@@ -86,9 +86,9 @@ def test_several_labels_in_one_column(tlearn: Tlearn) -> None:
     assert data.dataset("train").targets[:4].tolist() == [[0, 0], [1, 1], [1, 0], [0, 1]]
     answer = tlearn("fit", "--config", "table.yaml", "--data.task", "multilabel", *GENTLE)
     assert answer.code == 0, answer.err
-    assert float(re.findall(r"val/f1 ([\d.]+)", answer.out)[-1]) > 0.9
-    assert float(re.findall(r"val/map ([\d.]+)", answer.out)[-1]) > 0.9
-    assert re.search(r"best val/loss [\d.]+", answer.out)
+    assert float(answer.result["F1, mean of the classes"].removesuffix(" %")) > 90
+    assert float(answer.result["mean average precision"].removesuffix(" %")) > 90
+    assert re.fullmatch(r"\d+ of \d+, by val/loss, on \d+ validation images", answer.result["best epoch"])
     predicted = tlearn("predict", "--ckpt_path", "runs/table/version_0", "--data", "photos", "--out", "p.csv")
     assert predicted.code == 0, predicted.err
     with Path("p.csv").open() as file:

@@ -91,7 +91,7 @@ def test_trains_and_tests_from_the_command_line(tlearn: Tlearn, tmp_path: Path) 
     assert "left out 32 of classes not chosen" in answer.err
     tested = tlearn("test", "--ckpt_path", "runs/default/version_0")
     assert tested.code == 0, tested.err
-    assert re.search(r"test/acc\s+│\s+[\d.]+", tested.out)
+    assert tested.result["accuracy"].endswith(" of 4")
     assert "test: 4 images of 2 classes" in tested.err
 
 

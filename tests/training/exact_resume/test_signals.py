@@ -107,10 +107,10 @@ def test_a_signal_costs_no_step(
     if place == "validation":
         assert answer.out.count("at validation") == count
     assert stepped == (steps if "--trainer.accumulate_grad_batches" not in words else 1)
-    assert f"stopped after step {stepped}; to go on: tlearn fit --ckpt_path {path.relative_to(tmp_path)}" in (
+    assert f"stopped after step {stepped}\nto go on: tlearn fit --ckpt_path {path.relative_to(tmp_path)}" in (
         answer.out.replace(f"{tmp_path}/", "")
     )
-    assert f"{number.name}: stops after this step; once more: at once" in answer.err
+    assert f"{number.name}: fit saves and stops after this step; a second {number.name} stops it at once" in answer.err
     card = json.loads((path.parents[1] / "card.json").read_text())
     assert card["status"] == "interrupted"
     assert tlearn("fit", "--ckpt_path", "last", "-c", small, *words[3:]).code == 0
@@ -134,7 +134,7 @@ def test_a_second_ctrl_c_stops_at_once(small: str, tmp_path: Path, monkeypatch: 
     answer = stopped(["fit", "-c", small, *AUGMENTED], "step", 1, twice, pause_s=60)
     assert answer.code == 130
     assert time.monotonic() - start_s < 60
-    assert "stopped before there was a checkpoint; the same command starts anew" in answer.out
+    assert "stopped before the first checkpoint; the same command starts anew" in answer.out
     assert not list(tmp_path.glob("runs/*/*/checkpoints/*"))
 
 
@@ -146,7 +146,7 @@ def test_before_the_first_step_it_stops_at_once(small: str, tmp_path: Path, monk
     assert answer.code == 143
     assert "Traceback" not in answer.err
     assert "at step" not in answer.out
-    assert "stopped before there was a checkpoint; the same command starts anew" in answer.out
+    assert "stopped before the first checkpoint; the same command starts anew" in answer.out
     assert len(list(tmp_path.glob(".cache/tlearn/*.npy"))) == 1
     assert not list(tmp_path.glob(".cache/tlearn/.*"))
 

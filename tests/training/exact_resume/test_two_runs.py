@@ -127,7 +127,7 @@ def test_two_runs_get_two_folders_and_compute_features_once() -> None:
         run = RUNS / f"version_{version}"
         card = json.loads((run / "card.json").read_text())
         assert (card["status"], card["version"], card["folder"]) == ("finished", version, str(run))
-        assert sum(f"report: {run}/report.html" in each.out for each in done) == 1
+        assert sum(f"{run}/report.html" in each.out for each in done) == 1
         assert len((run / "metrics.csv").read_text().splitlines()) == 1 + 2 * 3  # rates, validation, training
         assert len(list(run.glob("events.*"))) == 1
 

@@ -48,7 +48,8 @@ def test_views_are_what_live_epochs_show() -> None:
 def test_views_are_kept_and_found_again(tlearn: Tlearn, small: str, tmp_path: Path) -> None:
     first = tlearn("fit", "-c", small, *VIEWS)
     assert first.code == 0, first.err
-    assert "3 views of each training image: 3 passes over the network in place of 2" in first.err
+    said = "each training image is kept in 3 views (the first is not augmented), of which an epoch shows one: 3 passes"
+    assert f"model.cache_views: {said} over the network in place of 2" in first.err
     assert len(entries(tmp_path)) == 4
     again = tlearn("fit", "-c", small, *VIEWS)
     assert again.err.count("from the cache") == 4

@@ -15,6 +15,7 @@ from torchvision.models.vision_transformer import interpolate_embeddings
 from tlearn.base.errors import TlearnError, unknown
 from tlearn.models.backbones.families import check_taps, family_of, place, place_tokens
 from tlearn.models.backbones.input_channels import RGB, first_convolution, see_channels
+from tlearn.models.backbones.patches import not_divided
 from tlearn.models.freezing import hold_frozen_in_eval
 from tlearn.models.preprocess import IMAGENET_MEAN, IMAGENET_STD
 
@@ -48,6 +49,7 @@ class Backbone(nn.Module, ABC):
         std: Likewise.
         native_size: Side in pixels that they were trained at, where the name of the network tells.
         fixed_size_px: The only side that the network, as it is built, takes, if it has one.
+        behind_tap: Parameters of the stages behind the last tap, which are not built.
         built_for: What to say where it is built for another size than that of its weights.
     """
 
@@ -61,6 +63,7 @@ class Backbone(nn.Module, ABC):
     std: tuple[float, ...] = IMAGENET_STD
     native_size: int | None = None
     fixed_size_px: int | None = None
+    behind_tap: int = 0
     built_for: str = ""
     batch_norm_follows = True
     is_plain = True
@@ -192,6 +195,8 @@ class TorchvisionBackbone(Backbone):
         for paths in (*self.layout.values(), self.after_pool):
             for path in paths:
                 place(self, path, network.get_submodule(path))
+        unused = {path for stage in {*layout} - {*self.layout} for path in (*layout[stage], *family.after_pool)}
+        self.behind_tap = sum(value.numel() for path in unused for value in network.get_submodule(path).parameters())
         if family.fixed_size:
             place_tokens(self, network)
         sized: Any = network  # a ViT has an image_size
@@ -250,16 +255,6 @@ def size_cost(name: str, size_px: int, native_px: int) -> str:
         return ""
     ratio = (size_px / native_px) ** 2
     return f"{name} is built for {size_px} px in place of {native_px} px: {ratio:.2g} times the pixels and tokens"
-
-
-def not_divided(name: str, size_px: int, patch_px: int) -> TlearnError:
-    """Build the error for a size that would lose its border."""
-    below = size_px - size_px % patch_px
-    choices = [str(side) for side in (below, below + patch_px) if side]
-    return TlearnError(
-        f"{name} sees patches of {patch_px} px, which do not divide model.image_size {size_px}; set it to "
-        f"{' or '.join(choices)}"
-    )
 
 
 def _torchvision_network(name: str, size_px: int | None) -> nn.Module:

@@ -61,7 +61,9 @@ class TimmBackbone(Backbone):
         if not self._whole:
             indices = [self._index[stage] for stage in self.taps]
             network: Any = self.network_  # the method is not typed
+            before = _count(network)
             network.prune_intermediate_layers(indices, prune_norm=True, prune_head=True)
+            self.behind_tap = before - _count(network)
         config: Any = self.network_.pretrained_cfg
         self.mean, self.std = tuple(config["mean"]), tuple(config["std"])
         native_px = self.native_size = int(config["input_size"][-1])
@@ -180,6 +182,10 @@ def build_backbone(
             f"model.backbone_args {', '.join(arguments)}: torchvision's {name} takes none; drop it, or take {TIMM}NAME"
         )
     return TorchvisionBackbone(name, tap, image_size, in_channels)
+
+
+def _count(network: nn.Module) -> int:
+    return sum(value.numel() for value in network.parameters())
 
 
 def _pools_class_token(network: Any) -> bool:

@@ -11,8 +11,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from tlearn.base.errors import TlearnError, one_line, unknown
-from tlearn.models.backbones.backbone import TIMM, not_divided
+from tlearn.models.backbones.backbone import TIMM
 from tlearn.models.backbones.input_channels import RGB
+from tlearn.models.backbones.patches import not_divided
 from tlearn.models.weight_search import needed_names
 
 # What tlearn sets itself, and the option that says it.

@@ -40,6 +40,7 @@ def network_facts(module: TransferModule) -> dict[str, Any]:
         "parameters": {
             "trainable": sum(stage.trainable for stage in stages),
             "frozen": sum(stage.frozen for stage in stages),
+            "behind_tap": module.backbone.behind_tap,
         },
         "stages": [asdict(stage) for stage in stages],
     }

@@ -19,7 +19,7 @@ def parameters_page(module: TransferModule) -> str:
         (s.stage, f"{s.trainable:,}", f"{s.frozen:,}", f"{s.left_out:,}", s.lr_scale or "-", s.batch_norm or "-")
         for s in summarise(module)
     ]
-    return _table(("stage", "trainable", "frozen", "meets only padding", "lr factor", "BatchNorm"), rows)
+    return _table(("stage", "trainable", "frozen", "idle (zero padding)", "lr factor", "BatchNorm"), rows)
 
 
 def freeze_plan_page(module: TransferModule) -> str:
@@ -46,7 +46,7 @@ def data_page(data: Mapping[str, Any], doctor: Mapping[str, Any]) -> str:
 
 
 def _when(rule: Rule) -> str:
-    return f"from epoch {rule.from_epoch} on (counted from 0)" if rule.from_epoch else "from the start"
+    return f"from epoch {rule.from_epoch + 1} on" if rule.from_epoch else "from the start"
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

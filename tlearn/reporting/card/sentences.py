@@ -73,11 +73,20 @@ def what_it_did(card: Mapping[str, Any]) -> str:
     weights = model.get("weights")
     start = f", starting from the weights {weights}," if weights else ", starting from random weights,"
     text = f"{network}{start if 'weights' in model else ''} learned {_aim(card)} from {_images(splits, 'train')}"
-    parameters, solver = part(card, "parameters"), model.get("head_solver")
-    trainable, frozen = parameters.get("trainable"), parameters.get("frozen")
-    if trainable is not None and frozen is not None:
-        text += f"; {trainable:,} of its {trainable + frozen:,} parameters trained"
-    return text + (f", the head solved by {solver}." if solver not in (None, "sgd") else ".")
+    solver = model.get("head_solver")
+    return f"{text}{_parameters(card)}" + (f", the head solved by {solver}." if solver not in (None, "sgd") else ".")
+
+
+def _parameters(card: Mapping[str, Any]) -> str:
+    """Say how many parameters trained, how many were frozen, and what else the network has; empty if not known."""
+    counts = part(card, "parameters")
+    trainable, frozen, behind = (counts.get(key) for key in ("trainable", "frozen", "behind_tap"))
+    if trainable is None or frozen is None:
+        return ""
+    idle = sum(stage.get("left_out") or 0 for stage in card.get("stages") or [])
+    text = f"; {trainable:,} of its {trainable + frozen + idle:,} parameters trained, {frozen:,} were frozen"
+    text += f", {idle:,} only multiply zero padding at this image size" if idle else ""
+    return text + (f", and {behind:,} more behind the tap are not used" if behind else "")
 
 
 def audit_words(card: Mapping[str, Any]) -> str:

@@ -6,8 +6,9 @@ import logging
 import os
 import signal
 import subprocess
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any, ClassVar
@@ -39,14 +40,15 @@ class StopCallback(Callback):
     second signal also ends it at once. A file that is being written then stays as it was.
 
     Args:
+        own: Options that the command which resumes has to type, for they name code of the user's own.
         requeues: The command resumes by itself when it is run again.
     """
 
     # A run that a signal ends inside an epoch continues there; these would take the epoch for finished.
     before: ClassVar = (BestCheckpoint, LastCheckpoint)
 
-    def __init__(self, requeues: bool = False) -> None:
-        self.requeues = requeues
+    def __init__(self, own: Sequence[str] = (), requeues: bool = False) -> None:
+        self.own, self.requeues = own, requeues
         self._asked: int | None = None
         self._steps = self._saved = self._trains = False
         self._is_first = True  # of several processes: rank 0
@@ -134,15 +136,25 @@ class StopCallback(Callback):
         self._steps = False
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Say what happened, and how to resume."""
+        """Say what happened, and how to resume.
+
+        After a `KeyboardInterrupt` the command line has something to say too: it prints these notes behind it.
+        """
         if not isinstance(exception, (KeyboardInterrupt, SIGTERMException)) or not trainer.is_global_zero:
             return
+        said = self._how_to_resume(trainer)
+        if isinstance(exception, KeyboardInterrupt):
+            exception.add_note(said)
+        else:
+            sys.stderr.flush()
+            print(said, flush=True)
+
+    def _how_to_resume(self, trainer: Trainer) -> str:
         path = last_checkpoint(trainer)
         if path is None or not path.is_file():
-            print("stopped before there was a checkpoint; the same command starts anew", flush=True)
-            return
+            return "stopped before the first checkpoint; the same command starts anew"
         where = f"after step {trainer.global_step}" if self._saved else "without saving"
-        print(f"stopped {where}; to go on: {resume_command(path)}", flush=True)
+        return f"stopped {where}\nto go on: {resume_command(path, self.own)}"
 
     def _is_asked(self, trainer: Trainer) -> bool:
         """Tell whether any process has had a signal, so that all stop at the same step."""
@@ -174,8 +186,11 @@ class StopCallback(Callback):
         waits = self._steps and self._asked is None
         self._asked = number
         if waits:
-            # Not print: the signal may have interrupted a print.
-            os.write(2, f"{signal.Signals(number).name}: stops after this step; once more: at once\n".encode())
+            # Not print: the signal may have interrupted a print. On a terminal a line of progress is erased first.
+            erase, name = "\r\x1b[2K" if os.isatty(2) else "", signal.Signals(number).name
+            os.write(
+                2, f"{erase}{name}: fit saves and stops after this step; a second {name} stops it at once\n".encode()
+            )
         elif number == signal.SIGINT:
             raise KeyboardInterrupt
         else:

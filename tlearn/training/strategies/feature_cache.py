@@ -244,10 +244,10 @@ def check_views(trainer: Trainer, module: TransferModule) -> None:
     images, width = len(data.dataset("train")), module.backbone.num_features
     epochs = min(frozen_epochs(module), _epochs(trainer))
     log.info(
-        "%d views of each training image: %d passes over the network in place of %s, %.1f MB; an epoch shows each "
-        "image in one of %d forms, the first as it is, and no longer in a new one",
+        "model.cache_views: each training image is kept in %d views (the first is not augmented), of which an epoch "
+        "shows one: %d passes over the network in place of %s, %.1f MB",
         *(views, views, "one in every epoch" if epochs == float("inf") else int(epochs)),
-        *(views * images * width * 4 / 1e6, views),
+        views * images * width * 4 / 1e6,
     )
 
 

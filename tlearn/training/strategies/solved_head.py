@@ -54,12 +54,12 @@ class HeadProbeCallback(OptionCallback):
             module.objective.options.label_smoothing,
         )
         put_head(module, trainer.strategy.broadcast(solved))
-        reached = f"val/loss {solved.val_loss:.4f}"
+        reached = f"val loss {solved.val_loss:.4f}"
         if module.task == "classification":
             outputs = val[0] @ solved.weight.T + solved.bias
-            reached += f"  val/acc {(outputs.argmax(dim=1) == val[1]).float().mean():.4f}"
+            reached += f" acc {100 * (outputs.argmax(dim=1) == val[1]).float().mean():.1f} %"
         log.info(
-            "head solved on frozen features by %s, penalty %g: %s  %.1f s",
+            "head solved on frozen features by %s, penalty %g: %s, %.1f s",
             *(solver, solved.strength, reached, time.perf_counter() - start_s),
         )
 
