@@ -181,7 +181,7 @@ def test_dear_steps_count_for_more(clock: dict[str, float]) -> None:
     (sizes,) = opened(Progress("pictures", 2, costs=[1, 3]))
     sizes.next("64 px")
     sizes.next("128 px")
-    assert text([sizes], 5.0) == "pictures, 128 px: 2 of 2, about 15 s left"
+    assert text([sizes], 5.0) == "pictures 2/2, 128 px, about 15 s left"
     sizes.close()
 
 

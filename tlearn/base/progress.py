@@ -131,7 +131,7 @@ def words(running: Sequence[Progress], now_s: float) -> tuple[str, str, float]:
         now_s: The time by `time.monotonic`.
     """
     *outer, last = running
-    short = [each for each in running if each.what and each.count and (each.parts or each is not last)]
+    short = [each for each in running if each.what and each.count and (each.names_steps or each is not last)]
     named = [f"{each.what} {each.place(True):,}/{each.count:,}" if each in short else each.what for each in running]
     texts = [text for each, name in zip(running, named, strict=True) for text in (name, each.step)]
     counts = last.count and last not in short and (last.what or last.costs is None)
