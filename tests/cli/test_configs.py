@@ -35,7 +35,7 @@ def test_fits_one_batch(name: str, tlearn: Tlearn, cifar_root: Path, tmp_path: P
 @pytest.mark.parametrize("name", shipped_configs())
 def test_header_states_command_and_result(name: str) -> None:
     header = (configs_folder() / name).read_text().split("\nseed_everything")[0].split("\ntrainer")[0]
-    assert f"--config {name}" in header
+    assert f"tlearn fit {name}" in header or f"--config {name}" in header
     assert "easured" in header
     assert "MEASURED" not in header
 

@@ -81,7 +81,7 @@ def test_advise(tlearn: Tlearn, small: str, monkeypatch: pytest.MonkeyPatch, cap
     typed = Path("advised.yaml").read_text()
     assert yaml.safe_load(typed) == advice.config
     advice.write("given.yaml")
-    assert Path("given.yaml").read_text().split("\n", 1)[0] == "# tlearn fit --config given.yaml"
+    assert Path("given.yaml").read_text().split("\n", 1)[0] == "# tlearn fit given.yaml"
     assert yaml.safe_load(Path("given.yaml").read_text()) == advice.config
     kept, other = (read(f"runs/advise/small/version_{n}/advice.json") for n in (0, 1))
     assert kept["advice"] == plain(advice.decision) == other["advice"]
