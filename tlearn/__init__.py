@@ -123,4 +123,11 @@ _HOMES = {
 
 
 __getattr__ = old_names(__name__, _HOMES)
+
+
+def __dir__() -> list[str]:
+    """List what is public, for completion in a notebook."""
+    return sorted(__all__)
+
+
 find_old_modules()

@@ -162,6 +162,9 @@ def test_a_checkpoint_names_no_code(made: Path, evil: str, tlearn: Tlearn, small
         spec = {"class_path": f"{evil}.run", "init_args": {}}
         forged(lambda content, o=option, v=spec: content["tlearn_config"]["model"].update({o: v}))
         refused(tlearn("test", "--ckpt_path", "x.ckpt"), f"TLEARN_TRUST={evil}")
+    forged(lambda content: content["hyper_parameters"].update(backbone=f"{evil}.run"))
+    with pytest.raises(TlearnError, match=f"TLEARN_TRUST={evil}"):
+        load("x.ckpt")
     forged(lambda content: content["tlearn_config"].update(data=f"{evil}.Watch"))
     refused(tlearn("validate", "--ckpt_path", "x.ckpt"), f"TLEARN_TRUST={evil}")
 
@@ -197,6 +200,8 @@ NAMES = {
     "data: {class_path: os.system, init_args: {command: touch MADE}}": "'os.system' is not taken from a config",
     "data: EVIL.Watch": "TLEARN_TRUST=EVIL",
     f"model: {{optimizer: {CALL % 'subprocess.Popen'}}}": "'subprocess.Popen' is not taken from a config",
+    "model: {backbone: EVIL.run}": "TLEARN_TRUST=EVIL",
+    "model: {backbone: {class_path: EVIL.run}}": "model.backbone",
     "model: {optimizer: EVIL.run}": "TLEARN_TRUST=EVIL",
     "model: {optimizer: {class_path: EVIL.run}}": "TLEARN_TRUST=EVIL",
     "model: {optimizer: {class_path: torch.hub.load, init_args: {repo_or_dir: a/b, model: c}}}": "'torch.hub.load' is",

@@ -14,6 +14,7 @@ from torch import nn
 
 from tlearn.base.errors import TlearnError
 from tlearn.base.machine import resident_since_start
+from tlearn.base.notebook.html_table import html_table
 from tlearn.base.progress import Progress
 from tlearn.models.freezing import group_by_rule
 from tlearn.models.state import evaluating
@@ -79,6 +80,26 @@ class Plan:
     peak_memory_bytes: int
     adaptive: bool
     warmup_steps: int
+
+    def _repr_html_(self) -> str:
+        """Show the plan in a notebook."""
+        rows = [
+            (
+                each.name,
+                ", ".join(each.stages),
+                f"{each.parameters:,}",
+                "never" if each.from_epoch is None else each.from_epoch + 1,
+                max(each.learning_rates, default=0.0) or None,
+                each.batch_norm,
+            )
+            for each in self.groups
+        ]
+        caption = (
+            f"Plan: {self.trainable:,} parameters train, {self.frozen:,} never; {self.epochs} epochs in "
+            f"{self.run_time_s:.0f} s, peak memory {self.peak_memory_bytes / 1e9:.1f} GB"
+        )
+        columns = ("group", "stages", "parameters", "trains from epoch", "highest rate", "BatchNorm")
+        return html_table(rows, columns, caption)
 
 
 def make_plan(trainer: Trainer, module: TransferModule) -> Plan:

@@ -14,6 +14,7 @@ from torch import Tensor
 from tlearn.analysis.stage_features import StageFeatures, own_size_px, stage_features
 from tlearn.analysis.stage_probe import SCORES, TOGETHER, StageProbe, best_of, probe_stage, score
 from tlearn.base.errors import TlearnError
+from tlearn.base.notebook.html_table import html_table, percent
 from tlearn.base.progress import Progress
 from tlearn.data.files.listing import listed
 from tlearn.training.module import TransferModule
@@ -51,6 +52,19 @@ class Probe:
     shared: int
     pass_time_s: dict[int, float]
     time_s: float
+
+    def _repr_html_(self) -> str:
+        """Show the probe in a notebook."""
+        rows = [
+            (
+                f"{each.image_size_px} px",
+                f"{each.stage} *" if each == self.best else each.stage,
+                *(percent(share) for share in (each.ridge, each.left_out, each.neighbours)),
+            )
+            for each in self.stages
+        ]
+        caption = f"Probe: {self.score}, {self.train_images} training and {self.val_images} validation images; *: best"
+        return html_table(rows, ("image size", "stage", "ridge", "left out", "neighbours"), caption)
 
 
 def probe(trainer: Trainer, module: TransferModule, sizes_px: Sequence[int]) -> tuple[Probe, list[StageFeatures]]:

@@ -14,6 +14,7 @@ from rich.text import Text
 from tlearn.base.errors import TlearnError
 from tlearn.base.files import check_folder_of, write_whole
 from tlearn.base.next_command import command_line
+from tlearn.base.notebook.html_table import html_table
 from tlearn.base.progress import Progress
 from tlearn.cli.arguments import Arguments, VerbParser, with_own
 from tlearn.cli.isolation import called_from_python
@@ -57,6 +58,26 @@ def print_findings(
             console.print(text, soft_wrap=True)
 
 
+_SHOWN = 3  # groups of files
+
+
+class Findings(list[Finding]):
+    """What was found: a list, which a notebook shows as a table."""
+
+    def _repr_html_(self) -> str:
+        """Show the findings in a notebook."""
+        rows = [
+            (
+                each.severity,
+                each.what,
+                ", ".join(name for group in each.files[:_SHOWN] for name in group),
+                len(each.exclude) or None,
+            )
+            for each in self
+        ]
+        return html_table(rows, ("", "found", "files", "left out by fix"), "" if rows else "nothing found")
+
+
 def doctor(
     config: str | Path | Mapping[str, Any] | None = None,
     options: Mapping[str, Any] | None = None,
@@ -86,7 +107,7 @@ def doctor(
         excluded = _excluded(looked)
         if looked.out is not None:
             _write(looked.out, looked, excluded)
-        return looked.findings
+        return Findings(looked.findings)
 
 
 def run(arguments: Arguments) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from lightning.pytorch import LightningDataModule
 
+from tlearn.base.notebook.html_table import html_table, metric
 from tlearn.cli.arguments import Arguments
 from tlearn.cli.defaults import with_data
 from tlearn.cli.isolation import called_from_python
@@ -33,6 +34,11 @@ class Evaluation:
     metrics: dict[str, float]
     checkpoint: Path
     folder: Path
+
+    def _repr_html_(self) -> str:
+        """Show the result in a notebook."""
+        metrics = [(name, metric(name, value)) for name, value in self.metrics.items()]
+        return html_table([*metrics, ("checkpoint", self.checkpoint), ("folder", self.folder)], caption="Evaluation")
 
 
 def validate(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tlearn.base.files import safe_cell
+from tlearn.base.notebook.html_table import html_table
 from tlearn.cli.arguments import Arguments, with_own
 from tlearn.cli.isolation import called_from_python
 from tlearn.cli.targets.calls import arguments_of_run
@@ -36,6 +37,11 @@ class Predictions:
     count: int
     unreadable: int
     remarked: int = 0
+
+    def _repr_html_(self) -> str:
+        """Show the first rows in a notebook."""
+        counts = f"{self.count} predictions, {self.unreadable} unreadable, {self.remarked} remarked: {self.path}"
+        return html_table([list(row.values()) for row in self.rows], list(self.columns), counts)
 
     @cached_property
     def rows(self) -> list[dict[str, Any]]:

@@ -6,18 +6,20 @@ from collections.abc import Iterable, Iterator, Sized
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
+from textwrap import shorten
 
 import torch
 from PIL import Image
 from torch import Tensor, nn
 
 from tlearn.base.errors import TlearnError
+from tlearn.base.notebook.html_table import html_table, percent
 from tlearn.base.places import DEFAULT_ROOT, find_checkpoint
 from tlearn.base.progress import tracked
 from tlearn.base.types import LABEL_THRESHOLD
 from tlearn.data.files.reading import Framing, framed, read_and_remark, reason_of
 from tlearn.data.images.on_disk import in_threads
-from tlearn.deploy.loading import framing_of, load_module
+from tlearn.deploy.loading import framing_of, load_scored
 from tlearn.models.network import Network
 from tlearn.models.state import check_answers
 
@@ -45,6 +47,12 @@ class Prediction:
     values: dict[str, float] = field(default_factory=dict)
     remark: str = ""
 
+    def _repr_html_(self) -> str:
+        """Show the answer in a notebook."""
+        rows: list[tuple[str, object]] = [(name, percent(share)) for name, share in self.probabilities.items()]
+        rows += [*self.values.items(), *([] if self.value is None else [("value", self.value)])]
+        return html_table(rows, caption=" ".join(filter(None, [self.path or "an image", self.remark])))
+
     @property
     def class_name(self) -> str:
         """Return the surest class."""
@@ -70,18 +78,28 @@ class Predictor:
         class_names: K names.
     """
 
-    def __init__(self, module: Network, source: str = "the network") -> None:
+    def __init__(self, module: Network, source: str = "the network", score: str = "") -> None:
         """Take a network that says how its pictures were read.
 
         Args:
             module: From `load_module`.
             source: Where it comes from, to be named where it answers nonsense.
+            score: What it reached, in words.
 
         Raises:
             TlearnError: It does not say.
         """
         self.module, self.framing, self._source = module.eval(), framing_of(module), source
-        self.class_names = module.class_names
+        self.class_names, self._score = module.class_names, score
+
+    def __repr__(self) -> str:
+        """Say which network it is, what it answers, what it reached, and where it lies."""
+        options = self.module.options
+        size_px = options.image_size or self.framing.size_px
+        names = shorten(", ".join(self.class_names), 100, placeholder=" ...")
+        said = f"{options.task} of {len(self.class_names)}: {names}" if names else options.task
+        parts = [f"{options.backbone} at {size_px} px", said, self._score, self._source]
+        return f"Predictor({'; '.join(filter(None, parts))})"
 
     def predict(self, pictures: Iterable[Picture]) -> list[Prediction]:
         """Answer for files or images, in their order, in float32.
@@ -130,7 +148,8 @@ def load(run: str | Path, device: str = "cpu", *, backbone: nn.Module | None = N
         TlearnError: There is no checkpoint, or it cannot be read.
     """
     path = find_checkpoint(str(run), Path(DEFAULT_ROOT), "best")
-    return Predictor(load_module(path, backbone).to(device), str(path))
+    network, score = load_scored(path, backbone)
+    return Predictor(network.to(device), str(path), score)
 
 
 def _pixels(picture: Picture, framing: Framing) -> tuple[Tensor, str]:

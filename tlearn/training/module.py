@@ -136,7 +136,7 @@ class TransferModule(OptimizedModule):
         warmup_steps: PositiveInt | None = None,
         warmup_epochs: PositiveInt | None = None,
     ) -> None:
-        name, own = (backbone, None) if isinstance(backbone, str) else (name_of(backbone), backbone)
+        name, own = (name_of(backbone), backbone) if isinstance(backbone, nn.Module) else (backbone, None)
         given = locals() | {"backbone": name}
         network, freeze = options_from(NetworkOptions, given), options_from(FreezeOptions, given)
         loss, head_start = options_from(LossOptions, given), options_from(HeadStartOptions, given)

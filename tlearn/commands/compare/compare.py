@@ -16,6 +16,7 @@ from typing import Any
 from tlearn.analysis.ranking import Standing, is_mcnemar, rank
 from tlearn.base.errors import DivergedError, TlearnError
 from tlearn.base.files import check_folder_of, write_whole
+from tlearn.base.notebook.html_table import html_table
 from tlearn.base.progress import Progress
 from tlearn.cli.arguments import Arguments, VerbParser, positive_int, with_own
 from tlearn.cli.config_files import Config, find_config
@@ -48,6 +49,17 @@ class Comparison:
     runs: dict[str, list[RunResult]]
     about: About
     val: str
+
+    def _repr_html_(self) -> str:
+        """Show the comparison in a notebook."""
+        factor = self.about.factor
+        rows = [
+            (each.name, factor * each.mean, factor * each.difference, each.corrected, self.costs[each.name].seconds)
+            for each in self.standings
+        ]
+        unit = " in %" if factor != 1 else ""
+        caption = f"Comparison: {self.about.score}{unit}, {self.about.images} images, {self.about.seeds} seeds"
+        return html_table(rows, ("config", "mean", "to the best", "p, corrected", "seconds"), caption)
 
     def write(self, path: str | Path) -> None:
         """Write everything, the score of each image too, as JSON.

@@ -174,7 +174,8 @@ def build_backbone(
         TlearnError: It cannot be built so.
     """
     if own is not None or is_own(name):
-        return OwnBackbone(own or own_network(name, arguments or {}), name, tap, image_size, in_channels)
+        network = own_network(name, arguments or {}) if own is None else own
+        return OwnBackbone(network, name, tap, image_size, in_channels)
     if name.startswith(TIMM):
         return TimmBackbone(name, tap, image_size, arguments, in_channels)
     if arguments:
