@@ -29,6 +29,13 @@ class Answer(NamedTuple):
     err: str
 
     @property
+    def remarks(self) -> str:
+        """Return what was said beside the results, but for the line on pictures that are held back to validate."""
+        return re.sub(
+            r"^val: \d+ of these .* are held back to validate in every run\n", "", self.err, flags=re.MULTILINE
+        )
+
+    @property
     def result(self) -> dict[str, str]:
         """The table at the end of fit, validate and test: names to values."""
         return dict(re.findall(r"^(\S.*?) {2,}(\S.*)$", self.out, re.MULTILINE))

@@ -156,7 +156,7 @@ def test_refused(tlearn: Tlearn, small: str, tmp_path: Path, words: list[str], s
     answer = tlearn("advise", "-c", small, *words)
     assert answer.code == 2
     assert said in answer.err
-    assert answer.err.count("\n") == 1
+    assert answer.remarks.count("\n") == 1
     assert not (tmp_path / "advised.yaml").exists()
 
 

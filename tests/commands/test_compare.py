@@ -203,7 +203,7 @@ def test_what_cannot_be_compared(change: tuple[str, str], expected: str, tlearn:
     answer = tlearn("compare", write(tmp_path, "fast.yaml", seed), write(tmp_path, "other.yaml", seed, change))
     assert answer.code == 2
     assert expected in answer.err
-    assert answer.err.count("\n") == 1
+    assert answer.remarks.count("\n") == 1
     assert not RUNS.exists()
 
 

@@ -109,7 +109,7 @@ def test_wrong_words(words: list[str], expected: str, tlearn: Tlearn, small: str
     answer = tlearn("fit", "-c", small, *words)
     assert answer.code == 2
     assert expected in answer.err
-    assert answer.err.count("\n") == 1
+    assert answer.remarks.count("\n") == 1
     assert not Path("runs").exists()
 
 

@@ -84,7 +84,7 @@ def test_onnx_answers_as_the_library(best: str, tlearn: Tlearn, tmp_path: Path) 
     checked, wrote = answer.out.splitlines(keepends=True)
     assert re.fullmatch(CHECKED.format(re.escape(f"ONNX Runtime {onnxruntime.__version__}")), checked)
     assert wrote == "wrote model.onnx (0.6 MB)\n"
-    assert answer.err == ""
+    assert answer.remarks == ""
     assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
     session = onnxruntime.InferenceSession("model.onnx")
     (given,), (returned,) = session.get_inputs(), session.get_outputs()
@@ -126,7 +126,7 @@ def test_pt2(best: str, tlearn: Tlearn, tmp_path: Path) -> None:
     answer = tlearn("export", "--ckpt_path", best, "--out", "model.pt2")
     assert answer.code == 0, answer.err
     assert re.match(CHECKED.format(re.escape(f"torch.export {torch.__version__}")), answer.out)
-    assert answer.err == ""
+    assert answer.remarks == ""
     extra = {"metadata.json": ""}
     program = torch.export.load("model.pt2", extra_files=extra)
     assert json.loads(extra["metadata.json"])["class_names"] == ["0", "1", "2"]
@@ -213,7 +213,7 @@ def test_picture_resized_by_the_model(image_size: int, kind: str, tmp_path: Path
 def test_int8(best: str, tlearn: Tlearn, tmp_path: Path) -> None:
     answer = tlearn("export", "--ckpt_path", best, "--out", "model.onnx", "--quantize", "int8")
     assert answer.code == 0, answer.err
-    assert answer.err == ""
+    assert answer.remarks == ""
     lines = answer.out.splitlines()
     assert len(lines) == 3
     said = (
@@ -315,7 +315,7 @@ def test_what_answers_differently_is_refused(
     refused = tlearn("export", "--ckpt_path", best, "--out", f"model{kind}")
     assert refused.code == 2
     assert "the export answers differently, nothing was written; checked on 21 validation images" in refused.err
-    assert len(refused.err.splitlines()) == 1
+    assert len(refused.remarks.splitlines()) == 1
     assert [path.name for path in tmp_path.iterdir()] == [f"model{kind}"]
     assert (tmp_path / f"model{kind}").read_text() == "the old one"
 
@@ -328,7 +328,7 @@ def test_failure_of_the_exporter_is_one_line(
 
     monkeypatch.setattr(torch.export, "export", fail)
     answer = tlearn("export", "--ckpt_path", best, "--out", "model.onnx")
-    assert (answer.code, answer.err) == (2, "error: resnet18 cannot be exported to .onnx: no such operator\n")
+    assert (answer.code, answer.remarks) == (2, "error: resnet18 cannot be exported to .onnx: no such operator\n")
     assert list(tmp_path.iterdir()) == []
 
 
