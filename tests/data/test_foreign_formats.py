@@ -201,11 +201,12 @@ def test_a_table_and_a_predictor_name_them_too(tlearn: Tlearn, tmp_path: Path) -
     assert answer.code == 2
     assert f"a.heic ({HEIC})" in answer.err
     assert "a.nef (a camera's raw data, which are not read" in answer.err
+    assert "doctor --fix" not in answer.err  # it would not list a good file
     answer = tlearn("fit", *words, "--data.val_fraction", "0.25", "--data.on_error", "skip")
     assert answer.code == 0, answer.err
     from tlearn import load
 
-    with pytest.raises(TlearnError, match=r"a.heic: HEIC, which needs pillow-heif: pip install"):
+    with pytest.raises(TlearnError, match=rf"a\.heic: {re.escape(HEIC)}$"):
         load("runs/folder/version_0").predict(["all/dog/a.heic"])
 
 

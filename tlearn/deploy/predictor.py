@@ -17,6 +17,7 @@ from tlearn.base.notebook.html_table import html_table, percent
 from tlearn.base.places import DEFAULT_ROOT, find_checkpoint
 from tlearn.base.progress import tracked
 from tlearn.base.types import LABEL_THRESHOLD
+from tlearn.data.decoding.samples import lacks_extra
 from tlearn.data.files.reading import Framing, framed, read_and_remark, reason_of
 from tlearn.data.images.on_disk import in_threads
 from tlearn.deploy.loading import framing_of, load_scored
@@ -163,4 +164,5 @@ def _pixels(picture: Picture, framing: Framing) -> tuple[Tensor, str]:
         return read_and_remark(picture if isinstance(picture, Image.Image) else Path(picture), framing)
     except Exception as error:  # an image that Pillow opened may still turn out damaged, in every way that there is
         name = "an image" if isinstance(picture, Image.Image) else str(Path(picture).absolute())
-        raise TlearnError(f"{name}: {reason_of(error)}; mend it or leave it out") from error
+        reason = reason_of(error)
+        raise TlearnError(f"{name}: {reason}{'' if lacks_extra(reason) else '; mend it or leave it out'}") from error

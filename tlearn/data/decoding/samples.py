@@ -11,6 +11,11 @@ from numpy.typing import NDArray
 _KINDS = {"u": "uint", "i": "int", "f": "float"}
 
 
+def lacks_extra(reason: str) -> bool:
+    """Tell whether a file is good, and only a package is missing; the reason says how to install it."""
+    return "pip install" in reason
+
+
 class UnreadableImageError(Exception):
     """A file that cannot be decoded; the message is the reason, without the path."""
 

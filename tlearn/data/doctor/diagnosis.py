@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from tlearn.base.types import Task
+from tlearn.data.decoding.samples import lacks_extra
 from tlearn.data.doctor.colour import colour_findings
 from tlearn.data.doctor.encoding import encoding_tells
 from tlearn.data.doctor.numbers import number_findings
@@ -20,7 +21,6 @@ from tlearn.data.files.listing import number_of
 from tlearn.data.files.reading import Framing
 
 _OPTION = "data.init_args."  # in a reason that names a remedy
-_INSTALL = "pip install"
 _LIMIT = "data.init_args.max_megapixels"
 _KEPT_FIRST = {"test": 0, "val": 1, "train": 2}  # of equal pictures the one outside of training stays
 _FEW = 10  # training images of a class
@@ -79,7 +79,7 @@ def summary_of(pictures: Sequence[Picture]) -> dict[str, dict[str, object]]:
 def _unreadable(pictures: Sequence[Picture]) -> Iterator[Finding]:
     faults = {p.name: p.facts.error for p in pictures if p.facts.error}
     # Nothing is wrong with these files. A picture above the limit may be a decompression bomb, so it is broken.
-    readable = {name: why for name, why in faults.items() if (_OPTION in why and _LIMIT not in why) or _INSTALL in why}
+    readable = {name: why for name, why in faults.items() if (_OPTION in why and _LIMIT not in why) or lacks_extra(why)}
     bad = {name: why for name, why in faults.items() if name not in readable}
     if readable:
         counts = Counter(readable.values()).most_common()
@@ -200,11 +200,9 @@ def _odd(pictures: Sequence[Picture]) -> Iterator[Finding]:
     odd = [p for p in pictures if p.facts.format in rare]
     if odd:
         usual, kinds = formats.most_common(1)[0][0], ", ".join(sorted(rare))
-        is_one = len(odd) == 1
-        what = f"{len(odd)} of {len(pictures)} files {'is' if is_one else 'are'} {kinds}, most others are {usual}"
-        yield Finding(
-            "odd_format", "note", f"{what}; look at {'it' if len(odd) == 1 else 'them'}", [[p.name] for p in odd]
-        )
+        verb, them = ("is", "it") if len(odd) == 1 else ("are", "them")
+        what = f"{len(odd)} of {len(pictures)} files {verb} {kinds}, most others are {usual}; look at {them}"
+        yield Finding("odd_format", "note", what, [[p.name] for p in odd])
     flat = [p for p in pictures if not p.is_part and _spread(p.facts) < _FLAT_LEVELS]
     if flat:
         yield Finding("flat", "note", f"{number_of(len(flat), 'picture')} of a single colour", [[p.name] for p in flat])

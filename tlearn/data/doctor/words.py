@@ -13,6 +13,7 @@ from tlearn.data.files.listing import number_of
 _SHOWN = 3  # files of a finding
 _NAMED = 6  # classes that are named with their counts
 _INDENT = " " * 9
+_FORMATS = {"HEIF": "HEIC", "JPEGXL": "JPEG XL", "JPEG2000": "JPEG 2000"}
 _KINDS = {
     **dict.fromkeys(("RGB", "YCbCr", "P", "PA"), "colour"),
     **dict.fromkeys(("L", "LA"), "grey"),
@@ -35,10 +36,11 @@ def split_line(split: str, about: Mapping[str, Any]) -> str:
         least, most = min(classes.values()), max(classes.values())
         counts = each if len(classes) <= _NAMED else f"{least} each" if least == most else f"{least} to {most} each"
         line += f" of {number_of(len(classes), 'class', 'classes')} ({counts})"
+    formats = {_FORMATS.get(name, name): count for name, count in about["formats"].items()}
     kinds = Counter[str]()
     for mode, count in about["modes"].items():
         kinds[_KINDS.get(mode, mode)] += count
-    return "; ".join([line, *filter(None, [_counted(about["formats"]), _counted(kinds), _sides(about)])])
+    return "; ".join([line, *filter(None, [_counted(formats), _counted(kinds), _sides(about)])])
 
 
 def _counted(counts: Mapping[str, int]) -> str:

@@ -6,8 +6,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tlearn.data.decoding.samples import lacks_extra
+
 _SHOWN = 10
-_LEAVE_OUT = "'doctor --fix' puts them on a list to leave out, data.init_args.on_error skip leaves them out of this run"
+_DOCTOR = "'doctor --fix' puts them on a list to leave out, "
+_LEAVE_OUT = "data.init_args.on_error skip leaves them out of this run"
 
 
 def told_of_all(bad: Mapping[int, str], count: int, root: Path, names: Sequence[str], split: str) -> str:
@@ -27,7 +30,8 @@ def told_of_all(bad: Mapping[int, str], count: int, root: Path, names: Sequence[
     else:
         shown = [f"{place} ({reason})" for place, reason in list(zip(places, reasons, strict=True))[:_SHOWN]]
         told = ", ".join(shown) + (f" and {len(bad) - _SHOWN} more" if len(bad) > _SHOWN else "")
-    way = "" if len(bad) == count else f"; {_LEAVE_OUT}"
+    doctors = "" if any(map(lacks_extra, reasons)) else _DOCTOR  # which lists no good file
+    way = "" if len(bad) == count else f"; {doctors}{_LEAVE_OUT}"
     return f"{len(bad)} of {count} {split} pictures cannot be read: {told}{way}"
 
 
