@@ -167,6 +167,18 @@ def test_the_time_left_comes_from_the_pace_of_like_work(clock: dict[str, float])
     runs.close()
 
 
+def test_the_first_steps_tell_of_all_of_it(clock: dict[str, float]) -> None:
+    (runs,) = opened(Progress("run", 6))
+    runs.next("a, seed 0")
+    clock["s"] = 20.0  # until here the network was made
+    epochs, batches = opened(Progress(count=10), Progress("training", 50, "batches"))
+    epochs.next("epoch 1/10")
+    batches.done = 5
+    # 5 of 50 batches in 2 s: an epoch takes 20 s. The first run takes 20 s and ten epochs, and so does each of six.
+    assert text([runs, epochs, batches], 22.0).endswith("training: 5 of 50 batches, about 22 min left")
+    runs.close()
+
+
 def test_work_of_unlike_parts_tells_the_time_to_the_next_part_alone(clock: dict[str, float]) -> None:
     parts, inner = opened(Progress("probe", 2, parts=True), Progress("128 px", 100, "pictures"))
     inner.done = 25

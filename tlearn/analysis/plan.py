@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import mean
 from typing import Any
@@ -218,8 +219,7 @@ def _epoch_times(
     for epoch in range(epochs):
         if epoch == 0 or epoch in phases:
             module.open_stages(epoch)
-            with Progress(f"timing steps of epoch {epoch + 1}"):
-                step_s = _mean_time(step)
+            step_s = _mean_time(step, f"timing epoch {epoch + 1}")
         validates = (
             epoch >= cached and trainer.enable_validation and (epoch + 1) % (trainer.check_val_every_n_epoch or 1) == 0
         )
@@ -233,20 +233,23 @@ def _forward_time(trainer: Trainer, module: TransferModule) -> float:
     loader: Any = data.val_dataloader() if data.validates else data.train_dataloader()
     batch = next(iter(loader))
     images = batch.images.to(module.device)
-    with evaluating(module), trainer.precision_plugin.forward_context(), Progress("timing batches of validation"):
-        return _mean_time(lambda: module(images))
+    with evaluating(module), trainer.precision_plugin.forward_context():
+        return _mean_time(lambda: module(images), "timing validation")
 
 
-def _mean_time(work: Any) -> float:
-    for _ in range(_WARM_STEPS):
-        work()
+def _mean_time(work: Callable[[], object], what: str) -> float:
     times: list[float] = []
-    while len(times) < _TIMED_STEPS and sum(times) < _TIMED_S:
-        start = time.perf_counter()
-        work()
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
-        times.append(time.perf_counter() - start)
+    with Progress(what, _WARM_STEPS + _TIMED_STEPS, "batches at most") as progress:
+        for _ in range(_WARM_STEPS):
+            work()
+            progress.advance()
+        while len(times) < _TIMED_STEPS and sum(times) < _TIMED_S:
+            start = time.perf_counter()
+            work()
+            if torch.cuda.is_available():
+                torch.cuda.synchronize()
+            times.append(time.perf_counter() - start)
+            progress.advance()
     return mean(times)  # not the median: what is slow now and then counts in an epoch too
 
 

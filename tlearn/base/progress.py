@@ -96,9 +96,12 @@ class Progress:
         under_way = self.costs[self.done] * inside if self.done < len(self.costs) else 0.0
         return (sum(self.costs[: self.done]) + under_way) / max(sum(self.costs), 1e-12)
 
-    def left_s(self, share: float, now_s: float) -> float | None:
-        """Return the seconds left by the pace so far; ``None`` where that says nothing."""
+    def left_s(self, step_s: float | None, share: float, now_s: float) -> float | None:
+        """Return the seconds left, by those of the step under way or by the share that is done; ``None`` if unknown."""
         took_s = now_s - self._began_s
+        if not self.parts and self.count and step_s is not None:
+            then = self.share(1.0)
+            return step_s + (took_s + step_s) * (1 - then) / then
         if self.parts or took_s < _SURE_S or share < (_SURE if took_s < _LONG_S else _SURE_IF_LONG):
             return None
         return took_s * (1 - share) / share
@@ -124,22 +127,18 @@ def closing_what_is_left() -> Iterator[None]:
 
 
 def words(running: Sequence[Progress], now_s: float) -> tuple[str, str, float]:
-    """Say in two texts what is done and how far it is, and return the share that is done.
-
-    Args:
-        running: The work under way, the outermost first.
-        now_s: The time by `time.monotonic`.
-    """
+    """Say in two texts what is done and how far it is, and return the share that is done; the outermost work first."""
     *outer, last = running
     short = [each for each in running if each.what and each.count and (each.names_steps or each is not last)]
     named = [f"{each.what} {each.place(True):,}/{each.count:,}" if each in short else each.what for each in running]
     texts = [text for each, name in zip(running, named, strict=True) for text in (name, each.step)]
-    counts = last.count and last not in short and (last.what or last.costs is None)
+    says = last.what or last.unit or (last.names_steps and last.costs is None)
+    counts = last.count and last not in short and says
     far = f": {last.place(False):,} of {last.count:,} {last.unit}".rstrip() if counts else ""
-    share, left_s, left_of, shown = float(last.parts and last.names_steps), None, last, 0.0
+    share, left_s, left_of, shown, each_left_s = float(last.parts and last.names_steps), None, last, 0.0, None
     for each in reversed(running):
         shown = (share := each.share(share)) or shown
-        if (each_left_s := each.left_s(share, now_s)) is not None:
+        if (each_left_s := each.left_s(each_left_s, share, now_s)) is not None:
             left_s, left_of, shown = each_left_s, each, share
     if left_s is not None:
         parts = [each for each in outer[: running.index(left_of)] if each.parts and each.done + 1 < (each.count or 0)]
