@@ -94,7 +94,7 @@ def test_a_plain_data_module_trains_and_the_next_command_works_as_printed(tlearn
     assert answer.code == 0, answer.err
     said = answer.out + answer.err
     assert "3 classes, counted in a pass" in said
-    assert "MyDataModule is a data module of your own, and its loaders serve as they are: no feature cache" in said
+    assert "MyDataModule is a data module of your own, whose loaders serve as they are: floats from 0 to 1" in said
     shown = next(line for line in answer.out.splitlines() if line.startswith("next: "))
     program, verb, *words = shlex.split(shown.removeprefix("next: "))
     assert (program, verb, words[-2:]) == ("tlearn", "test", ["--data", package])

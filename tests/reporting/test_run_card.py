@@ -286,6 +286,27 @@ def test_another_logger_is_one_more_place(tlearn: Tlearn, small: str) -> None:
     assert not (run / "metrics.csv").exists()
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # of the logger's own package
+@pytest.mark.parametrize(
+    ("package", "words", "left"),
+    [
+        ("wandb", ["WandbLogger", "--trainer.logger.project", "mine", "--trainer.logger.name", "first"], "wandb"),
+        ("mlflow", ["MLFlowLogger", "--trainer.logger.tracking_uri", "sqlite:///mlflow.db"], "mlflow.db"),
+    ],
+)
+def test_weights_and_biases_and_mlflow_are_one_more_place_offline(
+    package: str, words: list[str], left: str, tlearn: Tlearn, small: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip(package)
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    assert tlearn("fit", "-c", small, "--trainer.logger", *words).code == 0
+    assert Path(left).exists()
+    assert card()["status"] == "finished"
+    assert [int(row["epoch"]) for row in rows_of() if row["val/acc"]] == [0, 1]
+    assert tlearn("test", "-c", small, "--ckpt_path", "best").code == 0
+
+
 def test_validating_leaves_the_curves_alone(tlearn: Tlearn, small: str) -> None:
     assert tlearn("fit", "-c", small).code == 0
     before = rows_of()

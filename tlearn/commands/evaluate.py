@@ -9,7 +9,7 @@ from typing import Any
 
 from lightning.pytorch import LightningDataModule
 
-from tlearn.base.notebook.html_table import html_table, metric
+from tlearn.base.notebook.html_table import html_table, metric_rows
 from tlearn.cli.arguments import Arguments
 from tlearn.cli.defaults import with_data
 from tlearn.cli.isolation import called_from_python
@@ -37,7 +37,7 @@ class Evaluation:
 
     def _repr_html_(self) -> str:
         """Show the result in a notebook."""
-        metrics = [(name, metric(name, value)) for name, value in self.metrics.items()]
+        metrics = metric_rows(self.metrics)
         return html_table([*metrics, ("checkpoint", self.checkpoint), ("folder", self.folder)], caption="Evaluation")
 
 

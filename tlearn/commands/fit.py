@@ -12,7 +12,7 @@ from lightning.pytorch import LightningDataModule, Trainer
 from lightning.pytorch.callbacks import Timer
 
 from tlearn.base.errors import TlearnError
-from tlearn.base.notebook.html_table import html_table, metric
+from tlearn.base.notebook.html_table import html_table, metric_rows
 from tlearn.cli.arguments import Arguments
 from tlearn.cli.defaults import with_data
 from tlearn.cli.isolation import called_from_python
@@ -46,8 +46,7 @@ class Run:
 
     def _repr_html_(self) -> str:
         """Show the run in a notebook."""
-        metrics = [(name, metric(name, value)) for name, value in self.metrics.items()]
-        rows = [("folder", self.folder), ("checkpoint", self.checkpoint), *metrics]
+        rows = [*metric_rows(self.metrics), ("checkpoint", self.checkpoint), ("folder", self.folder)]
         return html_table(rows, caption=f"Run, {self.status}")
 
     @cached_property

@@ -75,8 +75,8 @@ def check_plain(trainer: Trainer, start: HeadStartOptions, caching: CacheOptions
         images_of(trainer, what)
     if trainer.is_global_zero:
         log.info(
-            "%s is a data module of your own, and its loaders serve as they are: no feature cache, no names of "
-            "pictures, and a resume is exact from the end of an epoch on, not inside it",
+            "%s is a data module of your own, whose loaders serve as they are: floats from 0 to 1 become 8 bits; "
+            "no feature cache, no names of pictures; a resume is exact from the end of an epoch on, not inside it",
             view.kind_name,
         )
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from itertools import islice
 
 _MOST_ROWS = 20
+_SCORES = ("loss", "acc", "f1", "map", "mae", "r2")
 
 
 def html_table(rows: Iterable[Sequence[object]], columns: Sequence[str] = (), caption: str = "") -> str:
@@ -23,7 +24,7 @@ def html_table(rows: Iterable[Sequence[object]], columns: Sequence[str] = (), ca
     left = len(listed) - _MOST_ROWS
     if left > 0:
         body += f"<tr>{_cell(f'and {left} more', 'td')}</tr>"
-    above = f'<caption style="text-align: left">{escape(caption)}</caption>' if caption else ""
+    above = f'<caption style="text-align: left; white-space: nowrap">{escape(caption)}</caption>' if caption else ""
     return f"<table>{above}{head}<tbody>{body}</tbody></table>"
 
 
@@ -32,9 +33,14 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
-def metric(name: str, value: float) -> str:
-    """Write a metric as people read it: accuracies as percent, all others with four digits."""
-    return percent(value) if "acc" in name.rpartition("/")[2] else f"{value:.4g}"
+def metric_rows(metrics: Mapping[str, float]) -> list[tuple[str, str]]:
+    """Return losses and scores as people read them: accuracies as percent, all others with four digits."""
+    shown = {name: value for name, value in metrics.items() if name.rpartition("/")[2].startswith(_SCORES)}
+    return [
+        (name, percent(value) if "acc" in name else f"{value:.4g}")
+        for name, value in sorted(shown.items(), reverse=True)  # val before train
+        if not name.endswith("_step")
+    ]
 
 
 def _cell(value: object, tag: str) -> str:
