@@ -164,6 +164,79 @@ def see_report(page: Page, report: Path, scheme: str, expected: Sequence[str]) -
     return float(_pixels(page.locator("body"))[:5, :5].mean() / 255)
 
 
+def see_report_on_a_phone(page: Page, report: Path, width_px: int = 400) -> None:
+    """See that nothing of the report is cut, reaches over the edge or scrolls sideways, with everything unfolded."""
+    page.set_viewport_size({"width": width_px, "height": 800})
+    page.goto(report.as_uri())
+    page.locator("details").evaluate_all("all => all.forEach(each => { each.open = true })")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width_px
+    outside = """all => all.filter(each => {
+        const box = each.getBoundingClientRect();
+        const cut = getComputedStyle(each).overflowX !== "visible" && each.scrollWidth > each.clientWidth + 1;
+        return box.width && (cut || box.right > innerWidth + 1 || box.left < -1);
+    }).map(each => each.outerHTML.slice(0, 200))"""
+    found = page.locator("main *, header *, nav *").evaluate_all(outside)
+    assert found == [], found[:3]
+
+
+def see_contents_lead_there(page: Page, report: Path) -> None:
+    """Follow each entry of the table of contents, and see its heading come to the top."""
+    page.goto(report.as_uri())
+    links = page.locator("nav a")
+    assert links.count() >= 5
+    for number in range(links.count()):
+        links.nth(number).click()
+        part = page.locator(str(links.nth(number).get_attribute("href")))
+        top = part.evaluate("part => part.getBoundingClientRect().top")
+        at_end = page.evaluate("innerHeight + scrollY >= document.documentElement.scrollHeight - 2")
+        assert abs(top) < 5 or at_end, (number, top)
+
+
+def copy_a_command(page: Page, report: Path) -> str:
+    """Press the copy button of the first command by the keyboard, and return what can be pasted then."""
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.goto(report.as_uri())
+    button = page.get_by_role("button", name="Copy").first
+    button.focus()
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Copied").wait_for()
+    return str(page.evaluate("navigator.clipboard.readText()"))
+
+
+def enlarge_pictures(page: Page, report: Path) -> None:
+    """Open a picture by the keyboard, go to the next one and back, and close it where one was."""
+    page.goto(report.as_uri())
+    button = page.get_by_role("button", name="Enlarge: ").first
+    small = button.locator("img")
+    source, width = small.get_attribute("src"), small.evaluate("picture => picture.getBoundingClientRect().width")
+    assert width >= 128, f"the first thumbnail is {width} px wide"
+    button.focus()
+    page.keyboard.press("Enter")
+    large = page.locator("dialog img")
+    large.wait_for()
+    assert large.get_attribute("src") == source
+    assert large.evaluate("picture => picture.getBoundingClientRect().width") > 1.5 * width
+    assert page.locator("dialog p").inner_text() == large.get_attribute("alt")
+    page.keyboard.press("ArrowRight")
+    assert large.get_attribute("src") != source
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("Escape")
+    large.wait_for(state="hidden")
+    assert button.evaluate("button => button === document.activeElement")
+
+
+def see_report_without_scripts(browser: Browser, report: Path) -> str:
+    """Return the words of the report where scripts are off; no button that would do nothing may be there."""
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(report.as_uri())
+    assert page.get_by_role("button").count() == 0
+    assert page.locator(".shot img").count() > 0
+    words = page.locator("body").inner_text()
+    context.close()
+    return words
+
+
 def _pixels(place: Locator) -> np.ndarray[tuple[int, int, int], np.dtype[np.int16]]:
     """Photograph a place: (H, W, 3), 0 to 255."""
     with Image.open(io.BytesIO(place.screenshot())) as picture:

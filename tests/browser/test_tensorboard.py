@@ -79,7 +79,7 @@ def test_hparams(page: Page, dashboard: Dashboard, runs: Path) -> None:
 def test_report(page: Page, runs: Path) -> None:
     report = runs / RUN / "report.html"
     card = json.loads((runs / RUN / "card.json").read_text())
-    expected = [f"{100 * card['best']['value']:.1f}", "Confusion matrix", "Worst mistakes"]
+    expected = [f"{100 * card['best']['value']:.1f}", "Confusion matrix", "mistakes", "right answers"]
     light = pages.see_report(page, report, "light", expected)
     dark = pages.see_report(page, report, "dark", expected)
     assert light > 0.9

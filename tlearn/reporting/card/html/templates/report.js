@@ -30,12 +30,13 @@
   let at = 0;
   const show = (number) => {
     at = (number + pictures.length) % pictures.length;
+    view.prepend(large);
     large.src = pictures[at].src;
     large.alt = words.textContent = pictures[at].alt;
   };
   view.className = "view";
   view.setAttribute("aria-label", "Picture, enlarged; the arrow keys show the others");
-  view.append(large, words, close);
+  view.append(words, close);
   document.body.append(view);
   close.addEventListener("click", () => view.close());
   view.addEventListener("click", (event) => { if (event.target === view) view.close(); });
