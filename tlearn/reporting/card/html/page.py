@@ -92,9 +92,11 @@ def _contents(shown: Mapping[str, Any]) -> list[tuple[str, str]]:
     def has(part: str) -> bool:
         return any(evaluation[part] for evaluation in evaluations)
 
+    matrices = [evaluation["matrix"] for evaluation in evaluations if evaluation["matrix"]]
     there = {
         ("results", "Results"): evaluations,
         ("pictures", "Pictures"): pictures["wrong"] or pictures["right"] or pictures["training"],
+        ("confusion", "Confusions"): has("confusions") or (matrices and not matrices[0]["large"]),
         ("classes", "Classes"): has("classes"),
         ("confidence", "Confidence"): has("reliability"),
         ("scatter", "Predicted and true"): has("scatter"),

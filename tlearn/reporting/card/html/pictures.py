@@ -83,7 +83,8 @@ def _count_words(file: Mapping[str, Any], kind: str, shown: int) -> str:
 def _in_proportion(sides: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Share the width of a row by how many pictures each side has."""
     most = max((side["size"] for side in sides), default=1) or 1
-    return [side | {"share": f"{max(0.5, side['size'] / most):.2f}"} for side in sides]
+    shares = [max(0.5, side["size"] / most) if side["first"] else 0.0 for side in sides]
+    return [side | {"share": f"{share:.2f}"} for side, share in zip(sides, shares, strict=True)]
 
 
 def _item(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,11 +15,8 @@ from tlearn.reporting.card.html.charts import reliability_diagram, scatter
 from tlearn.reporting.card.html.views import SHOWN_CLASSES
 
 MATRIX_CLASSES = 30
-_BESIDE, _ON_A_PHONE, _FEW = (
-    12,
-    8,
-    4,
-)  # classes of a matrix that fits into half a page, into 400 px, and has large cells
+# Classes of a matrix that fits into half a page, that fits into 400 px, and that has large cells.
+_BESIDE, _ON_A_PHONE, _FEW = 20, 8, 4
 _SHADES = 8
 _WORDS = list(METRICS.values())
 NAMES = {"test": "Test", "val": "Validation"}
@@ -105,7 +102,7 @@ def _matrix(names: Sequence[str], matrix: Sequence[Sequence[int]]) -> dict[str, 
         "large": len(names) <= _FEW,
         "dense": len(names) > 16,
         "upright": len(names) <= _FEW and max(map(len, names), default=0) <= 12,
-        "instead": _frequent(names, matrix, _BESIDE) if len(names) > _ON_A_PHONE else None,
+        "instead": _frequent(names, matrix, _ON_A_PHONE) if len(names) > _ON_A_PHONE else None,
     }
 
 
