@@ -9,46 +9,7 @@ from __future__ import annotations
 from string import Template
 
 from tlearn.base.program import program
-
-# What several pages share.
-_PARTS = {
-    "target": """\
-TARGET  a folder of pictures, with a folder for each class (see folder.yaml),
-        a table of pictures and labels, .csv or .parquet (see table.yaml),
-        or a config: a .yaml of your own, or one that ships with tlearn""",
-    "run": """\
-RUN     a run such as runs/my_pictures/version_0, runs/my_pictures for the
-        newest of that name, or a checkpoint file""",
-    "pictures": """\
-pictures
-  --data.batch_size N              images in a batch [64]
-  --data.val_fraction SHARE        of train, if no val is there [0.1]
-  --data.test_fraction SHARE       of train, if no test is there [0.0]
-  --data.train_per_class N         so many of each class; else all
-  --data.augment '{flip: true}'    change training images; else not at all
-  --data.on_error skip             leave out what cannot be read [error]
-  --data.num_workers N             processes that read; else by the machine
-
-network
-  --model.backbone NAME            of torchvision, or timm/NAME [resnet18]
-  --model.weights WHICH            ImageNet's, a file, or null [DEFAULT]
-  --model.image_size PX            side that it sees; else the pictures' own
-  --model.tap STAGE                that feeds the head; else the last""",
-    "place": """\
-  --config CONFIG                  a config; TARGET then gives pictures alone
-  --trainer.accelerator KIND       cpu, gpu, mps [auto]
-  --trainer.default_root_dir DIR   where runs lie; else runs/""",
-    "of_fit": """\
-All other options of fit count too: '$program fit --help'.""",
-    "evaluation": """\
-options
-  --ckpt_path WHICH                best, last or wise_ft of the run; else best
-  --data.init_args.root FOLDER     other pictures than those of the run
-  --data.batch_size N              images in a batch; else as in the run
-  --trainer.accelerator KIND       cpu, gpu, mps [auto]
-  --trainer.precision KIND         32-true, bf16-mixed; else as in the run
-  --config CONFIG                  with --ckpt_path best: its newest run""",
-}
+from tlearn.cli.help.parts import PARTS
 
 PAGES = {
     "fit": """\
@@ -58,6 +19,8 @@ Trains on the training images, validates after every epoch, and keeps
 best.ckpt, last.ckpt and a report in runs/NAME/version_N, NAME as in TARGET.
 
 $target
+
+$defaults
 
 $pictures
   --model.head_hidden '[256]'      widths of hidden layers of the head
@@ -161,7 +124,7 @@ usage: $program compare A.yaml B.yaml ... [--option VALUE ...]
 Fits configs on the same images with the same seeds, and ranks them: scores with
 intervals, seconds, memory. Finished runs are kept: the same command goes on.
 
-options
+options                            what it does [default]
   --seeds N                        runs of each config [3]
   --name NAME                      the runs lie in runs/compare/NAME
   --out FILE                       write all of it, each image's score too
@@ -199,7 +162,7 @@ PHOTOS  a folder, a pattern such as 'photos/*.jpg', a picture file, or several
         of these; a .txt or .csv that lists pictures; - for names from standard
         input. Without any: the validation images of the run
 
-options
+options                            what it does [default]
   --out FILE                       .csv or .parquet; else in the run folder
   --top_k N                        classes in a row [5]
   --data PHOTOS                    the same as PHOTOS: folder, pattern, file
@@ -245,7 +208,7 @@ Packs a folder of pictures into shards in OUT, bit by bit as they are. fit
 streams them from there, or from object storage that OUT was copied to:
 '$program fit OUT'. It needs: pip install 'tlearn[stream]'.
 
-options
+options                            what it does [default]
   --shard_mb MB                    how large a shard may become [64]
   --data.init_args.on_error skip   leave out what cannot be read [error]
   --data.init_args.unknown_classes ignore  what train has no class of [error]
@@ -276,5 +239,5 @@ options
 
 def page(verb: str) -> str:
     """Return the help of a verb."""
-    parts = {name: Template(text).substitute(program=program()) for name, text in _PARTS.items()}
+    parts = {name: Template(text).substitute(program=program()) for name, text in PARTS.items()}
     return Template(PAGES[verb]).substitute(parts, program=program())
