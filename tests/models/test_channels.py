@@ -123,7 +123,7 @@ def test_own_weights_of_as_many_channels_are_taken_as_they_are(tmp_path: Path, s
     own = trained.state_dict()
     assert all(torch.equal(value, own[name]) for name, value in anew.state_dict().items())
     assert "adapted" not in said.text
-    assert "pixels by mean 0.1 0.2 0.3 0.4 0.5 and std 0.1 0.2 0.3 0.4 0.5 (the file's own)" in said.text
+    assert "pixels normalised by mean 0.1 0.2 0.3 0.4 0.5 and std 0.1 0.2 0.3 0.4 0.5 (the file's own)" in said.text
     for channels in (3, 2):
         with pytest.raises(TlearnError, match=f"own.ckpt see 5 channels, model.in_channels is {channels}; set it to 5"):
             network("resnet18", channels, str(path))

@@ -54,20 +54,20 @@ CASES: dict[str, tuple[Any, str]] = {
     "moco": (
         {"epoch": 199, "state_dict": named("module.encoder_k.", SECOND) | named("module.encoder_q.")},
         "first: weights FILE: 30 backbone tensors loaded, the head starts new (2 tensors); taken from "
-        "state_dict.module.encoder_q; left state_dict.module.encoder_k (32), state_dict.module.encoder_q (2); "
-        "state_dict.module.encoder_k would fit too (--model.weights FILE::state_dict.module.encoder_k); pixels by mean "
-        "0.485 0.456 0.406 and std 0.229 0.224 0.225 (ImageNet's, the file names none)",
+        "state_dict.module.encoder_q; not used: state_dict.module.encoder_k (32), state_dict.module.encoder_q (2); "
+        "state_dict.module.encoder_k would fit too (--model.weights FILE::state_dict.module.encoder_k); pixels "
+        "normalised by mean 0.485 0.456 0.406 and std 0.229 0.224 0.225 (ImageNet's, the file names none)",
     ),
     "lightning": (
         {"state_dict": named("model."), "epoch": 3},
-        "taken from state_dict.model; left state_dict.model.fc (2)",
+        "taken from state_dict.model; not used: state_dict.model.fc (2)",
     ),
     "net": ({"state_dict": named("net.")}, "taken from state_dict.net"),
     "lightly": (
         {"state_dict": named("backbone.", BODY) | {"projection.0.weight": torch.ones(2)}},
-        "left state_dict.projection.0 (1)",
+        "not used: state_dict.projection.0 (1)",
     ),
-    "plain": (FIRST, "left fc (2)"),
+    "plain": (FIRST, "not used: fc (2)"),
     "half": ({name: value.half() if value.is_floating_point() else value for name, value in SECOND.items()}, "second"),
     "torchvision": ({"model": SECOND, "model_ema": named("module.")}, "first: .* taken from model_ema.module"),
     "timm": (
@@ -93,7 +93,7 @@ CASES: dict[str, tuple[Any, str]] = {
         "first: .* state_dict.net",
     ),
     "compiled": (named("module._orig_mod."), "taken from module;"),
-    "compiled_part": ({k.replace("layer1.", "layer1._orig_mod."): v for k, v in FIRST.items()}, "left fc"),
+    "compiled_part": ({k.replace("layer1.", "layer1._orig_mod."): v for k, v in FIRST.items()}, "not used: fc"),
     "nested": ({"a": {"b": {"net": {"conv1": {"weight": FIRST["conv1.weight"]}, **FIRST}}}}, "taken from a.b.net"),
     "twice": ({"state_dict": FIRST, "best": dict(FIRST)}, "first: .* taken from state_dict"),
     "no_counters": (

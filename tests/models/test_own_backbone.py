@@ -131,7 +131,7 @@ def test_weights_are_its_own_or_those_of_a_file(tmp_path: Path, caplog: pytest.L
     own = Named()
     before = own.layers[0].state_dict()["weight"].clone()
     module = TransferModule(2, backbone=own)
-    assert "Named begins with its own weights; pixels by" in caplog.text
+    assert "Named begins with its own weights; pixels normalised by" in caplog.text
     assert torch.equal(module.state_dict()["backbone.network_.layers.0.weight"], before)
     torch.save({"state_dict": Named().state_dict()}, tmp_path / "named.pth")
     loaded = TransferModule(2, backbone=Named(), weights=str(tmp_path / "named.pth"))

@@ -218,7 +218,7 @@ def test_the_hubs_config_tells_the_mean(tmp_path: Path, said: pytest.LogCaptureF
     mean, line, doubts = statistics(said, weights)
     assert mean == pytest.approx(0.1)
     assert doubts == ""
-    assert line == "pixels by mean 0.1 0.2 0.3 and std 1 1 1 (tag mine, by the config.json beside the file)"
+    assert line == "pixels normalised by mean 0.1 0.2 0.3 and std 1 1 1 (tag mine, by the config.json beside the file)"
     (tmp_path / "config.json").write_text(json.dumps(config | {"architecture": "resnet18"}))
     assert statistics(said, weights)[0] == pytest.approx(timm.get_pretrained_cfg(MANY_TAGS).mean[0])
 
@@ -229,7 +229,10 @@ def test_the_user_says_the_mean(tlearn: Tlearn, small: str) -> None:
     words += ["--model.pixel_mean", "[0.5,0.4,0.3]", "--model.pixel_std", "[0.2,0.2,0.2]", "--trainer.max_epochs", "1"]
     answer = tlearn("fit", *words, "--data.size_px", "32")
     assert answer.code == 0, answer.err
-    assert "pixels by mean 0.5 0.4 0.3 and std 0.2 0.2 0.2 (as model.pixel_mean and pixel_std say)" in answer.err
+    assert (
+        "pixels normalised by mean 0.5 0.4 0.3 and std 0.2 0.2 0.2 (as model.pixel_mean and pixel_std say)"
+        in answer.err
+    )
     assert "without its tag" not in answer.err
     module = load("runs/small/version_0").module
     assert module.preprocess.mean.tolist() == pytest.approx([0.5, 0.4, 0.3])
@@ -357,4 +360,4 @@ def test_the_librarys_own_weights_take_size_and_arguments(
     assert asked == [{"num_classes": 0, "img_size": 64, **TINY_VIT}]
     line = next(each for each in said.messages if each.startswith("weights "))
     tag = timm.get_pretrained_cfg(VIT).tag
-    assert line.endswith(f"the head starts new; pixels by mean 0.5 0.5 0.5 and std 0.5 0.5 0.5 (tag {tag})")
+    assert line.endswith(f"the head starts new; pixels normalised by mean 0.5 0.5 0.5 and std 0.5 0.5 0.5 (tag {tag})")

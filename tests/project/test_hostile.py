@@ -344,7 +344,7 @@ def test_names_go_nowhere_and_are_no_formulas(bad_table: str, tlearn: Tlearn, tm
     answer = tlearn("fit", "-c", bad_table)
     assert answer.code == 0, answer.err
     place = tmp_path / "tables"
-    assert f"t.csv: 1 picture outside of {place}, the first ../outside.png; reports show pictures" in answer.err
+    assert f"t.csv: 1 picture outside of {place}, the first ../outside.png; a report would show them" in answer.err
     assert tlearn("test", "-c", bad_table, "--ckpt_path", "best").code == 0
     run = Path("runs/table/version_0")
     assert tlearn("predict", "--ckpt_path", str(run), "--data", "tables/photos/-1+1.png", "--out", "a.csv").code == 0

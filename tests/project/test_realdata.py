@@ -113,7 +113,7 @@ def test_real_weights_in_any_wrapping(wrap: str, tmp_path: Path, said: pytest.Lo
     module = TransferModule(2, backbone="timm/tf_efficientnet_lite0", weights=str(tmp_path / "checkpoint.pth.tar"))
     kept = module.backbone.network.state_dict()
     assert all(torch.equal(kept[name], value) for name, value in given.items() if name in kept and "num_b" not in name)
-    assert "pixels by mean 0.5 0.5 0.5 and std 0.5 0.5 0.5" in said.text
+    assert "pixels normalised by mean 0.5 0.5 0.5 and std 0.5 0.5 0.5" in said.text
     assert "BatchNorms" not in said.text
 
 

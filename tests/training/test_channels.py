@@ -207,7 +207,7 @@ def test_grey_files_train_a_network_of_one_channel(tlearn: Tlearn, tmp_path: Pat
     (tmp_path / "grey.yaml").write_text(config)
     answer = tlearn("fit", "-c", "grey.yaml", *SMALL, "--model.in_channels", "1", "--model.image_size", "32")
     assert answer.code == 0, answer.err
-    assert "pixels of 1 channel by mean" in answer.err
+    assert "pixels of 1 channel normalised by mean" in answer.err
     assert last(tmp_path, run="grey")["tlearn"]["pictures"]["reading"]["num_channels"] == 1
     answer = tlearn("predict", "--ckpt_path", "runs/grey/version_0", "--data", "pictures/val", "--out", "p.csv")
     assert answer.code == 0, answer.err
@@ -259,6 +259,6 @@ def test_bands_of_files_train_and_leave(tlearn: Tlearn, tmp_path: Path) -> None:
     streamed = ["--data", "StreamingDataModule", "--data.root", "packed", "--model.image_size", "32"]
     answer = tlearn("fit", "-c", "bands.yaml", *SMALL, *streamed)
     assert answer.code == 0, answer.err
-    assert "pixels of 5 channels by mean" in answer.err
+    assert "pixels of 5 channels normalised by mean" in answer.err
     answer = tlearn("optimize", "pictures", "again", "--data.init_args.num_channels", "0")
     assert "num_channels: expected a whole number above 0, got 0" in answer.err

@@ -78,7 +78,9 @@ def learn_statistics(network: Network, data: ImageDataModule | None) -> None:
     of = f"all {len(rows)}" if len(rows) == len(images) else f"{len(rows)} of {len(images)}"
     mean, std = (" ".join(f"{value:.4g}" for value in values) for values in found)
     of_channels = f"{channels} channel{'s' * (channels > 1)}"
-    log.info("pixels of %s by mean %s and std %s, measured in %s training images", of_channels, mean, std, of)
+    log.info(
+        "pixels of %s normalised by mean %s and std %s, measured in %s training images", of_channels, mean, std, of
+    )
 
 
 def pixel_statistics(batches: Iterable[Tensor]) -> PixelStatistics:

@@ -19,6 +19,7 @@ from tlearn.cli.arguments import Arguments
 from tlearn.cli.faults import translated_faults
 from tlearn.commands.untrained import UntrainedCLI, untrained
 from tlearn.reporting.tensorboard.hparams import HyperParametersCallback, best_tag, hyper_parameters, log_settings
+from tlearn.reporting.terminal.outcome import OutcomeCallback
 from tlearn.training.callbacks.checkpoints import best_checkpoint
 from tlearn.training.module import TransferModule, model_of
 from tlearn.training.strategies.feature_cache import obstacle_to_storing
@@ -50,7 +51,9 @@ def measured_fit(arguments: Arguments, place: str) -> dict[str, Any]:
     cli = untrained(arguments, change=put)
     measuring, callbacks = _MeasuringCallback(cli.plain), callbacks_of(cli.trainer)
     # It logs costs to the hparams tab, where a fit logs settings alone.
-    callbacks[:] = [measuring if isinstance(each, HyperParametersCallback) else each for each in callbacks]
+    # The comparison says at its end what came of each run, and how to go on.
+    kept = [each for each in callbacks if not isinstance(each, OutcomeCallback)]
+    callbacks[:] = [measuring if isinstance(each, HyperParametersCallback) else each for each in kept]
     with translated_faults(arguments):
         cli.train()
     if measuring.measured is None:

@@ -190,7 +190,7 @@ def warn_of_outside(table: Path, root: Path, paths: Sequence[str]) -> None:
     outside = [path for path in paths if not _lies_in(within, path)]
     if outside:
         log.warning(
-            "%s: %s outside of %s, the first %s; reports show pictures",
+            "%s: %s outside of %s, the first %s; a report would show them",
             *(table.absolute(), number_of(len(outside), "picture"), within, outside[0]),
         )
 

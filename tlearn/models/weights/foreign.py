@@ -171,7 +171,7 @@ def _absent(backbone: Backbone, state: State) -> list[str]:
 def _left(tensors: State, prefix: str, state: State, others: list[str], path: str) -> list[str]:
     used = {prefix + name for name in state}
     rest = [name for name in tensors if name not in used]
-    left = [f"left {groups(rest)}"] if rest else []
+    left = [f"not used: {groups(rest)}"] if rest else []
     return [*left, f"{', '.join(others)} would fit too (--model.weights {path}{KEY}{others[0]})"] if others else left
 
 

@@ -41,7 +41,7 @@ class Statistics(NamedTuple):
 
     def __str__(self) -> str:
         """Say them in a part of a line."""
-        return f"pixels by {_words(self.mean, self.std)} ({self.source})"
+        return f"pixels normalised by {_words(self.mean, self.std)} ({self.source})"
 
 
 def given_statistics(mean: Sequence[float] | None, std: Sequence[float] | None, channels: int) -> Statistics | None:
