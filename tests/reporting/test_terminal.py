@@ -179,3 +179,24 @@ def test_ctrl_c_ends_with_how_to_go_on(pictures: Path) -> None:
     assert re.fullmatch(r"stopped after step \d+", lines[-2])
     last = "runs/folder/version_0/checkpoints/last.ckpt"
     assert lines[-1] == f"to go on: python -m tlearn fit --ckpt_path {last}"
+
+
+def test_all_parameters_of_the_network_are_accounted_for(tlearn: Tlearn, small: str) -> None:
+    """Whoever knows ResNet18 knows its 11,176,512 parameters without the classifier."""
+    cut = ["--model.backbone", "resnet18", "--model.tap", "layer2", "--model.freeze_until", "layer1"]
+    answer = tlearn("fit", "-c", small, *cut, "--trainer.max_epochs", "1")
+    assert answer.code == 0, answer.err
+    whole, behind = 11_176_512, 10_493_440
+    assert f"\nresnet18 without its old classifier has {whole:,}, {behind:,} of them behind the tap: not used\n" in (
+        answer.out
+    )
+    kinds = r"([\d,]+) trainable \+ ([\d,]+) frozen(?: \+ ([\d,]+) idle)? = ([\d,]+) parameters"
+    said = re.search(rf"^{kinds}$", answer.out, re.M)
+    assert said
+    trainable, frozen, idle, built = (int((number or "0").replace(",", "")) for number in said.groups())
+    assert trainable + frozen + idle == built
+    head = 128 * 3 + 3
+    assert built - head + behind == whole
+    page = Path("runs/small/version_0/report.html").read_text()
+    assert f"{trainable:,} of its {built:,} parameters trained, {frozen:,} were frozen" in page
+    assert f"and {behind:,} more behind the tap are not used" in page
