@@ -7,7 +7,7 @@ PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run train dashboard test test-browser test-faults test-all figures screenshots lint format bench bench-gpu clean
+.PHONY: help install run train dashboard test test-browser test-faults test-all figures screenshots notebooks lint format bench bench-gpu clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ figures: install  ## how large the package and its parts are, and who imports wh
 
 screenshots: install  ## make docs/images anew, from the quick start's runs
 	$(PY) -m tests.browser.screenshots docs/images
+
+notebooks: install  ## run the notebooks and store their outputs, after a change of what they show
+	$(PY) -m tests.project.notebooks
 
 lint: install  ## ruff, mypy and the rooms of the package (import-linter); nothing is changed
 	$(PY) -m ruff check .
