@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -20,7 +21,9 @@ from tlearn import load
 from tlearn.data.decoding.decode import decode
 from tlearn.data.decoding.reading_options import Reading
 from tlearn.data.files.inspection import inspect_file
-from tlearn.data.files.reading import UnreadableImageError
+from tlearn.data.files.reading import UnreadableImageError, read_image
+from tlearn.data.shards.datamodule import StreamingDataModule
+from tlearn.data.shards.pictures import ShardedImages
 
 heif = pytest.importorskip("pillow_heif")
 ORIENTATION = 0x0112
@@ -167,6 +170,22 @@ def test_photographs_of_a_phone_train_and_are_predicted_for(tlearn: Tlearn, tmp_
     (row,) = csv.DictReader(Path("p.csv").read_text().splitlines())
     assert (row["class"], row["error"]) == ("eel", "")
     assert load(run).predict([photo])[0].class_name == "eel"
+
+
+def test_shards_hold_them_as_they_are(tlearn: Tlearn, tmp_path: Path) -> None:
+    pytest.importorskip("litdata")
+    root = phone(tmp_path / "pictures")
+    answer = tlearn("optimize", "pictures", "packed")
+    assert answer.code == 0, answer.err
+    packed = StreamingDataModule("packed", size_px=32)
+    packed.setup("fit")
+    images = packed.dataset("train")
+    assert isinstance(images, ShardedImages)
+    photos = [row for row in images.indices.tolist() if images.pictures.name(row).endswith(".HEIC")]
+    assert len(photos) >= 3
+    for row in photos:
+        wanted = read_image(root / images.pictures.name(row), packed.framing)
+        assert torch.equal(images.pictures.read(row, packed.framing), wanted)
 
 
 def test_without_the_extra_each_verb_says_how_many_and_what_to_install(
