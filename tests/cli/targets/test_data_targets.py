@@ -53,6 +53,7 @@ def test_a_folder_is_the_long_form_by_another_name(tlearn: Tlearn) -> None:
     assert json.loads(Path(short, "card.json").read_text())["command"] == f"tlearn fit {' '.join(SMALL)} my_pictures/"
 
 
+@pytest.mark.slow
 def test_every_verb_that_looks_at_pictures_takes_a_folder(tlearn: Tlearn) -> None:
     doctor = tlearn("doctor", "--fix", "my_pictures")
     assert doctor.code == 0, doctor.err
@@ -74,6 +75,7 @@ def test_a_table_is_a_target_too(tlearn: Tlearn, tmp_path: Path) -> None:
     assert data["init_args"]["table"] == "my_table.csv"
 
 
+@pytest.mark.slow
 def test_advice_for_a_folder_is_followed_alone(tlearn: Tlearn) -> None:
     before = tlearn("fit", "advised.yaml")
     assert (before.code, before.err.count("\n")) == (2, 1)
@@ -170,6 +172,7 @@ def test_a_table_whose_columns_have_other_names(header: str, option: str, column
     assert f"Choices: {columns}; say which it is: --data.init_args.{option} COLUMN\n" in answer.err
 
 
+@pytest.mark.slow
 def test_from_python_a_folder_is_as_good(tlearn: Tlearn) -> None:
     options = {"model.weights": None, "model.image_size": 32, "model.tap": "layer1"}
     run = api.fit("my_pictures", options)

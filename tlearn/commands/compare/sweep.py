@@ -69,7 +69,7 @@ def run(arguments: Arguments) -> None:
     own, arguments = take_common(parser, arguments)
     swept, arguments = _take_sweeps(arguments)
     if not arguments.configs:
-        raise TlearnError(f"{_SWEEP} varies a config; name one: fit --config CONFIG {_SWEEP} OPTION=VALUES")
+        raise TlearnError(f"{_SWEEP} varies a fit; name pictures or a config: fit my_pictures {_SWEEP} OPTION=VALUES")
     experiment = Experiment(own.seeds)
     if own.trials is None:
         for choice in _grid(swept):
