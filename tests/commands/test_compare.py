@@ -100,6 +100,8 @@ def test_compare(tlearn: Tlearn, pair: tuple[str, str]) -> None:
     assert "\np: paired permutation test over images\nneither speaks of other seeds\n" in answer.out
     assert max(map(len, answer.out[answer.out.index("accuracy %") :].splitlines())) <= 80
     assert "not distinguishable" not in answer.out
+    assert answer.out.count("\nbest epoch: accuracy ") == 4
+    assert "next:" not in answer.out  # of a run that is one of several
     assert tlearn("fit", "-c", "fast.yaml", "--seed_everything", "1").code == 0
     alone = EventAccumulator("runs/fast/version_0").Reload().Scalars("val_best/acc")[-1].value
     assert alone == pytest.approx(runs["fast-seed1"]["value"], abs=1e-7)  # the same run

@@ -51,14 +51,21 @@ def measured_fit(arguments: Arguments, place: str) -> dict[str, Any]:
     cli = untrained(arguments, change=put)
     measuring, callbacks = _MeasuringCallback(cli.plain), callbacks_of(cli.trainer)
     # It logs costs to the hparams tab, where a fit logs settings alone.
-    # The comparison says at its end what came of each run, and how to go on.
+    # The comparison says at its end how to go on.
     kept = [each for each in callbacks if not isinstance(each, OutcomeCallback)]
     callbacks[:] = [measuring if isinstance(each, HyperParametersCallback) else each for each in kept]
     with translated_faults(arguments):
         cli.train()
     if measuring.measured is None:
         raise TlearnError("no epoch was validated: nothing to compare; see max_epochs, check_val_every_n_epoch")
+    _tell(cli.model.task, measuring.measured)
     return measuring.measured
+
+
+def _tell(task: Task, measured: dict[str, Any]) -> None:
+    score = sum(measured["scores"]) / len(measured["scores"])
+    shown = f"{score:.3f}" if task == "regression" else f"{100 * score:.1f} %"
+    print(f"best epoch: {SCORE[task]} {shown}, {measured['seconds']:.0f} s", flush=True)
 
 
 class _MeasuringCallback(Callback):
