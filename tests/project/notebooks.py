@@ -56,7 +56,7 @@ def lasting(notebook: Any) -> list[tuple[Counter[str], list[str]]]:
     found = []
     for cell in code_cells(notebook):
         words = [] if VARIES in cell.metadata.get("tags", []) else [_masked(text) for text in _texts(cell)]
-        kinds = [kind for output in cell.outputs for kind in output.get("data", {})]
+        kinds = [kind for output in cell.outputs for kind in sorted(output.get("data", {}))]
         found.append((Counter(" ".join(words).split()), kinds))
     return found
 
