@@ -86,8 +86,8 @@ def grad_cam_figure(data: ImageDataModule, answers: Answers, module: TransferMod
 
 def caption(found: Verdict) -> str:
     """Return two lines: the true answer and that of the network."""
-    sure = "" if found.probability is None else f"{found.probability:.2f} "
-    return f"true {found.true}\nsays {sure}{found.predicted}"
+    sure = "" if found.probability is None else f" ({found.probability:.2f})"
+    return f"true {found.true}\nsays {found.predicted}{sure}"
 
 
 def tiles(pictures: Tensor) -> Tensor:

@@ -307,7 +307,7 @@ def test_tensorboard_shows_what_the_network_sees(tlearn: Tlearn, root: Path) -> 
     events.Reload()
     assert {"data/train", "data/val"} <= set(events.Tags()["images"])
     (image,) = events.Images("data/train")
-    assert (image.width, image.height, image.step) == (700, 900, 0)  # four by four, with labels
+    assert (image.width, image.height, image.step) == (700, 1183, 0)  # three by four, with labels
 
 
 @pytest.mark.parametrize(
