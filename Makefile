@@ -5,9 +5,14 @@ PROCESSES ?= 2
 VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
+FLOORS := .venv-floors
 
 .DEFAULT_GOAL := help
+<<<<<<< HEAD
 .PHONY: help install run train dashboard test test-browser test-faults test-all figures screenshots notebooks lint format bench bench-gpu clean
+=======
+.PHONY: help install run train dashboard test test-browser test-faults test-floors test-all figures screenshots lint format bench bench-gpu clean
+>>>>>>> 4950d2e (Allow the releases of a year ago: torch 2.9 and what came with it, and install exactly these for tests)
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +51,18 @@ test-faults: install  ## what is done to tlearn, and what holds: a table (INTO=d
 	@rm -f .pytest_cache/faults.xml
 	$(PY) -m pytest -n $(PROCESSES) --dist loadgroup -m fault --junitxml=.pytest_cache/faults.xml || true
 	@$(PY) -m tests.helpers.fault_table .pytest_cache/faults.xml $(INTO)
+
+# Warnings are shown, not errors: old releases beside the newest of what they need are deprecated here and there.
+test-floors: $(FLOORS)/.installed  ## the quick tests on the lowest releases that pyproject.toml allows (needs the network, 8 GB)
+	$(FLOORS)/bin/python -m pytest -n $(PROCESSES) --dist loadgroup -W default \
+		-m "not slow and not realdata and not browser" --ignore tests/project
+
+$(FLOORS)/.installed: pyproject.toml | $(STAMP)
+	test -x $(FLOORS)/bin/python || $(PYTHON) -m venv $(FLOORS)
+	$(FLOORS)/bin/python -m pip install --disable-pip-version-check uv
+	$(PY) -m tests.project.floors >$(FLOORS)/floors.txt
+	$(FLOORS)/bin/uv pip install --python $(FLOORS) --resolution lowest-direct --constraints $(FLOORS)/floors.txt --editable '.[dev]'
+	@touch $@
 
 test-all: install  ## every test; those marked realdata need the real data sets
 	$(PY) -m pytest

@@ -110,9 +110,16 @@ def best_precision(accelerator: str) -> str:
     if torch.cuda.is_available() and accelerator in ("auto", "gpu", "cuda"):
         return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
     if accelerator in ("auto", "cpu") and not torch.backends.mps.is_available():
-        able = torch.cpu.get_capabilities()
-        return "bf16-mixed" if able.get("avx512_bf16") or able.get("amx_bf16") else "32-true"
+        return "bf16-mixed" if _multiplies_bf16() else "32-true"
     return "32-true"
+
+
+def _multiplies_bf16() -> bool:
+    ask = getattr(torch.cpu, "get_capabilities", None)
+    if ask is None:  # torch 2.9; a processor with AMX has AVX512-BF16 too
+        return torch.cpu._is_avx512_bf16_supported()
+    able = ask()
+    return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
 
 
 _CLEAR, _STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")
