@@ -61,7 +61,7 @@ def data_facts(data: ImageDataModule, config: dict[str, Any], splits: tuple[str,
         **({"ranges": {kind: [*limits] for kind, limits in ranges.items()}} if ranges else {}),
         "shape_px": list(data.image_shape_px),
         "fingerprint": data.data_fingerprint if "train" in splits else None,
-        "splits": {split: _counts(data, split) for split in splits},
+        "splits": {split: found for split in splits if (found := _counts(data, split))["images"]},  # a stream has none
     }
 
 
