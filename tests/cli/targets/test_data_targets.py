@@ -131,7 +131,7 @@ def test_a_sweep_over_a_folder(tlearn: Tlearn) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["fit", "my_picture"], "unexpected word 'my_picture': no folder of pictures, table or config at "),
+        (["fit", "my_picture"], "error: my_picture: no folder of pictures, table or config at "),
         (["fit", "my_picture"], "did you mean my_pictures?"),
         (["fit", "my_pictures", "photos"], "fit takes one folder, table or config, got my_pictures and photos"),
         (
@@ -145,7 +145,7 @@ def test_a_sweep_over_a_folder(tlearn: Tlearn) -> None:
         (["fit", "runs/old"], "runs/old is a folder of runs, fit takes pictures: a folder, a table or a config; to "),
         (["fit", "runs/old"], "evaluate it: tlearn test runs/old; to go on with it: tlearn fit --ckpt_path runs/old"),
         (["plan", "runs/old/version_0"], "runs/old/version_0 is a run, plan takes pictures"),
-        (["fit", "--find_lr", "nothing"], "unexpected word 'nothing'"),
+        (["fit", "--find_lr", "nothing"], "error: nothing: no folder of pictures, table or config at "),
     ],
 )
 def test_what_is_no_target_is_said_in_one_line(words: list[str], said: str, tlearn: Tlearn) -> None:
@@ -187,5 +187,5 @@ def test_from_python_a_folder_is_as_good(tlearn: Tlearn) -> None:
     assert api.probe("my_pictures", options, image_sizes=[32]).val_images == 12
     shutil.move("my_pictures", "-odd")
     assert api.plan("-odd", options).epochs == 1
-    with pytest.raises(api.TlearnError, match="unexpected word 'my_picture'"):
+    with pytest.raises(api.TlearnError, match="my_picture: no folder of pictures"):
         api.fit("my_picture")

@@ -62,7 +62,7 @@ def _of_data(arguments: Arguments) -> Arguments:
     if kind == "config":
         return replace(rest, configs=[Config(find_config(word)), *rest.configs])
     if kind not in _MEANT:
-        raise TlearnError(_no_data(verb, word, kind))
+        raise TlearnError(_no_data(verb, word, kind, named=bool(rest.configs)))
     config, option = _MEANT[kind]
     _refuse_place_twice(word, option, rest)
     place = word if "://" in word else str(Path(word))  # without the slash that a shell puts behind it
@@ -76,8 +76,8 @@ def _of_data(arguments: Arguments) -> Arguments:
     return replace(rest, target=target, configs=[*stripped, Config({"data": data})])
 
 
-def _no_data(verb: str, word: str, kind: Kind) -> str:
-    """Say what a verb that looks at pictures takes, and what to do with the word that was typed."""
+def _no_data(verb: str, word: str, kind: Kind, named: bool) -> str:
+    """Say what a verb that looks at pictures takes, and what to do with the word; `named` is whether a config is."""
     if kind in ("run", "runs", "checkpoint"):
         run, way = shlex.quote(word), f"{program()} {verb}"
         further = f"; to go on with it: {way} --ckpt_path {run}" if verb == "fit" else ""
@@ -88,10 +88,10 @@ def _no_data(verb: str, word: str, kind: Kind) -> str:
     if kind == "file":
         return f"{word} is no folder, no table (.csv, .parquet) and no config (.yaml), which is what {verb} takes"
     like = f"; did you mean {near(word)}?" if near(word) else ""
-    return (
-        f"unexpected word '{word}': no folder of pictures, table or config at {Path(word).absolute()}, and no option "
-        f"before it takes it{like}"
-    )
+    nothing = f"no folder of pictures, table or config at {Path(word).absolute()}"
+    if named:
+        return f"unexpected word '{word}': {nothing}, and no option before it takes it{like}"
+    return f"{word}: {nothing}{like}"
 
 
 def _refuse_place_twice(word: str, option: str, arguments: Arguments) -> None:
