@@ -77,7 +77,7 @@ def test_the_card_says_what_was_learned(tlearn: Tlearn, root: Path) -> None:
     told = "Black to white, learned from the training pictures: uint16 0 to 4,095."
     assert told in (place / "card.md").read_text()
     page = (place / "report.html").read_text()
-    assert '<th scope="row">Black to white, learned</th><td><bdi>uint16 0 to 4,095</bdi></td>' in page
+    assert "<dt><bdi>Black to white, learned</bdi></dt> <dd><bdi>uint16 0 to 4,095</bdi></dd>" in page
 
 
 @pytest.mark.parametrize("split", ["train", "val", "test"])

@@ -20,6 +20,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from tests.conftest import Tlearn
 from tests.helpers.fake_pictures import write_splits, write_table
+from tests.helpers.made_run import Page
 from tlearn.reporting.evaluation_figures import EvaluationPagesCallback
 from tlearn.training.module import TransferModule
 
@@ -114,7 +115,7 @@ def test_card_of_fit_and_test(tlearn: Tlearn, small: str) -> None:
     assert [point.step for point in tested_log.Scalars("test/acc")] == [step]
     assert tested_log.Scalars("epoch")[-1].value == checkpoint["epoch"]
     assert [picture.step for picture in tested_log.Images("test/confusion_matrix")] == [step]
-    page = (RUN / "report.html").read_text()
+    page = Page((RUN / "report.html").read_text()).text
     for text in ("Validation", "Test", f"{100 * after['test']['metrics']['test/acc']:.1f}", "fit -c"):
         assert text in page
     assert "| test accuracy |" in (RUN / "card.md").read_text()

@@ -25,7 +25,7 @@ def expectation(measured: Measurements, decision: Decision) -> dict[str, Any]:
     The ``options`` tell whether a run still follows the advice.
     """
     choice = decision.choice
-    shares = {name: round(float(getattr(choice, name)), 4) for name in ("score", "low", "high")}
+    shares = {name: round(float(getattr(choice, name)), 6) for name in ("score", "low", "high")}
     options = deepcopy({"image_size": measured.size_px, **choice.candidate.options})  # else YAML would refer to them
     return {"strategy": choice.candidate.name, "of": measured.probe.score, **shares, "options": options}
 
