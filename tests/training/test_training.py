@@ -116,7 +116,7 @@ def test_regression_learns_and_reports(tlearn: Tlearn, tmp_path: Path) -> None:
     ]
     answer = tlearn("fit", "-c", "regression.yaml", *words)
     assert answer.code == 0, answer.err
-    assert "val/mae" in answer.out
+    assert answer.result["mean absolute error"].endswith(", in the unit of the values")
     assert "by val/loss, on " in answer.out
     answer = tlearn("predict", "-c", "regression.yaml", "--ckpt_path", "best")
     assert answer.code == 0, answer.err
