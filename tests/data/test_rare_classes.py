@@ -139,7 +139,8 @@ def test_without_validation_all_train(tlearn: Tlearn) -> None:
         fitted.err.count("nothing validates (data.init_args.val_fraction is 0): no epoch is the best, last.ckpt") == 1
     )
     assert "train: 14 images of 4 classes" in fitted.err
-    assert "no validation ran, so there is no best.ckpt; the last epoch: runs/folder/version_0" in fitted.out
+    assert fitted.result["result"] == "no epoch was validated, so none is the best: the last one is kept"
+    assert fitted.result["checkpoint"] == "runs/folder/version_0/checkpoints/last.ckpt"
     split = json.loads(Path("runs/folder/version_0/split.json").read_text())
     assert (len(split["train"]), split["val"]) == (14, [])
     resumed = tlearn("fit", "--ckpt_path", "runs/folder/version_0", "--trainer.max_epochs", "2")

@@ -221,7 +221,7 @@ def test_types_of_others_beside_the_weights_are_no_obstacle(
     monkeypatch.chdir(tmp_path)
     kinds = {name: type(name, (base,), {}) for name, base in {"Config": dict, "Log": list, "Thing": object}.items()}
     assert b"gone_package" in pickled_with(kinds, old)
-    assert "taken from model; left model.fc (2)" in opened("FILE", said)
+    assert "taken from model; not used: model.fc (2)" in opened("FILE", said)
     assert "gone_package" not in sys.modules
     with pytest.raises(
         TlearnError, match=r"as no checkpoint of tlearn does; to start from its weights: fit --model.wei"

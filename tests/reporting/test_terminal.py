@@ -200,3 +200,12 @@ def test_all_parameters_of_the_network_are_accounted_for(tlearn: Tlearn, small: 
     page = Path("runs/small/version_0/report.html").read_text()
     assert f"{trainable:,} of its {built:,} parameters trained, {frozen:,} were frozen" in page
     assert f"and {behind:,} more behind the tap are not used" in page
+
+
+def test_a_remark_about_busy_cores_is_made_once(tlearn: Tlearn, small: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tlearn.reporting.step_metrics.free_threads", lambda most, _: most - 1)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    answer = tlearn("fit", "-c", small)
+    assert answer.code == 0, answer.err
+    assert answer.err.count("cores busy") == answer.err.count("OMP_NUM_THREADS=2 is faster then") == 1
+    assert "cores busy" not in answer.out

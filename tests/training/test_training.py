@@ -180,7 +180,7 @@ def test_wrong_monitor_is_said_before_training(words: list[str], expected: str, 
 def test_without_validation_the_last_epoch_is_kept(word: str, tlearn: Tlearn, small: str, tmp_path: Path) -> None:
     answer = tlearn("fit", "-c", small, word)
     assert answer.code == 0
-    assert "no validation ran, so there is no best.ckpt" in answer.out
+    assert answer.result["result"] == "no epoch was validated, so none is the best: the last one is kept"
     assert [p.name for p in (tmp_path / "runs/small/version_0/checkpoints").iterdir()] == ["last.ckpt"]
 
 
