@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 import tlearn as library
 from tests.conftest import Tlearn
+from tlearn.data.plain.classes import classes_of, known_labels
 from tlearn.training.module import TransferModule
 
 NETWORK = ("--model.backbone", "timm/test_resnet", "--model.weights", "null", "--trainer.max_epochs", "1")
@@ -232,3 +233,21 @@ def test_class_names_come_from_a_torchvision_data_set(tlearn: Tlearn, package: s
     Path("my_package.py").write_text(text, encoding="utf-8")
     assert tlearn("fit", "--config", "finetune.yaml", "--data", package, *NETWORK).code == 0
     assert library.load("runs/finetune/version_0").class_names == ["dark", "grey", "light"]
+
+
+def test_classes_that_a_target_transform_joins_are_counted_anew() -> None:
+    class Joined(TensorDataset):
+        """As torchvision's data sets: ``targets`` and ``classes`` are those before the transform."""
+
+        def __init__(self, transform: Any = None) -> None:
+            images, labels = shades()
+            super().__init__(images, labels)
+            self.classes, self.targets, self.target_transform = ["ant", "bee", "cat"], labels.tolist(), transform
+
+        def __getitem__(self, index: Any) -> Any:
+            image, label = super().__getitem__(index)
+            return image, self.target_transform(int(label)) if self.target_transform else int(label)
+
+    assert classes_of(Plain(Joined())).names == ["ant", "bee", "cat"]
+    assert classes_of(Plain(Joined(lambda label: int(label == 2)))).names == ["0", "1"]
+    assert known_labels(Joined(lambda label: int(label == 2))) is None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -38,6 +39,8 @@ from tlearn.data.sources import (  # A class is found by its short name once its
 )
 from tlearn.models.network import Network
 
+log = logging.getLogger(__name__)
+
 DATA_MODULES = (cifar10, digits, folder, huggingface, shards, table, to_predict, torchvision)
 
 # 20 epochs are the tutorial's. The loss of every 10th batch is a curve in TensorBoard. tlearn has a summary and
@@ -49,6 +52,8 @@ TRAINER_DEFAULTS = {
     "use_distributed_sampler": False,
     "devices": 1,
 }
+# Options of training by steps, on random changes of images; those that a solved head refuses are not among them.
+_OF_STEPS = ("trainer.max_epochs", "model.optimizer", "data.augment")
 FULL = "32-true"
 LOGGER = f"lightning.pytorch.loggers.{BOARD}"
 
@@ -111,10 +116,23 @@ def settle_machine(config: Namespace, verb: str) -> None:
         trainer.precision = best_precision(str(trainer.accelerator))
 
 
-def settle_solved_head(config: Namespace) -> None:
-    """Give a head that is solved, not trained, its one epoch: it validates and saves the solution."""
-    if config.model.head_solver != "sgd":
-        config.trainer.max_epochs = config.trainer.check_val_every_n_epoch = 1
+def settle_solved_head(config: Namespace, typed: Sequence[str] = ()) -> None:
+    """Give a head that is solved, not trained, its one epoch: it validates and saves the solution.
+
+    Args:
+        config: The parsed options of the verb.
+        typed: The options that were typed. Those of training by steps do nothing, which is said.
+    """
+    if (solver := config.model.head_solver) == "sgd":
+        return
+    config.trainer.max_epochs = config.trainer.check_val_every_n_epoch = 1
+    names = dict.fromkeys(name.removeprefix("--").replace(".init_args.", ".") for name in typed)
+    idle = [name for name in names if name.startswith(_OF_STEPS)]
+    if idle:
+        log.warning(
+            "model.head_solver %s takes no steps, so %s %s nothing; to train by steps: --model.head_solver sgd",
+            *(solver, " and ".join(idle), "does" if len(idle) == 1 else "do"),
+        )
 
 
 def plain_config(parser: LightningArgumentParser, config: Namespace) -> dict[str, Any]:

@@ -88,6 +88,7 @@ class TransferCLI(LightningCLI):
         run = checkpoint.run_folder if checkpoint else None
         self.run_name = arguments.run_name if arguments.configs or run is None else run.parent.name
         self.command = arguments.as_typed
+        self.typed = [name for name, value in arguments.pairs() if value != "1" or name != "--trainer.max_epochs"]
         self.checkpoint = checkpoint
         self.run_folder = run if self.verb != "fit" or goes_on(checkpoint) else None
         if names_place(arguments):
@@ -157,7 +158,7 @@ class TransferCLI(LightningCLI):
     def before_instantiate_classes(self) -> None:
         """Check the options against the checkpoint, then settle what depends on the machine."""
         config = self.config[self.verb]
-        settle_solved_head(config)
+        settle_solved_head(config, self.typed if self.verb == "fit" and self.runs else ())
         settle_logger(config, self.run_name)
         self.plain = plain_config(self.verb_parser, config)
         self.config_dump = deepcopy(self.plain)  # Lightning would dump it again, for the checkpoint's hyper-parameters

@@ -111,6 +111,29 @@ def test_a_config_beside_a_folder_gives_the_strategy_alone(tlearn: Tlearn) -> No
     assert "the strategy is that of own.yaml; the other options of its data hold" in answer.err
 
 
+def test_options_of_training_by_steps_are_not_dropped_silently(tlearn: Tlearn) -> None:
+    answer = tlearn("fit", "my_pictures", *SMALL, "--trainer.max_epochs", "5", "--model.optimizer.lr=0.5")
+    assert answer.code == 0, answer.err
+    told = "model.head_solver lbfgs takes no steps, so trainer.max_epochs and model.optimizer.lr do nothing"
+    assert told in answer.out + answer.err
+    quiet = tlearn("fit", "my_pictures", *SMALL, "--trainer.max_epochs=1")
+    assert "takes no steps" not in quiet.out + quiet.err
+
+
+def test_what_advice_expects_of_other_pictures_is_left_out(tlearn: Tlearn, tmp_path: Path) -> None:
+    write_splits(tmp_path / "others")
+    content = yaml.safe_load(STRATEGY) | {
+        "advice": {"of": "accuracy", "score": 0.9, "low": 0.8, "high": 1.0, "options": {}},
+        "data": {"class_path": "ImageFolderDataModule", "init_args": {"root": "my_pictures"}},
+    }
+    Path("advised.yaml").write_text(yaml.safe_dump(content))
+    for target in ("my_pictures", "others"):
+        answer = tlearn("fit", target, "--config", "advised.yaml")
+        assert answer.code == 0, answer.err
+    told = [Path("runs", name, "version_0", "card.md").read_text() for name in ("my_pictures", "others")]
+    assert ["expected accuracy" in each for each in told] == [True, False]
+
+
 def test_a_fit_on_a_folder_goes_on(tlearn: Tlearn) -> None:
     epochs = [*SMALL, "--model.head_solver", "sgd", "--trainer.max_epochs"]
     assert tlearn("fit", "my_pictures", *epochs, "1").code == 0

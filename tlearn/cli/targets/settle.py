@@ -73,6 +73,8 @@ def _of_data(arguments: Arguments) -> Arguments:
     data, said = _data_of(place, config, option, rest.configs)
     target = Target(word, name_of(word), tuple(rest.configs), said=said)
     stripped = [each.without("data") for each in rest.configs]
+    if not _is_place(_given_data(rest.configs)["init_args"].get(option), place):
+        stripped = [each.without("advice") for each in stripped]  # what it expects was measured on other pictures
     return replace(rest, target=target, configs=[*stripped, Config({"data": data})])
 
 
@@ -124,6 +126,11 @@ def _given_data(configs: Sequence[Config]) -> dict[str, Any]:
         found["class_path"] = data.get("class_path", found["class_path"])
         found["init_args"] |= options if isinstance(options, dict) else {}
     return found
+
+
+def _is_place(given: Any, place: str) -> bool:
+    """Tell whether a config names the same pictures."""
+    return isinstance(given, str) and Path(given).expanduser().absolute() == Path(place).expanduser().absolute()
 
 
 def _class_of(data: dict[str, Any]) -> str:

@@ -67,7 +67,7 @@ def known_labels(dataset: Any) -> Tensor | None:
     if isinstance(dataset, Subset):
         whole = known_labels(dataset.dataset)
         return None if whole is None else whole[torch.as_tensor(dataset.indices)]
-    found = getattr(dataset, "targets", None)
+    found = None if _changes_labels(dataset) else getattr(dataset, "targets", None)
     try:
         labels = torch.as_tensor(found)
     except (TypeError, ValueError, RuntimeError):
@@ -97,9 +97,14 @@ def _found(data: LightningDataModule) -> tuple[list[str] | None, int | None]:
 def _names(dataset: Any) -> list[str] | None:
     while isinstance(dataset, Subset):
         dataset = dataset.dataset
-    names = getattr(dataset, "classes", None)
+    names = None if _changes_labels(dataset) else getattr(dataset, "classes", None)
     is_named = isinstance(names, (list, tuple)) and names and all(isinstance(name, str) for name in names)
     return list(names) if is_named and names is not None else None
+
+
+def _changes_labels(dataset: Any) -> bool:
+    """Tell whether a data set, as torchvision's do, serves other labels than its ``targets`` and ``classes`` say."""
+    return getattr(dataset, "target_transform", None) is not None
 
 
 def _counted(name: str, loader: Any) -> Tensor:
