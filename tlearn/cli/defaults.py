@@ -117,12 +117,7 @@ def settle_machine(config: Namespace, verb: str) -> None:
 
 
 def settle_solved_head(config: Namespace, typed: Sequence[str] = ()) -> None:
-    """Give a head that is solved, not trained, its one epoch: it validates and saves the solution.
-
-    Args:
-        config: The parsed options of the verb.
-        typed: The options that were typed. Those of training by steps do nothing, which is said.
-    """
+    """Give a head that is solved, not trained, its one epoch; say which of the options typed it does not use."""
     if (solver := config.model.head_solver) == "sgd":
         return
     config.trainer.max_epochs = config.trainer.check_val_every_n_epoch = 1
