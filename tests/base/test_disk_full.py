@@ -162,7 +162,7 @@ def test_only_what_lies_on_the_disk_is_named(
     assert (card["best"]["value"], card["best"]["epoch"], card["best"]["metrics"]) == (score, 1, {})
     done = 3 if ends == "by a fault" else 4
     assert card["epochs"] == {"done": done, "planned": 4, "saved": 1}
-    assert not (run / "evaluation").exists()
+    assert not (run / "evaluation/val.json").exists()
     assert f"failed after {done} of 4 epochs, of which last.ckpt holds 1: " in (run / "card.md").read_text()
     (disk / "filler").unlink()
     answer = tlearn(*words, *filling(disk, epoch=99, leave_bytes=0))

@@ -167,7 +167,7 @@ def test_what_cannot_be_is_said_in_one_line(words: tuple[str, ...], message: str
     answer = tlearn("fit", "-c", bands, *SMALL, *words)
     assert answer.code == 2
     assert message in answer.err
-    assert answer.err.count("\n") == 1
+    assert answer.remarks.count("\n") == 1
     assert not list(Path().glob("runs/*/version_0"))
 
 

@@ -40,7 +40,7 @@ def test_the_wrong_way_is_refused(words: list[str], expected: str, tlearn: Tlear
     answer = tlearn("plan" if "loss_step" in expected + str(words) else "fit", "-c", small, *words)
     assert answer.code == 2
     assert expected in answer.err
-    assert answer.err.count("\n") == 1
+    assert answer.remarks.count("\n") == 1
     assert "epoch 1/" not in answer.out
     assert not list(Path("runs/small").glob("*"))  # no run began
 
@@ -96,7 +96,7 @@ def test_finders_name_what_works_here(name: str, tlearn: Tlearn, small: str) -> 
     assert answer.code == 2
     assert answer.err.startswith(f"error: {name}")
     assert "--find_lr" in answer.err
-    assert answer.err.count("\n") == 1
+    assert answer.remarks.count("\n") == 1
     assert not list(Path("runs/small").glob("*"))
 
 

@@ -14,6 +14,7 @@ from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import nn
 
 from tlearn.base.errors import TlearnError
+from tlearn.base.plain_values import plain_values
 from tlearn.base.types import Batch, Task
 from tlearn.models.backbones.own_backbone import name_of
 from tlearn.models.freezing import FreezeSchedule
@@ -136,7 +137,8 @@ class TransferModule(OptimizedModule):
         warmup_steps: PositiveInt | None = None,
         warmup_epochs: PositiveInt | None = None,
     ) -> None:
-        name, own = (name_of(backbone), backbone) if isinstance(backbone, nn.Module) else (backbone, None)
+        own = backbone if isinstance(backbone, nn.Module) else None
+        (name,) = plain_values(backbone=backbone if own is None else name_of(own))
         given = locals() | {"backbone": name}
         network, freeze = options_from(NetworkOptions, given), options_from(FreezeOptions, given)
         loss, head_start = options_from(LossOptions, given), options_from(HeadStartOptions, given)
