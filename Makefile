@@ -8,11 +8,7 @@ STAMP := $(VENV)/.installed
 FLOORS := .venv-floors
 
 .DEFAULT_GOAL := help
-<<<<<<< HEAD
-.PHONY: help install run train dashboard test test-browser test-faults test-all figures screenshots notebooks lint format bench bench-gpu clean
-=======
-.PHONY: help install run train dashboard test test-browser test-faults test-floors test-all figures screenshots lint format bench bench-gpu clean
->>>>>>> 4950d2e (Allow the releases of a year ago: torch 2.9 and what came with it, and install exactly these for tests)
+.PHONY: help install run train dashboard test test-browser test-faults test-floors test-all figures screenshots notebooks lint format bench bench-gpu clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

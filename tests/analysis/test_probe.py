@@ -110,7 +110,7 @@ def test_strategy_is_ignored_and_what_it_names_is_usable(tlearn: Tlearn, small: 
     # Its logistic regression is what `fit` reaches with these words, for both solve the same head.
     answer = tlearn("fit", "-c", small, *VAL, *use.split(), "--model.head_solver", "lbfgs")
     assert answer.code == 0, answer.err
-    assert f"val/acc {found['best']['logistic']:.4f}" in answer.err
+    assert f" acc {100 * found['best']['logistic']:.1f} %" in answer.err
     assert sorted(path.name for path in Path("runs").iterdir()) == ["probe", "small"]
 
 

@@ -44,7 +44,7 @@ def test_a_cycle_too_short_is_refused(words: list[str], expected: str, tlearn: T
     answer = tlearn("fit" if words else "plan", "-c", small, *cycle(5), *words)
     assert answer.code == 2
     assert expected in answer.err
-    assert answer.err.count("\n") == 1
+    assert answer.remarks.count("\n") == 1
     assert not Path(".cache").exists()  # nothing was computed
     right = re.search(r"set model.lr_scheduler.init_args.total_steps to (\d+)", answer.err)
     assert right is not None

@@ -120,7 +120,7 @@ def test_what_cannot_be_is_one_line(words: list[str], expected: str, tlearn: Tle
     answer = tlearn("fit", "-c", small, *words)
     assert answer.code == 2, answer.err
     assert expected in answer.err
-    assert answer.err.count("\n") == 1
+    assert answer.remarks.count("\n") == 1
     assert not list(Path("runs/small").glob("*"))
 
 

@@ -14,9 +14,8 @@ from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import nn
 
 from tlearn.base.errors import TlearnError
-from tlearn.base.plain_values import plain_values
 from tlearn.base.types import Batch, Task
-from tlearn.models.backbones.own_backbone import name_of
+from tlearn.models.backbones.own_backbone import name_and_network
 from tlearn.models.freezing import FreezeSchedule
 from tlearn.models.losses import Objective
 from tlearn.models.options import FreezeOptions, LossOptions, NetworkOptions, options_from
@@ -137,8 +136,7 @@ class TransferModule(OptimizedModule):
         warmup_steps: PositiveInt | None = None,
         warmup_epochs: PositiveInt | None = None,
     ) -> None:
-        own = backbone if isinstance(backbone, nn.Module) else None
-        (name,) = plain_values(backbone=backbone if own is None else name_of(own))
+        name, own = name_and_network(backbone)
         given = locals() | {"backbone": name}
         network, freeze = options_from(NetworkOptions, given), options_from(FreezeOptions, given)
         loss, head_start = options_from(LossOptions, given), options_from(HeadStartOptions, given)

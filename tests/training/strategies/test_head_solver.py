@@ -214,14 +214,13 @@ def test_blank_pictures_are_chance_in_every_verb(how: str, precision: str, tlear
     fitted = tlearn("fit", "-c", blank, *words)
     assert fitted.code == 0, fitted.err
     assert ALIKE in fitted.err
-    said = re.search(r"val/loss ([\d.]+)  val/acc ([\d.]+)  \S+ s\n", fitted.err)
+    said = re.search(r"val loss ([\d.]+) acc ([\d.]+) %, \S+ s\n", fitted.err)
     assert said
     assert float(said[1]) == pytest.approx(math.log(2), abs=1e-4)
-    assert float(said[2]) == 0.5
+    assert float(said[2]) == 50
     checked = tlearn("validate", "--ckpt_path", "runs/blank/version_0", "--data.batch_size", "3")
-    shown = dict(re.findall(r"│\s+val/(loss|acc)\s+│\s+([\d.]+)\s+│", checked.out))
-    assert float(shown["acc"]) == 0.5
-    assert float(shown["loss"]) == pytest.approx(math.log(2), abs=1e-4)
+    assert checked.result["accuracy"].startswith("50.0 %")
+    assert float(checked.result["loss"]) == pytest.approx(math.log(2), abs=1e-4)
 
 
 @pytest.mark.parametrize("verb", ["probe", "advise"])

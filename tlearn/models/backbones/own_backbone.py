@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tlearn.base.errors import TlearnError, one_line
+from tlearn.base.plain_values import plain_values
 from tlearn.models.backbones.backbone import TIMM, Backbone, Watch, unwatched
 from tlearn.models.backbones.families import check_taps
 from tlearn.models.backbones.live_taps import replace_part
@@ -162,6 +163,14 @@ class OwnBackbone(Backbone):
 def is_own(name: str) -> bool:
     """Tell whether a backbone is named by an import path, as torchvision's and timm's never are."""
     return "." in name and not name.startswith(TIMM)
+
+
+def name_and_network(backbone: str | nn.Module) -> tuple[str, nn.Module | None]:
+    """Return the name of a backbone, and the network where it is one of the user's own."""
+    if isinstance(backbone, nn.Module):
+        return name_of(backbone), backbone
+    (name,) = plain_values(backbone=backbone)
+    return name, None
 
 
 def name_of(network: nn.Module) -> str:
