@@ -144,7 +144,7 @@ def test_skipped_files_are_findings(tlearn: Tlearn, tmp_path: Path) -> None:
     assert found["what"] == (
         f"5 train pictures are not read: .heic 4: {HEIC}; .nef 1: a camera's raw data, which are not read; develop "
         "them to JPEG or PNG; "
-        "train: 1 file is skipped for want of a picture's name: .txt 1; in no class 1, dog 4, eel 1"
+        "train: 1 file is skipped, not a picture by its name: .txt 1; in no class 1, dog 4, eel 1"
     )
     assert len(found["files"]) == 6
     shutil.rmtree("pictures/val")
@@ -156,6 +156,15 @@ def test_skipped_files_are_findings(tlearn: Tlearn, tmp_path: Path) -> None:
         assert f"no picture in a class folder of {tmp_path}/pictures/val (1 picture is not read: .heic 1: {HEIC})" in (
             answer.err
         )
+
+
+def test_skipped_files_are_counted_by_class_in_a_plain_folder(tlearn: Tlearn, tmp_path: Path) -> None:
+    write_phone(tmp_path / "pictures")
+    (tmp_path / "pictures/train").rename(tmp_path / "my_pictures")
+    assert tlearn("doctor", "my_pictures").code == 0
+    findings = json.loads(Path("doctor.json").read_text())["findings"]
+    (what,) = (each["what"] for each in findings if each["kind"] == "skipped_files")
+    assert what.endswith("develop them to JPEG or PNG; in dog 4, eel 1")
 
 
 def test_fit_names_what_it_skips(tlearn: Tlearn, tmp_path: Path) -> None:

@@ -31,8 +31,10 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_unreachable_weights(tlearn: Tlearn, small: str, hub: Path, tmp_path: Path) -> None:
     answer = tlearn("fit", "-c", small, "--model.weights", "DEFAULT")
     assert answer.code == 2
-    assert "cannot fetch https://download.pytorch.org/models/resnet18-f37072fd.pth (no network)" in answer.err
-    assert f"put that file at {hub}, or give model.weights the path of a local file, or null" in answer.err
+    file = "https://download.pytorch.org/models/resnet18-f37072fd.pth"
+    assert f"cannot fetch {file} (no network): there seems to be no network; " in answer.err
+    way = "or type --model.weights FILE for weights of your own (null: random, no transfer)"
+    assert f"put that file at {hub}, {way}" in answer.err
     assert not (tmp_path / "runs").exists()
 
 

@@ -67,5 +67,5 @@ def _run_in(place: Path, keyword: str) -> Path:
     if not trained:
         raise TlearnError(f"no run under {place} has a checkpoint ({len(runs)} there); fit again")
     without = f"; {runs[0].name} has no checkpoint" if trained[0] != runs[0] else ""
-    log.info("%s: %s is taken, the newest run%s", place, trained[0].name, without)
+    log.info("%s: using %s, the newest run%s", place, trained[0].name, without)
     return trained[0]

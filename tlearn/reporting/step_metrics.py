@@ -169,8 +169,8 @@ class BusyCoresCallback(Callback):
         free = free_threads(threads, busy)
         if free < threads:
             self._remark = (
-                f"other programs kept {busy:.1f} of {os.cpu_count()} cores busy: the same command behind "
-                f"OMP_NUM_THREADS={free} is faster then (another number of threads changes results in the last digits)"
+                f"other programs kept {busy:.1f} of {os.cpu_count()} cores busy: this runs faster after they end, or "
+                f"with OMP_NUM_THREADS={free} typed before the command (results then differ in their last digits)"
             )
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

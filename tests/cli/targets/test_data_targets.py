@@ -91,6 +91,24 @@ def test_advice_for_a_folder_is_followed_alone(tlearn: Tlearn) -> None:
     assert Path("runs/advised/version_0/report.html").is_file()
 
 
+@pytest.mark.parametrize(("word", "above"), [("plain/cat", "plain"), ("my_pictures/train/cat", "my_pictures")])
+def test_a_class_of_its_own_is_told_before_the_network_is_made(
+    word: str, above: str, tlearn: Tlearn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree("my_pictures/train", "plain")
+    monkeypatch.setattr("tlearn.data.sources.folder.layout_of", None)  # the data module is not asked
+    answer = tlearn("fit", word)
+    assert (answer.code, answer.err.count("\n")) == (2, 1)
+    assert f"no folder train in {tmp_path / word}, which holds 8 pictures and no folder; " in answer.err
+    assert answer.err.endswith(f"; did you mean {tmp_path / above}?\n")
+    monkeypatch.chdir(word)
+    assert tlearn("doctor", ".").err.endswith(f"; did you mean {tmp_path / above}?\n")
+    (tmp_path / "alone").mkdir()
+    shutil.copy(next(Path().glob("*.png")), tmp_path / "alone")
+    shutil.move(tmp_path / "alone", tmp_path / "deeper/alone")
+    assert "did you mean" not in tlearn("fit", str(tmp_path / "deeper/alone")).err
+
+
 def test_a_config_beside_a_folder_gives_the_strategy_alone(tlearn: Tlearn) -> None:
     Path("mine.yaml").write_text(STRATEGY + DIGITS)
     answer = tlearn("fit", "my_pictures", "--config", "mine.yaml")

@@ -37,7 +37,7 @@ def test_a_run_is_evaluated_by_its_name(tlearn: Tlearn) -> None:
         assert tlearn("test", target).out == long.out
     newest = tlearn("test", "runs/folder/")
     assert newest.out == long.out
-    assert "runs/folder: version_0 is taken, the newest run; version_1 has no checkpoint\n" in newest.err
+    assert "runs/folder: using version_0, the newest run; version_1 has no checkpoint\n" in newest.err
     assert tlearn("validate", "runs/folder").code == 0
     last = tlearn("validate", "runs/folder/version_0", "--ckpt_path", "last")
     assert last.code == 0, last.err
@@ -85,6 +85,7 @@ def test_a_run_is_exported_by_its_name(tlearn: Tlearn) -> None:
         (["predict", "photos", "runs/folder"], "the run comes first: tlearn predict runs/folder photos"),
         (["predict", "photos"], "photos is a folder, predict takes a run"),
         (["predict", "runs/folder", "photo"], "did you mean photos?"),
+        (["predict", "runs/folder", "PHOTOS"], "; PHOTOS stands for your pictures: type a folder or a file"),
         (["validate", "runs/folder/version_1"], "no checkpoint at "),
         (
             ["export", "runs/folder", "net.onnx", "--out", "a.onnx"],

@@ -67,7 +67,7 @@ def test_class_folders_without_train_are_trained_on(tlearn: Tlearn, root: Path) 
     answer = tlearn("test", "--ckpt_path", "runs/folder/version_0")
     assert answer.code == 2
     assert "no test images" in answer.err
-    assert "give fit data.init_args.test_fraction 0.2 to hold some back" in answer.err
+    assert "fit with --data.test_fraction 0.2 to hold some back" in answer.err
 
 
 def test_the_doctor_and_its_list_know_a_plain_folder(tlearn: Tlearn, root: Path) -> None:

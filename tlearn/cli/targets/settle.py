@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from tlearn.base.errors import TlearnError
+from tlearn.base.next_command import PHOTOS
 from tlearn.base.places import DEFAULT_ROOT, KEYWORDS
 from tlearn.base.program import program
 from tlearn.cli.arguments import Arguments, Target
 from tlearn.cli.config_files import Config, find_config, read_config
 from tlearn.cli.targets.kinds import Kind, kind_of, name_of, names_of_runs, near, runs_named
+from tlearn.data.files.folder_layout import refuse_without_folders
 
 DATA_VERBS = ("fit", "plan", "probe", "advise", "doctor")
 RUN_VERBS = ("validate", "test", "predict", "export")  # report reads its own: it looks for a card
@@ -65,6 +67,8 @@ def _of_data(arguments: Arguments) -> Arguments:
         raise TlearnError(_no_data(verb, word, kind, named=bool(rest.configs)))
     config, option = _MEANT[kind]
     _refuse_place_twice(word, option, rest)
+    if kind == "folder":
+        refuse_without_folders(Path(word).expanduser())
     place = word if "://" in word else str(Path(word))  # without the slash that a shell puts behind it
     if not rest.configs:
         own = (f"--data.init_args.{option}={place}",)
@@ -219,4 +223,5 @@ def _picture(word: str) -> str:
     if word == "-" or Path(word).expanduser().exists() or any(mark in word for mark in "*?["):
         return word
     like = f"; did you mean {near(word)}?" if near(word) else ""
+    like = f"; {word} stands for your pictures: type a folder or a file" if word == PHOTOS else like
     raise TlearnError(f"predict: no picture, folder or table at {Path(word).absolute()}{like}")

@@ -38,10 +38,11 @@ def skipped_files(data: ImageFilesDataModule) -> list[Finding]:
         if not names:
             continue
         unread, rest = told_of_unread(names, split), [name for name in names if not unread_by_name(name)]
-        folders = Counter(name.split("/")[1] if name.count("/") > 1 else "" for name in names)
-        places = ", ".join(f"{folder or 'no class'} {count}" for folder, count in sorted(folders.items()))
+        folders = sorted(Counter(names.values()).items())
+        places = ", ".join(f"{folder or 'no class'} {count}" for folder, count in folders)
         count = number_of(len(rest), "file is", "files are")
-        skipped = f"{split}: {count} skipped for want of a picture's name: {endings(rest)}" if rest else ""
+        by_name = "not a picture by its name" if len(rest) == 1 else "not pictures by their names"
+        skipped = f"{split}: {count} skipped, {by_name}: {endings(rest)}" if rest else ""
         what = f"{'; '.join(filter(None, [unread, skipped]))}; in {places}"
         findings.append(Finding("skipped_files", "warning" if unread else "note", what, [[name] for name in names]))
     return findings

@@ -100,6 +100,16 @@ def layout_of(root: Path, needs_train: bool = True) -> FolderLayout:
     return _plain(root)
 
 
+def refuse_without_folders(root: Path) -> None:
+    """Refuse a folder that holds no folder, without a look at any file in it.
+
+    Raises:
+        TlearnError: It holds none; what is above it is named if that may be meant.
+    """
+    if root.is_dir() and not class_folders(root):
+        _refuse_without_train(root, [])
+
+
 def split_folder(root: Path, split: str) -> Path | None:
     """Return ``root/train``, or ``val`` (or ``valid``, ``validation``) or ``test``, if there is one."""
     exact = next((root / name for name in _NAMES[split] if (root / name).is_dir()), None)
@@ -107,6 +117,16 @@ def split_folder(root: Path, split: str) -> Path | None:
         return exact
     # Windows and macOS do not distinguish Val from val, so both occur.
     return next((root / name for name in class_folders(root) if name.lower() in _NAMES[split]), None)
+
+
+def _holds_classes(folder: Path) -> bool:
+    """Tell whether pictures lie in several of a folder's folders, none looked into deeper."""
+    try:
+        return (
+            sum(any(_is_picture(path.name) for path in (folder / name).iterdir()) for name in class_folders(folder)) > 1
+        )
+    except (OSError, TlearnError):  # what cannot be looked into is no hint
+        return False
 
 
 def _is_class(folder: Path) -> bool:
@@ -144,6 +164,9 @@ def _refuse_without_train(root: Path, held_back: list[str]) -> None:
     hint = f"; did you mean {place / inner[0]}?" if inner else ""
     if root.name.lower() in TRAIN and names:
         hint = f"; did you mean {place.parent}?"
+    if not names and _holds_classes(place.parent):
+        above = place.parent.parent if _is_split(place.parent.name) else place.parent
+        hint = f"; did you mean {above}?"
     if hint or not names:
         loose = find_pictures(root).names
         of_what = f"{number_of(len(loose), 'picture')} and no folder" if loose and not names else ""

@@ -6,14 +6,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tlearn.base.next_command import command_line
 from tlearn.data.decoding.samples import lacks_extra
 
 _SHOWN = 10
-_DOCTOR = "'doctor --fix' puts them on a list to leave out, "
-_LEAVE_OUT = "data.init_args.on_error skip leaves them out of this run"
+_LEAVE_OUT = "--data.on_error skip leaves them out of this run"
 
 
-def told_of_all(bad: Mapping[int, str], count: int, root: Path, names: Sequence[str], split: str) -> str:
+def told_of_all(bad: Mapping[int, str], count: int, root: Path, names: Sequence[str], split: str, source: Path) -> str:
     """Name the files that cannot be read; the only reason of many files is said once.
 
     Args:
@@ -22,6 +22,7 @@ def told_of_all(bad: Mapping[int, str], count: int, root: Path, names: Sequence[
         root: The folder that names are relative to.
         names: Those of all files.
         split: Its name.
+        source: The folder or table that the doctor looks at.
     """
     places = [str((root / names[number]).absolute()) for number in bad]
     reasons = list(bad.values())
@@ -30,7 +31,8 @@ def told_of_all(bad: Mapping[int, str], count: int, root: Path, names: Sequence[
     else:
         shown = [f"{place} ({reason})" for place, reason in list(zip(places, reasons, strict=True))[:_SHOWN]]
         told = ", ".join(shown) + (f" and {len(bad) - _SHOWN} more" if len(bad) > _SHOWN else "")
-    doctors = "" if any(map(lacks_extra, reasons)) else _DOCTOR  # which lists no good file
+    doctor = f"{command_line('doctor', source, '--fix')} puts them on a list to leave out, "
+    doctors = "" if any(map(lacks_extra, reasons)) else doctor  # which lists no good file
     way = "" if len(bad) == count else f"; {doctors}{_LEAVE_OUT}"
     return f"{len(bad)} of {count} {split} pictures cannot be read: {told}{way}"
 

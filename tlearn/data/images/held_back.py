@@ -45,6 +45,6 @@ def left_or_held_back(files: FileList, is_test: bool, fraction: float) -> FileLi
     if not held.any():
         raise TlearnError(f"{option} holds back none of {number_of(len(held), 'file')}; raise it, or add pictures")
     if is_test:
-        return files.part(held, f"held back of {number_of(len(held), 'file')} ({option})", [])
+        return files.part(held, f"held back of {number_of(len(held), 'file')} ({option})", {})
     told = f"{int(held.sum())} of {number_of(len(held), 'file')} are held back for test ({option})"
     return files.part(~held, "; ".join(filter(None, [told, files.remarks])), files.skipped)

@@ -102,7 +102,7 @@ class ImageFolderDataModule(ImageFilesDataModule):
             left_out = f" ({told})" if told else ""
             way = "" if found.unread else "; add some, or remove the folder"
             raise TlearnError(f"no picture in a class folder of {folder.absolute()}{left_out}{way}")
-        skipped = [prefix + name for name in found.others]
+        skipped = {prefix + name: name.rpartition("/")[0].partition("/")[0] for name in found.others}
         return FileList(names, torch.tensor(labels, dtype=torch.int64), "; ".join(remarks), skipped)
 
     def _remarks(self, split: Split, folder: Path, others: Counter[str]) -> list[str]:

@@ -49,7 +49,7 @@ class ImageFilesDataModule(PictureDataModule, ABC):
 
     Attributes:
         root: The folder that the files' names are relative to, and of the exclusion list.
-        skipped: For each split that `pictures_of` has listed, the files whose endings are not of pictures.
+        skipped: For each split that `pictures_of` has listed, files that are no pictures by ending, and their classes.
     """
 
     root: Path
@@ -81,7 +81,8 @@ class ImageFilesDataModule(PictureDataModule, ABC):
             raise TlearnError(f"data.init_args.test_fraction: expected from 0 to below 1, got {share}")
         self.test_fraction = share
         self.root, self.on_error = root, on_error
-        self.skipped: dict[Split, list[str]] = {}
+        self.source = self.root  # the folder or the table that was given
+        self.skipped: dict[Split, dict[str, str]] = {}
         self._types: dict[Split, Counter[str]] = {}  # sample types of the files of each open split
         self._train_ahead: ImageSet | None = None  # opened before validation pictures, which need what it teaches
 
@@ -124,10 +125,9 @@ class ImageFilesDataModule(PictureDataModule, ABC):
         if files is None and split == "val":
             return None
         if files is None:
-            way = "; give fit data.init_args.test_fraction 0.2 to hold some back" if split == "test" else ""
-            raise TlearnError(
-                f"no {split} images in {self.root.absolute()}: neither a folder nor a row is called so{way}"
-            )
+            way = "; fit with --data.test_fraction 0.2 to hold some back" if split == "test" else ""
+            where = self.root.absolute()
+            raise TlearnError(f"no {split} images in {where}: neither a folder nor a row is called so{way}")
         facts = self._inspected(split, files)
         remarks_on_ranges = self._learn_ranges(split, facts)
         bad = {number: each.error for number, each in facts.items() if each.error}
@@ -160,7 +160,7 @@ class ImageFilesDataModule(PictureDataModule, ABC):
         told = misplaced({files.names[number]: why for number, why in bad.items()}, looked_at, self.root)
         if told:
             raise TlearnError(f"{split}: {told}")
-        raise TlearnError(told_of_all(bad, len(files.names), self.root, files.names, split))
+        raise TlearnError(told_of_all(bad, len(files.names), self.root, files.names, split, self.source))
 
     def setup(self, stage: str) -> None:
         """Open what a stage needs; warn of copies between training and validation, and of contradicting labels."""

@@ -115,6 +115,7 @@ class ImageTableDataModule(ImageFilesDataModule):
         warn_of_outside(self.table, place, used)
         names, rare = self._frequent(names, place, min_per_class, options.get("test_fraction", 0.0))
         super().__init__(root=place, class_names=names, task=task, **options)
+        self.source = self.table
         self.class_remarks = [*self._spelling.remarks(self.class_names), *rare]
 
     def list_split(self, split: Split) -> FileList | None:
@@ -254,7 +255,7 @@ class ImageTableDataModule(ImageFilesDataModule):
             if rows and not skips:
                 raise TlearnError(
                     f"{self.table.absolute()}, {rows_named([self._lines[row] for row in rows])}: no {what}; fill it in "
-                    "or remove the row, or leave it out: data.init_args.on_error skip"
+                    "or remove the row, or leave it out: --data.on_error skip"
                 )
             for split, count in Counter(self._splits[row] for row in rows).items():
                 if split is not None:

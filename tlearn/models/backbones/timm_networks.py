@@ -173,7 +173,7 @@ def fetch_network(
     except Exception as error:  # every layer between here and the network has its own
         reason = str(error).splitlines()[0][:120]
         raise TlearnError(
-            f"cannot fetch timm's weights of {TIMM}{name} ({reason}); give model.weights the path of a local file, or "
-            "null to start from random weights"
+            f"cannot fetch timm's weights of {TIMM}{name} ({reason}); is there a network? Or type --model.weights FILE "
+            "for weights of your own (null: random, no transfer)"
         ) from error
     return dict(network.state_dict())

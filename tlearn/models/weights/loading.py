@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 
 import torch
 from torch import Tensor, nn
@@ -124,12 +124,16 @@ def _fetch(entry: WeightsEnum) -> dict[str, Tensor]:
             state: dict[str, Tensor] = entry.get_state_dict(progress=False, check_hash=True)
     except URLError as error:
         raise TlearnError(
-            f"cannot fetch {entry.url} ({error.reason}); put that file at {cached}, or give model.weights the path of "
-            "a local file, or null to start from random weights"
+            f"cannot fetch {entry.url} ({error.reason}): {_why(error)}; put that file at {cached}, or type "
+            "--model.weights FILE for weights of your own (null: random, no transfer)"
         ) from error
     except Exception as error:  # a damaged file fails in every way that its bytes can be misread
         raise TlearnError(f"cached weights {cached} are damaged; delete the file and run again") from error
     return state
+
+
+def _why(error: URLError) -> str:
+    return "its server refuses" if isinstance(error, HTTPError) else "there seems to be no network"
 
 
 def _fill(backbone: Backbone, state: dict[str, Tensor]) -> list[str]:
