@@ -100,6 +100,7 @@ def test_unreadable_pictures_stop_it_or_are_counted(tlearn: Tlearn, pictures: Pa
     assert "4 of 28 train pictures cannot be read" in answer.err
     assert all(f"{name} ({reason})" in answer.err for name, reason in reasons.items())
     assert not (tmp_path / "packed").exists()
+    assert "--data.init_args.on_error skip leaves them out" in answer.err
     answer = tlearn("optimize", "pictures", "packed", "--data.init_args.on_error", "skip")
     assert answer.code == 0
     assert "skipped 4 that cannot be read" in answer.err

@@ -173,7 +173,7 @@ def test_broken_files_stop_the_run_before_it_starts(tlearn: Tlearn, root: Path, 
     assert last.startswith("error: 4 of 28 train pictures cannot be read: ")
     for name, reason in broken.items():
         assert f"{root / 'train' / 'dog' / name} ({reason})" in last
-    said = f"; tlearn doctor {root} --fix puts them on a list to leave out, --data.on_error skip leaves them"
+    said = "; tlearn doctor pictures --fix puts them on a list to leave out, --data.init_args.on_error skip leaves"
     assert said in last
     assert not Path("runs").exists()
 

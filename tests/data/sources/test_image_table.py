@@ -125,7 +125,9 @@ def test_no_test_row_is_looked_at_before_test(tlearn: Tlearn) -> None:
     write(rows(name_of))
     Path("photos/29.png").write_bytes(b"broken")
     assert tlearn("fit", "--config", "table.yaml", "--trainer.max_epochs", "1").code == 0
-    assert "1 of 6 test pictures cannot be read" in tlearn("test", "--ckpt_path", "runs/table/version_0").err
+    said = tlearn("test", "--ckpt_path", "runs/table/version_0").err
+    assert "1 of 6 test pictures cannot be read" in said
+    assert "; tlearn doctor t.csv --fix puts them on a list to leave out, " in said
 
 
 @pytest.mark.parametrize(
@@ -308,7 +310,8 @@ def test_rows_without_a_label_are_named_at_once_and_can_be_left_out(tlearn: Tlea
     write(table)
     answer = tlearn("fit", "--config", "table.yaml")
     assert answer.code == 2
-    assert "t.csv, row 5: no path; fill it in or remove the row, or leave it out: data.init_args.on_error" in answer.err
+    way = "fill it in or remove the row, or leave it out: --data.init_args.on_error skip"
+    assert f"t.csv, row 5: no path; {way}" in answer.err
     table[4][0] = "photos/03.png"
     write(table)
     answer = tlearn("doctor", "--config", "table.yaml")

@@ -10,7 +10,7 @@ from tlearn.base.next_command import command_line
 from tlearn.data.decoding.samples import lacks_extra
 
 _SHOWN = 10
-_LEAVE_OUT = "--data.on_error skip leaves them out of this run"
+_LEAVE_OUT = "--data.init_args.on_error skip leaves them out of this run"
 
 
 def told_of_all(bad: Mapping[int, str], count: int, root: Path, names: Sequence[str], split: str, source: Path) -> str:

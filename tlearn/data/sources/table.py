@@ -255,7 +255,7 @@ class ImageTableDataModule(ImageFilesDataModule):
             if rows and not skips:
                 raise TlearnError(
                     f"{self.table.absolute()}, {rows_named([self._lines[row] for row in rows])}: no {what}; fill it in "
-                    "or remove the row, or leave it out: --data.on_error skip"
+                    "or remove the row, or leave it out: --data.init_args.on_error skip"
                 )
             for split, count in Counter(self._splits[row] for row in rows).items():
                 if split is not None:
