@@ -19,6 +19,8 @@ def test_quickstart(tlearn: Tlearn, tmp_path: Path) -> None:
     scratch, transferred = map(float, found.groups())
     assert 40 < scratch < transferred
     assert answer.out.count("$ tlearn fit --config quickstart_transfer.yaml") == 2
+    assert re.findall(r"^next: .*", answer.out, re.MULTILINE) == ["next: tlearn fit my_pictures"]
+    assert answer.out.endswith("\nnext: tlearn fit my_pictures\n")
     assert sorted(path.name for path in (tmp_path / "demo").iterdir()) == ["quickstart", "quickstart_transfer"]
 
 

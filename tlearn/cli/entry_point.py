@@ -11,6 +11,7 @@ from importlib import import_module
 
 from tlearn.base.errors import TlearnError, unknown
 from tlearn.base.progress import Progress
+from tlearn.base.terminal.wrapping import wrapped
 from tlearn.cli.arguments import Arguments, VerbParser, split_arguments
 from tlearn.cli.help.show import VERBS, front_page, show, show_help
 from tlearn.cli.isolation import isolated, known_fault, undo_later
@@ -62,7 +63,7 @@ def _main(words: Sequence[str]) -> int:
             raise
         known = known_fault(error)
         said = known or f"{type(error).__name__}: {error}; TLEARN_DEBUG=1 shows where it came from"
-        print(f"error: {said}", file=sys.stderr)
+        print(wrapped(f"error: {said}", sys.stderr), file=sys.stderr)
         return 2 if known else 1
     except SystemExit as end:  # jsonargparse ends --help and --print_config so, Lightning an interrupted run
         if isinstance(end.__context__, KeyboardInterrupt):
@@ -103,7 +104,7 @@ def _dispatch(arguments: Arguments) -> None:
         return
     arguments = with_target(arguments)
     if arguments.target and arguments.target.said:
-        print(arguments.target.said, file=sys.stderr)
+        print(wrapped(arguments.target.said, sys.stderr), file=sys.stderr)
     for config in arguments.configs:
         config.refuse_verbs(VERBS)  # faults are said before torch is imported
     name = _function_of(arguments)

@@ -16,6 +16,7 @@ import torch
 from lightning.pytorch.utilities import rank_zero_only
 
 from tlearn.base.files import known_disk_fault
+from tlearn.base.terminal.wrapping import wrapped
 from tlearn.cli.isolation import undo_later
 
 _EXPECTED = (
@@ -95,6 +96,10 @@ class _StderrHandler(logging.StreamHandler[Any]):
     @stream.setter
     def stream(self, _: Any) -> None:
         """Ignore what was stderr when this was made."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Wrap long lines where stderr is a terminal."""
+        return wrapped(super().format(record), self.stream)
 
 
 def _logger(name: str) -> logging.Logger:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import shlex
 
+from tlearn.base.next_command import command_line
 from tlearn.base.places import DEFAULT_ROOT
 from tlearn.base.program import program
 from tlearn.cli.arguments import split_arguments
 from tlearn.cli.transfer_cli import TransferCLI, run
+from tlearn.reporting.terminal.outcome import without_next
 from tlearn.training.callbacks.checkpoints import best_checkpoint
 
 
 def quickstart(root: str | None) -> None:
-    """Run five commands, print each before it runs, and print both test accuracies at the end.
+    """Run five commands, print each before it runs, and at the end both test accuracies and what comes next.
 
     Args:
         root: The folder for the runs; ``None`` is ``runs/``.
@@ -25,7 +27,10 @@ def quickstart(root: str | None) -> None:
         "\ndigits 5-9, 3 labels each, test accuracy: "
         f"from scratch {scratch:.1%}, transferred from the digits 0-4 {transferred:.1%}\n"
         "look at it: the reports named above, or "
-        f"python -m tlearn.reporting.tensorboard --logdir {root or DEFAULT_ROOT} --host 127.0.0.1"
+        f"python -m tlearn.reporting.tensorboard --logdir {root or DEFAULT_ROOT} --host 127.0.0.1\n"
+        "then your own pictures, in my_pictures with a folder for each class\n"
+        f"next: {command_line('fit', 'my_pictures')}",
+        flush=True,
     )
 
 
@@ -43,4 +48,5 @@ def _fit(config: str, *options: str) -> str:
 
 def _command(*words: str) -> TransferCLI:
     print(f"\n$ {program()} {shlex.join(words)}", flush=True)
-    return run(split_arguments(words))
+    with without_next():
+        return run(split_arguments(words))

@@ -229,7 +229,7 @@ Prints what a shell needs to complete verbs, options and files. One line in
     "quickstart": """\
 usage: $program quickstart [--trainer.default_root_dir FOLDER]
 
-Offline, in a minute or two: learns the digits 0-4, transfers to 5-9 with three
+Offline, in a few minutes: learns the digits 0-4, transfers to 5-9 with three
 labels each, and compares that with training from scratch.
 
 options

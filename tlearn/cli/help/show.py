@@ -30,7 +30,7 @@ VERBS = {
     "optimize": "pack a folder of pictures into shards, which fit streams",
     "cache": "list or remove the features that are kept in this folder",
     "completion": "let the shell complete verbs, options and files",
-    "quickstart": "offline, a minute or two: learn digits, transfer, compare",
+    "quickstart": "offline, a few minutes: learn digits, transfer, compare",
 }
 _TRAINED = ("fit", "validate", "test", "predict")
 

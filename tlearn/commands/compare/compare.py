@@ -18,6 +18,7 @@ from tlearn.base.errors import DivergedError, TlearnError
 from tlearn.base.files import check_folder_of, write_whole
 from tlearn.base.notebook.html_table import html_table
 from tlearn.base.progress import Progress
+from tlearn.base.terminal.wrapping import wrapped
 from tlearn.cli.arguments import Arguments, VerbParser, positive_int, with_own
 from tlearn.cli.config_files import Config, find_config
 from tlearn.cli.isolation import called_from_python
@@ -186,7 +187,7 @@ def leaving_out_what_diverges(name: str) -> Iterator[None]:
     try:
         yield
     except DivergedError as error:
-        print(f"{name} is left out: {error}", file=sys.stderr)
+        print(wrapped(f"{name} is left out: {error}", sys.stderr), file=sys.stderr)
 
 
 @contextmanager

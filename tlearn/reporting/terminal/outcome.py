@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -27,6 +29,17 @@ from tlearn.training.module import model_of
 from tlearn.training.typed import data_of
 
 _FULL = "32-true"
+_goes_on = ContextVar("_goes_on", default=False)
+
+
+@contextmanager
+def without_next() -> Iterator[None]:
+    """Let what runs inside end without the next command: what it belongs to goes on by itself."""
+    before = _goes_on.set(True)
+    try:
+        yield
+    finally:
+        _goes_on.reset(before)
 
 
 class OutcomeCallback(Callback):
@@ -136,7 +149,9 @@ def _report_rows(folder: Path) -> list[Row]:
     return [("report", str(report))] if report.is_file() else []
 
 
-def _next(trainer: Trainer, checkpoint: Path, after: str, config: dict[str, Any]) -> str:
+def _next(trainer: Trainer, checkpoint: Path, after: str, config: dict[str, Any]) -> str | None:
+    if _goes_on.get():
+        return None
     asks, own = own_names(data_of(trainer), config)
     return f"next: {next_command(checkpoint, pictures=asks, after=after, own=own)}"
 

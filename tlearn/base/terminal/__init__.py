@@ -1,0 +1,1 @@
+"""What is particular about a terminal as the place of output."""
