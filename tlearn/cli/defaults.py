@@ -161,19 +161,23 @@ def settle_pictures(config: Namespace, checkpoint: Checkpoint | None) -> None:
     if checkpoint is not None and "stored_reading" in options and checkpoint.about.get("pictures") is not None:
         options.stored_reading = stored_reading(checkpoint.about["pictures"])
     if checkpoint is not None and "test_fraction" in options:
-        _check_unseen(options.test_fraction, checkpoint)
+        _check_unseen(options, checkpoint)
 
 
-def _check_unseen(test_fraction: float, checkpoint: Checkpoint) -> None:
-    """Refuse to test on pictures that the checkpoint was trained on: a larger share holds back some of them.
+def _check_unseen(options: Namespace, checkpoint: Checkpoint) -> None:
+    """Refuse to test or validate on pictures that the checkpoint was trained on.
+
+    A larger share holds back some of them for test; with a smaller one of the same folder others are validated on.
 
     Raises:
         TlearnError: It would.
     """
-    stored = dict(leaves(checkpoint.config)).get("data.init_args.test_fraction") or 0
-    if checkpoint.config and test_fraction > stored:
+    before, share = dict(leaves(checkpoint.config)), options.test_fraction
+    stored = before.get("data.init_args.test_fraction") or 0
+    is_same_place = options.get("root") == before.get("data.init_args.root")
+    if checkpoint.config and (share > stored or (share < stored and is_same_place)):
         raise TlearnError(
-            f"data.init_args.test_fraction {test_fraction:g}: the checkpoint was trained with {stored:g}, so it has "
+            f"data.init_args.test_fraction {share:g}: the checkpoint was trained with {stored:g}, so it has "
             "seen some of these pictures; drop the option, or fit anew with it"
         )
 

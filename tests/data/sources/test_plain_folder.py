@@ -98,9 +98,10 @@ def test_a_share_is_held_back_to_test_on(tlearn: Tlearn, root: Path) -> None:
     answer = tlearn("test", "--ckpt_path", "runs/folder/version_0")
     assert answer.code == 0, answer.err
     assert f"test: {len(test)} images of 3 classes" in answer.err
-    answer = tlearn("test", "--ckpt_path", "runs/folder/version_0", "--data.init_args.test_fraction", "0.5")
-    assert answer.code == 2
-    assert "the checkpoint was trained with 0.2, so it has seen some of these pictures" in answer.err
+    for verb, share in (("test", "0.5"), ("validate", "0.1"), ("validate", "0")):
+        answer = tlearn(verb, "--ckpt_path", "runs/folder/version_0", "--data.init_args.test_fraction", share)
+        assert answer.code == 2
+        assert "the checkpoint was trained with 0.2, so it has seen some of these pictures" in answer.err
     answer = tlearn("doctor", "--config", "folder.yaml", "--data.init_args.test_fraction", "0.2")
     assert f"test: {len(test)} pictures" in answer.out
     assert f"train: {60 - len(test)} pictures" in answer.out
