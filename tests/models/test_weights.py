@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from email.message import Message
 from pathlib import Path
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 
 import pytest
 import torch
@@ -36,6 +37,17 @@ def test_unreachable_weights(tlearn: Tlearn, small: str, hub: Path, tmp_path: Pa
     way = "or type --model.weights FILE for weights of your own (null: random, no transfer)"
     assert f"put that file at {hub}, {way}" in answer.err
     assert not (tmp_path / "runs").exists()
+
+
+def test_weights_that_a_server_refuses(tlearn: Tlearn, small: str, hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(url: str, *args: object, **kwargs: object) -> None:
+        raise HTTPError(url, 403, "Forbidden", Message(), None)
+
+    monkeypatch.setattr("torch.hub.download_url_to_file", refuse)
+    answer = tlearn("fit", "-c", small, "--model.weights", "DEFAULT")
+    assert answer.code == 2
+    assert f"(Forbidden): its server refuses; put that file at {hub}, or type --model.weights FILE" in answer.err
+    assert "no network" not in answer.err
 
 
 @pytest.mark.fault("Downloaded weights that are damaged", "one line that names the file")
