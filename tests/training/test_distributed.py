@@ -209,7 +209,7 @@ def test_a_signal_stops_both_at_one_step(running: tuple[subprocess.Popen[str], i
     out, err = main.communicate(timeout=120)
     assert main.returncode == 143, err
     assert not is_alive(second)
-    stopped = re.search(r"stopped after step (\d+)\nto go on: tlearn (.*)\n", out)
+    stopped = re.search(r"stopped after step (\d+)\nto go on: python -m tlearn (.*)\n", out)
     assert stopped is not None, out
     epochs = str(int(stopped[1]) // 5 + 1)  # of five steps
     done(*stopped[2].split(), "--trainer.max_epochs", epochs)

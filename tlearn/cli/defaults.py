@@ -165,13 +165,7 @@ def settle_pictures(config: Namespace, checkpoint: Checkpoint | None) -> None:
 
 
 def _check_unseen(options: Namespace, checkpoint: Checkpoint) -> None:
-    """Refuse to test or validate on pictures that the checkpoint was trained on.
-
-    A larger share holds back some of them for test; with a smaller one of the same folder others are validated on.
-
-    Raises:
-        TlearnError: It would.
-    """
+    """Refuse a larger share, or a smaller one of the same folder: some of what it leaves to evaluate was trained on."""
     before, share = dict(leaves(checkpoint.config)), options.test_fraction
     stored = before.get("data.init_args.test_fraction") or 0
     is_same_place = options.get("root") == before.get("data.init_args.root")
