@@ -14,7 +14,7 @@ from tests.browser import pages
 from tests.helpers.dashboard_server import RUN, Dashboard, fit_and_test, make_dashboard
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Page
 
 pytestmark = pytest.mark.browser
 
@@ -30,22 +30,6 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def dashboard(runs: Path) -> Iterator[Dashboard]:
     with make_dashboard(runs) as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    pytest.importorskip("playwright.sync_api", reason="no playwright: pip install -e '.[dev]'")
-    executable = pages.chromium_path()
-    if executable is None:
-        pytest.skip("no chromium, chromium-browser or google-chrome on this machine: apt-get install chromium")
-    with pages.open_browser(executable) as started:
-        yield started
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    with pages.open_page(browser) as opened:
-        yield opened
 
 
 @pytest.mark.parametrize("width_px", [800, 1280])
