@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import chdir, contextmanager, nullcontext
 from functools import partial
 from itertools import count
@@ -140,6 +141,19 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with chdir(folder), no_pictures():
         assert main(["fit", "--config", "folder.yaml", "--trainer.max_epochs", "6"]) == 0
     return folder
+
+
+@pytest.fixture
+def own_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
+    """Write a module of the user's, by name and text, into the folder that the commands run in."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def write(name: str, text: str) -> None:
+        Path(f"{name}.py").write_text(text, encoding="utf-8")
+        sys.modules.pop(name, None)
+
+    return write
 
 
 @pytest.fixture

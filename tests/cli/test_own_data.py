@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -54,12 +54,9 @@ class MyDataModule(LightningDataModule):
 
 
 @pytest.fixture
-def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Write a package of the user's into the folder that the commands run in; its data module's import path."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(tmp_path)
-    Path("my_package.py").write_text(MODULE, encoding="utf-8")
-    sys.modules.pop("my_package", None)
+def package(own_package: Callable[[str, str], None]) -> str:
+    """Write a package of the user's; its data module's import path."""
+    own_package("my_package", MODULE)
     return "my_package.MyDataModule"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -42,12 +42,9 @@ NAME = "my_nets.make_net"
 
 
 @pytest.fixture
-def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Write a package of the user's into the folder that the commands run in, and import it."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(tmp_path)
-    Path("my_nets.py").write_text(MODULE, encoding="utf-8")
-    sys.modules.pop("my_nets", None)
+def package(own_package: Callable[[str, str], None]) -> Any:
+    """Write a package of the user's, and import it."""
+    own_package("my_nets", MODULE)
     import my_nets  # type: ignore[import-not-found]  # written above
 
     return my_nets

@@ -14,7 +14,8 @@ from torch import Tensor
 from tlearn.analysis.stage_features import StageFeatures, own_size_px, stage_features
 from tlearn.analysis.stage_probe import SCORES, TOGETHER, StageProbe, best_of, probe_stage, score
 from tlearn.base.errors import TlearnError
-from tlearn.base.notebook.html_table import html_table, percent
+from tlearn.base.intervals import percent
+from tlearn.base.notebook.html_table import html_table
 from tlearn.base.progress import Progress
 from tlearn.data.files.listing import listed
 from tlearn.training.module import TransferModule

@@ -1,4 +1,4 @@
-"""Intervals for a share of right answers."""
+"""Shares of right answers, in words and with their intervals."""
 
 from __future__ import annotations
 
@@ -23,10 +23,15 @@ def share_interval(right: float, count: int) -> tuple[float, float]:
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
+def percent(share: float) -> str:
+    """Write a share as percent with one digit: ``81.0 %``."""
+    return f"{100 * share:.1f} %"
+
+
 def share_words(right: float, count: int) -> str:
     """Say a share as people read it: ``81.0 % [74.1, 86.5], 124 of 153``; from 1,000 images on without the interval."""
     of = f"{round(right):,} of {count:,}"
     if count >= FEW_IMAGES:
-        return f"{right / count:.1%}".replace("%", " %") + f", {of}"
+        return f"{percent(right / count)}, {of}"
     low, high = share_interval(right, count)
-    return f"{100 * right / count:.1f} % [{100 * low:.1f}, {100 * high:.1f}], {of}"
+    return f"{percent(right / count)} [{100 * low:.1f}, {100 * high:.1f}], {of}"

@@ -15,6 +15,7 @@ import torch
 with suppress(ModuleNotFoundError):  # Windows has none
     import resource
 
+FULL_PRECISION = "32-true"  # float32, by Lightning's name
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")
 # What psutil tells of busy cores; not all systems tell all of it. `guest` is part of `user`.
 _BUSY = ("user", "nice", "system", "irq", "softirq", "steal")
@@ -108,10 +109,10 @@ def best_precision(accelerator: str) -> str:
         accelerator: What ``--trainer.accelerator`` says: ``auto``, ``cpu``, ``gpu``, ...
     """
     if torch.cuda.is_available() and accelerator in ("auto", "gpu", "cuda"):
-        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
+        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else FULL_PRECISION
     if accelerator in ("auto", "cpu") and not torch.backends.mps.is_available():
-        return "bf16-mixed" if _multiplies_bf16() else "32-true"
-    return "32-true"
+        return "bf16-mixed" if _multiplies_bf16() else FULL_PRECISION
+    return FULL_PRECISION
 
 
 def _multiplies_bf16() -> bool:

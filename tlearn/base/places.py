@@ -25,6 +25,11 @@ def version_of(run: Path) -> int:
     return int(number) if number.isdigit() else -1
 
 
+def newest_first(runs: Path) -> list[Path]:
+    """Return the folders ``version_N`` of a name, the highest number first; others called so come last."""
+    return sorted(runs.glob("version_*"), key=version_of, reverse=True)
+
+
 def find_checkpoint(given: str, runs: Path, keyword: str) -> Path:
     """Return the file that ``--ckpt_path`` means.
 
@@ -38,8 +43,7 @@ def find_checkpoint(given: str, runs: Path, keyword: str) -> Path:
         TlearnError: There is none; the absolute path that was looked at is named.
     """
     if given in KEYWORDS:
-        folders = sorted(runs.glob("version_*"), key=version_of, reverse=True)
-        found = [folder / "checkpoints" / f"{given}.ckpt" for folder in folders]
+        found = [folder / "checkpoints" / f"{given}.ckpt" for folder in newest_first(runs)]
         found = [path for path in found if path.is_file()]
         if not found:
             raise TlearnError(f"no {given}.ckpt under {runs.absolute()}; run fit first, or give --ckpt_path a path")
@@ -58,7 +62,7 @@ def find_checkpoint(given: str, runs: Path, keyword: str) -> Path:
 
 def _run_in(place: Path, keyword: str) -> Path:
     """Return the newest of the runs in a folder that has a checkpoint; any other place as it is."""
-    runs = sorted((path for path in place.glob("version_*") if version_of(path) >= 0), key=version_of, reverse=True)
+    runs = [path for path in newest_first(place) if version_of(path) >= 0]
     if not runs or (place / "checkpoints").is_dir():
         return place
     trained = [

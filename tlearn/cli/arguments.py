@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from typing import Any
 
 from tlearn.base.errors import TlearnError, unknown
-from tlearn.base.program import program
+from tlearn.base.next_command import command_line
 from tlearn.cli.config_files import Config, check_typed, find_config, is_number
 
 _CONFIG_OPTIONS = ("-c", "--config")
@@ -72,7 +71,7 @@ class Arguments:
     @property
     def as_typed(self) -> str:
         """Return the command, ready to be typed again."""
-        return f"{program()} {shlex.join(self.words or [self.verb or 'fit', *self.again()])}"
+        return command_line(*(self.words or [self.verb or "fit", *self.again()]))
 
     def again(self) -> list[str]:
         """Return the words behind the verb that mean the same."""

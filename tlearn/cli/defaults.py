@@ -15,7 +15,7 @@ from lightning.pytorch import LightningDataModule
 from lightning.pytorch.cli import LightningArgumentParser
 
 from tlearn.base.errors import TlearnError
-from tlearn.base.machine import best_precision
+from tlearn.base.machine import FULL_PRECISION, best_precision
 from tlearn.base.places import DEFAULT_ROOT, version_of
 from tlearn.cli.arguments import Arguments
 from tlearn.cli.config_files import leaves
@@ -54,7 +54,6 @@ TRAINER_DEFAULTS = {
 }
 # Options of training by steps, on random changes of images; those that a solved head refuses are not among them.
 _OF_STEPS = ("trainer.max_epochs", "model.optimizer", "data.augment")
-FULL = "32-true"
 LOGGER = f"lightning.pytorch.loggers.{BOARD}"
 
 
@@ -109,7 +108,7 @@ def settle_machine(config: Namespace, verb: str) -> None:
     """
     trainer = config.trainer
     if verb == "predict" and trainer.precision is None:
-        trainer.precision = FULL
+        trainer.precision = FULL_PRECISION
     if trainer.enable_progress_bar is None:
         trainer.enable_progress_bar = True
     if trainer.precision is None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tlearn.base.errors import TlearnError, one_line
-from tlearn.base.places import DEFAULT_ROOT, find_checkpoint, run_folder_of, version_of
+from tlearn.base.places import DEFAULT_ROOT, find_checkpoint, newest_first, run_folder_of
 from tlearn.base.program import program
 from tlearn.cli.arguments import Arguments
 from tlearn.cli.config_files import Config, last_value, leaves, with_older_options
@@ -89,7 +89,7 @@ def going_on(arguments: Arguments) -> Arguments:
     if arguments.verb != "fit" or not auto or given not in (None, *_NOTHING):
         return arguments
     runs = runs_folder(arguments, typed)
-    folders = sorted(runs.glob("version_*"), key=version_of, reverse=True)
+    folders = newest_first(runs)
     kept = [folder for folder in folders if (folder / "checkpoints" / "last.ckpt").is_file()]
     if not folders:
         log.info("resume auto: no run under %s yet, a new one begins", runs)

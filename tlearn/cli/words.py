@@ -13,6 +13,7 @@ from tlearn.cli.config_files import Config
 from tlearn.cli.resume import Checkpoint, defaults_from, overridden_model_options
 from tlearn.data.decoding.reading_options import options_in, stored_reading
 from tlearn.data.plain.given import GIVEN
+from tlearn.models.trust import is_dotted_name
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +78,7 @@ def _is_path(text: str) -> bool:
 def _own_data(arguments: Arguments) -> str | None:
     """Return the class of the user's own that was typed for the data."""
     typed = arguments.value_of("--data.class_path") or arguments.value_of("--data") or ""
-    is_own = "." in typed and all(part.isidentifier() for part in typed.split(".")) and not Path(typed).exists()
+    is_own = "." in typed and is_dotted_name(typed) and not Path(typed).exists()
     return typed if is_own and (not typed.startswith("tlearn.") or typed == GIVEN) else None
 
 

@@ -12,8 +12,8 @@ from rich.table import Table
 
 from tlearn.analysis.decision import Decision
 from tlearn.analysis.measurements import Measurements, best_by_size, pooled
-from tlearn.base.intervals import share_words
-from tlearn.commands.probe import print_copies
+from tlearn.base.intervals import percent
+from tlearn.commands.probe import print_copies, score_words
 
 _LITTLE, _LIKE, _UNLIKE, _WORTH = 50, 0.25, 1.0, 0.02
 _WIDEST = 100  # columns of text
@@ -84,25 +84,21 @@ def _labels(measured: Measurements) -> str:
 
 
 def _head(measured: Measurements) -> str:
-    last, best = pooled(measured.last, measured.probe), pooled(measured.best, measured.probe)
-    text = f"With the network fixed, a linear head on its last stage reaches {_share(last, measured)}"
+    probe = measured.probe
+    images = probe.train_images + probe.val_images  # each was predicted unseen
+    last, best = (score_words(probe, pooled(each, probe), images) for each in (measured.last, measured.best))
+    text = f"With the network fixed, a linear head on its last stage reaches {last}"
     if measured.best == measured.last:
         return f"{text}; no earlier stage reaches more."
     where = "on all stages side by side" if measured.best.stage == "all" else f"on {measured.best.stage}"
-    return f"{text}; {where} it reaches {_share(best, measured)}."
-
-
-def _share(score: float, measured: Measurements) -> str:
-    """Say a score of images that were each predicted unseen, training images too."""
-    images = measured.probe.train_images + measured.probe.val_images
-    return share_words(score * images, images) if measured.task == "classification" else f"{100 * score:.1f} %"
+    return f"{text}; {where} it reaches {best}."
 
 
 def _sizes(measured: Measurements) -> str:
     scores = best_by_size(measured.probe)
     if len(scores) < 2:
         return ""
-    seen = ", ".join(f"{100 * score:.1f} % at {size} px" for size, score in scores.items())
+    seen = ", ".join(f"{percent(score)} at {size} px" for size, score in scores.items())
     return (
         f"The image size decides too: the best head reaches {seen}; the smallest within the noise of the best is taken."
     )
@@ -112,9 +108,7 @@ def _pretraining(measured: Measurements) -> str:
     if measured.random_score is None:
         return "There are no weights to transfer from: model.weights is null."
     gain = pooled(measured.best, measured.probe) - measured.random_score
-    text = (
-        f"The same network with random weights reaches {100 * measured.random_score:.1f} % that way, so what yours has "
-    )
+    text = f"The same network with random weights reaches {percent(measured.random_score)} that way, so what yours has "
     return text + (f"learned is worth {100 * gain:.1f} points here." if gain > _WORTH else "learned is of no use here.")
 
 
@@ -142,7 +136,7 @@ def _pilots(measured: Measurements) -> str:
 def _choice(decision: Decision) -> str:
     choice = decision.choice
     interval = f"nine times in ten between {100 * choice.low:.0f} and {100 * choice.high:.0f}"
-    return f"{decision.reason} Expected of it: {100 * choice.score:.1f} % ({interval})."
+    return f"{decision.reason} Expected of it: {percent(choice.score)} ({interval})."
 
 
 def _rate(options: dict[str, Any]) -> str:

@@ -120,17 +120,17 @@ def run(arguments: Arguments) -> None:
     out, data = looked.out or Path("doctor.json"), looked.data
     print_findings(looked.splits, looked.findings, data.framing.reading)
     excluded = _excluded(looked)
+    could_fix = not looked.fix and any(finding.exclude for finding in looked.findings)
     if looked.fix and excluded:
         print(f"{len(excluded)} pictures are left out from now on: {data.root / EXCLUSIONS}")
     elif looked.fix:
         print("nothing to leave out")
-    elif any(finding.exclude for finding in looked.findings):
+    elif could_fix:
         print(f"--fix puts them on the list {data.root / EXCLUSIONS}; no file is deleted")
     _write(out, looked, excluded)
     print(f"every file by name: {out}")
     _refuse_errors(data, looked.findings, looked.fix)
-    asks_for_fix = not looked.fix and any(finding.exclude for finding in looked.findings)
-    print(f"next: {command_line(*(('doctor', *looked.words, '--fix') if asks_for_fix else ('advise', *looked.words)))}")
+    print(f"next: {command_line(*(('doctor', *looked.words, '--fix') if could_fix else ('advise', *looked.words)))}")
 
 
 class _Looked(NamedTuple):

@@ -19,7 +19,7 @@ from tlearn.analysis.probe import Probe, log_curves
 from tlearn.analysis.probe import probe as probe_stages
 from tlearn.base.errors import TlearnError
 from tlearn.base.files import check_folder_of, write_whole
-from tlearn.base.intervals import share_words
+from tlearn.base.intervals import percent, share_words
 from tlearn.base.program import program
 from tlearn.base.progress import Progress
 from tlearn.cli.arguments import Arguments, VerbParser, with_own
@@ -54,16 +54,17 @@ def print_best(found: Probe) -> None:
     """Print the best tap, and the options of ``fit`` that use it: one line to be pasted, the last of all."""
     best, taps = found.best, ",".join(found.taps)
     tap = f"[{taps}]" if len(found.taps) > 1 else taps
-    print(f"best tap: {best.stage} at {best.image_size_px} px: {_share(best.ridge, found)} by ridge")
+    reached = score_words(found, best.ridge, found.val_images)
+    print(f"best tap: {best.stage} at {best.image_size_px} px: {reached} by ridge")
     if best.logistic is not None:
-        print(f"with the head that fit solves (logistic regression): {_share(best.logistic, found)}")
+        solved = score_words(found, best.logistic, found.val_images)
+        print(f"with the head that fit solves (logistic regression): {solved}")
     print(f"to use it: --model.freeze_backbone true --model.tap {tap} --model.image_size {best.image_size_px}")
 
 
-def _share(score: float, found: Probe) -> str:
-    if found.score != "accuracy":
-        return f"{100 * score:.1f} %"
-    return share_words(score * found.val_images, found.val_images)
+def score_words(found: Probe, score: float, images: int) -> str:
+    """Say a score of a probe over so many images, with its interval where it is a share of right answers."""
+    return share_words(score * images, images) if found.score == "accuracy" else percent(score)
 
 
 def print_copies(found: Probe) -> None:

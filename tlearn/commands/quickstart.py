@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import shlex
-
 from tlearn.base.next_command import command_line
 from tlearn.base.places import DEFAULT_ROOT
-from tlearn.base.program import program
 from tlearn.cli.arguments import split_arguments
 from tlearn.cli.transfer_cli import TransferCLI, run
 from tlearn.reporting.terminal.outcome import without_next
@@ -47,6 +44,6 @@ def _fit(config: str, *options: str) -> str:
 
 
 def _command(*words: str) -> TransferCLI:
-    print(f"\n$ {program()} {shlex.join(words)}", flush=True)
+    print(f"\n$ {command_line(*words)}", flush=True)
     with without_next():
         return run(split_arguments(words))

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tlearn.base.errors import TlearnError
-from tlearn.base.places import run_folder_of, version_of
+from tlearn.base.places import newest_first, run_folder_of
 from tlearn.base.program import program
 from tlearn.cli.arguments import Arguments, VerbParser
 from tlearn.cli.isolation import called_from_python
@@ -70,7 +70,7 @@ def _run_folder(place: Path) -> Path:
         raise TlearnError(f"{place} lies in no run folder, so there is nothing to report; give a run folder")
     if (folder / "card.json").is_file():
         return folder
-    inside = [each for each in folder.glob("version_*") if (each / "card.json").is_file()]
-    if not inside:
+    newest = next((each for each in newest_first(folder) if (each / "card.json").is_file()), None)
+    if newest is None:
         raise TlearnError(f"no card.json in {folder.absolute()}; fit writes one when it ends, and test adds to it")
-    return max(inside, key=version_of)
+    return newest

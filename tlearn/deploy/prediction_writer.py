@@ -15,6 +15,7 @@ from torch import Tensor
 
 from tlearn.base.errors import TlearnError
 from tlearn.base.files import whole_file
+from tlearn.base.machine import FULL_PRECISION
 from tlearn.base.processes import collected, gathered
 from tlearn.base.types import Batch
 from tlearn.data.files.listing import number_of
@@ -26,7 +27,6 @@ from tlearn.training.typed import own_data_of
 log = logging.getLogger(__name__)
 
 TOP_K = 5
-_FULL = "32-true"
 _SHOWN = 3  # files that a warning names
 
 
@@ -120,7 +120,8 @@ class PredictionWriterCallback(BasePredictionWriter):
         if self.remarks:
             self.columns = self.columns | {REMARK: str}
         note = f", {self.faults} of them unreadable (see the column error)" if self.faults else ""
-        note += "" if trainer.precision == _FULL else f"; in {trainer.precision}, tlearn.load answers in float32"
+        if trainer.precision != FULL_PRECISION:
+            note += f"; in {trainer.precision}, tlearn.load answers in float32"
         print(f"predictions: {self.target}: {self.rows} row{'s' * (self.rows != 1)}{note}")
         if self.remarks:
             log.warning("%s", self._told_of_remarks())

@@ -13,7 +13,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from tlearn.base.errors import TlearnError
-from tlearn.base.notebook.html_table import html_table, percent
+from tlearn.base.intervals import percent
+from tlearn.base.notebook.html_table import html_table
 from tlearn.base.places import DEFAULT_ROOT, find_checkpoint
 from tlearn.base.progress import tracked
 from tlearn.base.types import LABEL_THRESHOLD

@@ -38,9 +38,14 @@ def trusted_packages() -> list[str]:
     """
     packages = [name.strip() for name in os.environ.get(VARIABLE, "").split(",") if name.strip()]
     for name in packages:
-        if not all(part.isidentifier() for part in name.split(".")) or is_the_parser(name):
+        if not is_dotted_name(name) or is_the_parser(name):
             raise TlearnError(f"{VARIABLE}: '{name}' cannot be trusted; expected packages, with commas between them")
     return packages
+
+
+def is_dotted_name(text: str) -> bool:
+    """Tell whether a text could be a name of Python's, with or without its package."""
+    return all(part.isidentifier() for part in text.split("."))
 
 
 def is_the_parser(name: str) -> bool:

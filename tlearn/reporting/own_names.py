@@ -24,12 +24,10 @@ def own_names(data: ImageDataModule, config: Mapping[str, Any]) -> tuple[bool, l
         Whether the command should predict for pictures: the run's have names, or there is nothing to test on. And the
         options that it types, for what stands in a checkpoint alone is not trusted.
     """
-    section: Mapping[str, Any] = config.get("data") or {}
-    kind = str(section.get("class_path"))
     tests = data.tests if isinstance(data, PlainDataView) else not data.has_picture_names
-    is_given = kind == GIVEN  # an object that is gone with its process
-    typed = [] if is_given or not tests or not _is_own(kind) else ["--data", kind]
-    return not tests or is_given, [*_of_network(config.get("model") or {}), *typed]
+    names = [*_of_network(config), *(_of_data(config) if tests else [])]
+    is_gone = _kind_of_data(config) == GIVEN  # an object went with its process
+    return not tests or is_gone, names
 
 
 def names_to_resume(config: Mapping[str, Any]) -> list[str]:
@@ -38,13 +36,20 @@ def names_to_resume(config: Mapping[str, Any]) -> list[str]:
     Args:
         config: The run's, as plain values.
     """
-    section: Mapping[str, Any] = config.get("data") or {}
-    kind = str(section.get("class_path"))
-    return [*_of_network(config.get("model") or {}), *(["--data", kind] if _is_own(kind) and kind != GIVEN else [])]
+    return [*_of_network(config), *_of_data(config)]
 
 
-def _of_network(model: Mapping[str, Any]) -> list[str]:
-    found = []
+def _of_data(config: Mapping[str, Any]) -> list[str]:
+    kind = _kind_of_data(config)
+    return ["--data", kind] if _is_own(kind) else []
+
+
+def _kind_of_data(config: Mapping[str, Any]) -> str:
+    return str((config.get("data") or {}).get("class_path"))
+
+
+def _of_network(config: Mapping[str, Any]) -> list[str]:
+    model, found = config.get("model") or {}, []
     for option in _OF_NETWORK:
         value = model.get(option)
         name = value.get("class_path") if isinstance(value, Mapping) else value

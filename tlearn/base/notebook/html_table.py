@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from itertools import islice
 
+from tlearn.base.intervals import percent
+
 _MOST_ROWS = 20
 _SCORES = ("loss", "acc", "f1", "map", "mae", "r2")
 
@@ -26,11 +28,6 @@ def html_table(rows: Iterable[Sequence[object]], columns: Sequence[str] = (), ca
         body += f"<tr>{_cell(f'and {left} more', 'td')}</tr>"
     above = f'<caption style="text-align: left; white-space: nowrap">{escape(caption)}</caption>' if caption else ""
     return f"<table>{above}{head}<tbody>{body}</tbody></table>"
-
-
-def percent(share: float) -> str:
-    """Write a share as percent with one digit."""
-    return f"{100 * share:.1f} %"
 
 
 def metric_rows(metrics: Mapping[str, float]) -> list[tuple[str, str]]:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from tlearn.analysis.ranking import Scores, sample_f1
 from tlearn.base.errors import TlearnError
+from tlearn.base.intervals import percent
 from tlearn.base.machine import PeakMemory
 from tlearn.base.types import LABEL_THRESHOLD, Task
 from tlearn.cli.arguments import Arguments
@@ -64,7 +65,7 @@ def measured_fit(arguments: Arguments, place: str) -> dict[str, Any]:
 
 def _tell(task: Task, measured: dict[str, Any]) -> None:
     score = sum(measured["scores"]) / len(measured["scores"])
-    shown = f"{score:.3f}" if task == "regression" else f"{100 * score:.1f} %"
+    shown = f"{score:.3f}" if task == "regression" else percent(score)
     print(f"best epoch: {SCORE[task]} {shown}, {measured['seconds']:.0f} s", flush=True)
 
 

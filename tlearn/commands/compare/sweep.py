@@ -6,7 +6,6 @@ import hashlib
 import itertools
 import json
 import re
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from tlearn.base.errors import TlearnError, one_line
-from tlearn.base.program import program
+from tlearn.base.next_command import command_line
 from tlearn.base.progress import Progress, tracked
 from tlearn.cli.arguments import Arguments, positive_int
 from tlearn.cli.config_files import check_typed
@@ -222,5 +221,5 @@ def _say_how(experiment: Experiment, name: str, results: Mapping[str, list[RunRe
     best = min(results[name], key=lambda result: _sign(experiment) * float(scores_of([result]).mean()))
     words = ["fit", *variant.arguments.again(), f"--seed_everything={best.seed}"]
     print(f"best: {name}")
-    print(f"again: {program()} {shlex.join(words)}")
+    print(f"again: {command_line(*words)}")
     print(f"checkpoint: {best.checkpoint}")

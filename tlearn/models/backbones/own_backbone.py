@@ -16,7 +16,7 @@ from tlearn.base.plain_values import plain_values
 from tlearn.models.backbones.backbone import TIMM, Backbone, Watch, unwatched
 from tlearn.models.backbones.families import check_taps
 from tlearn.models.backbones.live_taps import replace_part
-from tlearn.models.trust import import_own
+from tlearn.models.trust import import_own, is_dotted_name
 
 _TRIED_PX = (64, 224, 32)  # sides of the picture that is tried where model.image_size does not say one
 _RESERVED = ("backbone", "head")  # what rules call the whole and the part behind it
@@ -189,7 +189,7 @@ def own_network(name: str, arguments: Mapping[str, Any]) -> nn.Module:
         TlearnError: The name is not trusted, cannot be imported, or gives no module.
     """
     again = "from Python give the module itself: TransferModule(backbone=...), tlearn.load(RUN, backbone=...)"
-    if not all(part.isidentifier() for part in name.split(".")) or name.startswith("__main__."):
+    if not is_dotted_name(name) or name.startswith("__main__."):
         raise TlearnError(f"model.backbone {name} was an object that no name leads to; {again}")
     found = import_own(name, "--model.backbone", again)
     if isinstance(found, nn.Module):

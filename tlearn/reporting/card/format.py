@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from tlearn.base.intervals import percent as plain_percent
+
 METRICS = {
     "loss": "loss",
     "acc": "accuracy",
@@ -51,7 +53,7 @@ def metric_words(name: str) -> str:
 
 def percent(share: float | None) -> str:
     """Format a share as ``91.0 %``."""
-    return f"{100 * share:.1f}\N{NO-BREAK SPACE}%" if share is not None else NOT_KNOWN
+    return plain_percent(share).replace(" ", "\N{NO-BREAK SPACE}") if share is not None else NOT_KNOWN
 
 
 def figure(name: str, value: float | None) -> str:

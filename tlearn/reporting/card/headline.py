@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from tlearn.base.intervals import FEW_IMAGES, share_words
-from tlearn.reporting.card.format import MAIN_METRIC, SPLITS, figure, metric_words, part
+from tlearn.reporting.card.format import MAIN_METRIC, SPLITS, figure, metric_words, part, percent
 
 _TESTED_BY = {"test": "test images", "val": "validation images"}
 
@@ -119,7 +119,7 @@ def _advised(advice: Mapping[str, Any]) -> list[str]:
     score, low, high = (advice.get(name) for name in ("score", "low", "high"))
     if score is None or low is None or high is None:
         return ["advised"]
-    expected = f"{100 * score:.1f}\N{NO-BREAK SPACE}% [{100 * low:.0f}, {100 * high:.0f}]"
+    expected = f"{percent(score)} [{100 * low:.0f}, {100 * high:.0f}]"
     return ["advised", f"expected {advice.get('of') or 'score'} {expected}"]
 
 

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
+from tlearn.base.machine import FULL_PRECISION
 from tlearn.base.next_command import next_command, resume_command
 from tlearn.base.places import run_folder_of
 from tlearn.reporting.card.callbacks import RunCardCallback
@@ -28,7 +29,6 @@ from tlearn.training.callbacks.checkpoints import (
 from tlearn.training.module import model_of
 from tlearn.training.typed import data_of
 
-_FULL = "32-true"
 _goes_on = ContextVar("_goes_on", default=False)
 
 
@@ -141,7 +141,9 @@ def _kept(trainer: Trainer) -> Path | None:
 def _precision_rows(trainer: Trainer) -> list[Row]:
     """Say the precision where it is not the full one."""
     precision = str(trainer.precision)
-    return [] if precision == _FULL else [("precision", f"{precision} (full: --trainer.precision {_FULL})")]
+    if precision == FULL_PRECISION:
+        return []
+    return [("precision", f"{precision} (full: --trainer.precision {FULL_PRECISION})")]
 
 
 def _report_rows(folder: Path) -> list[Row]:

@@ -14,6 +14,7 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor, nn
 
+from tlearn.base.intervals import percent
 from tlearn.base.program import program
 from tlearn.training.module import TransferModule, model_of
 from tlearn.training.strategies.alike_features import are_alike, rounding_of
@@ -57,7 +58,7 @@ class HeadProbeCallback(OptionCallback):
         reached = f"val loss {solved.val_loss:.4f}"
         if module.task == "classification":
             outputs = val[0] @ solved.weight.T + solved.bias
-            reached += f" acc {100 * (outputs.argmax(dim=1) == val[1]).float().mean():.1f} %"
+            reached += f" acc {percent(float((outputs.argmax(dim=1) == val[1]).float().mean()))}"
         log.info(
             "head solved on frozen features by %s, penalty %g: %s, %.1f s",
             *(solver, solved.strength, reached, time.perf_counter() - start_s),
