@@ -42,6 +42,8 @@ class ImageSet(Dataset[Batch], ABC):
     Attributes:
         targets: Targets of the whole source, as in `Batch`.
         indices: int64, the positions in the source of the images of this set.
+        groups: int64, the group of each image of the whole source, such as its site or patient, whose images are never
+            divided between training and validation; ``None`` where there are none.
         transform: Random changes to a batch, or ``None``.
         nbytes: Size of the source on a device; 0 if it is never kept there.
         num_channels: C, the same for all images.
@@ -50,6 +52,7 @@ class ImageSet(Dataset[Batch], ABC):
     device = torch.device("cpu")
     nbytes = 0
     num_channels = 3
+    groups: Tensor | None = None
 
     def __init__(self, targets: Tensor, indices: Tensor, transform: BatchAugment | None = None) -> None:
         """Hold references; nothing is copied."""

@@ -47,7 +47,7 @@ class InMemoryImages(ImageSet):
     def part(self, indices: Tensor) -> InMemoryImages:
         """Return other images of the same source; they share its copies on devices."""
         part = InMemoryImages(self.images, self.targets, indices)
-        part._copies = self._copies
+        part._copies, part.groups = self._copies, self.groups
         return part
 
     def serve(self, rows: Tensor, epoch: int) -> tuple[Tensor, Tensor]:

@@ -236,7 +236,9 @@ class StreamedImages(ImageSet):
 
     def part(self, indices: Tensor) -> StreamedImages:
         """Return other images of the same source."""
-        return StreamedImages(self.pictures, self.framing, self.targets, indices)
+        part = StreamedImages(self.pictures, self.framing, self.targets, indices)
+        part.groups = self.groups
+        return part
 
     def serve(self, rows: Tensor, epoch: int) -> tuple[Tensor, Tensor]:
         """Decode a batch and transform it."""

@@ -129,7 +129,9 @@ class ShardedImages(StreamedImages):
 
     def part(self, indices: Tensor) -> ShardedImages:
         """Return other images of the same source."""
-        return ShardedImages(self.pictures, self.framing, self.targets, indices)
+        part = ShardedImages(self.pictures, self.framing, self.targets, indices)
+        part.groups = self.groups
+        return part
 
     def epoch_order(self, seed: int, sizes: Sequence[int], lanes: int) -> Tensor:
         """Draw the order of an epoch; see `shard_order`."""
