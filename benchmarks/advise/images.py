@@ -59,7 +59,7 @@ def draw(dataset: str, classes: Sequence[str], labels: int, seed: int, root: Pat
         root: Folder with the data sets.
         out: The file.
     """
-    names, pool, test = _SOURCES[dataset](root)
+    names, pool, test = SOURCES[dataset](root)
     numbers = [names.index(name) for name in classes]
     random = np.random.default_rng(1000 + seed)
     count_val = max(_FEWEST_VAL, round(labels / 4))
@@ -125,4 +125,4 @@ def _digits(root: Path) -> tuple[list[str], tuple[Any, Any], tuple[Any, Any]]:
     )
 
 
-_SOURCES = {"cifar10": _cifar10, "hymenoptera": _hymenoptera, "digits": _digits}
+SOURCES = {"cifar10": _cifar10, "hymenoptera": _hymenoptera, "digits": _digits}

@@ -1,0 +1,1 @@
+"""What may be believed: every figure of docs/believe.md is measured here."""
