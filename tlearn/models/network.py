@@ -31,7 +31,7 @@ from tlearn.models.weights.statistics import Statistics, given_statistics
 
 log = logging.getLogger(__name__)
 
-_PARTS = ("backbone.", "head.")
+PARTS = ("backbone.", "head.")
 
 
 class Network(nn.Module):
@@ -128,7 +128,7 @@ class Network(nn.Module):
 
     def network_state(self) -> dict[str, Tensor]:
         """Return the state dict of what answers: backbone and head, without metrics; values are references."""
-        return {name: value for name, value in self.state_dict().items() if name.startswith(_PARTS)}
+        return {name: value for name, value in self.state_dict().items() if name.startswith(PARTS)}
 
     def stage_names(self) -> dict[str, str]:
         """Return the stage of each parameter by name, ``stem``, ``layer1``, ..., ``head``, in the model's order."""

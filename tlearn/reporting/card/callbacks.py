@@ -8,14 +8,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
-import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from tlearn.base.errors import one_line
 from tlearn.base.places import version_of
-from tlearn.models.network import Network, network_in
-from tlearn.models.weights.safe_load import read_checkpoint
+from tlearn.reporting.best_network import kept_checkpoint, network_behind
 from tlearn.reporting.card import facts as card
 from tlearn.reporting.card.evaluation_files import write_evaluation, write_training_examples
 from tlearn.reporting.card.files import read_card, write_card
@@ -97,7 +95,9 @@ class RunCardCallback(Callback):
         before = read_card(folder)
         best, shown = best_checkpoint(trainer), _shown(trainer, module, before)
         if shown is not None:
-            write_evaluation(folder, data_of(trainer), shown, _network_of(trainer, module, shown))
+            is_last = shown.outputs is module.evaluation.last
+            network = network_behind(kept_checkpoint(trainer), module, is_last)
+            write_evaluation(folder, data_of(trainer), shown, network)
         if shown is not None or not before:
             write_training_examples(folder, data_of(trainer), shown)
         tested = before.get("test")
@@ -212,16 +212,6 @@ def _shown(trainer: Trainer, module: TransferModule, before: Mapping[str, Any]) 
     if last is None or before.get("best") or checkpoint_lost(trainer):
         return None
     return answers_from(module.task, module.class_names, last, module.temperature)
-
-
-def _network_of(trainer: Trainer, module: TransferModule, shown: Answers) -> Network:
-    """Return the network that gave the answers: that of ``best.ckpt``, if training went on behind it."""
-    best = best_checkpoint(trainer)
-    last = module.evaluation.last
-    if best is None or shown.outputs is last or not Path(best.best_model_path).is_file():
-        return module
-    with torch.random.fork_rng(devices=[]):  # a new head draws random numbers
-        return network_in(read_checkpoint(best.best_model_path)).to(module.device)
 
 
 def _best_facts(best: BestCheckpoint | None, shown: Answers | None, known: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -1,0 +1,34 @@
+"""The network that `tlearn.load` would open after a run: that of ``best.ckpt``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from lightning.pytorch import Trainer
+
+from tlearn.models.network import Network, network_in
+from tlearn.models.weights.safe_load import read_checkpoint
+from tlearn.training.callbacks.checkpoints import best_checkpoint, last_checkpoint
+from tlearn.training.module import TransferModule
+
+
+def kept_checkpoint(trainer: Trainer) -> Path | None:
+    """Return the file that answers for a run: ``best.ckpt``, or ``last.ckpt`` where nothing validated, once written."""
+    best, last = best_checkpoint(trainer), last_checkpoint(trainer)
+    places = [Path(best.best_model_path)] if best is not None and best.best_model_path else [last] if last else []
+    return next((path for path in places if path.is_file()), None)
+
+
+def network_behind(path: Path | None, module: TransferModule, is_last: bool) -> Network:
+    """Return the network of a checkpoint of this run.
+
+    Args:
+        path: The checkpoint; without one the network is as training left it.
+        module: The network of the run.
+        is_last: Training did not go on behind that checkpoint, so that the run's own network is the one.
+    """
+    if is_last or path is None or not path.is_file():
+        return module
+    with torch.random.fork_rng(devices=[]):  # a new head draws random numbers
+        return network_in(read_checkpoint(path)).to(module.device)
