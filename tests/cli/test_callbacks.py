@@ -20,7 +20,9 @@ from tests.conftest import Tlearn
 from tlearn.base.errors import TlearnError
 from tlearn.cli import callbacks as phases
 from tlearn.data.sources.digits import DigitsDataModule
-from tlearn.models.calibration import fit_temperature, reliability_of
+from tlearn.models.calibration import AS_TRAINED
+from tlearn.models.reliability.calibrate import fit_calibration
+from tlearn.models.reliability.calibration_error import reliability_of
 from tlearn.reporting.history import OneHistoryCallback
 from tlearn.training.callbacks.checkpoints import BestCheckpoint, LastCheckpoint
 from tlearn.training.callbacks.freeze_audit import FreezeAuditCallback
@@ -151,9 +153,9 @@ def test_without_any_callback_the_model_evaluates_itself(tmp_path: Path, monkeyp
     last, logged = module.evaluation.last, module.trainer.callback_metrics
     assert last is not None
     assert (last.split, last.epoch, len(last.logits)) == ("val", 2, len(last.targets))
-    assert module.temperature == fit_temperature("classification", last.logits, last.targets) != 1.0
+    assert module.calibration == fit_calibration("classification", last.logits, last.targets) != AS_TRAINED
     assert float(logged["val/temperature"]) == pytest.approx(module.temperature)
-    found = reliability_of("classification", last.logits, last.targets, 1.0)
+    found = reliability_of("classification", last.logits, last.targets, AS_TRAINED)
     assert float(logged["val/ece"]) == pytest.approx(found.ece)
     module.trainer.validate(module, module.trainer.datamodule, verbose=False)  # type: ignore[attr-defined]
     assert "val/ece" not in module.trainer.callback_metrics

@@ -36,6 +36,7 @@ from tlearn.deploy.export import export_network
 from tlearn.deploy.exported_network import ExportedNetwork, FixedPointResize
 from tlearn.deploy.loading import load_module
 from tlearn.deploy.state_file import rebuild
+from tlearn.models.calibration import Calibration
 from tlearn.training.callbacks.run_folder import CONFIG_KEY
 from tlearn.training.module import TransferModule
 
@@ -148,11 +149,28 @@ def test_safetensors(best: str, tlearn: Tlearn, tmp_path: Path) -> None:
     assert json.loads(Path("model.json").read_text())["network"]["backbone"] == "resnet18"
 
 
-def test_safetensors_keep_the_temperature(tmp_path: Path) -> None:
-    module = network().eval()
-    module.temperature = 0.01
-    export_network(module, tmp_path / "model.safetensors", examples(noise(8)))
-    assert rebuild(tmp_path / "model.safetensors").temperature == 0.01
+@pytest.mark.parametrize("kind", ["safetensors", "onnx", "pt2"])
+def test_every_export_answers_with_the_calibration(kind: str, tmp_path: Path) -> None:
+    module, path = network().eval(), tmp_path / f"model.{kind}"
+    module.calibration = Calibration(0.01, 0.3)
+    export_network(module, path, examples(noise(8)))  # which checks that the file answers as the network does
+    if kind == "safetensors":
+        assert rebuild(path).calibration == (0.01, 0.3)
+    if kind == "onnx":
+        said = {entry.key: json.loads(entry.value) for entry in onnx.load(path).metadata_props}
+        assert (said["temperature"], said["uniform_share"]) == (0.01, 0.3)
+        assert asked(path)(noise(8)).max() <= 0.8 + 1e-6  # 0.7 and a third of 0.3
+
+
+def test_safetensors_of_before_have_no_uniform_share(tmp_path: Path) -> None:
+    module, path = network().eval(), tmp_path / "model.safetensors"
+    module.calibration = Calibration(2.0, 0.3)
+    export_network(module, path, examples(noise(8)))
+    beside = path.with_suffix(".json")
+    said = json.loads(beside.read_text())
+    del said["uniform_share"]
+    beside.write_text(json.dumps(said))
+    assert rebuild(path).calibration == (2.0, 0.0)
 
 
 @pytest.mark.slow
@@ -182,7 +200,7 @@ def test_answer_does_not_depend_on_the_batch(freezing: list[str], small: str, tm
 )
 def test_other_tasks(task: Task, said: str, output: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     module = network(task, head_hidden=[4]).eval()
-    module.temperature = 0.1
+    module.calibration = Calibration(0.1, 0.2)
     export_network(module, tmp_path / "model.onnx", examples(noise(8)))
     assert said in capsys.readouterr().out
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx")

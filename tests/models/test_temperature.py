@@ -10,7 +10,10 @@ import torch
 
 from tests.conftest import Tlearn
 from tlearn import DigitsDataModule, load
-from tlearn.models.calibration import HIGHEST, fit_temperature
+from tlearn.models.about import About
+from tlearn.models.calibration import Calibration
+from tlearn.models.losses import answers_of
+from tlearn.models.reliability.calibrate import HIGHEST, fit_temperature
 
 
 def sampled(count: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -38,6 +41,22 @@ def test_temperature_is_where_the_loss_is_least() -> None:
         return float(torch.nn.functional.cross_entropy(scaled.double(), smoothed.double()))
 
     assert loss(found) < min(loss(1.01 * found), loss(found / 1.01))
+
+
+def test_the_uniform_share_pulls_towards_all_classes_alike() -> None:
+    logits = torch.tensor([[4.0, 0.0, -2.0]])
+    given = answers_of("classification", logits, Calibration(2.0, 0.3))
+    assert given[0].tolist() == pytest.approx((0.7 * (logits[0] / 2).softmax(dim=0) + 0.1).tolist(), abs=1e-6)
+    labels = answers_of("multilabel", logits, Calibration(2.0, 0.3))
+    assert labels[0].tolist() == pytest.approx((0.7 * (logits[0] / 2).sigmoid() + 0.15).tolist(), abs=1e-6)
+    assert answers_of("regression", logits, Calibration(2.0, 0.3)) is logits
+
+
+def test_checkpoints_of_before_have_no_uniform_share() -> None:
+    said = About("classification", ["a", "b"], Calibration(1.4, 0.02)).as_plain()
+    assert About.in_checkpoint({"tlearn": said}).calibration == (1.4, 0.02)
+    del said["uniform_share"]
+    assert About.in_checkpoint({"tlearn": said}).calibration == (1.4, 0.0)
 
 
 def test_temperature_of_several_labels() -> None:

@@ -23,6 +23,7 @@ from PIL import Image
 from torch.utils.tensorboard import SummaryWriter
 
 from tests.helpers.dashboard_server import REPOSITORY, RUN, Dashboard, eventually, fit_and_test, make_dashboard
+from tlearn.models.calibration import Calibration
 from tlearn.reporting.evaluation import answers_from, verdict
 from tlearn.reporting.figures import confusion_figure, gallery_figure, per_class_figure, reliability_figure
 from tlearn.reporting.pictures import caption
@@ -166,7 +167,7 @@ def test_letters_are_fourteen_pixels_high_as_tensorboard_shows_them(monkeypatch:
     names = ["ants", "bees", "a name that is much longer than a picture is wide"]
     logits = torch.eye(3).repeat(8, 1)
     answers = answers_from(
-        "classification", names, Outputs("val", 1, logits, torch.arange(24) % 2, torch.arange(24)), 1.5
+        "classification", names, Outputs("val", 1, logits, torch.arange(24) % 2, torch.arange(24)), Calibration(1.5)
     )
     heights_px = []
     draw = Text.draw

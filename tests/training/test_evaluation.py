@@ -8,7 +8,8 @@ import torch
 from torchmetrics.functional.classification import binary_calibration_error, multiclass_calibration_error
 
 from tlearn.base.types import Task
-from tlearn.models.calibration import BINS
+from tlearn.models.calibration import AS_TRAINED, Calibration
+from tlearn.models.reliability.calibration_error import BINS
 from tlearn.reporting.evaluation import (
     Answers,
     answers_from,
@@ -33,9 +34,9 @@ from tlearn.training.evaluation import Outputs
 NAMES = ["ant", "bee", "cat"]
 
 
-def answers(task: Task, logits: torch.Tensor, targets: torch.Tensor, temperature: float = 1.0) -> Answers:
+def answers(task: Task, logits: torch.Tensor, targets: torch.Tensor, calibration: Calibration = AS_TRAINED) -> Answers:
     names = [] if task == "regression" else NAMES
-    return answers_from(task, names, Outputs("val", 3, logits, targets, torch.arange(len(logits))), temperature)
+    return answers_from(task, names, Outputs("val", 3, logits, targets, torch.arange(len(logits))), calibration)
 
 
 def four() -> Answers:
@@ -47,7 +48,7 @@ def four() -> Answers:
 def drawn(count: int = 400) -> Answers:
     generator = torch.Generator().manual_seed(0)
     logits = 3 * torch.randn(count, 3, generator=generator)
-    return answers("classification", logits, torch.randint(0, 3, (count,), generator=generator), 1.7)
+    return answers("classification", logits, torch.randint(0, 3, (count,), generator=generator), Calibration(1.7))
 
 
 def test_confusions_and_class_scores_by_hand() -> None:
@@ -98,15 +99,15 @@ def test_calibration_error_is_that_of_torchmetrics(temperature: float) -> None:
     wanted = multiclass_calibration_error(
         (found.outputs.logits / temperature).softmax(dim=1), found.targets, 3, n_bins=BINS
     )
-    assert reliability(found, temperature).ece == pytest.approx(float(wanted), abs=1e-6)
-    assert int(reliability(found, temperature).counts.sum()) == len(found.given)
+    assert reliability(found, Calibration(temperature)).ece == pytest.approx(float(wanted), abs=1e-6)
+    assert int(reliability(found, Calibration(temperature)).counts.sum()) == len(found.given)
     labels = answers("multilabel", found.outputs.logits, (found.outputs.logits > 1).float())
     wanted = binary_calibration_error(labels.given.flatten(), labels.targets.flatten(), n_bins=BINS)
-    assert reliability(labels, 1.0).ece == pytest.approx(float(wanted), abs=1e-6)
+    assert reliability(labels, AS_TRAINED).ece == pytest.approx(float(wanted), abs=1e-6)
 
 
 def test_a_probability_of_one_has_a_bin() -> None:
-    found = reliability(answers("classification", torch.tensor([[500.0, 0, 0]]), torch.tensor([0])), 1.0)
+    found = reliability(answers("classification", torch.tensor([[500.0, 0, 0]]), torch.tensor([0])), AS_TRAINED)
     assert found.counts.tolist() == [0] * (BINS - 1) + [1]
     assert found.ece == 0
 
@@ -115,9 +116,9 @@ def test_calibrated_answers_lie_on_the_diagonal() -> None:
     generator = torch.Generator().manual_seed(0)
     logits = 2 * torch.randn(50_000, 3, generator=generator)
     targets = torch.multinomial(logits.softmax(dim=1), 1, generator=generator).flatten()
-    assert reliability(answers("classification", logits, targets), 1.0).ece < 0.01
-    assert reliability(answers("classification", 3 * logits, targets), 1.0).ece > 0.1
-    assert reliability(answers("classification", 3 * logits, targets), 3.0).ece < 0.01
+    assert reliability(answers("classification", logits, targets), AS_TRAINED).ece < 0.01
+    assert reliability(answers("classification", 3 * logits, targets), AS_TRAINED).ece > 0.1
+    assert reliability(answers("classification", 3 * logits, targets), Calibration(3.0)).ece < 0.01
 
 
 def test_confusion_figure_shades_by_share_of_the_true_class() -> None:
@@ -133,7 +134,7 @@ def test_many_classes_show_those_with_most_mistakes() -> None:
     names = [f"class {n}" for n in range(100)]
     targets = torch.arange(100)
     outputs = Outputs("val", 1, 9 * torch.eye(100)[targets.roll(1).where(targets < 20, targets)], targets, targets)
-    many = answers_from("classification", names, outputs, 1.0)
+    many = answers_from("classification", names, outputs, AS_TRAINED)
     for draw in (confusion_figure, per_class_figure, reliability_figure):
         height, width, _ = draw(many).shape
         assert 300 <= height <= 1700
@@ -146,7 +147,7 @@ def test_figures_take_names_of_any_script() -> None:
         "<b>& $_$ $\\frac$",
         "a name so long that it would push the picture off the page\nand a second line",
     ]
-    found = answers_from("classification", names, four().outputs, 1.0)
+    found = answers_from("classification", names, four().outputs, AS_TRAINED)
     for draw in (confusion_figure, per_class_figure):  # a glyph that no font has would warn, and warnings are errors
         draw(found)
     assert shortened(names[2]) == "a nam…d line"

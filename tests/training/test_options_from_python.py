@@ -11,6 +11,7 @@ from lightning.pytorch import Trainer
 from tests.helpers.python_runs import fit
 from tlearn import DigitsDataModule, TlearnError, TransferModule
 from tlearn.models.about import About
+from tlearn.models.calibration import AS_TRAINED, Calibration
 from tlearn.models.network import Network
 from tlearn.models.options import FreezeOptions, LossOptions, NetworkOptions, names_of
 from tlearn.training.options import CacheOptions, HeadStartOptions, RateOptions
@@ -81,8 +82,8 @@ def test_a_network_without_names_takes_those_of_the_data(tmp_path: Path) -> None
 def test_a_checkpoint_of_another_task_changes_nothing() -> None:
     network = Network(NetworkOptions(3, ["a", "b", "c"], "multilabel", tap="stem"))
     with pytest.raises(TlearnError, match="the checkpoint's network is for classification, this one for multilabel"):
-        network.restore(About("classification", ["a", "b", "c"], temperature=7.0))
-    assert network.temperature == 1
+        network.restore(About("classification", ["a", "b", "c"], calibration=Calibration(7.0)))
+    assert network.calibration == AS_TRAINED
 
 
 def test_an_error_in_a_step_leaves_the_schedulers_rate(tmp_path: Path) -> None:

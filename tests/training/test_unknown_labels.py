@@ -22,9 +22,10 @@ from tlearn.analysis.learning_curve import measure_curve
 from tlearn.analysis.stage_probe import Labelled, probe_stage
 from tlearn.commands.compare.measured_fit import image_scores
 from tlearn.deploy.int8 import score as int8_score
-from tlearn.models.calibration import fit_temperature
+from tlearn.models.calibration import AS_TRAINED
 from tlearn.models.losses import compute_loss, known_share
 from tlearn.models.metrics import EpochMetrics
+from tlearn.models.reliability.calibrate import fit_temperature
 from tlearn.reporting.evaluation import answers_from, class_scores, is_wrong, reliability, verdict, worst_mistakes
 from tlearn.training.ddp import weight_among_processes
 from tlearn.training.evaluation import Outputs
@@ -253,14 +254,14 @@ def test_the_temperature_is_fitted_on_the_known() -> None:
 def test_pages_judge_the_known() -> None:
     logits = torch.tensor([[4.0, -4, 4], [-4, 4, 4], [4, 4, -4]])
     targets = torch.tensor([[1.0, NAN, 1], [NAN, NAN, 0], [0, 1, NAN]])
-    answers = answers_from("multilabel", NAMES, Outputs("val", 1, logits, targets, torch.arange(3)), 1.0)
+    answers = answers_from("multilabel", NAMES, Outputs("val", 1, logits, targets, torch.arange(3)), AS_TRAINED)
     scores = class_scores(answers)
     assert scores.images.tolist() == [1, 1, 1]
     assert scores.accuracy.tolist() == [1, 1, 1]
     assert scores.precision.tolist() == [0.5, 1, 0.5]
     assert is_wrong(answers).tolist() == [False, True, True]
     assert worst_mistakes(answers, 5) == [1, 2]
-    assert int(reliability(answers, 1.0).counts.sum()) == 5
+    assert int(reliability(answers, AS_TRAINED).counts.sum()) == 5
     found = verdict(answers, 1)
     assert (found.true, found.predicted) == ("none (unknown: furry, fun)", "fun, tame")
     assert found.probability == pytest.approx(float(torch.tensor(4.0).sigmoid()))

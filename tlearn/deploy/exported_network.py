@@ -34,7 +34,7 @@ class ExportedNetwork(nn.Module):
     def __init__(self, module: Network) -> None:
         super().__init__()
         self.size_px, self.in_channels = int(framing_of(module).size_px), module.options.in_channels
-        self.task, self.temperature = module.task, float(module.temperature)
+        self.task, self.calibration = module.task, module.calibration
         self.output_name = "values" if module.task == "regression" else "probabilities"
         to_px = module.preprocess.image_size
         self.resize = nn.Identity() if to_px in (None, self.size_px) else FixedPointResize(self.size_px, to_px)
@@ -46,7 +46,7 @@ class ExportedNetwork(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Turn uint8 (N, C, S, S) into probabilities (N, K), or values (N, K)."""
-        return answers_of(self.task, self.head(self.backbone(self.preprocess(self.resize(images)))), self.temperature)
+        return answers_of(self.task, self.head(self.backbone(self.preprocess(self.resize(images)))), self.calibration)
 
     def example(self) -> Tensor:
         """Return black pictures, uint8 (2, C, S, S): two, for a batch of one would fix the batch's size."""

@@ -42,7 +42,7 @@ def metadata_of(module: Network, checkpoint: Path | None) -> dict[str, Any]:
         },
         **({"channels": channels} if (channels := module.options.in_channels) != RGB else {}),
         "network": _network_options(module),
-        "temperature": float(module.temperature),
+        **module.calibration._asdict(),
         "versions": {"tlearn": __version__, "torch": torch.__version__, "torchvision": torchvision.__version__},
     }
     if checkpoint is not None:

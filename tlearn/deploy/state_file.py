@@ -14,6 +14,7 @@ from torch import Tensor
 from tlearn.base.errors import TlearnError, one_line
 from tlearn.deploy.exported_network import ExportedNetwork
 from tlearn.deploy.metadata import pictures_in
+from tlearn.models.calibration import calibration_in
 from tlearn.models.network import Network
 from tlearn.models.options import NetworkOptions, options_from
 
@@ -26,7 +27,7 @@ def write_state(network: ExportedNetwork, path: Path, about: Mapping[str, Any]) 
     Args:
         network: What to write.
         path: Where to; the JSON file has the same stem.
-        about: Holds under ``network`` the options that build the network again, and under ``temperature`` its own.
+        about: Holds under ``network`` the options that build the network again, and the two numbers of its calibration.
     """
     state = {name: value for name, value in network.state_dict().items() if name.startswith(_PARTS)}
     save_file({name: value.contiguous().clone() for name, value in state.items()}, path)
@@ -57,7 +58,7 @@ def _rebuilt(path: Path) -> Network:
     about = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     module = Network(options_from(NetworkOptions, about["network"]))
     module.load_state_dict(module.state_dict() | load_file(path))
-    module.temperature = about["temperature"]
+    module.calibration = calibration_in(about)
     module.pictures = pictures_in(about["reading"])
     return module.requires_grad_(False).eval()
 

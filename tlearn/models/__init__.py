@@ -8,11 +8,12 @@ from tlearn.base.old_names import old_names
 
 if TYPE_CHECKING:
     from tlearn.models.backbones.backbone import Backbone
-    from tlearn.models.calibration import fit_temperature
+    from tlearn.models.calibration import AS_TRAINED, Calibration
     from tlearn.models.freezing import Rule, assign_rules, frozen_modules, group_by_rule, rules_from_options
     from tlearn.models.losses import answers_of, compute_loss
     from tlearn.models.metrics import metric_names
     from tlearn.models.preprocess import Preprocess
+    from tlearn.models.reliability.calibrate import fit_calibration, fit_temperature
     from tlearn.models.state import (
         check_answers,
         evaluating,
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AS_IT_IS",
+    "AS_TRAINED",
     "Backbone",
+    "Calibration",
     "Preprocess",
     "Rule",
     "TargetUnit",
@@ -38,6 +41,7 @@ __all__ = [
     "compute_loss",
     "evaluating",
     "fingerprint",
+    "fit_calibration",
     "fit_temperature",
     "frozen_modules",
     "group_by_rule",
@@ -55,8 +59,10 @@ __getattr__ = old_names(
     __name__,
     {
         "AS_IT_IS": "tlearn.models.target_unit",
+        "AS_TRAINED": "tlearn.models.calibration",
         "AtomicCheckpointIO": "tlearn.training.callbacks.checkpoints",
         "Backbone": "tlearn.models.backbones.backbone",
+        "Calibration": "tlearn.models.calibration",
         "BestCheckpoint": "tlearn.training.callbacks.checkpoints",
         "LastCheckpoint": "tlearn.training.callbacks.checkpoints",
         "Preprocess": "tlearn.models.preprocess",
@@ -74,7 +80,8 @@ __getattr__ = old_names(
         "evaluating": "tlearn.models.state",
         "fingerprint": "tlearn.models.state",
         "finished_epochs": "tlearn.training.exact_resume",
-        "fit_temperature": "tlearn.models.calibration",
+        "fit_calibration": "tlearn.models.reliability.calibrate",
+        "fit_temperature": "tlearn.models.reliability.calibrate",
         "flush_checkpoints": "tlearn.training.callbacks.checkpoints",
         "frozen_modules": "tlearn.models.freezing",
         "grad_cam": "tlearn.reporting.grad_cam",

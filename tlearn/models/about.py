@@ -10,6 +10,7 @@ from tlearn.base.errors import TlearnError
 from tlearn.base.name_forms import same_names
 from tlearn.base.plain_values import plain
 from tlearn.base.types import Task
+from tlearn.models.calibration import AS_TRAINED, Calibration, calibration_in
 from tlearn.models.target_unit import AS_IT_IS, TargetUnit, unit_in
 
 KEY = "tlearn"  # in a checkpoint
@@ -22,7 +23,7 @@ class About:
     Attributes:
         task: What the head gives.
         class_names: Names of the classes, or of a regression's columns.
-        temperature: What logits are divided by.
+        calibration: What turns logits into probabilities.
         pictures: How picture files become what the network was trained on, see `tlearn.data.Framing`; ``None`` where
             nobody has said.
         unit: The unit of a regression's values.
@@ -31,7 +32,7 @@ class About:
 
     task: Task
     class_names: list[str]
-    temperature: float = 1.0
+    calibration: Calibration = AS_TRAINED
     pictures: dict[str, Any] | None = None
     unit: TargetUnit = AS_IT_IS
     rates: dict[str, float] = field(default_factory=dict)
@@ -49,7 +50,7 @@ class About:
         return cls(
             task=said["task"],
             class_names=list(said["class_names"]),
-            temperature=said.get("temperature", 1.0),
+            calibration=calibration_in(said),
             pictures=said.get("pictures"),
             unit=unit_in(said),
             rates=said.get("rates", {}),
@@ -58,7 +59,7 @@ class About:
     def as_plain(self) -> dict[str, Any]:
         """Return it as a checkpoint holds it."""
         said: dict[str, Any] = {"format": 1, "task": self.task, "class_names": list(self.class_names)}
-        said |= {"temperature": self.temperature, "pictures": plain(self.pictures), "rates": self.rates}
+        said |= {**self.calibration._asdict(), "pictures": plain(self.pictures), "rates": self.rates}
         return said | ({"unit": [list(part) for part in self.unit]} if self.task == "regression" else {})
 
     def check_for(self, task: Task, names: list[str]) -> None:

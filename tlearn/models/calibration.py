@@ -1,106 +1,36 @@
-"""How far probabilities can be believed: temperature scaling and calibration error. N images, K classes."""
+"""What turns logits into probabilities that mean what they say: a temperature and a uniform share. K classes."""
 
 from __future__ import annotations
 
-import math
-from typing import NamedTuple
-
-import torch
-import torch.nn.functional as F
-from scipy.optimize import brentq
-from torch import Tensor
-
-from tlearn.base.types import Task
-from tlearn.models.losses import answers_of
-
-BINS = 15  # of the calibration error, as in Guo et al., 2017
-# Wider than any network's need; a fit that ends here has found no use for its logits, or no fault in them.
-LOWEST, HIGHEST = 0.01, 100.0
-_MOST_ROWS = 10_000  # one number needs no more; 50,000 images of 1,000 classes took 13 s
-_PRECISION = 1e-4  # of log(temperature): 0.01 %
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 
-@torch.no_grad()
-def fit_temperature(task: Task, logits: Tensor, targets: Tensor) -> float:
-    """Return what logits should be divided by, so that the likelihood of images not trained on is largest.
+class Calibration(NamedTuple):
+    """Probabilities are ``(1 - uniform_share) * softmax(logits / temperature) + uniform_share / K``.
 
-    One number for all classes (Guo et al., 2017, arXiv 1706.04599): it moves probabilities, never the order of the
-    classes. Every target gives ``1 / (N + 1)`` of its weight to all classes alike, as if one image of each had been
-    seen, for else a few images that are all right would ask for certainty (Platt, 1999, does so for two classes).
-
-    Args:
-        task: Softmax of one class an image, or sigmoids of several labels; a regression has nothing to scale.
-        logits: Of validation images (N, K).
-        targets: Class numbers (N,) or shares (N, K); 0 and 1 (N, K) for several labels, NaN where it is unknown.
-
-    Returns:
-        The temperature from `LOWEST` to `HIGHEST`; 1 for a regression, without images, and where logits are not finite.
-    """
-    if task == "regression" or not len(logits) or not bool(logits.isfinite().all()):
-        return 1.0
-    rows = torch.linspace(0, len(logits) - 1, min(len(logits), _MOST_ROWS)).long()
-    logits, targets = logits[rows].float(), targets[rows]
-    wanted = _smoothed(task, logits, targets)
-
-    def slope(log_temperature: float) -> float:
-        """Return the derivative of the mean loss by ``1 / temperature``, which rises with ``1 / temperature``."""
-        scaled = logits / math.exp(log_temperature)
-        given = scaled.sigmoid() if task == "multilabel" else scaled.softmax(dim=1)
-        return float(((given - wanted) * logits).nan_to_num(nan=0.0).sum(dtype=torch.float64))
-
-    low, high = math.log(LOWEST), math.log(HIGHEST)
-    at_low, at_high = slope(low), slope(high)
-    if at_low == at_high == 0:
-        return 1.0  # all logits are alike
-    if at_low <= 0 or at_high >= 0:
-        return LOWEST if at_low <= 0 else HIGHEST
-    return math.exp(brentq(slope, low, high, xtol=_PRECISION))
-
-
-def _smoothed(task: Task, logits: Tensor, targets: Tensor) -> Tensor:
-    shares = F.one_hot(targets, logits.shape[1]) if targets.ndim == 1 else targets
-    rest = 1 / 2 if task == "multilabel" else 1 / logits.shape[1]
-    return (shares * len(logits) + rest) / (len(logits) + 1)
-
-
-class Reliability(NamedTuple):
-    """Probabilities against how often they come true, in `BINS` bins of equal width; (BINS,) each, NaN where empty.
+    With several labels an image it is the sigmoid, which the share pulls towards 1/2. Neither number moves the order of
+    the classes.
 
     Attributes:
-        counts: Answers in the bin.
-        confidence: Mean probability.
-        accuracy: Share of right ones.
-        ece: Expected calibration error: mean distance of the two, weighted by count (Naeini et al., 2015).
+        temperature: What logits are divided by (Guo et al., 2017, arXiv 1706.04599).
+        uniform_share: What all classes get alike, from 0 to 1, whatever the logits say: so often even the surest answer
+            is wrong (Zhang, Kailkhura and Han, 2020, arXiv 2003.07329).
     """
 
-    counts: Tensor
-    confidence: Tensor
-    accuracy: Tensor
-    ece: float
+    temperature: float = 1.0
+    uniform_share: float = 0.0
 
 
-def reliability_of(task: Task, logits: Tensor, targets: Tensor, temperature: float) -> Reliability:
-    """Bin the probability of the predicted class, or of every label where an image may have several.
+AS_TRAINED = Calibration()
 
-    The sums are float64: torchmetrics' `CalibrationError` adds up float32, which gives other last digits.
 
-    Args:
-        task: One class an image, or several labels; a regression has no probabilities.
-        logits: (N, K).
-        targets: Class numbers (N,); 0 and 1 (N, K) for several labels, NaN where it is unknown.
-        temperature: What the logits are divided by.
-    """
-    given = answers_of(task, logits, temperature)
-    if task == "multilabel":
-        known = ~targets.isnan()
-        confidence, right = given[known], targets[known]
-    else:
-        confidence, predicted = given.max(dim=1)
-        right = predicted == targets
-    bins = (confidence * BINS).nan_to_num(0).long().clamp(0, BINS - 1)  # after a loss that is no number
-    count, confident, hits = (
-        torch.bincount(bins, weights=weights.double(), minlength=BINS)
-        for weights in (torch.ones_like(confidence), confidence, right)
-    )
-    ece = float((confident - hits).abs().sum() / count.sum().clamp_min(1))
-    return Reliability(count.long(), confident / count, hits / count, ece)
+def calibration_in(said: Mapping[str, Any]) -> Calibration:
+    """Read the two numbers in a checkpoint, an export or a card; what an older one does not say is as trained."""
+    return Calibration(*(float(said.get(name, value)) for name, value in AS_TRAINED._asdict().items()))
+
+
+def calibration_words(calibration: Calibration) -> str:
+    """Say it in words: ``temperature 1.31``, and ``uniform share 0.012`` where there is one."""
+    share = f", uniform share {calibration.uniform_share:.2g}" if calibration.uniform_share else ""
+    return f"temperature {calibration.temperature:.2f}{share}"

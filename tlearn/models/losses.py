@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tlearn.base.types import Task
+from tlearn.models.calibration import Calibration
 from tlearn.models.options import LossOptions
 
 
@@ -99,18 +100,20 @@ def known_share(task: Task, targets: Tensor) -> Tensor:
     return (~targets.isnan()).float().mean(dim=1)
 
 
-def answers_of(task: Task, output: Tensor, temperature: float) -> Tensor:
+def answers_of(task: Task, output: Tensor, calibration: Calibration) -> Tensor:
     """Turn logits (B, K) into probabilities, or leave values (B, K) as they are.
 
     Args:
         task: One class an image, any number of them, or a value.
         output: What the head gives.
-        temperature: What logits are divided by first (Guo et al., 2017, arXiv 1706.04599).
+        calibration: What turns logits into probabilities.
     """
     if task == "regression":
         return output
-    logits = output / temperature
-    return logits.sigmoid() if task == "multilabel" else logits.softmax(dim=1)
+    logits, share = output / calibration.temperature, calibration.uniform_share
+    given = logits.sigmoid() if task == "multilabel" else logits.softmax(dim=1)
+    outcomes = 2 if task == "multilabel" else output.shape[1]
+    return given * (1 - share) + share / outcomes if share else given
 
 
 def as_values(targets: Tensor, output: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ from tlearn.models.backbones.folding import folded
 from tlearn.models.backbones.input_channels import RGB
 from tlearn.models.backbones.live_taps import LiveTapsConv2d, leave_out_padding, put_back
 from tlearn.models.backbones.timm_backbone import build_backbone
+from tlearn.models.calibration import AS_TRAINED
 from tlearn.models.freezing import hold_frozen_in_eval
 from tlearn.models.losses import answers_of
 from tlearn.models.options import BatchNorm, NetworkOptions, options_from
@@ -45,8 +46,7 @@ class Network(nn.Module):
         num_outputs: K, what the head gives.
         native_size: Side in pixels that the weights were trained at; ``None`` where nobody knows.
         starts_at_random: There are no weights to transfer from.
-        temperature: What logits are divided by before they become probabilities (Guo et al., 2017, arXiv 1706.04599);
-            1 unless a calibration has set it.
+        calibration: What turns logits into probabilities; as trained unless a fit has found better.
         pictures: How picture files become what the network was trained on, see `tlearn.data.Framing`; ``None`` where
             nobody has said.
     """
@@ -81,7 +81,7 @@ class Network(nn.Module):
         self.backbone.batch_norm_follows = batch_norm == "follows"
         self.backbone.train()
         self.native_size: int | None = None
-        self.temperature = 1.0
+        self.calibration = AS_TRAINED
         self.pictures: dict[str, Any] | None = None
         self._unit: TargetUnit | None = None  # until there are values, or a head that was trained
         self._computes_fast, self._copies = False, dict[torch.dtype | None, Backbone]()
@@ -109,7 +109,16 @@ class Network(nn.Module):
 
     def answer(self, images: Tensor) -> Tensor:
         """Turn uint8 images (B, C, H, W) into float32 probabilities (B, K), or values (B, K) in the user's unit."""
-        return self.unit.restored(answers_of(self.task, self(images).float(), self.temperature))
+        return self.unit.restored(answers_of(self.task, self(images).float(), self.calibration))
+
+    @property
+    def temperature(self) -> float:
+        """Return what logits are divided by before they become probabilities."""
+        return self.calibration.temperature
+
+    @temperature.setter
+    def temperature(self, value: float) -> None:
+        self.calibration = self.calibration._replace(temperature=value)
 
     @property
     def unit(self) -> TargetUnit:
@@ -142,7 +151,7 @@ class Network(nn.Module):
             TlearnError: It speaks of another task or of other classes; both are named. Nothing is changed then.
         """
         about.check_for(self.task, self.class_names)
-        self.temperature, self.pictures = about.temperature, about.pictures
+        self.calibration, self.pictures = about.calibration, about.pictures
         self.answer_in(about.unit)
         self.class_names = about.class_names  # as they were written first
 

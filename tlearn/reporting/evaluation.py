@@ -12,8 +12,9 @@ from torch import Tensor
 from torchmetrics.functional.classification import multiclass_confusion_matrix
 
 from tlearn.base.types import LABEL_THRESHOLD, Task
-from tlearn.models.calibration import BINS, Reliability, reliability_of
+from tlearn.models.calibration import AS_TRAINED, Calibration
 from tlearn.models.losses import answers_of
+from tlearn.models.reliability.calibration_error import BINS, Reliability, reliability_of
 from tlearn.training.evaluation import Outputs
 
 _SCATTERED = 500
@@ -26,24 +27,24 @@ class Answers(NamedTuple):
         task: One class an image, any number of labels, or values.
         class_names: K names; none for a regression of one column.
         outputs: The pass.
-        temperature: The number that logits are divided by.
-        given: Probabilities (N, K) at that temperature, or values (N, K).
+        calibration: What turns logits into probabilities.
+        given: Probabilities (N, K) by it, or values (N, K).
         targets: Class numbers (N,), labels 0, 1 or NaN if unknown (N, K), or values (N, K).
     """
 
     task: Task
     class_names: Sequence[str]
     outputs: Outputs
-    temperature: float
+    calibration: Calibration
     given: Tensor
     targets: Tensor
 
 
-def answers_from(task: Task, class_names: Sequence[str], outputs: Outputs, temperature: float) -> Answers:
+def answers_from(task: Task, class_names: Sequence[str], outputs: Outputs, calibration: Calibration) -> Answers:
     """Turn the logits of a pass into probabilities."""
-    given = answers_of(task, outputs.logits, temperature)
+    given = answers_of(task, outputs.logits, calibration)
     targets = outputs.targets.view_as(given).float() if task == "regression" else outputs.targets
-    return Answers(task, class_names, outputs, temperature, given, targets)
+    return Answers(task, class_names, outputs, calibration, given, targets)
 
 
 def confusion_matrix(answers: Answers) -> Tensor:
@@ -83,9 +84,9 @@ def class_scores(answers: Answers) -> ClassScores:
     return ClassScores(true, right / true, right / said, 2 * right / (true + said))
 
 
-def reliability(answers: Answers, temperature: float) -> Reliability:
-    """Compare the probabilities at a temperature with how often they come true."""
-    return reliability_of(answers.task, answers.outputs.logits, answers.targets, temperature)
+def reliability(answers: Answers, calibration: Calibration) -> Reliability:
+    """Compare the probabilities by a calibration with how often they come true."""
+    return reliability_of(answers.task, answers.outputs.logits, answers.targets, calibration)
 
 
 def is_wrong(answers: Answers) -> Tensor:
@@ -199,7 +200,7 @@ def summary_of(answers: Answers) -> dict[str, Any]:
         "images": len(answers.given),
         "task": answers.task,
         "class_names": list(answers.class_names),
-        "temperature": answers.temperature,
+        **answers.calibration._asdict(),
     }
     if answers.task == "regression":
         pairs = torch.stack([answers.targets[:, 0], answers.given[:, 0]], dim=1)
@@ -215,8 +216,8 @@ def summary_of(answers: Answers) -> dict[str, Any]:
     matrix = confusion_matrix(answers).tolist() if answers.task == "classification" else None
     calibration = None
     if answers.given.isfinite().all():  # else the loss was not finite
-        temperatures = {"before": 1.0, "after": answers.temperature}
-        calibration = {name: _as_dict(reliability(answers, value)) for name, value in temperatures.items()}
+        both = {"before": AS_TRAINED, "after": answers.calibration}
+        calibration = {name: _as_dict(reliability(answers, value)) for name, value in both.items()}
     return content | {
         **{"confusion": matrix, "per_class": per_class_rows(answers)},
         **{"calibration": calibration, "scatter": None},

@@ -68,7 +68,7 @@ class EvaluationPagesCallback(Callback):
     def _answers(self, module: TransferModule) -> Answers | None:
         last = module.evaluation.last
         if last is not None and (self._found is None or self._found.outputs is not last):
-            self._found = answers_from(module.task, module.class_names, last, module.temperature)
+            self._found = answers_from(module.task, module.class_names, last, module.calibration)
         return self._found
 
     def _is_time_for(self, name: str) -> bool:

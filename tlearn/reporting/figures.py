@@ -20,7 +20,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tlearn.models.calibration import BINS, Reliability
+from tlearn.models.calibration import AS_TRAINED, calibration_words
+from tlearn.models.reliability.calibration_error import BINS, Reliability
 from tlearn.reporting.evaluation import Answers, class_scores, confusion_matrix, reliability
 
 Pixels = NDArray[np.uint8]
@@ -113,17 +114,17 @@ def per_class_figure(answers: Answers) -> Pixels:
 
 @_with_large_letters
 def reliability_figure(answers: Answers) -> Pixels:
-    """Draw the reliability diagram before and after temperature scaling."""
-    pairs = ((answers.temperature, f"at temperature {answers.temperature:.2f}"), (1.0, "as trained"))
+    """Draw the reliability diagram before and after calibration."""
+    pairs = ((answers.calibration, f"at {calibration_words(answers.calibration)}"), (AS_TRAINED, "as trained"))
     panel_in, step_in, left_in = 4.2, 5.5, 1.1
     figure, whole = _figure(len(pairs) * step_in - 0.8, f"{title_of(answers)}: do probabilities come true?", left_in)
     box = whole.get_position()
     figure.delaxes(whole)
     per_inch = box.height / (len(pairs) * step_in - 0.8)
-    for number, (temperature, name) in enumerate(pairs):
+    for number, (calibration, name) in enumerate(pairs):
         place = (box.x0, box.y0 + number * step_in * per_inch, box.width, panel_in * per_inch)
         axes = figure.add_axes(place)
-        _reliability_panel(axes, reliability(answers, temperature), name, legend=bool(number))
+        _reliability_panel(axes, reliability(answers, calibration), name, legend=bool(number))
         axes.set_ylabel("share that is right")
     return _pixels(figure)
 

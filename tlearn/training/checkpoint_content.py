@@ -62,7 +62,7 @@ class ResumableModule(Network, LightningModule):
         Raises:
             TlearnError: A callback's state holds what could not be read again.
         """
-        about = About(self.task, self.class_names, self.temperature, self.pictures, self.unit, self.rates_used)
+        about = About(self.task, self.class_names, self.calibration, self.pictures, self.unit, self.rates_used)
         progress = progress_of(self.trainer)
         checkpoint[KEY] = about.as_plain() | {"pending_metric": pending_metric(self.trainer), "progress": progress}
         if progress is not None:

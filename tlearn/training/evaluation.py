@@ -10,7 +10,8 @@ from torch import Tensor
 from tlearn.base.processes import gathered
 from tlearn.base.types import Batch, Task
 from tlearn.data.datamodule import Split
-from tlearn.models.calibration import reliability_of
+from tlearn.models.calibration import AS_TRAINED, Calibration
+from tlearn.models.reliability.calibration_error import reliability_of
 
 
 class Outputs(NamedTuple):
@@ -81,9 +82,9 @@ class Evaluation:
         return ("train/", "val/") if self.validated(epoch) else ("train/",)
 
 
-def calibration_errors(task: Task, outputs: Outputs, temperature: float) -> dict[str, float]:
-    """Return the expected calibration error before and after temperature scaling, by the names that are logged."""
+def calibration_errors(task: Task, outputs: Outputs, calibration: Calibration) -> dict[str, float]:
+    """Return the expected calibration error before and after calibration, by the names that are logged."""
     return {
         f"{outputs.split}/{name}": reliability_of(task, outputs.logits, outputs.targets, value).ece
-        for name, value in (("ece", 1.0), ("ece_scaled", temperature))
+        for name, value in (("ece", AS_TRAINED), ("ece_scaled", calibration))
     }

@@ -13,9 +13,9 @@ from tlearn.base.types import Batch
 from tlearn.data.decoding.reading_options import Reading
 from tlearn.data.files.reading import Framing
 from tlearn.data.plain.batches import Wanted, as_batch
-from tlearn.models.calibration import fit_temperature
 from tlearn.models.losses import Objective, compute_loss
 from tlearn.models.metrics import EpochMetrics
+from tlearn.models.reliability.calibrate import fit_calibration
 from tlearn.models.state import check_loss, check_network
 from tlearn.models.target_unit import TargetUnit, change_unit, unit_of
 from tlearn.training.channels import check_channels, learn_statistics
@@ -212,7 +212,7 @@ class SteppingModule(ResumableModule):
         metrics.reset()
 
     def _finish_pass(self, split: Literal["val", "test"]) -> None:
-        """Gather the answers, fit the temperature in the validation of a fit, and log how far they can be believed."""
+        """Gather the answers, calibrate in the validation of a fit, and log how far they can be believed."""
         verb = self.trainer.state.fn
         if self.trainer.sanity_checking:
             return
@@ -220,8 +220,8 @@ class SteppingModule(ResumableModule):
         if found is None or self.task == "regression":
             return
         if verb == "fit":
-            self.temperature = fit_temperature(self.task, found.logits, found.targets)
+            self.calibration = fit_calibration(self.task, found.logits, found.targets)
             self.log("val/temperature", self.temperature)
         if verb != "validate":  # which shows the metrics alone
-            for name, value in calibration_errors(self.task, found, self.temperature).items():
+            for name, value in calibration_errors(self.task, found, self.calibration).items():
                 self.log(name, value)

@@ -13,6 +13,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from tlearn.base.errors import one_line
 from tlearn.base.places import version_of
+from tlearn.models.calibration import Calibration
 from tlearn.reporting.best_network import kept_checkpoint, network_behind
 from tlearn.reporting.card import facts as card
 from tlearn.reporting.card.evaluation_files import write_evaluation, write_training_examples
@@ -117,7 +118,7 @@ class RunCardCallback(Callback):
             "metrics": card.numbers_of(trainer.callback_metrics, *module.evaluation.stages(self.ending.epoch)),
             "test": tested,
             "audit": self._audit_facts(),
-            "temperature": shown.temperature if shown else before.get("temperature"),
+            **(shown.calibration._asdict() if shown else {name: before.get(name) for name in Calibration._fields}),
             **self._facts,
             "model": card.settings_of(self.config, found_factor(trainer)),
             "advice": card.advice_facts(self.config),
@@ -170,13 +171,13 @@ class TestCardCallback(Callback):
             return
         folder = self._run_folder() or run_folder(trainer)
         folder.mkdir(parents=True, exist_ok=True)
-        answers = answers_from(module.task, module.class_names, last, module.temperature)
+        answers = answers_from(module.task, module.class_names, last, module.calibration)
         write_evaluation(folder, data, answers, module)
         content = read_card(folder) or {
             **_place(folder),
             "status": "tested",
             "command": self.command,
-            "temperature": module.temperature,
+            **module.calibration._asdict(),
             **card.network_facts(module),
             "data": card.data_facts(data, self.config, ()),
             "environment": card.environment_facts(trainer, self.config),
@@ -208,10 +209,10 @@ def _shown(trainer: Trainer, module: TransferModule, before: Mapping[str, Any]) 
     """Return the answers of the best epoch, or of the last one if neither this run nor its card knows a best epoch."""
     best, last = best_checkpoint(trainer), module.evaluation.last
     if best is not None and best.outputs is not None:
-        return answers_from(module.task, module.class_names, best.outputs, best.temperature)
+        return answers_from(module.task, module.class_names, best.outputs, best.calibration)
     if last is None or before.get("best") or checkpoint_lost(trainer):
         return None
-    return answers_from(module.task, module.class_names, last, module.temperature)
+    return answers_from(module.task, module.class_names, last, module.calibration)
 
 
 def _best_facts(best: BestCheckpoint | None, shown: Answers | None, known: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -16,6 +16,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 
 from tlearn.base.errors import TlearnError
 from tlearn.base.files import whole_file
+from tlearn.models.calibration import AS_TRAINED
 from tlearn.models.state import check_weights
 from tlearn.models.weights.safe_load import read_checkpoint
 from tlearn.training.checkpoint_content import make_readable, size_bytes, snapshot
@@ -143,14 +144,14 @@ class BestCheckpoint(_RunCheckpoint):
         best_epoch: The epoch of ``best.ckpt``, counted from 1; ``None`` before there is one.
         metrics: The metrics of that epoch; empty if it was trained before a resume.
         outputs: The validation answers of that epoch; ``None`` if it was trained before a resume.
-        temperature: The temperature of that epoch.
+        calibration: What turned the logits of that epoch into probabilities.
     """
 
     def __init__(self, monitor: str) -> None:
         self.best_epoch: int | None = None
         self.metrics: dict[str, float] = {}
         self.outputs: Outputs | None = None
-        self.temperature = 1.0
+        self.calibration = AS_TRAINED
         mode: Literal["min", "max"] = "min" if monitor.endswith("loss") else "max"
         super().__init__("best", monitor=monitor, mode=mode)
 
@@ -183,7 +184,7 @@ class BestCheckpoint(_RunCheckpoint):
         super()._save_checkpoint(trainer, filepath)
         module = model_of(trainer)
         self.metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        self.outputs, self.temperature = module.evaluation.last, module.temperature
+        self.outputs, self.calibration = module.evaluation.last, module.calibration
 
 
 class LastCheckpoint(_RunCheckpoint):

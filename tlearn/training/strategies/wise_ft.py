@@ -12,8 +12,9 @@ from torch import Tensor
 
 from tlearn.base.errors import TlearnError
 from tlearn.base.progress import tracked
-from tlearn.models.calibration import fit_temperature
+from tlearn.models.calibration import Calibration
 from tlearn.models.losses import compute_loss
+from tlearn.models.reliability.calibrate import fit_calibration
 from tlearn.training.callbacks.checkpoints import best_checkpoint
 from tlearn.training.module import TransferModule, model_of
 from tlearn.training.strategies.feature_cache import FeatureCacheCallback
@@ -30,13 +31,13 @@ class Mixture(NamedTuple):
         share: Share of the fine-tuned weights.
         accuracy: Validation accuracy; minus the validation loss for tasks other than classification.
         loss: Validation loss.
-        temperature: The temperature of the mixture, fitted on validation.
+        calibration: That of the mixture, fitted on validation.
     """
 
     share: float
     accuracy: float
     loss: float
-    temperature: float
+    calibration: Calibration
 
 
 def interpolate(start: Mapping[str, Tensor], tuned: Mapping[str, Tensor], share: float) -> dict[str, Tensor]:
@@ -87,7 +88,7 @@ class WiseFTCallback(OptionCallback):
         module.load_state_dict(left, strict=False)
         chosen = max(tried, key=lambda mixture: (mixture.accuracy, -mixture.loss))
         checkpoint["state_dict"] |= interpolate(module.start, tuned, chosen.share)
-        checkpoint["tlearn"]["temperature"] = chosen.temperature
+        checkpoint["tlearn"] |= chosen.calibration._asdict()
         target = best.with_name("wise_ft.ckpt")
         if trainer.is_global_zero:
             trainer.strategy.checkpoint_io.save_checkpoint(checkpoint, target)
@@ -103,4 +104,4 @@ def _judge(trainer: Trainer, module: TransferModule, share: float) -> Mixture:
     outputs, targets = run_over_split(trainer, module, "val", module)
     loss = float(compute_loss(module.task, outputs, module.learned(targets)))
     right = float((outputs.argmax(dim=1) == targets).float().mean()) if module.task == "classification" else -loss
-    return Mixture(share, right, loss, fit_temperature(module.task, outputs, targets))
+    return Mixture(share, right, loss, fit_calibration(module.task, outputs, targets))
