@@ -207,6 +207,18 @@ def positive_int(option: str) -> Callable[[str], int]:
     return read
 
 
+def folds_option(parser: VerbParser) -> None:
+    """Let a verb take ``--folds K``, from 2 on; without it there are none."""
+    name = "--folds"
+
+    def read(text: str) -> int:
+        if not text.isdecimal() or int(text) < 2:
+            raise TlearnError(f"{name}: expected a whole number from 2 on, got '{text}'")
+        return int(text)
+
+    parser.option(name, "a number", read)
+
+
 def one_of(option: str, choices: Sequence[str]) -> Callable[[str], str]:
     """Make the `type` of an option that takes one of a few words."""
 

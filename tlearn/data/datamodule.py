@@ -13,12 +13,21 @@ from torch import Tensor
 
 from tlearn.base.errors import TlearnError
 from tlearn.base.old_names import old_names
-from tlearn.base.plain_values import plain_values, texts, whole_number
+from tlearn.base.plain_values import plain_values, texts
 from tlearn.base.types import Task
 from tlearn.data.class_names import ClassRemark
 from tlearn.data.images.augment import NO_AUGMENT, Augment
+from tlearn.data.images.folds import one_fold
 from tlearn.data.images.image_set import ImageSet
 from tlearn.data.images.split import train_and_val
+from tlearn.data.option_checks import (
+    VAL_FRACTION,
+    folds_of,
+    refuse_colour_changes,
+    refuse_what_needs_one_class,
+    share_below_1,
+    whole,
+)
 from tlearn.data.serving import ServingDataModule
 from tlearn.data.serving import Split as Split
 
@@ -44,8 +53,10 @@ class ImageDataModule(ServingDataModule, ABC):
         class_names: list[str],
         task: Task = "classification",
         batch_size: PositiveInt = 64,
-        val_fraction: float = 0.1,
+        val_fraction: float = VAL_FRACTION,
         split_seed: int = 0,
+        folds: int | None = None,
+        fold: int = 1,
         train_per_class: PositiveInt | None = None,
         augment: Augment = NO_AUGMENT,
         drop_last: bool = False,
@@ -61,33 +72,35 @@ class ImageDataModule(ServingDataModule, ABC):
             val_fraction: Share of the training set to validate on, if there is no validation set. With 0 nothing
                 validates: no epoch is the best one, and options that need validation images are refused.
             split_seed: Seed of that split, apart from ``seed_everything``: runs with other seeds validate on the same
-                images.
+                images. It deals out the folds, too.
+            folds: Divide the training set into so many parts, from 2 on, and validate on one of them, whole groups
+                together and each class in even parts; a validation set is not used then. By default no fold is made.
+            fold: Which of the folds validates, counted from 1; the others train.
             train_per_class: Train on so many images of each class; all by default. Validation stays the same.
             augment: Random changes to training images; none by default.
             drop_last: Leave out a last training batch that is not full.
             num_workers: Processes that prepare batches; 0 is fastest for images in memory.
 
         Raises:
-            TlearnError: An option needs one class an image and the task is another, or ``val_fraction`` is not from 0
-                to below 1.
+            TlearnError: An option needs one class an image and the task is another, ``val_fraction`` is not from 0 to
+                below 1, or there is no such fold.
         """
         super().__init__()
-        (share,) = plain_values(val_fraction=val_fraction)
-        if not (isinstance(share, (int, float)) and 0 <= share < 1):
-            raise TlearnError(f"data.init_args.val_fraction: expected from 0 to below 1, got {share}")
-        self.class_names, self.augment, self.val_fraction = class_names, augment, share
+        self.class_names, self.augment = class_names, augment
+        self.val_fraction = share_below_1("val_fraction", val_fraction)
+        self.folds, self.fold = folds_of(folds, fold, self.val_fraction)
         self.num_classes = max(len(self.class_names), 1)
         task, self.drop_last = plain_values(task=task, drop_last=drop_last)
         self.task: Task = task
-        self.batch_size = _whole("batch_size", batch_size, 1)
-        self.split_seed = _whole("split_seed", split_seed)
-        self.num_workers = _whole("num_workers", num_workers, 0)
-        self.train_per_class = None if train_per_class is None else _whole("train_per_class", train_per_class, 1)
+        self.batch_size = whole("batch_size", batch_size, 1)
+        self.split_seed = whole("split_seed", split_seed)
+        self.num_workers = whole("num_workers", num_workers, 0)
+        self.train_per_class = None if train_per_class is None else whole("train_per_class", train_per_class, 1)
         self.class_remarks: list[ClassRemark] = []
         self._has_val = False
         self._limit_val_batches: int | float | None = None  # the trainer's own, while nothing validates
         self._fingerprints: dict[str, str] = {}
-        self._refuse_what_needs_one_class()
+        refuse_what_needs_one_class(self.task, self.train_per_class, augment)
 
     @property
     def class_names(self) -> list[str]:
@@ -109,6 +122,10 @@ class ImageDataModule(ServingDataModule, ABC):
         Returns:
             The images that can be used; ``None`` if there is no validation set, so that it is split off.
         """
+
+    def has_split(self, split: Split) -> bool:
+        """Tell whether there is a source of a split's own."""
+        return self.open_split(split) is not None
 
     def picture_names(self, rows: Tensor, split: Split = "val") -> list[str] | None:
         """Return the paths of images (B,) by their positions in their source; ``None`` if images have no names."""
@@ -165,7 +182,7 @@ class ImageDataModule(ServingDataModule, ABC):
         """Tell whether there are validation images; this opens a validation set of its own."""
         if "val" in self._sets:
             return len(self._sets["val"]) > 0
-        return self.val_fraction > 0 or self._has_val_of_its_own()
+        return self.folds is not None or self.val_fraction > 0 or self._has_val_of_its_own()
 
     @property
     def data_fingerprint(self) -> str:
@@ -181,9 +198,12 @@ class ImageDataModule(ServingDataModule, ABC):
 
     def split_record(self) -> dict[str, Any]:
         """Describe the split in plain values, to be written beside a run; positions are those in the source."""
+        held_back = (
+            {"folds": self.folds, "fold": self.fold} if self.folds else {"val_fraction": float(self.val_fraction)}
+        )
         return {
             "split_seed": int(self.split_seed),
-            "val_fraction": float(self.val_fraction),
+            **held_back,
             "fingerprint": self.data_fingerprint,
             "train": self._sets["train"].indices.tolist(),
             "val": self._sets["val"].indices.tolist(),
@@ -214,7 +234,7 @@ class ImageDataModule(ServingDataModule, ABC):
     def _has_val_of_its_own(self) -> bool:
         """Open the validation set, if there is one: nothing else is needed to validate."""
         if "val" not in self._sets:
-            val = self.open_split("val")
+            val = None if self.folds else self.open_split("val")
             if val is None:
                 return False
             self._sets["val"], self._has_val = val, True
@@ -223,18 +243,24 @@ class ImageDataModule(ServingDataModule, ABC):
     def _open_train_and_val(self) -> None:
         for remark in self.class_remarks:
             log.log(logging.WARNING if remark.severity == "warning" else logging.INFO, "%s", remark.what)
-        train, val = self._opened("train"), self.open_split("val")
-        self._has_val = val is not None
         names = self.class_names if self.task == "classification" else None
+        own: ImageSet | None
+        if self.folds:
+            if self.has_split("val"):
+                log.info("data.init_args.folds: the validation images are not used, those that train are divided")
+            train, own = one_fold(self._opened("train"), self.folds, self.fold, self.split_seed, names)
+        else:
+            train, own = self._opened("train"), self.open_split("val")
+            self._has_val = own is not None
         before = len(train)
-        train, val = train_and_val(train, val, self.val_fraction, self.train_per_class, self.split_seed, names)
+        train, val = train_and_val(train, own, self.val_fraction, self.train_per_class, self.split_seed, names)
         self._sets |= {"train": train, "val": val}
-        if not self._has_val and len(val):
+        if not self.folds and not self._has_val and len(val):
             share = f"{100 * self.val_fraction:g} %{' of each class' * (names is not None)}"
             log.info("val: %d of these %d images, %s, are held back to validate in every run", len(val), before, share)
 
     def _prepare_to_fit(self) -> None:
-        self._refuse_colour_changes()
+        refuse_colour_changes(self.augment, self.num_channels)
         # Here and not where it is used: torch.initial_seed() differs in each worker. 63 bits are what int64 holds.
         self._seed, self._passes = torch.initial_seed() % 2**63, 0
         if self.trainer:  # without seed_everything each process has a seed of its own
@@ -243,27 +269,3 @@ class ImageDataModule(ServingDataModule, ABC):
         if self.trainer and not self.validates:
             self._limit_val_batches = self.trainer.limit_val_batches
             self.trainer.limit_val_batches = 0
-
-    def _refuse_colour_changes(self) -> None:
-        if self.augment.randaugment and self.num_channels != 3:
-            raise TlearnError(
-                "data.init_args.augment.randaugment changes red, green and blue, the images have "
-                f"{self.num_channels} channel{'s' * (self.num_channels > 1)}; set it to false (flip, crops, mixup and "
-                "cutmix take any number)"
-            )
-
-    def _refuse_what_needs_one_class(self) -> None:
-        if self.task == "classification":
-            return
-        given = {"train_per_class": self.train_per_class}
-        given |= {f"augment.{name}": getattr(self.augment, name) for name in ("mixup_alpha", "cutmix_alpha")}
-        for name, value in given.items():
-            if value:
-                raise TlearnError(
-                    f"{name} {value:g} needs one class an image, the task is {self.task}; unset data.init_args.{name}"
-                )
-
-
-def _whole(option: str, value: Any, least: int | None = None) -> int:
-    (plain,) = plain_values(**{option: value})
-    return whole_number(f"data.init_args.{option}", plain, least)

@@ -74,6 +74,10 @@ class StreamingDataModule(PictureDataModule):
         super().__init__(class_names=names, task="classification", **options)
         self.class_remarks = rare
 
+    def has_split(self, split: Split) -> bool:
+        """Tell whether the shards hold a split."""
+        return split in self._index.splits
+
     def open_split(self, split: Split) -> ImageSet | None:
         """Read the rows of a split, and check the sizes of its shards.
 

@@ -110,6 +110,10 @@ class ImageFilesDataModule(PictureDataModule, ABC):
         files = self.list_split("train")
         return None if files is None else left_or_held_back(files, split == "test", self.test_fraction)
 
+    def has_split(self, split: Split) -> bool:
+        """Tell whether a split has files of its own; none is opened."""
+        return self.files_of(split) is not None
+
     def open_split(self, split: Split) -> ImageSet | None:
         """List the files of a split without the excluded ones, and inspect them.
 
@@ -194,10 +198,8 @@ class ImageFilesDataModule(PictureDataModule, ABC):
 
     def split_record(self) -> dict[str, Any]:
         """Describe the split with the names of the files, which mean more to a person than positions."""
-        names = {}
-        for split in ("train", "val"):
-            pictures = self._pictures(split)
-            names[f"{split}_files"] = [pictures.name(row) for row in self._sets[split].indices.tolist()]
+        sets = {split: (self._pictures(split), self._sets[split].indices.tolist()) for split in ("train", "val")}
+        names = {f"{split}_files": [pictures.name(row) for row in rows] for split, (pictures, rows) in sets.items()}
         tested = self.files_of("test") if self.test_fraction else None
         if tested is not None:
             names["test_files"] = tested.names
@@ -275,6 +277,4 @@ class ImageFilesDataModule(PictureDataModule, ABC):
             log.warning("%s; %s doctor lists them", told, program())
 
     def _are_contrary(self, targets: Sequence[Tensor]) -> bool:
-        if self.task == "multilabel":
-            return are_contrary(targets)
-        return len({self._label(target) for target in targets}) > 1
+        return are_contrary(targets) if self.task == "multilabel" else len({self._label(each) for each in targets}) > 1
