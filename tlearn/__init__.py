@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from tlearn.cli import main
     from tlearn.cli.callbacks import callbacks_for
     from tlearn.commands.advise import Advice, advise
-    from tlearn.commands.compare.compare import Comparison, compare
+    from tlearn.commands.compare.compare import compare
+    from tlearn.commands.compare.comparison import Comparison
+    from tlearn.commands.compare.folds import FoldedRun
     from tlearn.commands.doctor import doctor
     from tlearn.commands.evaluate import Evaluation, test, validate
     from tlearn.commands.export import Export, export
@@ -49,6 +51,7 @@ __all__ = [
     "Evaluation",
     "Export",
     "Finding",
+    "FoldedRun",
     "HuggingFaceDataModule",
     "ImageDataModule",
     "ImageFolderDataModule",
@@ -85,10 +88,11 @@ _HOMES = {
     "Advice": "tlearn.commands.advise",
     "Batch": "tlearn.base.types",
     "CIFAR10DataModule": "tlearn.data",
-    "Comparison": "tlearn.commands.compare.compare",
+    "Comparison": "tlearn.commands.compare.comparison",
     "DigitsDataModule": "tlearn.data",
     "Evaluation": "tlearn.commands.evaluate",
     "Export": "tlearn.commands.export",
+    "FoldedRun": "tlearn.commands.compare.folds",
     "Finding": "tlearn.data.files.findings",
     "HuggingFaceDataModule": "tlearn.data",
     "ImageDataModule": "tlearn.data",

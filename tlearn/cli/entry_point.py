@@ -18,8 +18,8 @@ from tlearn.cli.isolation import isolated, known_fault, undo_later
 from tlearn.cli.targets.settle import with_target
 from tlearn.version import __version__
 
-# The file of each verb, and of `fit --sweep`; its function `run` takes the command line. Files are named as
-# text because a verb is imported only when it is typed.
+# The file of each verb, and of `fit --sweep` and `fit --folds`; its function `run` takes the command line. Files are
+# named as text because a verb is imported only when it is typed.
 _OWN_FILE = {
     "fit": "tlearn.commands.fit",
     "validate": "tlearn.commands.evaluate",
@@ -30,6 +30,7 @@ _OWN_FILE = {
     "advise": "tlearn.commands.advise",
     "compare": "tlearn.commands.compare.compare",
     "sweep": "tlearn.commands.compare.sweep",
+    "folds": "tlearn.commands.compare.folds",
     "doctor": "tlearn.commands.doctor",
     "optimize": "tlearn.commands.optimize",
     "report": "tlearn.commands.report",
@@ -118,6 +119,10 @@ def _dispatch(arguments: Arguments) -> None:
 
 def _function_of(arguments: Arguments) -> str:
     verb, typed = arguments.verb or "fit", [option for option, _ in arguments.pairs()]
+    if "--folds" in typed and "--sweep" in typed:
+        raise TlearnError("--sweep compares values on one split, --folds fits every fold; drop one of the two")
+    if verb == "fit" and "--folds" in typed:
+        return "folds"
     if "--sweep" not in typed:
         if verb == "fit" and (option := next((name for name in _OF_SWEEPS if name in typed), None)):
             raise TlearnError(f"{option} belongs to --sweep, which compares values of an option: {_SWEEPS}")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 from lightning.pytorch import LightningDataModule, Trainer
 from lightning.pytorch.callbacks import Timer
@@ -19,6 +19,7 @@ from tlearn.cli.isolation import called_from_python
 from tlearn.cli.targets.calls import arguments_of
 from tlearn.cli.transfer_cli import TransferCLI
 from tlearn.cli.transfer_cli import run as run_verb
+from tlearn.commands.compare.folds import FoldedRun, fit_folds
 from tlearn.deploy.predictor import Predictor
 from tlearn.deploy.predictor import load as load_predictor
 from tlearn.training.callbacks.checkpoints import best_checkpoint, last_checkpoint, run_folder
@@ -61,15 +62,41 @@ class Run:
         return load_predictor(self.checkpoint)
 
 
+_Config = str | Path | Mapping[str, Any] | None
+
+
+@overload
 def fit(
-    config: str | Path | Mapping[str, Any] | None = None,
+    config: _Config = None,
     options: Mapping[str, Any] | None = None,
     *,
     data: LightningDataModule | None = None,
     ckpt_path: str | Path | None = None,
     resume: Literal["auto"] | None = None,
     find_lr: bool = False,
-) -> Run:
+    folds: None = None,
+) -> Run: ...
+@overload
+def fit(
+    config: _Config = None,
+    options: Mapping[str, Any] | None = None,
+    *,
+    data: LightningDataModule | None = None,
+    ckpt_path: str | Path | None = None,
+    resume: Literal["auto"] | None = None,
+    find_lr: bool = False,
+    folds: int,
+) -> FoldedRun: ...
+def fit(
+    config: _Config = None,
+    options: Mapping[str, Any] | None = None,
+    *,
+    data: LightningDataModule | None = None,
+    ckpt_path: str | Path | None = None,
+    resume: Literal["auto"] | None = None,
+    find_lr: bool = False,
+    folds: int | None = None,
+) -> Run | FoldedRun:
     """Train a network, as ``tlearn fit`` does.
 
     Args:
@@ -82,17 +109,22 @@ def fit(
         ckpt_path: A checkpoint or run folder to resume exactly.
         resume: ``auto`` resumes the newest unfinished run of this name, if there is one.
         find_lr: Find the learning rate by a range test before the first step.
+        folds: Fit so many times, from 2 on, and validate on another fold of the training images each time. Runs that
+            are finished are not done again.
+
+    Returns:
+        The run; with ``folds`` what all of them answered to images that they had not seen.
 
     Raises:
         TlearnError: A fault in the config, the options, the data or the machine; the command line prints the same line.
         KeyboardInterrupt: Ctrl-C; the run can be resumed.
     """
-    words = {"ckpt_path": ckpt_path, "resume": resume}
+    words = {"ckpt_path": ckpt_path, "resume": resume, "folds": folds}
     with called_from_python():
         given = {**(options or {}), **{name: value for name, value in words.items() if value is not None}}
         arguments = with_data(arguments_of("fit", config, given), data)
         arguments.options.extend(["--find_lr"] if find_lr else [])
-        return run(arguments)
+        return run(arguments) if folds is None else fit_folds(arguments)[0]
 
 
 def run(arguments: Arguments) -> Run:

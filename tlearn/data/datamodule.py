@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +43,12 @@ class ImageDataModule(ServingDataModule, ABC):
         num_classes: K, the number of outputs a network needs; 1 for a regression of one column.
         task: ``classification``, ``multilabel`` (an image has any number of the classes) or ``regression``.
         class_remarks: Doubts about the classes, which are logged before training.
+        group_names: Names of the groups of the images, by their numbers; none without groups.
         root: Where the images come from, if there is such a place; names of pictures are shown relative to it.
     """
 
     root: Path | str | None = None
+    group_names: Sequence[str] = ()
 
     def __init__(
         self,
@@ -248,7 +251,9 @@ class ImageDataModule(ServingDataModule, ABC):
         if self.folds:
             if self.has_split("val"):
                 log.info("data.init_args.folds: the validation images are not used, those that train are divided")
-            train, own = one_fold(self._opened("train"), self.folds, self.fold, self.split_seed, names)
+            train, own = one_fold(
+                self._opened("train"), self.folds, self.fold, self.split_seed, names, self.group_names
+            )
         else:
             train, own = self._opened("train"), self.open_split("val")
             self._has_val = own is not None

@@ -59,6 +59,11 @@ class ServingDataModule(LightningDataModule, ABC):
         """Return the images of a split, never augmented; after `setup`."""
         return self._sets[split]
 
+    def fit_images(self) -> ImageSet:
+        """Return the images that train and those that validate, of one source and in its order; after `setup`."""
+        train, val = self._sets["train"], self._sets["val"]
+        return train.part(torch.cat([train.indices, val.indices]).sort().values)
+
     @property
     def image_shape_px(self) -> tuple[int, int]:
         """Return H and W of the images; after `setup`."""
@@ -91,17 +96,18 @@ class ServingDataModule(LightningDataModule, ABC):
         return self._seed
 
     def pixels(
-        self, split: Split, sizes: Iterable[int], view: int = 0, positions: range | None = None
+        self, split: Split | Literal["fit"], sizes: Iterable[int], view: int = 0, positions: range | None = None
     ) -> Iterator[Tensor]:
         """Yield the images of a split in their order, uint8 (n, C, H, W).
 
         Args:
-            split: Which split.
+            split: Which split; ``fit`` for `fit_images`.
             sizes: The n of each part. Without workers each is asked for when its part is.
             view: 0 shows the images unchanged, another number as the epoch of this number would.
             positions: Which images; all by default.
         """
-        images = self._sets[split].on(torch.device("cpu"), self._augmenter() if view else None)
+        of = self.fit_images() if split == "fit" else self._sets[split]
+        images = of.on(torch.device("cpu"), self._augmenter() if view else None)
         return pixels_of_set(images, self.num_workers, sizes, view, positions)
 
     def sample(self, split: Split, count: int) -> Batch:

@@ -24,7 +24,7 @@ from tlearn.data.sources.folder import ImageFolderDataModule
 
 TRAINED = ("fit", "validate", "test", "predict")
 MOST_LINES, WIDTH = 60, 80
-NOT_PARSED = ("--sweep",)  # before the parser runs
+NOT_PARSED = ("--sweep", "--folds")  # before the parser runs
 FLAGS = ("--find_lr", "--print_config")
 TYPED = {"python -m tlearn": "/somewhere/tlearn/__main__.py", "tlearn": "/usr/bin/tlearn"}
 

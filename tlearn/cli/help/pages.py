@@ -47,6 +47,7 @@ $place
   --ckpt_path RUN                  go on with a run: its folder, last, a file
   --resume auto                    go on with the newest that is unfinished
   --sweep OPTION=A,B               compare values; with it --seeds N
+  --folds K                        fit K times, each on another fold
   --print_config                   print the config that would be used
 
 '--help data' lists the options of each kind of data, '--help all' all options.""",
@@ -126,6 +127,7 @@ intervals, seconds, memory. Finished runs are kept: the same command goes on.
 
 options                            what it does [default]
   --seeds N                        runs of each config [3]
+  --folds K                        for each seed K runs, each on another fold
   --name NAME                      the runs lie in runs/compare/NAME
   --out FILE                       write all of it, each image's score too
   --trainer.max_epochs N           as any other option of fit, for all configs

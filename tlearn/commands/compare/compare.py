@@ -2,79 +2,33 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
 from argparse import Namespace
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tlearn.analysis.ranking import Standing, is_mcnemar, rank
 from tlearn.base.errors import DivergedError, TlearnError
-from tlearn.base.files import check_folder_of, write_whole
-from tlearn.base.notebook.html_table import html_table
+from tlearn.base.files import check_folder_of
 from tlearn.base.progress import Progress
 from tlearn.base.terminal.wrapping import wrapped
-from tlearn.cli.arguments import Arguments, VerbParser, positive_int, with_own
+from tlearn.cli.arguments import Arguments, VerbParser, folds_option, positive_int, with_own
 from tlearn.cli.config_files import Config, find_config
 from tlearn.cli.isolation import called_from_python
 from tlearn.cli.targets.calls import arguments_of, config_of
-from tlearn.commands.compare.measured_fit import SCORE
-from tlearn.commands.compare.runs import CheckedVariant, Experiment, RunResult, Variant, finished, scores_of
-from tlearn.commands.compare.table import About, Cost, print_comparison
+from tlearn.commands.compare.comparison import Comparison, comparison_of, folded_comparison, show
+from tlearn.commands.compare.folded_experiment import FoldedExperiment
+from tlearn.commands.compare.identity import CheckedVariant, Variant
+from tlearn.commands.compare.runs import Entrant, Experiment, RunResult
 
 log = logging.getLogger(__name__)
 
 # What one may want to differ, but should know of.
 _BUDGET = {"trainer.max_epochs": ("trainer", "max_epochs"), "data.init_args.batch_size": ("data", "batch_size")}
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """How several configs did on the same validation images.
-
-    Attributes:
-        standings: A standing for each config, the best first.
-        costs: Config name to what its runs took.
-        runs: Config name to its runs, one for each seed.
-        about: The score, the number of images and seeds, and the kind of test.
-        val: Fingerprint of the validation images, their targets and their order.
-    """
-
-    standings: list[Standing]
-    costs: dict[str, Cost]
-    runs: dict[str, list[RunResult]]
-    about: About
-    val: str
-
-    def _repr_html_(self) -> str:
-        """Show the comparison in a notebook."""
-        factor = self.about.factor
-        rows = [
-            (each.name, factor * each.mean, factor * each.difference, each.corrected, self.costs[each.name].seconds)
-            for each in self.standings
-        ]
-        unit = " in %" if factor != 1 else ""
-        caption = f"Comparison: {self.about.score}{unit}, {self.about.images} images, {self.about.seeds} seeds"
-        return html_table(rows, ("config", "mean", "to the best", "p, corrected", "seconds"), caption)
-
-    def write(self, path: str | Path) -> None:
-        """Write everything, the score of each image too, as JSON.
-
-        Raises:
-            TlearnError: The file cannot be written.
-        """
-        rows = [
-            asdict(each) | asdict(self.costs[each.name]) | {"runs": [asdict(run) for run in self.runs[each.name]]}
-            for each in self.standings
-        ]
-        content: dict[str, Any] = {**asdict(self.about), "val": self.val, "standings": rows}
-        write_whole(Path(path), json.dumps(content, indent=1))
-
 
 Source = str | Path | Mapping[str, Any]
 
@@ -84,6 +38,7 @@ def compare(
     options: Mapping[str, Any] | None = None,
     *,
     seeds: int = 3,
+    folds: int | None = None,
     name: str | None = None,
     out: str | Path | None = None,
 ) -> Comparison:
@@ -95,6 +50,8 @@ def compare(
         configs: Two configs or more, each as for `tlearn.fit`; a mapping gives each of them a name.
         options: Dotted option names to values, for all of them; they beat the configs.
         seeds: The number of runs of each config, with the seeds 0, 1, ...
+        folds: Fit each config so many times for each seed, validate on another fold of the training images each time,
+            and compare the answers to all of them.
         name: The runs lie under ``runs/compare/NAME``; by default it is made of the configs' names.
         out: A JSON file to write everything to, the score of each image too.
 
@@ -102,7 +59,7 @@ def compare(
         TlearnError: Configs that cannot be compared, or whatever `tlearn.fit` refuses.
     """
     with called_from_python():
-        given = arguments_of("compare", None, with_own(options, seeds=seeds, name=name, out=out))
+        given = arguments_of("compare", None, with_own(options, seeds=seeds, folds=folds, name=name, out=out))
         own, arguments = take_common(_parser(), given)
         named = configs.items() if isinstance(configs, Mapping) else [(None, config) for config in configs]
         made = [(each, config_of(config)) for each, config in named]
@@ -122,6 +79,7 @@ def run(arguments: Arguments) -> None:
 def _parser() -> VerbParser:
     parser = common_parser(3)
     parser.option("--name", "a name")
+    folds_option(parser)
     return parser
 
 
@@ -130,11 +88,16 @@ def _compare(own: Namespace, arguments: Arguments, configs: Sequence[tuple[str, 
         raise TlearnError(f"--name: expected the name of one folder, got '{own.name}'")
     _check_configs(configs)
     folder = f"compare/{own.name or '_vs_'.join(each for each, _ in configs)}"
+    variants = [
+        Variant(each, f"{folder}/{each}", replace(arguments, verb="fit", configs=[config])) for each, config in configs
+    ]
+    if own.folds:
+        folded = FoldedExperiment(own.folds, own.seeds)
+        _say_what_differs([folded.enter(variant).parts[0] for variant in variants])
+        return folded_comparison(folded, fit_all(folded.entrants))
     experiment = Experiment(own.seeds)
-    for each, config in configs:
-        experiment.enter(Variant(each, f"{folder}/{each}", replace(arguments, verb="fit", configs=[config])))
-    _say_what_differs(experiment.variants)
-    return comparison_of(experiment, fit_all(experiment))
+    _say_what_differs([experiment.enter(variant) for variant in variants])
+    return comparison_of(experiment, fit_all(experiment.entrants))
 
 
 def common_parser(seeds: int) -> VerbParser:
@@ -164,18 +127,17 @@ def take_common(parser: VerbParser, arguments: Arguments) -> tuple[Namespace, Ar
     return own, arguments
 
 
-def fit_all(experiment: Experiment) -> dict[str, list[RunResult]]:
+def fit_all(entrants: Sequence[Entrant]) -> dict[str, list[RunResult]]:
     """Fit all that have entered, and return name to results; a variant whose loss is no number is left out, and said.
 
     Raises:
         TlearnError: None is left.
     """
     results = dict[str, list[RunResult]]()
-    open_runs = [s for each in experiment.variants for s in range(experiment.seeds) if finished(each, s) is None]
-    with saying_what_is_kept(), Progress("run", len(open_runs)) as progress:
-        for checked in experiment.variants:
-            with leaving_out_what_diverges(checked.variant.name):
-                results[checked.variant.name] = experiment.fit(checked, progress)
+    with saying_what_is_kept(), Progress("run", sum(each.open_runs for each in entrants)) as progress:
+        for each in entrants:
+            with leaving_out_what_diverges(each.name):
+                results[each.name] = each.fit(progress)
     if not results:
         raise TlearnError("the loss of every variant became no number, nothing is left to compare; lower the rates")
     return results
@@ -198,30 +160,6 @@ def saying_what_is_kept() -> Iterator[None]:
     except (KeyboardInterrupt, SystemExit):  # Lightning ends an interrupted run by the second
         print("finished runs are kept: the same command does the others", file=sys.stderr)
         raise
-
-
-def comparison_of(experiment: Experiment, runs: dict[str, list[RunResult]]) -> Comparison:
-    """Rank the variants of an experiment by their runs.
-
-    Args:
-        experiment: All variants that took part.
-        runs: Variant name to its runs, one for each seed.
-    """
-    data = experiment.variants[0].data
-    scores = {name: scores_of(of) for name, of in runs.items()}
-    standings = rank(scores, higher_is_better=data.task != "regression")
-    about = About(SCORE[data.task], data.images, experiment.seeds, all(map(is_mcnemar, scores.values())))
-    return Comparison(standings, {name: _cost(of) for name, of in runs.items()}, runs, about, data.val)
-
-
-def show(found: Comparison, out: Path | None) -> None:
-    """Print a comparison, and write it to a file."""
-    print()
-    print_comparison(found.standings, found.costs, found.about)
-    _say_what_is_mixed(found.runs)
-    if out is not None:
-        found.write(out)
-        print(f"all of it: {out}")
 
 
 def _with_bare_configs(arguments: Arguments) -> Arguments:
@@ -252,21 +190,3 @@ def _say_what_differs(variants: Sequence[CheckedVariant]) -> None:
         if len(set(values)) > 1:
             each = ", ".join(f"{e.variant.name} {value}" for e, value in zip(variants, values, strict=True))
             log.warning("the configs differ in %s: %s", option, each)
-
-
-def _say_what_is_mixed(results: Mapping[str, list[RunResult]]) -> None:
-    runs = [run for of in results.values() for run in of]
-    if len({(run.device, *run.versions.items()) for run in runs}) > 1:
-        log.warning("the runs are of several devices or versions (see result.json): costs cannot be compared")
-    if any(run.keeps_features for run in runs):
-        log.info("seconds: a frozen network runs once, its features are kept; only the first run that needs them pays")
-    if any(run.peak_memory_since == "start" for run in runs):
-        log.warning("peak memory is that of the process since its start: this system does not reset it")
-
-
-def _cost(results: Sequence[RunResult]) -> Cost:
-    return Cost(
-        seconds=sum(result.seconds for result in results) / len(results),
-        peak_memory_bytes=max(result.peak_memory_bytes for result in results),
-        trainable_parameters=max(result.trainable_parameters for result in results),
-    )

@@ -18,6 +18,7 @@ from tlearn.base.machine import PeakMemory
 from tlearn.base.types import LABEL_THRESHOLD, Task
 from tlearn.cli.arguments import Arguments
 from tlearn.cli.faults import translated_faults
+from tlearn.commands.compare.held_out import HeldOut, held_out
 from tlearn.commands.untrained import UntrainedCLI, untrained
 from tlearn.reporting.tensorboard.hparams import HyperParametersCallback, best_tag, hyper_parameters, log_settings
 from tlearn.reporting.terminal.outcome import OutcomeCallback
@@ -25,13 +26,13 @@ from tlearn.training.callbacks.checkpoints import best_checkpoint
 from tlearn.training.module import TransferModule, model_of
 from tlearn.training.strategies.feature_cache import obstacle_to_storing
 from tlearn.training.strategies.features import run_over_split
-from tlearn.training.typed import callbacks_of, on_features
+from tlearn.training.typed import callbacks_of, on_features, own_data_of
 from tlearn.version import __version__
 
 SCORE = {"classification": "accuracy", "multilabel": "F1", "regression": "absolute error"}
 
 
-def measured_fit(arguments: Arguments, place: str) -> dict[str, Any]:
+def measured_fit(arguments: Arguments, place: str) -> tuple[dict[str, Any], HeldOut | None]:
     """Train, and measure what it took and what the best epoch answers.
 
     Args:
@@ -39,7 +40,7 @@ def measured_fit(arguments: Arguments, place: str) -> dict[str, Any]:
         place: The folder of the run under the root of runs, such as ``compare/a_vs_b/a-seed0``.
 
     Returns:
-        The fields of a `RunResult` that are known after the run alone.
+        The fields of a `RunResult` that are known after the run alone, and, of a fold, its answers.
 
     Raises:
         TlearnError: No epoch was validated, or whatever the fit refuses.
@@ -60,7 +61,7 @@ def measured_fit(arguments: Arguments, place: str) -> dict[str, Any]:
     if measuring.measured is None:
         raise TlearnError("no epoch was validated: nothing to compare; see max_epochs, check_val_every_n_epoch")
     _tell(cli.model.task, measuring.measured)
-    return measuring.measured
+    return measuring.measured, measuring.held_out
 
 
 def _tell(task: Task, measured: dict[str, Any]) -> None:
@@ -77,11 +78,13 @@ class _MeasuringCallback(Callback):
 
     Attributes:
         measured: ``None`` until the end, and for good where no epoch was validated.
+        held_out: What the best epoch answers, where a fold of the training images validates.
     """
 
     def __init__(self, config: dict[str, Any]) -> None:
         self.config = config
         self.measured: dict[str, Any] | None = None
+        self.held_out: HeldOut | None = None
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Start the clock: the data are read by now, no feature is computed yet."""
@@ -111,7 +114,7 @@ class _MeasuringCallback(Callback):
         self.measured = {
             "metric": best.monitor,
             "value": value,
-            "scores": _best_scores(trainer, module, best.best_model_path).tolist(),
+            "scores": self._best_scores(trainer, module, best.best_model_path).tolist(),
             "seconds": seconds,
             "keeps_features": self._keeps_features,
             "peak_memory_bytes": peak,
@@ -122,6 +125,14 @@ class _MeasuringCallback(Callback):
             "versions": {"tlearn": __version__, **{name: version(name) for name in ("torch", "lightning")}},
         }
 
+    def _best_scores(self, trainer: Trainer, module: TransferModule, best: str) -> Scores:
+        checkpoint = trainer.strategy.checkpoint_io.load_checkpoint(best)
+        module.load_state_dict(checkpoint["state_dict"])
+        answers, targets = run_over_split(trainer, module, "val", module.answer)
+        data = own_data_of(trainer)
+        self.held_out = held_out(data, answers, targets) if data is not None and data.folds else None
+        return image_scores(module.task, answers, targets)
+
 
 def _trained(trainer: Trainer, module: TransferModule) -> int:
     """Count as the parameter summary does: without weights that meet only padding in pictures of this size."""
@@ -131,13 +142,6 @@ def _trained(trainer: Trainer, module: TransferModule) -> int:
 
 def _name_of(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
-
-
-def _best_scores(trainer: Trainer, module: TransferModule, best: str) -> Scores:
-    checkpoint = trainer.strategy.checkpoint_io.load_checkpoint(best)
-    module.load_state_dict(checkpoint["state_dict"])
-    answers, targets = run_over_split(trainer, module, "val", module.answer)
-    return image_scores(module.task, answers, targets)
 
 
 def image_scores(task: Task, answers: Tensor, targets: Tensor) -> Scores:

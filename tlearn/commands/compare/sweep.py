@@ -19,14 +19,14 @@ from tlearn.cli.arguments import Arguments, positive_int
 from tlearn.cli.config_files import check_typed
 from tlearn.commands.compare.compare import (
     common_parser,
-    comparison_of,
     fit_all,
     leaving_out_what_diverges,
     saying_what_is_kept,
-    show,
     take_common,
 )
-from tlearn.commands.compare.runs import Experiment, RunResult, Variant, scores_of
+from tlearn.commands.compare.comparison import comparison_of, show
+from tlearn.commands.compare.identity import Variant
+from tlearn.commands.compare.runs import Experiment, RunResult, scores_of
 
 if TYPE_CHECKING:
     from optuna.trial import Trial
@@ -73,7 +73,7 @@ def run(arguments: Arguments) -> None:
     if own.trials is None:
         for choice in _grid(swept):
             experiment.enter(_variant(arguments, choice))
-        results = fit_all(experiment)
+        results = fit_all(experiment.entrants)
     else:
         results = _search(experiment, arguments, swept, own.trials)
     found = comparison_of(experiment, results)

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tlearn.analysis.ranking import Standing
+from tlearn.base.intervals import FEW_GROUPS
 
 _COLUMNS = 79  # of text
 
@@ -40,12 +41,16 @@ class About:
         images: Number of validation images.
         seeds: Number of runs of each contender.
         exact: The test was McNemar's, else one by permutation.
+        folds: Number of folds of the training images, each of which validates once; ``None`` without folds.
+        groups: Number of groups, which no fold divides; ``None`` without groups.
     """
 
     score: str
     images: int
     seeds: int
     exact: bool
+    folds: int | None = None
+    groups: int | None = None
 
     @property
     def factor(self) -> float:
@@ -108,15 +113,26 @@ def _chance(p_value: float) -> str:
 
 
 def _caption(contenders: int, about: About) -> list[str]:
-    test = "exact McNemar test" if about.exact else "paired permutation test over images"
+    unit = "images" if about.groups is None else "groups"
+    test = "exact McNemar test" if about.exact else f"paired permutation test over {unit}"
     holm = ", corrected by Holm" if contenders > 2 else ""
     seeds, of = ("1 seed", "") if about.seeds == 1 else (f"{about.seeds} seeds", ", whose scores are means over seeds")
-    return [
-        f"{about.images} validation images, the same for all; {seeds}",
-        f"interval: bootstrap over images{of}",
-        f"p: {test}{holm}",
-        "neither speaks of other seeds",
-    ]
+    images = f"{about.images} validation images, the same for all; {seeds}"
+    if about.folds is not None:
+        images = f"{about.images} training images, each validated once, in one of {about.folds} folds; {seeds}"
+    if about.groups is None:
+        return [images, f"interval: bootstrap over images{of}", f"p: {test}{holm}", "neither speaks of other seeds"]
+    least = f"; with {about.groups} groups it cannot be below {2 / 2**about.groups:.2g}" if about.groups <= 10 else ""
+    interval = f"interval: {interval_words(about.groups)}{of}"
+    return [images, interval, f"p: {test}{holm}{least}", "neither speaks of other seeds"]
+
+
+def interval_words(groups: int | None) -> str:
+    """Say how an interval was made, and that one over few groups is rough."""
+    if groups is None:
+        return "bootstrap over images"
+    rough = f" (rough: fewer than {FEW_GROUPS})" if groups < FEW_GROUPS else ""
+    return f"bootstrap over {groups} whole groups{rough}"
 
 
 def _alike(standings: Sequence[Standing]) -> str:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
@@ -84,29 +84,32 @@ def features_of(trainer: Trainer, module: TransferModule, split: FitSplit) -> li
 def _cached(trainer: Trainer, module: TransferModule, split: FitSplit, view: int, origin: dict[str, Any]) -> Tensor:
     start = time.perf_counter()
     data = data_of(trainer)
-    images = data.dataset(split)
-    about = origin | {"data": data.fingerprint_of(split), "split": split, "rows": fingerprint(images.indices)}
+    # All folds share their images: who trains on some and validates on others needs the same features.
+    passed: FitSplit | Literal["fit"] = "fit" if data.folds else split
+    images = data.fit_images() if passed == "fit" else data.dataset(split)
+    about = origin | {"data": data.fingerprint_of(split), "split": passed, "rows": fingerprint(images.indices)}
     if view:
         about |= {"view": view, "seed": data.seed, "augment": asdict(data.augment)}
-    renew = module.caching.feature_cache == "refresh"
+    renew = module.caching.feature_cache == "refresh" and (passed, split) != ("fit", "val")  # renewed for train
     found, shape = None if renew else load(about), (len(images), module.backbone.num_features)
     how = "from the cache"
     missing = found is None or found.shape != shape  # a file of another shape is not ours
     if summed(torch.tensor(int(missing))):  # in any process
-        found, how = _computed(trainer, module, split, view, about, shape, renew)
+        found, how = _computed(trainer, module, passed, view, about, shape, renew)
     assert found is not None
     log.info(
         "%s: %d images x %d, %.1f MB in %s, %s in %.1f s",
-        *(_named(split, view), *found.shape, found.nbytes / 1e6),
+        *(_named(passed, view), *found.shape, found.nbytes / 1e6),
         *(FOLDER, how, time.perf_counter() - start),
     )
-    return torch.from_numpy(found)
+    features = torch.from_numpy(found)
+    return features if passed == split else features[torch.searchsorted(images.indices, data.dataset(split).indices)]
 
 
 def _computed(
     trainer: Trainer,
     module: TransferModule,
-    split: FitSplit,
+    split: FitSplit | Literal["fit"],
     view: int,
     about: dict[str, Any],
     shape: tuple[int, int],
@@ -132,11 +135,12 @@ def _computed(
     return whole if stored is None else stored, "computed once"
 
 
-def _named(split: FitSplit, view: int) -> str:
-    return f"features of {split}, view {view}" if view else f"features of {split}"
+def _named(split: FitSplit | Literal["fit"], view: int) -> str:
+    images = "all folds" if split == "fit" else split
+    return f"features of {images}, view {view}" if view else f"features of {images}"
 
 
-def _by_shares(trainer: Trainer, module: TransferModule, split: FitSplit, view: int) -> Tensor:
+def _by_shares(trainer: Trainer, module: TransferModule, split: FitSplit | Literal["fit"], view: int) -> Tensor:
     own = iterate_over_split(trainer, module, split, module.features, view, own_share(), _named(split, view))
     return torch.cat(gathered(torch.cat([torch.empty(0, module.backbone.num_features), *own])))
 

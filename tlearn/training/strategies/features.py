@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterator
+from typing import Literal
 
 import torch
 from lightning.pytorch import Trainer
@@ -93,7 +94,7 @@ def run_over_split(
 def iterate_over_split(
     trainer: Trainer,
     module: TransferModule,
-    split: FitSplit,
+    split: FitSplit | Literal["fit"],
     compute: Callable[[Tensor], Tensor],
     view: int = 0,
     share: Share = ALONE,
@@ -102,12 +103,14 @@ def iterate_over_split(
     """Yield the rows of `run_over_split` batch by batch, float32 (n, ...) on the CPU.
 
     View 0 shows the images as they are, any other number one augmented form of them. With the share of a process, only
-    its images are computed. What is computed is what the line of progress says, the split by default.
+    its images are computed. What is computed is what the line of progress says, the split by default. The split ``fit``
+    is both others together, see `ServingDataModule.fit_images`.
     """
     data = data_of(trainer)
+    images = data.fit_images() if split == "fit" else data.dataset(split)
     size_px = module.preprocess.image_size or max(data.image_shape_px)
     size = max(_FEWEST, min(256, _PIXELS // size_px**2))
-    positions = positions_of(share, len(data.dataset(split)), 2 * size)
+    positions = positions_of(share, len(images), 2 * size)
     sizes = BatchSizeTuner(size, len(positions), module.device.type == "cpu" and data.is_in_memory)
     asked = iter(lambda: sizes.next, 0) if data.is_in_memory else itertools.repeat(size)
     progress = Progress(what or split, len(positions), "images")
