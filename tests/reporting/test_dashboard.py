@@ -44,7 +44,16 @@ def _at(steps: list[int], *tags: str) -> dict[str, list[int]]:
 
 SCALARS = {
     **_at(EPOCHS, "train/loss", "train/acc", "train/images_per_s"),
-    **_at(EPOCHS, "val/loss", "val/acc", "val/acc_macro", "val/ece", "val/ece_scaled", "val/temperature"),
+    **_at(
+        EPOCHS,
+        "val/loss",
+        "val/acc",
+        "val/acc_macro",
+        "val/ece",
+        "val/ece_scaled",
+        "val/temperature",
+        "val/uniform_share",
+    ),
     **_at(STEPS, "train/loss_step", "train/grad_norm"),
     **_at([0, 1, 3, 5, 6, 7], "lr-SGD/rest"),  # at each epoch's first step too
     **_at([0], "val_best/acc"),

@@ -80,7 +80,7 @@ def test_page_says_what_came_of_the_run(page: Page) -> None:
         "3 pictures have a copy in val",
         "a.jpg = b.jpg",
         "Fingerprint ab12cd34",
-        "Temperature 1.31",
+        "Calibrated temperature 1.31",
         "root my pictures batch_size 64 augment.flip true augment.mixup_alpha 0.0",
         "torch 2.14.1",
     ):
@@ -152,7 +152,7 @@ def test_curves_have_a_point_for_each_epoch(page: Page) -> None:
 
 
 def test_reliability_before_and_after(page: Page) -> None:
-    said = "Reliability diagram; expected calibration error before scaling 5.1\u00a0%, after scaling 1.2\u00a0%"
+    said = "Reliability diagram; ECE before calibration 5.1\u00a0%, after calibration 1.2\u00a0%"
     svg = charts_of(page)[said]
     assert "before: ECE 5.1\u00a0%" in svg
     assert "after: ECE 1.2\u00a0%" in svg

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 
 class Calibration(NamedTuple):
@@ -34,3 +34,22 @@ def calibration_words(calibration: Calibration) -> str:
     """Say it in words: ``temperature 1.31``, and ``uniform share 0.012`` where there is one."""
     share = f", uniform share {calibration.uniform_share:.2g}" if calibration.uniform_share else ""
     return f"temperature {calibration.temperature:.2f}{share}"
+
+
+class CalibratedOn(NamedTuple):
+    """The images that a calibration was fitted to.
+
+    Attributes:
+        source: ``out-of-fold``: training images, each answered by a head that has not seen it; or ``validation``.
+        images: How many.
+    """
+
+    source: Literal["out-of-fold", "validation"]
+    images: int
+
+
+def calibrated_words(calibration: Calibration, on: CalibratedOn) -> str:
+    """Say what was found on which images: ``on 244 out-of-fold images: temperature 1.20``."""
+    images = f"{on.images:,} {on.source} image" + ("" if on.images == 1 else "s")
+    found = calibration_words(calibration) if calibration != AS_TRAINED else "no sure gain, left as it is"
+    return f"on {images}: {found}"

@@ -13,6 +13,7 @@ from tlearn.base.types import Batch
 from tlearn.data.decoding.reading_options import Reading
 from tlearn.data.files.reading import Framing
 from tlearn.data.plain.batches import Wanted, as_batch
+from tlearn.models.calibration import CalibratedOn
 from tlearn.models.losses import Objective, compute_loss
 from tlearn.models.metrics import EpochMetrics
 from tlearn.models.reliability.calibrate import fit_calibration
@@ -21,7 +22,7 @@ from tlearn.models.target_unit import TargetUnit, change_unit, unit_of
 from tlearn.training.channels import check_channels, learn_statistics
 from tlearn.training.checkpoint_content import ResumableModule
 from tlearn.training.ddp import weight_among_processes
-from tlearn.training.evaluation import Evaluation, calibration_errors
+from tlearn.training.evaluation import Evaluation, Outputs, calibration_errors
 from tlearn.training.exact_resume import missing_factor, scale_gradients
 from tlearn.training.typed import own_data_of, plain_data_of
 
@@ -34,6 +35,9 @@ class SteppingModule(ResumableModule):
     Attributes:
         objective: What training minimises.
         evaluation: The answers of the last validation or test pass.
+        out_of_fold: For a head that was solved on a fixed network: logits of every training image by a head that has
+            not seen it; else ``None``.
+        calibrated_on: The images that `calibration` was fitted to in this fit; ``None`` before the first validation.
         loss_weight: What the loss of this process counts in the mean over all processes; ``None`` where it is alone.
     """
 
@@ -41,6 +45,8 @@ class SteppingModule(ResumableModule):
     evaluation: Evaluation
     val_metrics: EpochMetrics
     test_metrics: EpochMetrics
+    out_of_fold: Outputs | None = None
+    calibrated_on: CalibratedOn | None = None
     loss_weight: Tensor | None = None
 
     def measure(self, objective: Objective) -> None:
@@ -220,8 +226,17 @@ class SteppingModule(ResumableModule):
         if found is None or self.task == "regression":
             return
         if verb == "fit":
-            self.calibration = fit_calibration(self.task, found.logits, found.targets)
-            self.log("val/temperature", self.temperature)
+            self._calibrate(found)
         if verb != "validate":  # which shows the metrics alone
             for name, value in calibration_errors(self.task, found, self.calibration).items():
                 self.log(name, value)
+
+    def _calibrate(self, validated: Outputs) -> None:
+        """Fit the calibration on out-of-fold answers: validation chose the head's penalty, so they flatter less."""
+        held_out = self.out_of_fold or validated
+        self.calibrated_on = CalibratedOn(
+            "out-of-fold" if held_out is self.out_of_fold else "validation", len(held_out.targets)
+        )
+        self.calibration = fit_calibration(self.task, held_out.logits, held_out.targets)
+        for name, value in self.calibration._asdict().items():
+            self.log(f"val/{name}", value)

@@ -118,7 +118,7 @@ class RunCardCallback(Callback):
             "metrics": card.numbers_of(trainer.callback_metrics, *module.evaluation.stages(self.ending.epoch)),
             "test": tested,
             "audit": self._audit_facts(),
-            **(shown.calibration._asdict() if shown else {name: before.get(name) for name in Calibration._fields}),
+            **_calibration_facts(best, module, shown, before),
             **self._facts,
             "model": card.settings_of(self.config, found_factor(trainer)),
             "advice": card.advice_facts(self.config),
@@ -213,6 +213,17 @@ def _shown(trainer: Trainer, module: TransferModule, before: Mapping[str, Any]) 
     if last is None or before.get("best") or checkpoint_lost(trainer):
         return None
     return answers_from(module.task, module.class_names, last, module.calibration)
+
+
+def _calibration_facts(
+    best: BestCheckpoint | None, module: TransferModule, shown: Answers | None, before: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the calibration of the answers that are shown, and the images behind it."""
+    if shown is None:
+        return {name: before.get(name) for name in (*Calibration._fields, "calibrated_on")}
+    is_best = best is not None and best.outputs is shown.outputs
+    on = best.calibrated_on if best is not None and is_best else module.calibrated_on
+    return {**shown.calibration._asdict(), "calibrated_on": on and on._asdict()}
 
 
 def _best_facts(best: BestCheckpoint | None, shown: Answers | None, known: Mapping[str, Any]) -> dict[str, Any] | None:

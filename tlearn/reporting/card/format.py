@@ -22,8 +22,9 @@ METRICS = {
     "rmse": "root mean squared error",
     "r2": "R\N{SUPERSCRIPT TWO}",
     "ece": "calibration error (ECE)",
-    "ece_scaled": "ECE after temperature scaling",
+    "ece_scaled": "ECE after calibration",
     "temperature": "temperature",
+    "uniform_share": "uniform share",
 }
 SPLITS = {"train": "training", "val": "validation", "test": "test"}
 MAIN_METRIC = {"classification": "acc", "multilabel": "f1", "regression": "mae"}

@@ -125,11 +125,8 @@ def _advised(advice: Mapping[str, Any]) -> list[str]:
 
 def splits_words(card: Mapping[str, Any], shown: list[str]) -> str:
     """Say what a test and a validation tell apart, as far as they are shown."""
-    if shown == ["test", "val"]:
-        return (
-            f"The {SPLITS['val']} images chose the epoch (and the temperature), so they flatter a little; the test "
-            "images chose nothing."
-        )
-    if shown == ["val"]:
-        return "The validation images chose the epoch (and the temperature), so they flatter a little."
-    return ""
+    if "val" not in shown:
+        return ""
+    chose = "" if part(card, "calibrated_on").get("source") == "out-of-fold" else " (and the calibration)"
+    words = f"The {SPLITS['val']} images chose the epoch{chose}, so they flatter a little"
+    return f"{words}; the test images chose nothing." if shown == ["test", "val"] else f"{words}."

@@ -85,10 +85,10 @@ def _fenced(lines: Sequence[str]) -> list[str]:
 
 
 def _model(card: Mapping[str, Any]) -> list[str]:
-    parameters, temperature = part(card, "parameters"), card.get("temperature")
+    parameters, calibrated = part(card, "parameters"), card_words.calibrated(card)
     about = {name.lower(): value for name, value in card_words.pixel_facts(card)} | part(card, "model")
     about |= {f"{kind} parameters": count(number) for kind, number in parameters.items()}
-    about |= {"temperature": f"{temperature:.4g}"} if temperature is not None else {}
+    about |= {"calibrated": calibrated} if calibrated else {}
     return _pairs(about)
 
 

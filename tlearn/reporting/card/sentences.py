@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tlearn.base.next_command import next_command
+from tlearn.models.calibration import CalibratedOn, calibrated_words, calibration_in, calibration_words
 from tlearn.reporting.card.format import NOT_KNOWN, part
 
 
@@ -55,6 +56,14 @@ def pixel_facts(card: Mapping[str, Any]) -> list[tuple[str, str]]:
     lists = [(name, " ".join(f"{value:.4g}" for value in pixels.get(name) or ())) for name in ("mean", "std")]
     told = [(f"{name} of pixels from 0 to 1".capitalize(), values) for name, values in lists]
     return [("Channels", str(pixels.get("channels"))), *told]
+
+
+def calibrated(card: Mapping[str, Any]) -> str:
+    """Say how probabilities are calibrated and on what: ``on 71 validation images: temperature 1.20``."""
+    if card.get("temperature") is None:
+        return ""
+    found, on = calibration_in(card), part(card, "calibrated_on")
+    return calibrated_words(found, CalibratedOn(**on)) if on else calibration_words(found)
 
 
 def range_words(card: Mapping[str, Any]) -> str:

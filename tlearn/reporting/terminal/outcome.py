@@ -15,6 +15,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from tlearn.base.machine import FULL_PRECISION
 from tlearn.base.next_command import next_command, resume_command
 from tlearn.base.places import run_folder_of
+from tlearn.models.calibration import calibrated_words
 from tlearn.reporting.card.callbacks import RunCardCallback
 from tlearn.reporting.ending import EndingCallback
 from tlearn.reporting.own_names import names_to_resume, own_names
@@ -127,6 +128,8 @@ def _best_rows(trainer: Trainer) -> tuple[list[Row], list[Row]]:
     metrics = {name: float(value) for name, value in best.metrics.items() if name.startswith("val/")}
     metrics = metrics or {monitor: float(best.best_model_score)}
     result = [("best epoch", epoch), *short_rows(metrics, best.outputs, monitor)]
+    if best.calibrated_on is not None:
+        result.append(("calibrated", calibrated_words(best.calibration, best.calibrated_on)))
     return result, [("checkpoint", best.best_model_path)]
 
 

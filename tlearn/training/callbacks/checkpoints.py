@@ -16,7 +16,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 
 from tlearn.base.errors import TlearnError
 from tlearn.base.files import whole_file
-from tlearn.models.calibration import AS_TRAINED
+from tlearn.models.calibration import AS_TRAINED, CalibratedOn
 from tlearn.models.state import check_weights
 from tlearn.models.weights.safe_load import read_checkpoint
 from tlearn.training.checkpoint_content import make_readable, size_bytes, snapshot
@@ -145,6 +145,7 @@ class BestCheckpoint(_RunCheckpoint):
         metrics: The metrics of that epoch; empty if it was trained before a resume.
         outputs: The validation answers of that epoch; ``None`` if it was trained before a resume.
         calibration: What turned the logits of that epoch into probabilities.
+        calibrated_on: What it was fitted to; ``None`` if the epoch was trained before a resume.
     """
 
     def __init__(self, monitor: str) -> None:
@@ -152,6 +153,7 @@ class BestCheckpoint(_RunCheckpoint):
         self.metrics: dict[str, float] = {}
         self.outputs: Outputs | None = None
         self.calibration = AS_TRAINED
+        self.calibrated_on: CalibratedOn | None = None
         mode: Literal["min", "max"] = "min" if monitor.endswith("loss") else "max"
         super().__init__("best", monitor=monitor, mode=mode)
 
@@ -177,14 +179,15 @@ class BestCheckpoint(_RunCheckpoint):
             with suppress(TlearnError, KeyError):
                 self.load_state_dict(read_checkpoint(path)["callbacks"][self.state_key])
         if self.outputs is not None and self.outputs.epoch != self.best_epoch:
-            self.metrics, self.outputs = {}, None
+            self.metrics, self.outputs, self.calibrated_on = {}, None, None
 
     def _save_checkpoint(self, trainer: Trainer, filepath: str) -> None:
         self.best_epoch = trainer.current_epoch + 1
         super()._save_checkpoint(trainer, filepath)
         module = model_of(trainer)
         self.metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        self.outputs, self.calibration = module.evaluation.last, module.calibration
+        self.outputs = module.evaluation.last
+        self.calibration, self.calibrated_on = module.calibration, module.calibrated_on
 
 
 class LastCheckpoint(_RunCheckpoint):

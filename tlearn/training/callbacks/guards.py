@@ -99,7 +99,8 @@ class MonitorCheckCallback(Callback):
         train = [*metric_names(*of, "train", module.class_names), "train/loss_step", "train/images_per_s"]
         train.append("train/grad_norm")
         val = metric_names(*of, "val", module.class_names)
-        val += [] if module.task == "regression" else ["val/temperature", "val/ece", "val/ece_scaled"]
+        calibration = ("temperature", "uniform_share", "ece", "ece_scaled")
+        val += [] if module.task == "regression" else [f"val/{name}" for name in calibration]
         for owner, monitor in _monitors(trainer):
             if monitor in val and not trainer.enable_validation and not isinstance(owner, BestCheckpoint):
                 raise TlearnError(

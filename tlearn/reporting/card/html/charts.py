@@ -67,7 +67,7 @@ def reliability_diagram(calibrations: Mapping[str, Mapping[str, Any]]) -> str:
     """Draw the accuracy of answers over their confidence; on the diagonal they agree.
 
     Args:
-        calibrations: ``before`` and ``after`` temperature scaling, or one of them, each with ``ece`` and ``bins``; a
+        calibrations: ``before`` and ``after`` calibration, or one of them, each with ``ece`` and ``bins``; a
             marker's area is the share of images in its bin.
     """
     frame = Frame((0, 1), (0, 1), 318, 336, top=50)
@@ -82,8 +82,8 @@ def reliability_diagram(calibrations: Mapping[str, Mapping[str, Any]]) -> str:
             sample(x, y, number),
             text(x + 28, y + 4, f"{name}: ECE {percent(calibrations[name]['ece'])}", css="end"),
         ]
-    said = ", ".join(f"{name} scaling {percent(calibrations[name]['ece'])}" for name in reversed(order))
-    return svg(336, 376, f"Reliability diagram; expected calibration error {said}", drawn)
+    said = ", ".join(f"{name} calibration {percent(calibrations[name]['ece'])}" for name in reversed(order))
+    return svg(336, 376, f"Reliability diagram; ECE {said}", drawn)
 
 
 def scatter(points: Sequence[Point], what: str) -> str:

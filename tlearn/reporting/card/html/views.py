@@ -45,10 +45,10 @@ def network_view(card: Mapping[str, Any]) -> dict[str, Any]:
     stages = card.get("stages") or []
     words = {"trainable": "trains", "frozen": "frozen", "left_out": "left out"}
     numbers = [name for name in words if name != "left_out" or any(stage.get(name) for stage in stages)]
-    parameters, temperature = part(card, "parameters"), card.get("temperature")
+    parameters, calibrated = part(card, "parameters"), card_words.calibrated(card)
     facts = [("Parameters that train", count(parameters.get("trainable")))] if parameters else []
     facts += [("Frozen parameters", count(parameters.get("frozen")))] if parameters else []
-    facts += [("Temperature", f"{temperature:.4g}")] if temperature is not None else []
+    facts += [("Calibrated", calibrated)] if calibrated else []
     facts += card_words.pixel_facts(card)
     given, unset = _told_apart(options(part(card, "model")))
     return {
