@@ -15,6 +15,7 @@ from tlearn.deploy.prediction_writer import PredictionWriterCallback
 from tlearn.reporting.card.callbacks import RunCardCallback, TestCardCallback
 from tlearn.reporting.ending import EndingCallback
 from tlearn.reporting.evaluation_figures import EvaluationPagesCallback
+from tlearn.reporting.evidence import ReliabilityCallback
 from tlearn.reporting.history import OneHistoryCallback
 from tlearn.reporting.own_names import names_to_resume
 from tlearn.reporting.parameters import ParameterSummaryCallback
@@ -105,7 +106,7 @@ def fit_callbacks(run: FitRun) -> list[Callback]:
         save=_checkpoints(run.model, run.trainer) if run.trainer["enable_checkpointing"] is not False else [],
     )
     if not run.trainer["fast_dev_run"]:
-        phases.watch.append(RunCardCallback(run.command, run.config, audit, ending))
+        phases.watch += [ReliabilityCallback(), RunCardCallback(run.command, run.config, audit, ending)]
         written = [RunRecordCallback(run.config, resumed=run.resumed), OneHistoryCallback(run.resumed_steps)]
         phases.record[:0] = [*written, HyperParametersCallback(run.config), OutcomeCallback(ending, run.config)]
     return phases.in_order()
@@ -186,7 +187,7 @@ def callbacks_for(
     if folder is not None:
         for callback in kept:
             callback.put_into(folder)
-        phases.watch.append(RunCardCallback(None, None, audit, ending))
+        phases.watch += [ReliabilityCallback(), RunCardCallback(None, None, audit, ending)]
     return phases.in_order()
 
 

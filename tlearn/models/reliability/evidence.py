@@ -40,7 +40,8 @@ class Evidence:
         logits: float32 (N, K) of held-out pictures before calibration; values of a regression, in the user's unit.
         targets: Their class numbers (N,), labels (N, K) or values (N, K).
         groups: int64 (N,), the group of each; ``None`` without groups.
-        stranger_scores: float32 (N,), how strange each of them is to a detector that has not seen it.
+        stranger_scores: float32, how strange those of them are, or evenly spread ones, to a detector that has not seen
+            them.
         strangers: State of the `StrangerDetector`; empty where there is none.
         known_features: float16 (M, D) of training pictures: what the head sees.
         known_targets: Their targets.
@@ -126,9 +127,7 @@ def evidence_of(checkpoint: Path) -> Found:
     except TlearnError as error:
         return Found(None, str(error))
     if found.network != fingerprint_of(read_checkpoint(checkpoint)["state_dict"]):
-        return Found(
-            None, f"{path} speaks of other weights than {checkpoint}; take best.ckpt of that run, or fit again"
-        )
+        return Found(None, f"{path} is not of {checkpoint}; take best.ckpt of that run, or fit again")
     return Found(found)
 
 

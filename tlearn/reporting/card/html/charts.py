@@ -100,6 +100,25 @@ def scatter(points: Sequence[Point], what: str) -> str:
     return svg(336, 348, what, drawn)
 
 
+def risk_chart(points: Sequence[Point]) -> str:
+    """Draw the accuracy of the surest answers over the share of pictures that is answered.
+
+    Args:
+        points: Share answered and accuracy, 0 to 1, in the order of the share.
+    """
+    marks = ticks(min(y for _, y in points), 1.0)
+    frame = Frame((0, 1), (marks[0], 1.0 if marks[0] < 1 else 1.1), 440, 228)
+    drawn = [*y_axis(frame, [mark for mark in marks if mark <= 1], _percent)]
+    drawn += x_axis(frame, [0, 0.2, 0.4, 0.6, 0.8, 1], "share of pictures answered, the surest first", _percent)
+    drawn.append(f'<g class="s0">{path(0, [frame.at(*point) for point in thinned(points)])}</g>')
+    said = f"Accuracy over the share answered: {percent(points[0][1])} of the surest, {percent(points[-1][1])} of all"
+    return svg(460, 268, said, drawn)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g}\N{NO-BREAK SPACE}%"
+
+
 def thinned(points: Sequence[Point], most: int = _DRAWN_POINTS) -> list[Point]:
     """Keep the lowest and the highest point of each stretch where there are more than can be told apart."""
     if len(points) <= most:

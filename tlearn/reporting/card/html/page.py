@@ -21,6 +21,7 @@ from tlearn.reporting.card.format import MAIN_METRIC, options, part, visible
 from tlearn.reporting.card.headline import interval_note, splits_words
 from tlearn.reporting.card.html.charts import Line, line_chart
 from tlearn.reporting.card.html.pictures import pictures_view
+from tlearn.reporting.card.html.reliability import reliability_view
 from tlearn.reporting.card.html.results import evaluation_view, metrics_view
 from tlearn.reporting.card.html.svg import Format
 from tlearn.reporting.card.html.views import data_view, doctor_view, head_view, network_view, test_command
@@ -57,6 +58,7 @@ def report_html(folder: Path) -> str:
         "splits_words": _notes(card, images, evaluations),
         "matrix_words": _MATRIX_WORDS,
         "pictures": pictures_view(known, training),
+        "reliability": reliability_view(_read_evaluation(folder / "evaluation" / "reliability.json")),
         "charts": _charts(card, curves),
         "network": network_view(card),
         "audit": card_words.audit_words(card),
@@ -99,6 +101,7 @@ def _contents(shown: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("confusion", "Confusions"): has("confusions") or (matrices and not matrices[0]["large"]),
         ("classes", "Classes"): has("classes"),
         ("confidence", "Confidence"): has("reliability"),
+        ("believe", "What may be believed"): shown["reliability"],
         ("scatter", "Predicted and true"): has("scatter"),
         ("curves", "Curves"): shown["charts"],
         ("network", "Network"): True,
