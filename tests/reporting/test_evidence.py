@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -59,3 +60,29 @@ def test_evidence_speaks_of_one_checkpoint_alone(finished_run: Path, tmp_path: P
 def test_a_trial_keeps_nothing(tlearn: Tlearn, small: str) -> None:
     assert tlearn("fit", "--config", small, "--trainer.fast_dev_run", "true").code == 0
     assert not list(Path().rglob(FILE))
+
+
+def test_the_report_says_what_may_be_believed(finished_run: Path) -> None:
+    run = next(finished_run.glob("runs/*/version_0"))
+    file = json.loads((run / "evaluation/reliability.json").read_text())
+    assert (file["source"], file["held_out"], file["groups"]) == ("validation", 12, None)
+    assert [row["coverage"] for row in file["sets"]] == [0.8, 0.9, 0.95]
+    assert file["sets"][2]["lack"].startswith("coverage 0.95 needs at least 19 held-out pictures, found 12")
+    assert file["sets"][0]["mean_size"] == 1.0
+    assert file["abstain"][0] == {"min_accuracy": 0.9, "confidence": None, "needed": 29, "unit": "pictures"}
+    assert [row[1] for row in file["risk_coverage"]] == [0.0] * 12  # all are right
+    assert len(file["strangers"]) == 6
+    page = (run / "report.html").read_text()
+    assert "What may be believed" in page
+    assert "about 29 held-out pictures would be needed" in page
+    assert "Measured on 12 validation pictures." in page
+
+
+def test_of_a_regression_the_report_shows_intervals(tlearn: Tlearn, small: str) -> None:
+    words = ("--data.task", "regression", "--data.train_per_class", "null", "--model.optimizer.lr", "0.001")
+    assert tlearn("fit", "--config", small, *words).code == 0
+    file = json.loads((RUN / "evaluation/reliability.json").read_text())
+    half, *rest = (row["half_widths"] for row in file["sets"])
+    assert 0 < half[0] <= rest[0][0] <= rest[1][0]
+    assert file.keys().isdisjoint({"abstain", "risk_coverage"})
+    assert f"\N{PLUS-MINUS SIGN} {half[0]:.4g}" in (RUN / "report.html").read_text()
