@@ -27,14 +27,13 @@ from tlearn.analysis.stage_probe import (
     Labelled,
     StageProbe,
     best_of,
-    folds_of,
-    left_out_outputs,
     probe_stage,
     score,
     stages_of,
 )
 from tlearn.data.datamodule import Split
 from tlearn.training.strategies.head_solver import STRENGTHS, ridge_path, turn
+from tlearn.training.strategies.left_out import folds_of, left_out_outputs
 
 STAGES = ["stem", "layer1", "layer2", "layer3", "layer4", "all"]
 RUN = Path("runs/probe/small/version_0")

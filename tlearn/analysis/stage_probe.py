@@ -20,15 +20,14 @@ from tlearn.base.errors import TlearnError
 from tlearn.base.types import Task
 from tlearn.models.metrics import UNKNOWN, build_metrics
 from tlearn.training.strategies.alike_features import FLOAT32_ROUNDING, are_alike
-from tlearn.training.strategies.head_solver import STRENGTHS, Turned, ridge_path
+from tlearn.training.strategies.head_solver import STRENGTHS, ridge_path
 from tlearn.training.strategies.known_labels import KnownGroup, known_groups, rows_of
+from tlearn.training.strategies.left_out import folds_of, left_out_outputs
 
 SCORES = {"classification": "accuracy", "multilabel": "mean average precision", "regression": "R2"}
 TOGETHER = "all"  # the stages side by side
 _NEIGHBOURS = 5
 _MOST_ROWS, _MOST_ASKED = 5000, 2000  # of the check by neighbours: its cost is their product
-_ROUNDING = 1e-3  # of a leverage; float32 features are good to 1e-6
-_SMALL_CLASS = 50  # images: in larger ones a single image tilts nothing
 _WIDEST = 2048  # of stages side by side: beyond, to decompose them takes longer than to compute them
 
 
@@ -164,50 +163,6 @@ def check_features(stage: str, size_px: int, *parts: Tensor, rounding: float = F
             )
     if are_alike(parts[0], rounding):
         raise TlearnError(f"{where} are alike for all {len(parts[0])} training images: are these all the same picture?")
-
-
-def folds_of(task: Task, targets: Tensor, num_classes: int) -> list[Tensor]:
-    """Return the images (positions) that are left out together: one of every class, where classes are small.
-
-    One alone would tilt the rest against its own class: of ten labels a class, nine against ten is much. Else each
-    fold is a single image.
-    """
-    if task != "classification" or len(targets) > _SMALL_CLASS * num_classes:
-        return list(torch.arange(len(targets)).split(1))
-    rank = torch.empty_like(targets)
-    for number in range(num_classes):
-        members = torch.nonzero(targets == number).flatten()
-        rank[members] = torch.arange(len(members))
-    return [torch.nonzero(rank == fold).flatten() for fold in range(int(rank.max()) + 1)]
-
-
-def left_out_outputs(turned: Turned, wanted: Tensor, folds: Sequence[Tensor]) -> Tensor:
-    """Predict each training image by ridge regression on the images of all other folds, (N, K), in closed form.
-
-    The strength is the one with the least squared error of such predictions. The pull of a fold on its own predictions
-    is its part H of the hat matrix, so that without it the residuals are (1 - H)^-1 times what they are (Allen, 1974:
-    PRESS). Strengths too weak to tell 1 - H from rounding are passed over.
-    """
-    best, least = wanted.mean(dim=0).expand_as(wanted), float("inf")
-    squares = turned.rows.double().square()
-    for strength, weight, bias in ridge_path(turned, wanted):
-        residuals = wanted - turned.rows @ weight.float().T - bias.float()
-        shares = 1 / (turned.eigenvalues + strength)
-        leverage = (1 + squares @ shares) / len(wanted)
-        if float(leverage.max()) > 1 - _ROUNDING:
-            break  # the next are weaker still
-        if len(folds) == len(wanted):
-            outputs = wanted - residuals / (1 - leverage).float()[:, None]
-        else:
-            outputs = wanted.clone()
-            for fold in folds:
-                rows = turned.rows[fold].double()
-                free = torch.eye(len(fold), dtype=torch.float64) - (1 + (rows * shares) @ rows.T) / len(wanted)
-                outputs[fold] -= torch.linalg.solve(free, residuals[fold].double()).float()
-        error = float((outputs - wanted).square().mean())
-        if error < least:
-            best, least = outputs, error
-    return best
 
 
 def _by_neighbours(features: Tensor, wanted: Tensor, asked: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ class Outputs(NamedTuple):
     """The answers of one pass. N images, K classes.
 
     Attributes:
-        split: ``val`` or ``test``.
+        split: ``val`` or ``test``; ``train`` for answers out of fold.
         epoch: Counted from 1. In a test it is the checkpoint's epoch, or 0 if nothing was trained.
         logits: float32 (N, K), or values (N, K), on the CPU.
         targets: Class numbers (N,), 0 and 1 (N, K) for several labels, values (N, K).

@@ -35,8 +35,9 @@ class SteppingModule(ResumableModule):
     Attributes:
         objective: What training minimises.
         evaluation: The answers of the last validation or test pass.
-        out_of_fold: For a head that was solved on a fixed network: logits of every training image by a head that has
-            not seen it; else ``None``.
+        out_of_fold: Of a head that is solved: an answer for each training image by a head that has seen neither it nor
+            its group, before the first validation; the pass is called ``train``, of epoch 1. ``None`` otherwise.
+        out_of_fold_numbers: int64 (N,), the fold of each of these images, from 0.
         calibrated_on: The images that `calibration` was fitted to in this fit; ``None`` before the first validation.
         loss_weight: What the loss of this process counts in the mean over all processes; ``None`` where it is alone.
     """
@@ -46,6 +47,7 @@ class SteppingModule(ResumableModule):
     val_metrics: EpochMetrics
     test_metrics: EpochMetrics
     out_of_fold: Outputs | None = None
+    out_of_fold_numbers: Tensor | None = None
     calibrated_on: CalibratedOn | None = None
     loss_weight: Tensor | None = None
 

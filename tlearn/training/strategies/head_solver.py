@@ -7,7 +7,8 @@ its Hessian is (K - 1) / K^2 times the covariance. Scaled by that, L-BFGS needs 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Literal, NamedTuple
 
 import torch
@@ -24,6 +25,8 @@ STRENGTHS = tuple(10.0**power for power in range(1, -8, -1))
 _TOLERANCE = 3e-4  # on the scaled gradient: within 1e-5 of the least loss, on 50,000 x 512 features
 _MOST_STEPS = 300
 
+Solver = Literal["lbfgs", "ridge"]
+
 
 class SolvedHead(NamedTuple):
     """A linear layer, and how good it is.
@@ -33,12 +36,14 @@ class SolvedHead(NamedTuple):
         bias: (K,).
         strength: The penalty with the lowest validation loss, for features of variance 1 on average.
         val_loss: Mean loss on validation.
+        factor: What made logits of the outputs of ridge regression; 1 for any other head.
     """
 
     weight: Tensor
     bias: Tensor
     strength: float
     val_loss: float
+    factor: float = 1.0
 
 
 class Turned(NamedTuple):
@@ -75,9 +80,10 @@ def solve_head(
     train: tuple[Tensor, Tensor],
     val: tuple[Tensor, Tensor],
     num_classes: int,
-    solver: Literal["lbfgs", "ridge"] = "lbfgs",
+    solver: Solver = "lbfgs",
     class_weights: Tensor | None = None,
     label_smoothing: float = 0.0,
+    turned: Turned | None = None,
 ) -> SolvedHead:
     """Solve the head for every strength, and return the one with the lowest loss on ``val``.
 
@@ -90,24 +96,36 @@ def solve_head(
             logits by one factor, the best on validation.
         class_weights: Weight of each class (K,) in the loss.
         label_smoothing: Share of each target spread over all classes.
+        turned: The training features as `turn_weighted` gives them, where they are needed again.
     """
-    targets = train[1].float()
-    if task == "classification":
-        targets = F.one_hot(train[1], num_classes).float() * (1 - label_smoothing) + label_smoothing / num_classes
-    turned = turn(train[0], torch.ones(len(targets)) if class_weights is None else class_weights.cpu()[train[1]])
+    targets = wanted_of(task, train[1], num_classes, label_smoothing)
+    turned = turn_weighted(*train, class_weights) if turned is None else turned
     is_ridge = task == "regression" or solver == "ridge"
     best: SolvedHead | None = None
     path = (ridge_path if is_ridge else _logistic_path)(turned, targets)
     for strength, weight, bias in tracked(path, "solving the head", len(STRENGTHS)):
         weight, bias = turned.back(weight, bias)
+        factor = 1.0
         if is_ridge and task == "classification":
             factor = _best_factor(val[0] @ weight.T + bias, val[1])
             weight, bias = weight * factor, bias * factor
         loss = float(compute_loss(task, val[0] @ weight.T + bias, val[1]))
         if best is None or loss < best.val_loss:
-            best = SolvedHead(weight, bias, strength, loss)
+            best = SolvedHead(weight, bias, strength, loss, factor)
     assert best is not None
     return best
+
+
+def wanted_of(task: Task, targets: Tensor, num_classes: int, label_smoothing: float = 0.0) -> Tensor:
+    """Return what the head should give, float32 (N, K): shares of the classes, or values."""
+    if task != "classification":
+        return targets.float()
+    return F.one_hot(targets, num_classes).float() * (1 - label_smoothing) + label_smoothing / num_classes
+
+
+def turn_weighted(features: Tensor, targets: Tensor, class_weights: Tensor | None) -> Turned:
+    """Turn features (N, D) of which each class has its weight, (K,); see `turn`."""
+    return turn(features, torch.ones(len(features)) if class_weights is None else class_weights.cpu()[targets])
 
 
 def turn(features: Tensor, weights: Tensor) -> Turned:
@@ -151,15 +169,27 @@ def ridge_path(turned: Turned, targets: Tensor) -> Iterator[tuple[float, Tensor,
 def _logistic_path(turned: Turned, targets: Tensor) -> Iterator[tuple[float, Tensor, Tensor]]:
     classes, width = targets.shape[1], turned.rows.shape[1]
     wanted, layer = targets.T.contiguous(), torch.zeros(classes, width + 1, dtype=torch.float64)
-    curvature = (classes - 1) / classes**2
     for strength in STRENGTHS:  # from the strongest down: each solution is a good start for the next
-        bound = torch.cat([curvature * turned.eigenvalues + strength, torch.tensor([curvature])])
-        layer = _minimise(turned, wanted, strength, layer, bound.rsqrt())
+        scale = curvatures(turned, classes, strength).rsqrt()
+        layer = minimise(partial(_logistic_loss, turned, wanted, strength), layer, scale)
         yield strength, layer[:, :-1], layer[:, -1]
 
 
+def curvatures(turned: Turned, classes: int, strength: float) -> Tensor:
+    """Return the curvature of logistic regression along each direction and the bias (R + 1,), of classes alike."""
+    curvature = (classes - 1) / classes**2
+    return torch.cat([curvature * turned.eigenvalues + strength, torch.tensor([curvature])])
+
+
 @torch.no_grad()
-def _minimise(turned: Turned, wanted: Tensor, strength: float, start: Tensor, scale: Tensor) -> Tensor:
+def minimise(loss_of: Callable[[Tensor], tuple[float, Tensor]], start: Tensor, scale: Tensor) -> Tensor:
+    """Return the layer, float64 (..., R + 1), of the lowest loss, by L-BFGS.
+
+    Args:
+        loss_of: Gives loss and gradient of a layer.
+        start: The first layer.
+        scale: Along each direction, what makes the curvature about 1, (R + 1,).
+    """
     scaled = (start / scale).requires_grad_()
     optimizer = torch.optim.LBFGS(
         [scaled],
@@ -171,8 +201,7 @@ def _minimise(turned: Turned, wanted: Tensor, strength: float, start: Tensor, sc
     )
 
     def loss_and_gradient() -> float:
-        layer = scaled.detach() * scale
-        loss, gradient = _logistic_loss(turned, wanted, strength, layer)
+        loss, gradient = loss_of(scaled.detach() * scale)
         scaled.grad = gradient * scale
         return loss
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import Any, Literal
+from typing import Any, NamedTuple
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
@@ -16,19 +16,32 @@ from torch import Tensor, nn
 
 from tlearn.base.intervals import percent
 from tlearn.base.program import program
+from tlearn.training.evaluation import Outputs
 from tlearn.training.module import TransferModule, model_of
 from tlearn.training.strategies.alike_features import are_alike, rounding_of
 from tlearn.training.strategies.feature_cache import features_of
-from tlearn.training.strategies.head_solver import SolvedHead, solve_head
+from tlearn.training.strategies.head_solver import SolvedHead, Solver, Turned, solve_head, turn_weighted
+from tlearn.training.strategies.out_of_fold import OutOfFold, out_of_fold
 from tlearn.training.typed import FitSplit, OptionCallback, images_of
 
 log = logging.getLogger(__name__)
+
+
+class HeldOut(NamedTuple):
+    """Answers out of fold, and the fold of each image, int64 (N,)."""
+
+    outputs: Outputs
+    folds: Tensor
 
 
 class HeadProbeCallback(OptionCallback):
     """Solve the head before the first step. A resumed run has it already."""
 
     serves = frozenset({"head_init", "head_solver"})
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Forget the answers out of fold of a fit before."""
+        put_out_of_fold(model_of(trainer), None)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Solve the head, put it into the network, and log what it reaches."""
@@ -38,23 +51,16 @@ class HeadProbeCallback(OptionCallback):
         train, val = (_features_and_targets(trainer, module, split) for split in ("train", "val"))
         if not trainer.is_global_zero:  # all have the same features, but sums may differ in their last bits
             received: Any = trainer.strategy.broadcast(None)
-            put_head(module, received)
+            head, found = received
+            put_head(module, head)
+            put_out_of_fold(module, found)
             return
         start_s = time.perf_counter()
         train = _without_rounding(*train, str(trainer.precision))
-        solver: Literal["lbfgs", "ridge"] = (
-            "ridge" if module.head_start.head_solver == "ridge" or module.task == "regression" else "lbfgs"
-        )
-        solved = solve_head(
-            module.task,
-            train,
-            val,
-            module.num_classes,
-            solver,
-            module.objective.class_weights,
-            module.objective.options.label_smoothing,
-        )
-        put_head(module, trainer.strategy.broadcast(solved))
+        weights, smoothing = module.objective.class_weights, module.objective.options.label_smoothing
+        solver: Solver = "ridge" if module.head_start.head_solver == "ridge" or module.task == "regression" else "lbfgs"
+        turned = turn_weighted(*train, weights)
+        solved = solve_head(module.task, train, val, module.num_classes, solver, weights, smoothing, turned)
         reached = f"val loss {solved.val_loss:.4f}"
         if module.task == "classification":
             outputs = val[0] @ solved.weight.T + solved.bias
@@ -63,6 +69,10 @@ class HeadProbeCallback(OptionCallback):
             "head solved on frozen features by %s, penalty %g: %s, %.1f s",
             *(solver, solved.strength, reached, time.perf_counter() - start_s),
         )
+        found = None if module.head_start.head_solver == "sgd" else _held_out(trainer, module, train, turned, solved)
+        head, found = trainer.strategy.broadcast((solved, found))
+        put_head(module, head)
+        put_out_of_fold(module, found)
 
 
 def put_head(module: TransferModule, solved: SolvedHead) -> None:
@@ -71,6 +81,50 @@ def put_head(module: TransferModule, solved: SolvedHead) -> None:
     with torch.no_grad():
         layer.weight.copy_(solved.weight)
         layer.bias.copy_(solved.bias)
+
+
+def put_out_of_fold(module: TransferModule, found: HeldOut | None) -> None:
+    """Let everything that reads them find the answers out of fold."""
+    module.out_of_fold = None if found is None else found.outputs
+    module.out_of_fold_numbers = None if found is None else found.folds
+
+
+def _held_out(
+    trainer: Trainer, module: TransferModule, train: tuple[Tensor, Tensor], turned: Turned, solved: SolvedHead
+) -> HeldOut | None:
+    """Answer out of fold for each training image, as it is; of several views that is the first."""
+    start_s = time.perf_counter()
+    images = images_of(trainer, "a solved head").dataset("train")
+    if len(train[0]) > len(images):
+        train = train[0][: len(images)], train[1][: len(images)]
+        turned = turn_weighted(*train, module.objective.class_weights)
+    solver: Solver = "ridge" if module.task == "regression" or module.head_start.head_solver == "ridge" else "lbfgs"
+    groups = None if images.groups is None else images.groups[images.indices]
+    smoothing = module.objective.options.label_smoothing
+    found = out_of_fold(module.task, turned, train[1], groups, solver, solved, smoothing)
+    if found is None or not bool((there := found.answered).any()):
+        return None
+    rows, logits = images.indices[there], found.logits[there]
+    logits = module.unit.restored(logits) if module.task == "regression" else logits
+    outputs = Outputs("train", 1, logits, images.targets[rows], rows)
+    log.info(
+        "out of fold: %s%s, %.1f s",
+        *(_reached(module, outputs), _told(found, groups), time.perf_counter() - start_s),
+    )
+    return HeldOut(outputs, found.folds[there])
+
+
+def _reached(module: TransferModule, outputs: Outputs) -> str:
+    if module.task == "classification":
+        return f"acc {percent(float((outputs.logits.argmax(dim=1) == outputs.targets).float().mean()))}"
+    return f"mae {float((outputs.logits - outputs.targets.view_as(outputs.logits)).abs().mean()):.4g}"
+
+
+def _told(found: OutOfFold, groups: Tensor | None) -> str:
+    folds, images = len(found.folds.unique()), len(found.folds)
+    missing = images - int(found.answered.sum())
+    told = f", {images} training images in {folds} folds" + ("" if groups is None else " of whole groups")
+    return told + (f"; {missing} of classes that live in one group have no answer" if missing else "")
 
 
 def _without_rounding(features: Tensor, targets: Tensor, precision: str) -> tuple[Tensor, Tensor]:
