@@ -5,6 +5,9 @@ Letters: F folds, S seeds, N training images.
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -63,9 +66,10 @@ class FoldedExperiment:
         """
         _refuse_other_splits(variant.arguments, self.folds)
         within = replace(variant, folder=f"{variant.folder}/folds-{self.folds}")
-        parts = [
-            experiment.enter(self._of_fold(within, number)) for number, experiment in enumerate(self._of_folds, start=1)
-        ]
+        parts = [self._of_folds[0].enter(self._of_fold(within, 1))]
+        with _unsaid():  # what is said of the data is the same for all folds, and each run says it again
+            for number, experiment in enumerate(self._of_folds[1:], start=2):
+                parts.append(experiment.enter(self._of_fold(within, number)))
         self.variants.append(FoldedVariant(within, parts))
         return self.variants[-1]
 
@@ -120,6 +124,17 @@ class FoldedExperiment:
         arguments = replace(variant.arguments, options=[*variant.arguments.options, *words])
         name = ", ".join(filter(None, [variant.name, f"fold {number} of {self.folds}"]))
         return Variant(name, f"{variant.folder}/fold-{number}", arguments)
+
+
+@contextmanager
+def _unsaid() -> Iterator[None]:
+    """Log nothing below an error."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def _refuse_other_splits(arguments: Arguments, folds: int) -> None:

@@ -135,7 +135,7 @@ def fit_folds(arguments: Arguments) -> tuple[FoldedRun, Arguments]:
     experiment = FoldedExperiment(own.folds, None)
     experiment.enter(Variant("", arguments.run_name, arguments))
     (entrant,) = experiment.entrants
-    with saying_what_is_kept(), Progress("fold", entrant.open_runs) as progress:
+    with saying_what_is_kept(), Progress("run", entrant.open_runs) as progress:
         runs = entrant.fit(progress)
     (folded,) = experiment.variants
     (seed,) = {run.seed for run in runs}

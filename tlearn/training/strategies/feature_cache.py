@@ -90,14 +90,16 @@ def _cached(trainer: Trainer, module: TransferModule, split: FitSplit, view: int
     about = origin | {"data": data.fingerprint_of(split), "split": passed, "rows": fingerprint(images.indices)}
     if view:
         about |= {"view": view, "seed": data.seed, "augment": asdict(data.augment)}
-    renew = module.caching.feature_cache == "refresh" and (passed, split) != ("fit", "val")  # renewed for train
+    again = (passed, split) == ("fit", "val")  # renewed, and told, for train
+    renew = module.caching.feature_cache == "refresh" and not again
     found, shape = None if renew else load(about), (len(images), module.backbone.num_features)
     how = "from the cache"
     missing = found is None or found.shape != shape  # a file of another shape is not ours
     if summed(torch.tensor(int(missing))):  # in any process
         found, how = _computed(trainer, module, passed, view, about, shape, renew)
     assert found is not None
-    log.info(
+    log.log(
+        logging.DEBUG if again else logging.INFO,
         "%s: %d images x %d, %.1f MB in %s, %s in %.1f s",
         *(_named(passed, view), *found.shape, found.nbytes / 1e6),
         *(FOLDER, how, time.perf_counter() - start),
