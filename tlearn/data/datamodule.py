@@ -19,6 +19,7 @@ from tlearn.base.types import Task
 from tlearn.data.class_names import ClassRemark
 from tlearn.data.images.augment import NO_AUGMENT, Augment
 from tlearn.data.images.folds import one_fold
+from tlearn.data.images.group_remarks import groups_by_split, tell_what_is_held_back, warn_of_both_sides
 from tlearn.data.images.image_set import ImageSet
 from tlearn.data.images.split import train_and_val
 from tlearn.data.option_checks import (
@@ -43,12 +44,11 @@ class ImageDataModule(ServingDataModule, ABC):
         num_classes: K, the number of outputs a network needs; 1 for a regression of one column.
         task: ``classification``, ``multilabel`` (an image has any number of the classes) or ``regression``.
         class_remarks: Doubts about the classes, which are logged before training.
-        group_names: Names of the groups of the images, by their numbers; none without groups.
+        group_names: Names of the groups by their numbers in `ImageSet.groups`, after `setup`; none without groups.
         root: Where the images come from, if there is such a place; names of pictures are shown relative to it.
     """
 
     root: Path | str | None = None
-    group_names: Sequence[str] = ()
 
     def __init__(
         self,
@@ -100,6 +100,7 @@ class ImageDataModule(ServingDataModule, ABC):
         self.num_workers = whole("num_workers", num_workers, 0)
         self.train_per_class = None if train_per_class is None else whole("train_per_class", train_per_class, 1)
         self.class_remarks: list[ClassRemark] = []
+        self.group_names: list[str] = []
         self._has_val = False
         self._limit_val_batches: int | float | None = None  # the trainer's own, while nothing validates
         self._fingerprints: dict[str, str] = {}
@@ -210,6 +211,7 @@ class ImageDataModule(ServingDataModule, ABC):
             "fingerprint": self.data_fingerprint,
             "train": self._sets["train"].indices.tolist(),
             "val": self._sets["val"].indices.tolist(),
+            **groups_by_split(self._sets, self.group_names),
         }
 
     def state_dict(self) -> dict[str, Any]:
@@ -248,21 +250,21 @@ class ImageDataModule(ServingDataModule, ABC):
             log.log(logging.WARNING if remark.severity == "warning" else logging.INFO, "%s", remark.what)
         names = self.class_names if self.task == "classification" else None
         own: ImageSet | None
+        draw = self.split_seed, names, self.group_names
         if self.folds:
             if self.has_split("val"):
                 log.info("data.init_args.folds: the validation images are not used, those that train are divided")
-            train, own = one_fold(
-                self._opened("train"), self.folds, self.fold, self.split_seed, names, self.group_names
-            )
+            train, own = one_fold(self._opened("train"), self.folds, self.fold, *draw)
         else:
             train, own = self._opened("train"), self.open_split("val")
             self._has_val = own is not None
         before = len(train)
-        train, val = train_and_val(train, own, self.val_fraction, self.train_per_class, self.split_seed, names)
+        train, val = train_and_val(train, own, self.val_fraction, self.train_per_class, *draw)
         self._sets |= {"train": train, "val": val}
         if not self.folds and not self._has_val and len(val):
-            share = f"{100 * self.val_fraction:g} %{' of each class' * (names is not None)}"
-            log.info("val: %d of these %d images, %s, are held back to validate in every run", len(val), before, share)
+            tell_what_is_held_back(train, val, before, self.val_fraction, names is not None, self.group_names)
+        if self._has_val:
+            warn_of_both_sides(train, val, self.group_names)
 
     def _prepare_to_fit(self) -> None:
         refuse_colour_changes(self.augment, self.num_channels)

@@ -74,12 +74,13 @@ class FolderLayout:
         return _of_classes(found, self.class_names) if self.is_plain else found
 
 
-def layout_of(root: Path, needs_train: bool = True) -> FolderLayout:
+def layout_of(root: Path, needs_train: bool = True, is_grouped: bool = False) -> FolderLayout:
     """Look where splits and classes lie.
 
     Args:
         root: The folder.
         needs_train: Classes must be found; a checkpoint does not know them.
+        is_grouped: Folders of the class folders are groups, as the user has said; so they are no classes.
 
     Raises:
         TlearnError: There are no classes, or it is not clear which folders are.
@@ -97,7 +98,7 @@ def layout_of(root: Path, needs_train: bool = True) -> FolderLayout:
     if held_back and not needs_train:
         return FolderLayout(root, None, ())
     _refuse_without_train(root, held_back)
-    return _plain(root)
+    return _plain(root, is_grouped)
 
 
 def refuse_without_folders(root: Path) -> None:
@@ -192,7 +193,7 @@ def _is_split(name: str) -> bool:
     return any(name.lower() in names for names in _NAMES.values())
 
 
-def _plain(root: Path) -> FolderLayout:
+def _plain(root: Path, is_grouped: bool) -> FolderLayout:
     place, found = root.absolute(), find_pictures(root)
     counts = Counter(name.partition("/")[0] for name in (*found.names, *found.unread) if "/" in name)
     names = [name for name in class_folders(root) if counts[name]]
@@ -203,7 +204,7 @@ def _plain(root: Path) -> FolderLayout:
         hint = f"; did you mean {place / names[0]}?" if len(inner) > 1 else ""
         count = f"found {number_of(len(names), 'class', 'classes')} ({listed(names, 'no folder with pictures')})"
         raise TlearnError(f"{count} in {place}{deeper}; need at least 2: {LAYOUT}{hint}")
-    deep = _deeper(place, names, found)
+    deep = [] if is_grouped else _deeper(place, names, found)
     note = f"{place} has no folder train: its {len(names)} folders are the classes"
     without = f"folders without pictures are no classes: {listed(empty)}"
     return FolderLayout(root, root, tuple(names), note, (*([without] if empty else []), *deep))
@@ -231,7 +232,8 @@ def _deeper(place: Path, names: list[str], found: Found) -> list[str]:
         raise TlearnError(
             f"which folders in {place} are the classes? {listed(names, most=3)} hold folders of the same names "
             f"({listed(repeated, most=3)}), and no pictures beside them; if {listed(names, most=3)} are the classes, "
-            f"move them into {place / 'train'}; if {listed(repeated, most=3)} are, put each class into one folder"
+            f"move them into {place / 'train'}, or say that theirs are groups (data.init_args.group 1); if "
+            f"{listed(repeated, most=3)} are, put each class into one folder"
         )
     several = sorted(outer for outer, those in inner.items() if len(those) > 1)
     if not several:

@@ -16,18 +16,24 @@ _STREAM = 18  # apart from those that draw validation and augmentation
 
 
 def held_back(names: Sequence[str], fraction: float) -> Tensor:
-    """Draw the files to test on, each by its name alone: no other file, seed or option ever moves it.
+    """Draw the files to test on, each by its name alone: no other file or seed ever moves it.
 
     So the share of a class is the fraction only on average: of 100 files and 0.2 it is 20, give or take 4.
 
     Args:
-        names: N names; files of one name, such as the objects in a picture, are on one side.
+        names: N names of files, or of their groups; files of one name, such as the objects in a picture, are on one
+            side.
         fraction: The share; a larger one contains a smaller one.
 
     Returns:
         bool (N,).
     """
     return uniform(0, 0, keys_of_names(map(os.fsencode, names)), _STREAM) < fraction
+
+
+def drawn_by(names: Sequence[str], groups: Sequence[str | None] | None) -> list[str]:
+    """Return the names by which files (N,) are drawn: those of their groups, where there are any."""
+    return list(names) if groups is None else [group or name for name, group in zip(names, groups, strict=True)]
 
 
 def left_or_held_back(files: FileList, is_test: bool, fraction: float) -> FileList:
@@ -41,10 +47,13 @@ def left_or_held_back(files: FileList, is_test: bool, fraction: float) -> FileLi
     Raises:
         TlearnError: None is held back.
     """
-    held, option = held_back(files.names, fraction), f"data.init_args.test_fraction {fraction:g}"
+    names, option = drawn_by(files.names, files.groups), f"data.init_args.test_fraction {fraction:g}"
+    held, count = held_back(names, fraction), number_of(len(names), "file")
+    if files.groups is not None:
+        count += f" of {number_of(len(set(names)), 'group')}, whole ones"
     if not held.any():
-        raise TlearnError(f"{option} holds back none of {number_of(len(held), 'file')}; raise it, or add pictures")
+        raise TlearnError(f"{option} holds back none of {count}; raise it, or add pictures")
     if is_test:
-        return files.part(held, f"held back of {number_of(len(held), 'file')} ({option})", {})
-    told = f"{int(held.sum())} of {number_of(len(held), 'file')} are held back for test ({option})"
+        return files.part(held, f"held back of {count} ({option})", {})
+    told = f"{int(held.sum())} of {count} are held back for test ({option})"
     return files.part(~held, "; ".join(filter(None, [told, files.remarks])), files.skipped)

@@ -15,12 +15,14 @@ from tlearn.base.name_forms import same_name
 from tlearn.base.plain_values import texts
 from tlearn.data.class_names import too_few_to_divide
 from tlearn.data.files.listing import listed, number_of
+from tlearn.data.images.grouped_split import grouped_split
 from tlearn.data.images.image_set import ImageSet
 from tlearn.data.images.keyed_random import uniform
 
 Positions = NDArray[np.int64]
 
-_TAKE_STREAM, _SPLIT_STREAM = 16, 17  # 18 draws the test share; the augmentation draws from the streams below them
+# 18 draws the test share, 19 folds, 20 groups; the augmentation draws from the streams below them.
+_TAKE_STREAM, _SPLIT_STREAM = 16, 17
 
 
 def train_and_val(
@@ -30,6 +32,7 @@ def train_and_val(
     train_per_class: int | None,
     seed: int,
     class_names: Sequence[str] | None,
+    group_names: Sequence[str] = (),
 ) -> tuple[ImageSet, ImageSet]:
     """Return the images to train on and those to validate on.
 
@@ -40,15 +43,20 @@ def train_and_val(
         train_per_class: See `take_per_class`; ``None`` trains on all.
         seed: See `stratified_split`.
         class_names: Likewise; ``None`` where an image has not one class.
+        group_names: Names of the groups of the training source, by their numbers, if it has any.
 
     Raises:
-        TlearnError: A class has too few images.
+        TlearnError: A class has too few images, or groups are too few.
     """
     if val is None and val_fraction == 0:
         val = train.part(train.indices[:0])
     elif val is None:
         labels = train.targets[train.indices].numpy()
-        kept, held_back = stratified_split(labels, val_fraction, seed, class_names, train.draw_keys())
+        if train.groups is None:
+            kept, held_back = stratified_split(labels, val_fraction, seed, class_names, train.draw_keys())
+        else:
+            groups = train.groups[train.indices].numpy()
+            kept, held_back = grouped_split(labels, groups, group_names, val_fraction, seed, class_names)
         train, val = train.part(train.indices[kept]), train.part(train.indices[held_back])
     if train_per_class is not None:
         rows = take_per_class(train.targets.numpy(), train.indices.numpy(), train_per_class, seed, class_names or [])

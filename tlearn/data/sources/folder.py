@@ -17,7 +17,8 @@ from tlearn.data.files.exclusions import kept_positions, read_exclusions
 from tlearn.data.files.file_list import FileList
 from tlearn.data.files.folder_layout import LAYOUT, FolderLayout, layout_of, split_folder
 from tlearn.data.files.listing import class_folders, counted, listed, told_of_unread
-from tlearn.data.images.held_back import held_back
+from tlearn.data.groups.rule import checked_group, groups_of_paths
+from tlearn.data.images.held_back import drawn_by, held_back
 from tlearn.data.images.split import class_numbers
 from tlearn.data.sources.labelled_files import ImageFilesDataModule
 
@@ -52,7 +53,8 @@ class ImageFolderDataModule(ImageFilesDataModule):
             TlearnError: The folder has another layout, or fewer than 2 classes.
         """
         place = Path(root).expanduser()
-        self._layout = layout_of(place, needs_train=stored_classes is None)
+        is_grouped = isinstance(options.get("group"), int)
+        self._layout = layout_of(place, needs_train=stored_classes is None, is_grouped=is_grouped)
         written = _classes_of(self._layout, stored_classes)
         self._spelling = Spelling(written, stored_classes or [])
         self._seen = sorted({self._spelling.of(name) for name in written}) if stored_classes != written else written
@@ -62,17 +64,19 @@ class ImageFolderDataModule(ImageFilesDataModule):
         self.unknown_classes = unknown_classes
         names, rare = [self._seen[number] for number in numbers], list[ClassRemark]()
         if min_per_class is not None and self._layout.train is not None:
-            counts = self._train_counts(place, options.get("test_fraction", 0.0))
+            counts = self._train_counts(place, options.get("test_fraction", 0.0), checked_group(options.get("group")))
             names, rare = frequent_classes(names, counts, min_per_class)
         super().__init__(root=place, class_names=names, **options)
         self._spelling.add(name for split in get_args(Split) for name in self._layout.folders_in(split))
         self.class_remarks = [*_remarks_on(self._layout), *self._spelling.remarks(self.class_names), *rare]
 
-    def _train_counts(self, root: Path, test_fraction: float) -> Counter[str]:
+    def _train_counts(self, root: Path, test_fraction: float, group: int | str | None) -> Counter[str]:
         found, prefix = self._layout.find("train"), self._layout.prefix_of("train")
         names = found.names if found else []
-        tested = held_back([prefix + name for name in names], test_fraction)
-        kept = kept_positions([prefix + name for name in names], read_exclusions(root))
+        paths, folders = [prefix + name for name in names], prefix.count("/") + 1
+        groups = groups_of_paths(group, paths, folders)
+        tested = held_back(drawn_by(paths, groups), test_fraction)
+        kept = kept_positions(paths, read_exclusions(root))
         kept = [number for number in kept if not tested[number]]
         return Counter(self._spelling.of(names[number].partition("/")[0]) for number in kept)
 
@@ -103,7 +107,9 @@ class ImageFolderDataModule(ImageFilesDataModule):
             way = "" if found.unread else "; add some, or remove the folder"
             raise TlearnError(f"no picture in a class folder of {folder.absolute()}{left_out}{way}")
         skipped = {prefix + name: name.rpartition("/")[0].partition("/")[0] for name in found.others}
-        return FileList(names, torch.tensor(labels, dtype=torch.int64), "; ".join(remarks), skipped)
+        groups = groups_of_paths(self.group, names, prefix.count("/") + 1)
+        targets = torch.tensor(labels, dtype=torch.int64)
+        return FileList(names, targets, "; ".join(remarks), skipped, groups=groups)
 
     def _remarks(self, split: Split, folder: Path, others: Counter[str]) -> list[str]:
         unknown = {name: count for name, count in others.items() if name and name not in self._seen}

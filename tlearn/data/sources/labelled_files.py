@@ -23,7 +23,6 @@ from tlearn.data.files.exclusions import EXCLUSIONS, kept_positions, read_exclus
 from tlearn.data.files.file_list import FileList
 from tlearn.data.files.findings import Picture
 from tlearn.data.files.inspection import Inspection, inspect_files
-from tlearn.data.files.listing import counts_of, told_of_unread
 from tlearn.data.files.sample_types import (
     kept_ranges,
     ranges_of_training,
@@ -34,11 +33,14 @@ from tlearn.data.files.sample_types import (
     without_range,
 )
 from tlearn.data.files.unreadable import told_of_all, told_of_reasons
+from tlearn.data.groups.files import groups_of_files, in_groups, warn_of_known_groups
+from tlearn.data.groups.rule import checked_group
 from tlearn.data.images.held_back import left_or_held_back
 from tlearn.data.images.image_set import ImageSet
 from tlearn.data.images.on_disk import FilePictures, StreamedImages
 from tlearn.data.sources.bases import PictureDataModule
-from tlearn.data.sources.table_cells import are_contrary, label_counts, warn_of_one_sided
+from tlearn.data.sources.split_remarks import say_what_is_there
+from tlearn.data.sources.table_cells import are_contrary
 from tlearn.data.sources.table_paths import misplaced
 
 log = logging.getLogger(__name__)
@@ -60,6 +62,7 @@ class ImageFilesDataModule(PictureDataModule, ABC):
         root: Path,
         on_error: Literal["error", "skip"] = "error",
         test_fraction: float = 0.0,
+        group: int | str | None = None,
         **options: Any,
     ) -> None:
         """Take the options.
@@ -69,17 +72,21 @@ class ImageFilesDataModule(PictureDataModule, ABC):
             on_error: What to do about pictures that cannot be read: name them all and stop before training starts, or
                 leave them out and say how many.
             test_fraction: Share of the training pictures to hold back for ``test``, where there are none to test on.
-                Each is drawn by its name alone, so pictures that come later move none.
+                Each is drawn by its name alone, or that of its group, so pictures that come later move none.
+            group: What pictures are never divided between training and validation, such as those of one site, patient,
+                video or specimen: the number of a folder level below the class folder (in a table of a folder in the
+                path), a column of the table, or a regular expression with one group in brackets, which is searched in
+                each path relative to ``root``. By default each picture stands for itself.
             **options: Those of `PictureDataModule` and `ImageDataModule`.
 
         Raises:
-            TlearnError: ``test_fraction`` is not from 0 to below 1.
+            TlearnError: ``test_fraction`` is not from 0 to below 1, or ``group`` is neither number nor text.
         """
         super().__init__(**options)
         (share,) = plain_values(test_fraction=test_fraction)
         if not (isinstance(share, (int, float)) and 0 <= share < 1):
             raise TlearnError(f"data.init_args.test_fraction: expected from 0 to below 1, got {share}")
-        self.test_fraction = share
+        self.test_fraction, self.group = share, checked_group(group)
         self.root, self.on_error = root, on_error
         self.source = self.root  # the folder or the table that was given
         self.skipped: dict[Split, dict[str, str]] = {}
@@ -132,13 +139,15 @@ class ImageFilesDataModule(PictureDataModule, ABC):
             way = "; fit with --data.test_fraction 0.2 to hold some back" if split == "test" else ""
             where = self.root.absolute()
             raise TlearnError(f"no {split} images in {where}: neither a folder nor a row is called so{way}")
+        skips = self.on_error == "skip"
+        groups = groups_of_files(split, files, self.group, self.root, skips, self.group_names)
         facts = self._inspected(split, files)
         remarks_on_ranges = self._learn_ranges(split, facts)
         bad = {number: each.error for number, each in facts.items() if each.error}
         bad |= without_range(facts, self.framing.reading)
-        if bad and self.on_error == "error":
+        if bad and not skips:
             self._refuse(split, files, bad, len(facts))
-        good, excluded = [number for number in facts if number not in bad], len(files.names) - len(facts)
+        good, excluded = in_groups([n for n in facts if n not in bad], groups), len(files.names) - len(facts)
         if not good:
             raise TlearnError(
                 f"no {split} images left in {self.root.absolute()}: {len(files.names)} files, "
@@ -146,7 +155,8 @@ class ImageFilesDataModule(PictureDataModule, ABC):
             )
         remarks = [f"left out {excluded} of {EXCLUSIONS}"] if excluded else []
         remarks += [f"skipped {len(bad)} that cannot be read{told_of_reasons(bad)}"] if bad else []
-        self._say(split, files, good, [*remarks, *([files.remarks] if files.remarks else [])])
+        remarks += [files.remarks] if files.remarks else []
+        say_what_is_there(split, files, good, remarks, self.task, self.class_names, self.root)
         labels = [self._label(files.targets[number]) for number in good] if self.task == "classification" else None
         self._types[split] = types_of(facts.values())
         told = remarks_on(split, [facts[number] for number in good], labels, self.framing.reading)
@@ -158,7 +168,9 @@ class ImageFilesDataModule(PictureDataModule, ABC):
         if converted:
             log.info("%s", converted)
         pictures = FilePictures(self.root, files.names, contents, files.boxes, has_other_colours=bool(converted))
-        return StreamedImages(pictures, self.framing, files.targets, torch.tensor(good, dtype=torch.int64))
+        images = StreamedImages(pictures, self.framing, files.targets, torch.tensor(good, dtype=torch.int64))
+        images.groups = groups
+        return images
 
     def _refuse(self, split: Split, files: FileList, bad: dict[int, str], looked_at: int) -> NoReturn:
         told = misplaced({files.names[number]: why for number, why in bad.items()}, looked_at, self.root)
@@ -177,6 +189,8 @@ class ImageFilesDataModule(PictureDataModule, ABC):
             told = told_of_strangers(split, self._types[split], trained, self.framing.reading)
             if told:
                 log.warning("%s", told)
+        if stage == "test" and "test" not in open_before and self._sets["test"].groups is not None:
+            warn_of_known_groups(self.files_of("train"), self.files_of("test"))
 
     def pictures_of(self, split: Split) -> list[Picture]:
         """Inspect the files of a split that are not excluded."""
@@ -203,6 +217,8 @@ class ImageFilesDataModule(PictureDataModule, ABC):
         tested = self.files_of("test") if self.test_fraction else None
         if tested is not None:
             names["test_files"] = tested.names
+            if tested.groups is not None:
+                names["test_groups"] = sorted({name for name in tested.groups if name})
         ranges = self.framing.reading.ranges
         return super().split_record() | names | ({"ranges": dict(ranges)} if ranges else {})
 
@@ -233,25 +249,6 @@ class ImageFilesDataModule(PictureDataModule, ABC):
         assert isinstance(images, StreamedImages)
         assert isinstance(images.pictures, FilePictures)
         return images.pictures
-
-    def _say(self, split: str, files: FileList, good: Sequence[int], remarks: list[str]) -> None:
-        about, unread = f"{split}: {len(good)} images", told_of_unread(files.skipped, split)
-        if self.task == "classification":
-            labels = files.targets[good].tolist()
-            about += f" of {len(set(labels))} classes ({counts_of(labels, self.class_names)})"
-            absent = [name for number, name in enumerate(self.class_names) if number not in set(labels)]
-            if absent and split == "train":
-                told = "; ".join(filter(None, [unread, files.remarks]))
-                where = f"{self.root.absolute()}{f' ({told})' if told else ''}{'' if unread else '; add some'}"
-                raise TlearnError(f"no training images for: {', '.join(absent)} in {where}")
-            if absent:
-                log.warning("no %s images for: %s", {"val": "validation"}.get(split, split), ", ".join(absent))
-        if self.task == "multilabel":
-            about += f" of {self.num_classes} classes ({label_counts(files.targets[good], self.class_names)})"
-            warn_of_one_sided(split, files.targets[good], self.class_names)
-        if unread:
-            log.warning("%s", unread)
-        log.info("%s", "; ".join([f"{about} in {self.root.absolute()}", *remarks]))
 
     def _label(self, target: Tensor) -> str:
         if self.task == "regression":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,7 +20,8 @@ from tlearn.data.files.boxes import read_boxes
 from tlearn.data.files.exclusions import kept_positions, read_exclusions
 from tlearn.data.files.file_list import FileList
 from tlearn.data.files.listing import counted, number_of
-from tlearn.data.images.held_back import held_back
+from tlearn.data.groups.rule import checked_group, is_expression, rule_of
+from tlearn.data.images.held_back import drawn_by, held_back
 from tlearn.data.images.split import class_numbers
 from tlearn.data.sources.labelled_files import ImageFilesDataModule
 from tlearn.data.sources.table_cells import (
@@ -33,12 +34,10 @@ from tlearn.data.sources.table_cells import (
     rows_named,
     seeming_separators,
 )
-from tlearn.data.sources.table_file import column_of, read_table
+from tlearn.data.sources.table_file import column_of, column_of_groups, read_table, splits_of
 from tlearn.data.sources.table_paths import found_paths, warn_of_outside
 
 log = logging.getLogger(__name__)
-
-_SPLITS: dict[str, Split] = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 
 
 class ImageTableDataModule(ImageFilesDataModule):
@@ -95,7 +94,9 @@ class ImageTableDataModule(ImageFilesDataModule):
         self._seen: list[str] = []
         self._columns, self._lines = read_table(self.table, path_column)
         self._paths = column_of(self._columns, path_column, self.table, "path_column")
-        self._splits: list[Split | None] = [*self._split_of(split_column)]
+        self._splits: list[Split | None] = [*splits_of(self._columns, split_column, self.table, self._lines)]
+        self._group = checked_group(options.get("group"))
+        self._groups = column_of_groups(self._columns, self._group, self.table)
         if not isinstance(label_column, str) and task == "classification":
             raise TlearnError(
                 f"label_column lists {len(label_column)} columns, which is for task: multilabel or regression"
@@ -113,7 +114,7 @@ class ImageTableDataModule(ImageFilesDataModule):
         place = self.table.parent if root is None else Path(root).expanduser()
         used = [str(path) for path, split in zip(self._paths, self._splits, strict=True) if split]
         warn_of_outside(self.table, place, used)
-        names, rare = self._frequent(names, place, min_per_class, options.get("test_fraction", 0.0))
+        names, rare = self._frequent(names, place, min_per_class, options)
         super().__init__(root=place, class_names=names, task=task, **options)
         self.source = self.table
         self.class_remarks = [*self._spelling.remarks(self.class_names), *rare]
@@ -137,7 +138,16 @@ class ImageTableDataModule(ImageFilesDataModule):
         left_out = f"ignored classes not trained on: {counted(strangers)}{hint}" if strangers else ""
         remarks = [changed, left_out, *(f"left out {what}" for what in self._left_out.get(split, []))]
         boxes = read_boxes(self._boxes, rows, self._where) if self._boxes else None
-        return FileList(names, targets, "; ".join(filter(None, remarks)), boxes=boxes)
+        groups = self._groups_of_rows(split, rows, names)
+        return FileList(names, targets, "; ".join(filter(None, remarks)), boxes=boxes, groups=groups)
+
+    def _groups_of_rows(self, split: Split, rows: list[int], names: list[str]) -> list[str | None] | None:
+        """Return the group of each row. A table without the column can still be tested and predicted on."""
+        group = self._group
+        if self._groups is not None or group is None:
+            return self._groups and [self._groups[row] for row in rows]
+        is_column = isinstance(group, str) and not is_expression(group)
+        return None if is_column and split != "train" else rule_of(group, list(self._columns)).of_paths(names)
 
     def _without_strangers(self, split: Split, rows: list[int], strangers: Counter[str]) -> list[int]:
         chosen_away = split == "train"  # `classes` names some of those there are
@@ -197,7 +207,7 @@ class ImageTableDataModule(ImageFilesDataModule):
         return [seen[number] for number in class_numbers(classes, seen, least)]
 
     def _frequent(
-        self, names: list[str], root: Path, min_per_class: int | None, test_fraction: float
+        self, names: list[str], root: Path, min_per_class: int | None, options: Mapping[str, Any]
     ) -> tuple[list[str], list[ClassRemark]]:
         rows = [row for row, split in enumerate(self._splits) if split == "train"]
         if min_per_class is None or not rows:
@@ -205,7 +215,8 @@ class ImageTableDataModule(ImageFilesDataModule):
         if self.task == "regression":
             raise TlearnError("data.init_args.min_per_class: a regression has no classes; drop it")
         files, _ = found_paths(root, [str(self._paths[row]) for row in rows])
-        tested = held_back(files, test_fraction)
+        groups = self._groups_of_rows("train", rows, files)
+        tested = held_back(drawn_by(files, groups), options.get("test_fraction", 0.0))
         kept = [number for number in kept_positions(files, read_exclusions(root)) if not tested[number]]
         counts = Counter(name for number in kept for name in self._names[rows[number]])
         return frequent_classes(names, counts, min_per_class, 2 if self.task == "classification" else 1)
@@ -228,17 +239,6 @@ class ImageTableDataModule(ImageFilesDataModule):
             raise TlearnError(f"{self.table.absolute()}: two of {', '.join(columns)} are one class; rename a column")
         return names
 
-    def _split_of(self, column: str | None) -> list[Split]:
-        name = column or ("split" if "split" in self._columns else None)
-        if name is None:
-            return ["train"] * len(self._paths)
-        values = [str(value).strip() for value in column_of(self._columns, name, self.table, "split_column")]
-        wrong = [row for row, value in enumerate(values) if value.lower() not in _SPLITS]
-        if wrong:
-            rows, first = rows_named([self._lines[row] for row in wrong]), values[wrong[0]]
-            raise TlearnError(f"{self.table.absolute()}, {rows}: {name} is '{first}', expected train, val or test")
-        return [_SPLITS[value.lower()] for value in values]
-
     def _leave_out_bad_rows(self, skips: bool) -> dict[Split, list[str]]:
         """Leave out rows without a path or a label if that is wanted, and return remarks for each split.
 
@@ -249,6 +249,7 @@ class ImageTableDataModule(ImageFilesDataModule):
         faults = {
             "path": [row for row, path in enumerate(self._paths) if is_missing(path)],
             "label": [row for row in range(len(self._paths)) if any(is_missing(values[row]) for values in labels)],
+            "group": [row for row, name in enumerate(self._groups or ()) if not name and self._splits[row] == "train"],
         }
         told: dict[Split, list[str]] = {}
         for what, rows in faults.items():

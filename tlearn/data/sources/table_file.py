@@ -11,7 +11,9 @@ from typing import Any
 
 from tlearn.base.errors import TlearnError, one_line, unknown
 from tlearn.base.name_forms import same_name
-from tlearn.data.sources.table_cells import is_missing
+from tlearn.data.datamodule import Split
+from tlearn.data.groups.rule import group_text
+from tlearn.data.sources.table_cells import is_missing, rows_named
 
 Columns = dict[str, list[Any]]
 
@@ -58,6 +60,39 @@ def column_of(columns: Columns, name: str, table: Path, option: str) -> list[Any
         return [value.decode() if isinstance(value, bytes) else value for value in values]
     except UnicodeDecodeError as error:
         raise TlearnError(f"{table.absolute()}: the column {name} holds bytes that are no text in UTF-8") from error
+
+
+_SPLITS: dict[str, Split] = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+
+
+def splits_of(columns: Columns, column: str | None, table: Path, lines: Sequence[int]) -> list[Split]:
+    """Return the split of each row; all train in a table without such a column.
+
+    Args:
+        columns: Those of the table.
+        column: The column that is wanted; by default ``split``, if there is one.
+        table: The file, for messages.
+        lines: The line of each row in an editor, likewise.
+
+    Raises:
+        TlearnError: There is no such column, or a cell holds something else.
+    """
+    name = column or ("split" if "split" in columns else None)
+    if name is None:
+        return ["train"] * len(lines)
+    values = [str(value).strip() for value in column_of(columns, name, table, "split_column")]
+    wrong = [row for row, value in enumerate(values) if value.lower() not in _SPLITS]
+    if wrong:
+        rows, first = rows_named([lines[row] for row in wrong]), values[wrong[0]]
+        raise TlearnError(f"{table.absolute()}, {rows}: {name} is '{first}', expected train, val or test")
+    return [_SPLITS[value.lower()] for value in values]
+
+
+def column_of_groups(columns: Columns, group: Any, table: Path) -> list[str | None] | None:
+    """Return the group of each row, ``None`` for an empty cell; ``None`` if the option names no column."""
+    if not isinstance(group, str) or not any(same_name(each, group) for each in columns):
+        return None
+    return [group_text(value) for value in column_of(columns, group, table, "group")]
 
 
 def _read_parquet(table: Path) -> Columns:
