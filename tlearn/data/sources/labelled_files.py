@@ -39,9 +39,8 @@ from tlearn.data.images.held_back import left_or_held_back
 from tlearn.data.images.image_set import ImageSet
 from tlearn.data.images.on_disk import FilePictures, StreamedImages
 from tlearn.data.sources.bases import PictureDataModule
-from tlearn.data.sources.split_remarks import say_what_is_there
-from tlearn.data.sources.table_cells import are_contrary
 from tlearn.data.sources.table_paths import misplaced
+from tlearn.data.split_remarks import are_contrary, say_what_is_there
 
 log = logging.getLogger(__name__)
 

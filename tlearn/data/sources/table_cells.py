@@ -9,9 +9,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import torch
-from torch import Tensor
-
 from tlearn.base.errors import TlearnError
 from tlearn.data.files.listing import listed
 
@@ -130,57 +127,6 @@ def _remark(found: int, count: int, kind: str, says: str) -> str:
     if not found:
         return ""
     return f"{found} of {count} cells are {kind}: {'unknown, left out' if says == 'unknown' else f'counted as {says}'}"
-
-
-def are_contrary(targets: Sequence[Tensor]) -> bool:
-    """Tell whether two of the targets, each (K,) of 0, 1 and NaN, contradict each other."""
-    every = torch.stack(list(targets))
-    return bool(((every == 1).any(dim=0) & (every == 0).any(dim=0)).any())
-
-
-def label_counts(targets: Tensor, class_names: Sequence[str]) -> str:
-    """Say how many images have each label, and of how many it is known if not of all: ``a 3, b 2 of 5 known``.
-
-    Args:
-        targets: 0, 1 and NaN (N, K).
-        class_names: K names.
-    """
-    yes, known = (targets == 1).sum(dim=0).tolist(), (~targets.isnan()).sum(dim=0).tolist()
-    each = [
-        f"{name} {count}" + (f" of {among} known" if among < len(targets) else "")
-        for name, count, among in zip(class_names, yes, known, strict=True)
-    ]
-    return ", ".join(each[:_MOST]) + (f", and {len(each) - _MOST} more" if len(each) > _MOST else "")
-
-
-def warn_of_one_sided(split: str, targets: Tensor, class_names: Sequence[str]) -> None:
-    """Warn of labels of which nothing is known, that no image of a split has, or that no image lacks.
-
-    Args:
-        split: Its name.
-        targets: 0, 1 and NaN (N, K).
-        class_names: K names.
-
-    Raises:
-        TlearnError: Nothing is known of a label of the training images, or of any label.
-    """
-    known, yes, no = (found.any(dim=0) for found in (~targets.isnan(), targets == 1, targets == 0))
-    masks = {"says anything of": ~known, "has": known & ~yes, "lacks": known & ~no}
-    found = {verb: [class_names[n] for n in mask.nonzero().flatten().tolist()] for verb, mask in masks.items()}
-    nothing = found["says anything of"]
-    if nothing and split == "train":
-        raise TlearnError(
-            f"no training image says anything of: {', '.join(nothing)} (all cells are empty); leave it "
-            "out of data.init_args.label_column, or set data.init_args.empty_labels to no"
-        )
-    if len(nothing) == len(class_names):
-        raise TlearnError(
-            f"no {split} image says anything of any label: nothing could be measured; leave the split out"
-        )
-    called = {"val": "validation", "train": "training"}.get(split, split)
-    for verb, names in found.items():
-        if names:
-            log.warning("no %s image %s: %s", called, verb, ", ".join(names))
 
 
 def seeming_separators(names: Iterable[str], separator: str) -> str:
