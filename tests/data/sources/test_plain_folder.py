@@ -230,8 +230,8 @@ def no_folder(root: Path) -> None:
         (
             deep,
             r"which folders in ROOT are the classes\? 2023, 2024 hold folders of the same names \(cat, dog, eel\), and "
-            r"no pictures beside them; if 2023, 2024 are the classes, move them into ROOT/train, or say "
-            r"that theirs are groups \(data\.init_args\.group 1\); if cat, dog, eel are, put each class into one folder",
+            r"no pictures beside them; if 2023, 2024 are the classes, move them into ROOT/train, or say that "
+            r"theirs are groups \(data\.init_args\.group 1\); if cat, dog, eel are, put each class into one folder",
         ),
         (three_alone, r"found 1 class \(animals\) in ROOT, which holds cat, dog, eel; .*did you mean ROOT/animals\?"),
         (
