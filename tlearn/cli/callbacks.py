@@ -12,6 +12,7 @@ from lightning.pytorch.callbacks import ProgressBar
 
 from tlearn.base.errors import TlearnError
 from tlearn.deploy.prediction_writer import PredictionWriterCallback
+from tlearn.deploy.reliability.options import ReliabilityOptions
 from tlearn.reporting.card.callbacks import RunCardCallback, TestCardCallback
 from tlearn.reporting.ending import EndingCallback
 from tlearn.reporting.evaluation_figures import EvaluationPagesCallback
@@ -141,9 +142,11 @@ def evaluation_callbacks(
     return callbacks
 
 
-def prediction_callbacks(trainer: Mapping[str, Any], out: Path | None, top_k: int) -> list[Callback]:
+def prediction_callbacks(
+    trainer: Mapping[str, Any], out: Path | None, top_k: int, reliability: ReliabilityOptions
+) -> list[Callback]:
     """Return the callbacks of ``predict``; see `PredictionWriterCallback`."""
-    return [*progress_bar(trainer), PredictionWriterCallback(out, top_k)]
+    return [*progress_bar(trainer), PredictionWriterCallback(out, top_k, reliability)]
 
 
 def callbacks_for(

@@ -10,11 +10,9 @@ import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from copy import deepcopy
-from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from jsonargparse import ActionYesNo
-from jsonargparse.typing import PositiveInt
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch import Callback, LightningDataModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
@@ -23,7 +21,7 @@ from tlearn.base.errors import TlearnError, one_line
 from tlearn.base.machine import limit_threads
 from tlearn.base.places import DEFAULT_ROOT
 from tlearn.cli.arguments import Arguments
-from tlearn.cli.callbacks import FitRun, check_order, evaluation_callbacks, fit_callbacks, prediction_callbacks
+from tlearn.cli.callbacks import FitRun, check_order, evaluation_callbacks, fit_callbacks
 from tlearn.cli.defaults import (
     TRAINER_DEFAULTS,
     RunData,
@@ -36,6 +34,7 @@ from tlearn.cli.defaults import (
 )
 from tlearn.cli.faults import TransferParser, translated_faults
 from tlearn.cli.option_faults import check_scheduler_name
+from tlearn.cli.predicting.options import add_prediction_options, callbacks_to_predict, settle_prediction
 from tlearn.cli.quiet import quieten
 from tlearn.cli.resume import Checkpoint, check_evaluation, check_resume, goes_on, going_on, only_ends, open_checkpoint
 from tlearn.cli.targets.run_places import names_place
@@ -50,8 +49,6 @@ from tlearn.cli.trainer_checks import (
 from tlearn.cli.words import words_of
 from tlearn.data.shards.datamodule import StreamingDataModule
 from tlearn.data.sources.labelled_files import ImageFilesDataModule
-from tlearn.deploy.prediction_table import check_output
-from tlearn.deploy.prediction_writer import TOP_K
 from tlearn.reporting.metrics_file import with_metrics_file
 from tlearn.training.callbacks.checkpoints import AtomicCheckpointIO
 from tlearn.training.callbacks.run_folder import RunRecordCallback, drop_refused_run, make_run_folder
@@ -128,8 +125,7 @@ class TransferCLI(LightningCLI):
         if self.verb == "fit":
             parser.epilog = _SWEEP_HELP
         if self.verb == "predict":
-            parser.add_argument("--out", type=Path | None, help="file to write, .csv or .parquet")
-            parser.add_argument("--top_k", type=PositiveInt, default=TOP_K, help="classes in a row, the surest first")
+            add_prediction_options(parser)
 
     @property
     def verb_parser(self) -> LightningArgumentParser:
@@ -167,9 +163,7 @@ class TransferCLI(LightningCLI):
             (check_resume if self.verb == "fit" else check_evaluation)(self.checkpoint, self.plain)
             config.model.weights = None  # they are in the checkpoint
         if self.verb == "predict":
-            config.return_predictions = bool(config.return_predictions)  # rows are streamed to a file
-            if config.out is not None:
-                check_output(config.out)
+            settle_prediction(config)
         settle_folder(config, self.run_name, self.run_folder, self.verb)
         settle_machine(config, self.verb)
 
@@ -230,8 +224,7 @@ class TransferCLI(LightningCLI):
         """Return the callbacks of this verb, which come after the user's."""
         checkpoint = self.checkpoint
         if self.verb == "predict":
-            out, top_k = (self.option(name) for name in ("out", "top_k"))
-            return prediction_callbacks(config, out, top_k)
+            return callbacks_to_predict(config, self.option)
         if self.verb != "fit":
             reached = (checkpoint.epoch, checkpoint.steps) if checkpoint else (0, 0)
             path = checkpoint.path if checkpoint else None

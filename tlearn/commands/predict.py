@@ -16,6 +16,7 @@ from tlearn.cli.isolation import called_from_python
 from tlearn.cli.targets.calls import arguments_of_run
 from tlearn.cli.transfer_cli import run as run_verb
 from tlearn.deploy.prediction_writer import TOP_K, PredictionWriterCallback
+from tlearn.deploy.reliability.options import CoverageBy, ReliabilityOptions
 from tlearn.training.typed import callbacks_of
 
 
@@ -66,6 +67,11 @@ def predict(
     ckpt_path: str | Path | None = None,
     out: str | Path | None = None,
     top_k: int = TOP_K,
+    coverage: float | None = None,
+    coverage_by: CoverageBy = "all",
+    min_accuracy: float | None = None,
+    unknown: bool = False,
+    nearest: int = 0,
 ) -> Predictions:
     """Predict with a checkpoint, and write a row for each image.
 
@@ -78,12 +84,20 @@ def predict(
         ckpt_path: Another checkpoint than the best one: ``last`` or ``wise_ft``, a run folder or a file.
         out: The table to write, ``.csv`` or ``.parquet``; by default ``predictions.csv`` in the run folder.
         top_k: How many classes a row lists, the most probable first.
+        coverage: In this share of pictures the column ``set``, or the interval of a value, holds the truth.
+        coverage_by: For pictures of ``all`` classes together, of each ``class``, or of a ``group`` never seen.
+        min_accuracy: At least this share of the answers given is right; the rest is ``unknown``.
+        unknown: Pictures like none of the training pictures are ``unknown``.
+        nearest: How many training pictures to name that look most like each.
 
     Raises:
-        TlearnError: There is no such checkpoint or picture, or any other fault that `tlearn.fit` would name.
+        TlearnError: There is no such checkpoint or picture, too little was held out for a promise, or any other fault
+            that `tlearn.fit` would name.
     """
     with called_from_python():
-        arguments = arguments_of_run("predict", config, with_own(options, top_k=top_k, out=out), ckpt_path)
+        asked = ReliabilityOptions(coverage, coverage_by, min_accuracy, unknown, nearest)
+        own = with_own(options, top_k=top_k, out=out, **asked.typed)
+        arguments = arguments_of_run("predict", config, own, ckpt_path)
         places = [] if data is None else [data] if isinstance(data, (str, Path)) else data
         arguments.options.extend(f"--data={place}" for place in places)
         return run(arguments)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -20,6 +21,11 @@ from tlearn.base.processes import collected, gathered
 from tlearn.base.types import Batch
 from tlearn.data.files.listing import number_of
 from tlearn.deploy.prediction_table import REMARK, columns_of, open_table, rows_of
+from tlearn.deploy.reliability.columns import columns_beside, with_assessments
+from tlearn.deploy.reliability.head_record import HeadRecord
+from tlearn.deploy.reliability.opening import assessor_for
+from tlearn.deploy.reliability.options import NOTHING, ReliabilityOptions
+from tlearn.deploy.reliability.summary import marks_of, summary_of
 from tlearn.models.state import check_answers
 from tlearn.training.module import model_of
 from tlearn.training.typed import own_data_of
@@ -38,6 +44,7 @@ class PredictionWriterCallback(BasePredictionWriter):
     Args:
         out: A name that ends in ``.csv`` or ``.parquet``; by default ``predictions.csv`` in the run folder.
         top_k: How many classes a row lists.
+        reliability: What is asked beside the answers.
 
     Attributes:
         target: The file; set when predicting starts.
@@ -45,11 +52,13 @@ class PredictionWriterCallback(BasePredictionWriter):
         rows: The number of rows written.
         faults: The number of them whose file gave no picture.
         remarks: Row number to what sets its picture apart from the training pictures.
+        counts: How many pictures there are of each mark of `marks_of`; none where the run has kept nothing.
     """
 
-    def __init__(self, out: Path | None = None, top_k: int = TOP_K) -> None:
+    def __init__(self, out: Path | None = None, top_k: int = TOP_K, reliability: ReliabilityOptions = NOTHING) -> None:
         super().__init__(write_interval="batch")
-        self.out, self.top_k = out, top_k
+        self.out, self.top_k, self.reliability = out, top_k, reliability
+        self.counts = Counter[str]()
         self.rows = self.faults = 0
         self.remarks: dict[int, str] = {}
 
@@ -57,7 +66,7 @@ class PredictionWriterCallback(BasePredictionWriter):
         """Open the file under a temporary name."""
         module = model_of(trainer)
         self.rows = self.faults = 0
-        self.remarks = {}
+        self.remarks, self.counts = {}, Counter()
         self._first_fault = ""
         self._first_remarked: list[tuple[str, str]] = []
         self._data = own_data_of(trainer)
@@ -67,6 +76,12 @@ class PredictionWriterCallback(BasePredictionWriter):
         self._rest: list[Any] = []
         first = "path" if self._data is not None and self._data.has_picture_names else "index"
         self.columns = columns_of(module.task, module.class_names, self.top_k, first)
+        path = Path(trainer.ckpt_path) if trainer.ckpt_path else None
+        self._assessor = assessor_for(module, path, self.reliability)
+        if self._assessor is not None:
+            error = self.columns.pop("error")
+            self.columns |= {**columns_beside(self._assessor), "error": error}
+            self._head = HeadRecord(module.head)
         if not trainer.is_global_zero:
             return
         self.target.parent.mkdir(parents=True, exist_ok=True)
@@ -97,9 +112,14 @@ class PredictionWriterCallback(BasePredictionWriter):
         names = None if self._data is None else self._data.picture_names(places)
         first: list[Any] = places.tolist() if names is None else names
         faults, remarks = (texts or [""] * len(places) for texts in (batch.faults, batch.remarks))
+        marks: list[tuple[str, ...]] = [()] * len(places)
+        if self._assessor is not None:
+            assessments = self._assessor.assess(self._head.features, module.in_unit(self._head.output))
+            middle = with_assessments(self._assessor, middle, assessments)
+            marks = [() if fault else marks_of(each) for fault, each in zip(faults, assessments, strict=True)]
         rows = [
-            ([name, *([None] * len(cells) if fault else cells), fault or None], remark)
-            for name, cells, fault, remark in zip(first, middle, faults, remarks, strict=True)
+            ([name, *([None] * len(cells) if fault else cells), fault or None], remark, counted)
+            for name, cells, fault, remark, counted in zip(first, middle, faults, remarks, marks, strict=True)
         ]
         if batch_idx < self._rounds:
             self._write(collected(rows))
@@ -113,6 +133,8 @@ class PredictionWriterCallback(BasePredictionWriter):
             TlearnError: No file gives a picture.
         """
         self._write(collected(self._rest))
+        if self._assessor is not None:
+            self._head.end()
         if not trainer.is_global_zero:
             return
         self._table.close(self.remarks)
@@ -123,6 +145,8 @@ class PredictionWriterCallback(BasePredictionWriter):
         if trainer.precision != FULL_PRECISION:
             note += f"; in {trainer.precision}, tlearn.load answers in float32"
         print(f"predictions: {self.target}: {self.rows} row{'s' * (self.rows != 1)}{note}")
+        for line in [] if self._assessor is None else summary_of(self._assessor, self.counts):
+            print(line)
         if self.remarks:
             log.warning("%s", self._told_of_remarks())
         if self.rows and self.faults == self.rows:
@@ -135,16 +159,19 @@ class PredictionWriterCallback(BasePredictionWriter):
         Raises:
             TlearnError: The disk was at fault.
         """
+        if getattr(self, "_assessor", None) is not None:
+            self._head.end()
         if hasattr(self, "_table"):
             self._table.abandon()
         if hasattr(self, "_whole"):
             self._whole.__exit__(type(exception), exception, exception.__traceback__)
 
-    def _write(self, rows: list[tuple[list[Any], str]]) -> None:
-        cells = [row for row, _ in rows]
+    def _write(self, rows: list[tuple[list[Any], str, tuple[str, ...]]]) -> None:
+        cells = [row for row, _, _ in rows]
         if cells:
             self._table.write(cells)
-        for number, (row, remark) in enumerate(rows, self.rows):
+        for number, (row, remark, marks) in enumerate(rows, self.rows):
+            self.counts.update(marks)
             if remark:
                 self.remarks[number] = remark
                 if len(self._first_remarked) < _SHOWN:

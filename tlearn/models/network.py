@@ -109,7 +109,15 @@ class Network(nn.Module):
 
     def answer(self, images: Tensor) -> Tensor:
         """Turn uint8 images (B, C, H, W) into float32 probabilities (B, K), or values (B, K) in the user's unit."""
-        return self.unit.restored(answers_of(self.task, self(images).float(), self.calibration))
+        return self.answer_of(self(images))
+
+    def answer_of(self, output: Tensor) -> Tensor:
+        """Turn what the head gives, logits (B, K) or values (B, K), into the answer, as `answer` returns it."""
+        return self.unit.restored(answers_of(self.task, output.float(), self.calibration))
+
+    def in_unit(self, output: Tensor) -> Tensor:
+        """Return logits (B, K) as they are, and values (B, K) in the user's unit."""
+        return self.unit.restored(output.float()) if self.task == "regression" else output.float()
 
     @property
     def temperature(self) -> float:

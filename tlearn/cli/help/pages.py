@@ -157,7 +157,8 @@ $evaluation
     "predict": """\
 usage: $program predict RUN [PHOTOS ...] [--option VALUE ...]
 
-Writes a row for each picture: its classes, the most probable first.
+Writes a row for each picture: its classes, the most probable first, and how
+strange it is (stranger: 0 to 1, above 0.95 it looks like nothing learned).
 
 $run
 PHOTOS  a folder, a pattern such as 'photos/*.jpg', a picture file, or several
@@ -167,6 +168,13 @@ PHOTOS  a folder, a pattern such as 'photos/*.jpg', a picture file, or several
 options                            what it does [default]
   --out FILE                       .csv or .parquet; else in the run folder
   --top_k N                        classes in a row [5]
+  --coverage SHARE                 column set: classes that hold the true one
+                                   in 0.9 of pictures like the training pictures
+  --coverage_by WHOM               promised by class, or a new group's [all]
+  --min_accuracy SHARE             0.98 of the answers given are right; the rest
+                                   is unknown
+  --unknown true                   strangers to it are unknown [false]
+  --nearest N                      training pictures named for each [0]
   --data PHOTOS                    the same as PHOTOS: folder, pattern, file
   --ckpt_path WHICH                best, last or wise_ft of the run; else best
   --data.batch_size N              pictures in a batch

@@ -1,0 +1,1 @@
+"""The options of ``predict`` that no other verb has."""

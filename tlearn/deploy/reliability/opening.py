@@ -1,0 +1,39 @@
+"""Find what a run kept beside its checkpoint, and make of it what assesses the answers of its network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tlearn.base.errors import TlearnError
+from tlearn.deploy.reliability.assessor import Assessor
+from tlearn.deploy.reliability.options import ReliabilityOptions
+from tlearn.models.network import Network
+from tlearn.models.reliability.evidence import evidence_of
+
+
+def assessor_for(network: Network, checkpoint: Path | None, options: ReliabilityOptions) -> Assessor | None:
+    """Return what assesses the answers of a network, or ``None`` where its run kept nothing and nothing is asked.
+
+    Args:
+        network: As it was read from the checkpoint.
+        checkpoint: Where it lies; ``None`` of a network that comes from none.
+        options: What is asked.
+
+    Raises:
+        TlearnError: An option is wrong, or the run has kept too little for it.
+    """
+    options.check()
+    if checkpoint is None:
+        if options.asked:
+            raise TlearnError(f"{options.asked} needs what a fit keeps beside its checkpoint; this network has none")
+        return None
+    found = evidence_of(checkpoint)
+    evidence = found.needed(options.asked) if options.asked else found.evidence
+    if evidence is None:
+        return None
+    assessor = Assessor(evidence, network.calibration, options)
+    if options.unknown and not assessor.knows_strangers:
+        raise TlearnError("unknown true: the run held out no pictures to tell strangers by; fit again with validation")
+    if options.nearest and not len(evidence.known_features):
+        raise TlearnError(f"nearest {options.nearest}: the run has kept no training pictures; fit again")
+    return assessor
