@@ -4,7 +4,7 @@
     python -m benchmarks.believe.calibration_answers --root DATA --sources NETWORKS --candidates lp_ft full --minutes 25
 
 DATA and NETWORKS are those of ``benchmarks/advise/README.md``. ``frozen`` and ``tap``, run by default, are heads solved
-on computed features, with out-of-fold answers by refits; the others are really run, the shortest first, until the time
+on computed features, with their answers out of fold; the others are really run, the shortest first, until the time
 is over. A run is a file in ``DATA/believe/calibration``; those that are there are not run again.
 """
 
@@ -31,12 +31,10 @@ from tlearn.models.network import Network
 from tlearn.models.options import NetworkOptions
 from tlearn.models.state import evaluating
 from tlearn.training.callbacks.checkpoints import BestCheckpoint
-from tlearn.training.strategies.head_solver import solve_head
+from tlearn.training.strategies.head_solver import solve_head, turn_weighted
+from tlearn.training.strategies.out_of_fold import out_of_fold
 
 _SOLVED = ("frozen", "tap")
-_FOLDS = 10
-_FEW_ROWS = 1_100  # more rows are left out in five folds: each is ten solutions
-_MOST_ROWS = 3_000  # more have no out-of-fold answers here
 Answers = dict[str, tuple[Tensor, Tensor]]  # split to logits (N, K) and class numbers (N,)
 
 
@@ -90,25 +88,14 @@ def solved_heads(scenario: Scenario, seed: int, root: Path, sources: Path) -> di
 
 
 def _answers(parts: Answers) -> Answers:
-    """Solve the head, and once more for each fold of the training pictures; validation chooses each strength."""
-    classes = int(parts["train"][1].max()) + 1
-    head = solve_head("classification", parts["train"], parts["val"], classes)
+    """Solve the head as `fit` does, with answers out of fold."""
+    (rows, labels), classes = parts["train"], int(parts["train"][1].max()) + 1
+    turned = turn_weighted(rows, labels, None)
+    head = solve_head("classification", parts["train"], parts["val"], classes, "lbfgs", turned=turned)
     found = {part: (parts[part][0] @ head.weight.T + head.bias, parts[part][1]) for part in ("val", "test")}
-    rows, labels = parts["train"]
-    if len(rows) > _MOST_ROWS:
-        return found
-    folds = _FOLDS if len(rows) <= _FEW_ROWS else _FOLDS // 2
-    number = torch.zeros_like(labels)
-    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))
-    for each in range(classes):
-        members = order[labels[order] == each]
-        number[members] = (torch.arange(len(members)) + each) % folds
-    unseen = torch.zeros(len(rows), classes)
-    for fold in range(folds):
-        out = number == fold
-        other = solve_head("classification", (rows[~out], labels[~out]), parts["val"], classes)
-        unseen[out] = rows[out] @ other.weight.T + other.bias
-    return found | {"out_of_fold": (unseen, labels)}
+    unseen = out_of_fold("classification", turned, labels, None, "lbfgs", head)
+    assert unseen is not None
+    return found | {"out_of_fold": (unseen.logits, labels)}
 
 
 def trained(scenario: Scenario, candidate: str, seed: int, root: Path, sources: Path) -> Answers:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 
 import pytest
@@ -178,3 +179,19 @@ def test_fit_keeps_it_and_predict_uses_it(tlearn: Tlearn, small: str, tmp_path: 
     assert found == pytest.approx(module.calibration, rel=1e-3)
     scaled = answers_of("classification", logits, found).max(dim=1).values
     assert [float(row["probability"]) for row in rows] == pytest.approx(scaled.tolist(), abs=1e-5)
+
+
+def test_a_solved_head_is_calibrated_out_of_fold(tlearn: Tlearn, small: str, tmp_path: Path) -> None:
+    solved = ("--model.freeze_backbone=true", "--model.head_solver", "lbfgs")
+    answer = tlearn("fit", "-c", small, *solved)
+    assert answer.code == 0
+    assert "\ncalibrated  on 24 out-of-fold images: " in answer.out
+    run = tmp_path / "runs/small/version_0"
+    card = json.loads((run / "card.json").read_text())
+    assert card["calibrated_on"] == {"source": "out-of-fold", "images": 24}
+    stored = torch.load(run / "checkpoints/best.ckpt", weights_only=True)["tlearn"]
+    assert (card["temperature"], card["uniform_share"]) == (stored["temperature"], stored["uniform_share"])
+    assert "on 24 out-of-fold images: " in (run / "card.md").read_text()
+    report = (run / "report.html").read_text()
+    assert "on 24 out-of-fold images: " in report
+    assert "The validation images chose the epoch, so they flatter" in report
