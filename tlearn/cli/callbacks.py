@@ -36,6 +36,7 @@ from tlearn.reporting.terminal.outcome import EvaluationOutcomeCallback, Outcome
 from tlearn.training.callbacks.checkpoints import BestCheckpoint, LastCheckpoint, WrittenCheckpointsCallback
 from tlearn.training.callbacks.freeze_audit import FreezeAuditCallback
 from tlearn.training.callbacks.guards import FiniteLossCallback, MonitorCheckCallback
+from tlearn.training.callbacks.out_of_fold import OutOfFoldCallback
 from tlearn.training.callbacks.run_folder import RunRecordCallback
 from tlearn.training.callbacks.stopping import StopCallback
 from tlearn.training.exact_resume import TrainedStepsCallback
@@ -107,7 +108,11 @@ def fit_callbacks(run: FitRun) -> list[Callback]:
         save=_checkpoints(run.model, run.trainer) if run.trainer["enable_checkpointing"] is not False else [],
     )
     if not run.trainer["fast_dev_run"]:
-        phases.watch += [ReliabilityCallback(), RunCardCallback(run.command, run.config, audit, ending)]
+        phases.watch += [
+            OutOfFoldCallback(),
+            ReliabilityCallback(),
+            RunCardCallback(run.command, run.config, audit, ending),
+        ]
         written = [RunRecordCallback(run.config, resumed=run.resumed), OneHistoryCallback(run.resumed_steps)]
         phases.record[:0] = [*written, HyperParametersCallback(run.config), OutcomeCallback(ending, run.config)]
     return phases.in_order()
@@ -190,7 +195,7 @@ def callbacks_for(
     if folder is not None:
         for callback in kept:
             callback.put_into(folder)
-        phases.watch += [ReliabilityCallback(), RunCardCallback(None, None, audit, ending)]
+        phases.watch += [OutOfFoldCallback(), ReliabilityCallback(), RunCardCallback(None, None, audit, ending)]
     return phases.in_order()
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import re
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -133,6 +135,15 @@ def test_a_class_of_one_group_has_no_answer() -> None:
 def test_a_fit_answers_out_of_fold(solver: str, tlearn: Tlearn, small: str) -> None:
     answer = tlearn("fit", "-c", small, "--model.freeze_backbone", "true", "--model.head_solver", solver)
     assert re.search(r"out of fold: acc [\d.]+ %, \d+ training images in \d+ folds, ", answer.err), answer.err
+    (path,) = Path("runs").rglob("oof.csv")
+    with path.open(newline="") as file:
+        table = list(csv.DictReader(file))
+    right = sum(row["label"] == row["answer"] for row in table)
+    assert re.search(rf"out of fold +acc [\d.]+ %.*, {right} of {len(table)}\n", answer.out), answer.out
+    assert [int(row["index"]) for row in table] == sorted(int(row["index"]) for row in table)
+    assert {int(row["fold"]) for row in table} == set(range(1, len({row["fold"] for row in table}) + 1))
+    probabilities = [[float(value) for name, value in row.items() if name.startswith("p_")] for row in table]
+    assert [sum(each) for each in probabilities] == pytest.approx([1] * len(table), abs=1e-5)
 
 
 @pytest.mark.parametrize("task", ["classification", "regression"])

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
+from tlearn.base.intervals import share_words
 from tlearn.base.machine import FULL_PRECISION
 from tlearn.base.next_command import next_command, resume_command
 from tlearn.base.places import run_folder_of
@@ -19,7 +20,7 @@ from tlearn.models.calibration import calibrated_words
 from tlearn.reporting.card.callbacks import RunCardCallback
 from tlearn.reporting.ending import EndingCallback
 from tlearn.reporting.own_names import names_to_resume, own_names
-from tlearn.reporting.terminal.results import Row, images_of, result_rows, short_rows, table
+from tlearn.reporting.terminal.results import Row, images_of, result_rows, right_answers, short_rows, table
 from tlearn.training.callbacks.checkpoints import (
     WrittenCheckpointsCallback,
     best_checkpoint,
@@ -27,6 +28,7 @@ from tlearn.training.callbacks.checkpoints import (
     last_checkpoint,
     run_folder,
 )
+from tlearn.training.evaluation import Outputs
 from tlearn.training.module import model_of
 from tlearn.training.typed import data_of
 
@@ -128,9 +130,16 @@ def _best_rows(trainer: Trainer) -> tuple[list[Row], list[Row]]:
     metrics = {name: float(value) for name, value in best.metrics.items() if name.startswith("val/")}
     metrics = metrics or {monitor: float(best.best_model_score)}
     result = [("best epoch", epoch), *short_rows(metrics, best.outputs, monitor)]
+    result += _out_of_fold_rows(model_of(trainer).out_of_fold)
     if best.calibrated_on is not None:
         result.append(("calibrated", calibrated_words(best.calibration, best.calibrated_on)))
     return result, [("checkpoint", best.best_model_path)]
+
+
+def _out_of_fold_rows(found: Outputs | None) -> list[Row]:
+    """Say how often each training image is answered rightly by a head that has not seen it."""
+    right = None if found is None else right_answers(found)
+    return [] if found is None or right is None else [("out of fold", f"acc {share_words(right, len(found.targets))}")]
 
 
 def _kept(trainer: Trainer) -> Path | None:
