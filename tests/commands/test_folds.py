@@ -184,8 +184,27 @@ def test_configs_are_ranked_by_the_answers_of_all_folds(
     assert "\ninterval: bootstrap over 6 whole groups (rough: fewer than 10), whose scores are means" in said
     assert "\np: paired permutation test over groups; with 6 groups it cannot be below 0.031\n" in said
     assert f"\nanswers of fast to all images: {place}/oof-seed0.csv, {place}/oof-seed1.csv\n" in said
-    tlearn(*words)
+    found = public.compare(
+        ["slow.yaml", "fast.yaml"], {"model.freeze_backbone": True, "trainer.max_epochs": 2}, seeds=2, folds=2
+    )
     assert len(trained) == 8
+    assert found.standings[0].mean == best["mean"]
+    assert found.out_of_fold["fast"] == [place / "oof-seed0.csv", place / "oof-seed1.csv"]
+    assert len(found.runs["fast"]) == 4
+
+
+@pytest.mark.slow
+def test_values_are_judged_by_their_error(tlearn: Tlearn, tmp_path: Path) -> None:
+    task = ("classes: [0, 1, 2], train_per_class: 8", "classes: [0, 1], task: regression")
+    (tmp_path / "small.yaml").write_text(SMALL.replace(*task).replace("0.01", "0.001"))
+    answer = tlearn("fit", "-c", "small.yaml", *FROZEN, "--folds", "2")
+    assert answer.code == 0, answer.err
+    rows = rows_of(Path("runs/small/folds-2/oof.csv"))
+    assert list(rows[0]) == ["index", "fold", "value", "answer"]
+    error = np.mean([abs(float(row["value"]) - float(row["answer"])) for row in rows])
+    (said,) = re.findall(r"^absolute error (\S+) \[(\S+), (\S+)\] over all \d+ images$", answer.out, re.MULTILINE)
+    assert float(said[0]) == pytest.approx(error, abs=1e-3)
+    assert float(said[1]) < error < float(said[2])
 
 
 @pytest.mark.slow
