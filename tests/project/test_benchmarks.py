@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from benchmarks import table, transforms
+from benchmarks.believe import sets, sets_table
 from tests.helpers.fake_cifar import patch_checksums, write_fake_cifar10
 from tests.helpers.fake_pictures import write_folder
 
@@ -62,3 +63,32 @@ def test_pairs_are_tested_exactly() -> None:
     assert (alone, others) == (9, 3)
     assert p == pytest.approx(0.145996, abs=1e-6)  # 2 * (1 + 12 + 66 + 220) / 2^12
     assert transforms.mcnemar(one, one) == (0, 0, 1.0)
+
+
+def test_promises_of_sets_are_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch.manual_seed(0)
+    labels = torch.arange(400) % 2
+    features = torch.randn(400, 8) + labels[:, None] * 1.5
+    stored = {
+        "images": features,
+        "labels": labels,
+        "is_test": labels == 2,
+        "names": [""] * 400,
+        "class_names": ["a", "b"],
+    }
+    (tmp_path / "believe").mkdir()
+    torch.save(stored, tmp_path / "believe" / "hymenoptera.pt")
+    monkeypatch.setattr(sets, "LABELS", {"hymenoptera": (50,)})
+    monkeypatch.setattr(sets, "DIRECTIONS", 8)
+    path = str(tmp_path / "sets.csv")
+    sets.main(["--root", str(tmp_path), "--draws", "20", "--out", path])
+    sets_table.main(["--path", path])
+    lines = capsys.readouterr().out.splitlines()
+    (row,) = (line.split(" | ") for line in lines if line.startswith("| hymenoptera | 50 | 80 out of fold | lac"))
+    assert [abs(float(share) - wanted) < 6 for share, wanted in zip(row[4].split(" / "), (80, 90, 95), strict=True)]
+    (judged,) = (line for line in lines if line.startswith("| out of fold | lac | raw | 3 |"))
+    assert "| 3 of 3 |" in judged
+    (kept,) = (line.split(" | ") for line in lines if line.startswith("| hymenoptera | 50 | 80 out of fold | 0.9 |"))
+    assert float(kept[-1].removesuffix(" % |")) >= 85

@@ -182,7 +182,7 @@ def raps_scores(probabilities: Tensor) -> Tensor:
     is_new[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
     first = places.where(is_new, 0).cummax(dim=1).values  # of all that are as probable
     surer = (ordered.cumsum(dim=1) - ordered).gather(1, first)
-    scores = surer + PENALTY * (first + 1 - FREE_RANKS).clamp_min(0)
+    scores = surer + PENALTY * (first + 1 - FREE_RANKS).clamp_min(0).double()
     return torch.empty_like(scores).scatter(1, order, scores)
 
 
