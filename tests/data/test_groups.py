@@ -14,9 +14,13 @@ from PIL import Image
 from tests.conftest import Answer, Tlearn
 from tests.helpers.fake_pictures import CONFIG, picture, write_folder
 from tlearn.base.errors import TlearnError
+from tlearn.data.doctor.groups import suggestion
+from tlearn.data.groups.rule import groups_of_paths
 from tlearn.data.images.grouped_split import chosen_groups, draws_of_groups, grouped_split, presence
 from tlearn.data.images.on_disk import FilePictures, StreamedImages
+from tlearn.data.shards.datamodule import StreamingDataModule
 from tlearn.data.sources.folder import ImageFolderDataModule
+from tlearn.data.sources.huggingface import HuggingFaceDataModule
 from tlearn.data.sources.labelled_files import ImageFilesDataModule
 from tlearn.data.sources.table import ImageTableDataModule
 
@@ -291,3 +295,122 @@ def test_patients_of_both_sides_no_longer_flatter(
     truth = percent(answer)
     assert found[0] > 90
     assert max(found[1], truth) < 70  # eight patients in validation, sixteen to test on: chance is 50
+
+
+def test_shards_keep_the_groups(tlearn: Tlearn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    root = write_sites(tmp_path / "pictures" / "train", tuple(f"site{number}" for number in range(12))).parent
+    answer = tlearn("optimize", "pictures", "packed", "--data.init_args.group", "1", *TEST_SHARE)
+    assert answer.code == 0, answer.err
+    plain = opened(root, group=1, test_fraction=0.3)
+    for group in (None, 1, r"/([^/]+)/[^/]*$"):
+        data = StreamingDataModule("packed", group=group, size_px=16)
+        data.setup("fit")
+        for split in ("train", "val"):
+            record = data.split_record()[f"{split}_groups"]
+            assert record == plain.split_record()[f"{split}_groups"]
+    assert "the number of a folder level" in tlearn("optimize", "pictures", "more", "--data.init_args.group", "x").err
+    with pytest.raises(
+        TlearnError, match=r"pictures lie above that folder level \(data.init_args.group 5\).* more; mend"
+    ):
+        StreamingDataModule("packed", group=5, size_px=16).setup("fit")
+
+
+TEST_SHARE = ("--data.init_args.test_fraction", "0.3")
+
+
+def test_a_column_of_a_hugging_face_dataset_names_the_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import datasets
+
+    monkeypatch.chdir(tmp_path)
+    pictures, sites = [picture("cat", number) for number in range(24)], [f"s{number % 6}" for number in range(24)]
+    labels = [("cat", "dog")[number % 2] for number in range(24)]
+    columns = {"image": pictures, "label": labels, "site": sites}
+    datasets.DatasetDict({"train": datasets.Dataset.from_dict(columns)}).save_to_disk("saved")
+    data = HuggingFaceDataModule("saved", group="site", val_fraction=0.3, size_px=16)
+    data.setup("fit")
+    record = data.split_record()
+    assert sorted(record["train_groups"] + record["val_groups"]) == [f"s{number}" for number in range(6)]
+    assert len(record["val_groups"]) == 2
+    with pytest.raises(TlearnError, match=r"unknown group 'side'\. Did you mean 'site'"):
+        HuggingFaceDataModule("saved", group="side", size_px=16)
+
+
+def findings() -> dict[str, dict[str, Any]]:
+    return {each["kind"]: each for each in json.loads(Path("doctor.json").read_text())["findings"]}
+
+
+def test_the_doctor_counts_groups_and_looks_across_them(
+    tlearn: Tlearn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    root = write_sites(tmp_path / "pictures" / "train").parent
+    write_sites(root / "val", ("north", "moor"), start=50)
+    Image.open(root / "train/cat/north/cat000.png").save(root / "train/cat/west/again.jpg", quality=90)
+    answer = tlearn("doctor", "pictures", "--data.init_args.group", "1")
+    assert "train: 37 pictures of 2 classes (cat 19, dog 18) in 6 groups" in answer.out
+    assert "val: 12 pictures of 2 classes (cat 6, dog 6) in 2 groups" in answer.out
+    found = findings()
+    assert found["groups_across_splits"]["what"].startswith("1 group is in more than one split (north)")
+    assert len(found["groups_across_splits"]["files"][0]) == 12
+    alike = found["near_duplicates_across_groups"]
+    assert any("train/cat/west/again.jpg" in group for group in alike["files"])
+    assert "sequences" not in found
+    picture("dog", 999).save(root / "train" / "dog" / "loose.png")
+    answer = tlearn("doctor", "pictures", "--data.init_args.group", "1")
+    assert answer.code == 2
+    assert findings()["without_group"]["severity"] == "error"
+    assert (
+        "train: 1 of 38 pictures lies above that folder level (data.init_args.group 1): train/dog/loose.png"
+        in answer.err
+    )
+
+
+def named(*names: str) -> tuple[list[str], list[str]]:
+    return [f"train/{name}" for name in names], [name.partition("/")[0] for name in names]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "option", "groups"),
+    [
+        ("{c}/site{g:02d}/{i}.jpg", 1, 8),
+        ("{c}/{c}_patient{g}_{i}.jpg", r"(?i)", 8),
+        ("{c}/0004{g}_{i}.jpg", r"([^/]+)[_-]\d+", 8),
+        ("{c}/{c}_anna{g}x_{i}.jpg", r"[_-]([^_/-]+)[_-]\d+", 8),
+        ("{c}/IMG_{n:04d}.jpg", None, 0),
+        ("{c}/{c}_{n}.jpg", None, 0),
+        ("{c}/{n}_{u}.jpg", None, 0),
+        ("{c}/{u}.jpg", None, 0),
+    ],
+)
+def test_names_suggest_groups(pattern: str, option: int | str | None, groups: int) -> None:
+    each = [(c, g, i) for c in ("cat", "dog") for g in range(8) for i in range(4)]
+    uses = [pattern.format(c=c, g=g, i=i, n=number, u=f"{number * 7919:08x}f") for number, (c, g, i) in enumerate(each)]
+    names, labels = named(*uses)
+    found = suggestion(names, labels, 2)
+    if option is None:
+        assert found is None
+        return
+    assert found is not None
+    assert found.option == option or str(found.option).startswith(str(option))
+    assert len(found.names) == groups
+    checked = groups_of_paths(found.option, names, 2)
+    assert checked is not None
+    assert len(set(checked)) == groups
+
+
+def test_the_doctor_suggests_groups(tlearn: Tlearn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for number in range(24):
+        name = ("cat", "dog")[number % 2]
+        path = tmp_path / "pictures" / name / f"plate{number // 4}_{number:02d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        picture(name, number).save(path)
+    answer = tlearn("doctor", "pictures")
+    assert answer.code == 0, answer.err
+    option = r"--data.init_args.group '([^/]+)[_-]\d+\.[^./]+$'"
+    assert findings()["sequences"]["what"].endswith(option)
+    assert "6 groups (plate" in findings()["sequences"]["what"]
+    answer = tlearn("doctor", "pictures", "--data.init_args.group", option.split("'")[1])
+    assert "in 6 groups" in answer.out
+    assert "sequences" not in findings()

@@ -23,6 +23,7 @@ from tlearn.commands.untrained import untrained
 from tlearn.data.datamodule import Split
 from tlearn.data.decoding.reading_options import Reading
 from tlearn.data.doctor.diagnosis import diagnose, summary_of
+from tlearn.data.doctor.groups import group_findings
 from tlearn.data.doctor.lists import diagnose_labels, names_and_places, rare_classes, skipped_files
 from tlearn.data.doctor.numbers import lines_of, numbers_of
 from tlearn.data.doctor.words import finding_lines, split_line
@@ -161,6 +162,7 @@ def _look(arguments: Arguments) -> _Looked:
     with Progress("comparing pictures"):
         findings += diagnose(pictures, names, data.framing, is_pretrained, data.task)
     findings += _targets(data, pictures)
+    findings += group_findings(pictures, data.group, data.on_error == "error", data.folders_above)
     left_out = {name for finding in findings for name in finding.exclude} if own.fix else set()
     findings += rare_classes(data, pictures, left_out)
     summary = summary_of(pictures)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tlearn.data.shards.index import ShardIndex
 
 _SHARD_MB, _ON_ERROR, _UNKNOWN = "--shard_mb", "--data.init_args.on_error", "--data.init_args.unknown_classes"
+_GROUP = "--data.init_args.group"
 _TEST = "--data.init_args.test_fraction"
 _CHANNELS, _PAGE, _NUM_CHANNELS = "--data.init_args.channels", "--data.init_args.page", "--data.init_args.num_channels"
 _DEFAULT_MB, _MOST_MB = 64.0, 4000.0  # LitData's own size; places in a shard are numbers of 32 bits
@@ -49,11 +50,17 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _level(text: str) -> int | str:
+    """Read ``1`` as a number, and anything else as it is: an expression may mean something else to YAML."""
+    return int(text) if text.isdecimal() else text
+
+
 _LOOKS = (
     (_CHANNELS, "bands", _value, "channels"),
     (_PAGE, "a plane", _value, "page"),
     (_TEST, "a share of the training pictures", _share, "test_fraction"),
     (_NUM_CHANNELS, "a number of channels", _count, "num_channels"),
+    (_GROUP, "a folder level or an expression", _level, "group"),
 )
 
 
@@ -68,6 +75,7 @@ def optimize(
     page: Page = "first",
     num_channels: int = 3,
     test_fraction: float = 0.0,
+    group: int | str | None = None,
 ) -> ShardIndex:
     """Pack a folder of pictures into shards, which `tlearn.StreamingDataModule` reads.
 
@@ -82,6 +90,7 @@ def optimize(
         page: Plane of stacks that a fit will take, likewise.
         num_channels: How many channels the network will get; every file is tried with them.
         test_fraction: Share of the training pictures to hold back for ``test``, as `ImageFolderDataModule` does.
+        group: Which pictures are never divided, as for `ImageFolderDataModule`; a fit on the shards keeps to it.
 
     Raises:
         TlearnError: The folder is not one that a fit would take, ``out`` exists, or it cannot be written.
@@ -89,6 +98,7 @@ def optimize(
     with called_from_python():
         words: dict[str, Any] = {_SHARD_MB: shard_mb, _ON_ERROR: on_error, _UNKNOWN: unknown_classes}
         words |= {_PAGE: page, _NUM_CHANNELS: num_channels, _TEST: test_fraction}
+        words |= {} if group is None else {_GROUP: group}
         words |= {} if channels is None else {_CHANNELS: json.dumps(list(channels))}
         options = [str(folder), str(out), *(f"{name}={value}" for name, value in words.items())]
         return _optimize(Arguments("optimize", options=options))[0]
@@ -116,15 +126,14 @@ def _optimize(arguments: Arguments) -> tuple[ShardIndex, Path]:
     own, arguments = parser.take(arguments)
     words = arguments.options
     if typed := next((word.partition("=")[0] for word in words if word.startswith("-")), None):
-        raise unknown(
-            "option of optimize", typed, (_SHARD_MB, _ON_ERROR, _UNKNOWN, _CHANNELS, _PAGE, _NUM_CHANNELS, _TEST)
-        )
+        raise unknown("option of optimize", typed, (_SHARD_MB, _ON_ERROR, _UNKNOWN, *(name for name, *_ in _LOOKS)))
     if arguments.configs or len(words) != 2:
         raise TlearnError(f"expected optimize FOLDER OUT [{_SHARD_MB} 64], got '{' '.join(['optimize', *words])}'")
     root, out = Path(words[0]).expanduser(), Path(words[1]).expanduser()
     _check(root, out)
     options = {"on_error": own.on_error, "unknown_classes": own.unknown, "channels": own.channels}
     options |= {"num_channels": own.num_channels, **({} if own.page is None else {"page": own.page})}
+    options |= {} if own.group is None else {"group": own.group}
     options |= {} if own.test_fraction is None else {"test_fraction": own.test_fraction}
     return _pack(root, out, _bytes_of(own.mb), options), out
 
@@ -147,7 +156,7 @@ def _pack(root: Path, out: Path, shard_bytes: int, options: dict[str, Any]) -> S
             assert isinstance(images, StreamedImages)
             splits[split] = images
     with _ending_as_ctrl_c():
-        return write_shards(splits, data.class_names, out, shard_bytes, data.framing.reading)
+        return write_shards(splits, data.class_names, out, shard_bytes, data.framing.reading, data.group)
 
 
 @contextmanager

@@ -225,7 +225,8 @@ options                            what it does [default]
   --data.init_args.channels LIST   bands that a fit will take, '[3,2,1]'
   --data.init_args.page PLANE      plane of stacks that a fit will take [first]
   --data.init_args.num_channels N  channels that files are tried with [3]
-  --data.init_args.test_fraction S  share of train to hold back for test""",
+  --data.init_args.test_fraction S  share of train to hold back for test
+  --data.init_args.group WHAT      never divided: folder level or expression""",
     "cache": """\
 usage: $program cache ls | cache rm NAME ... | cache rm all
 

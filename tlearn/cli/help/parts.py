@@ -15,6 +15,7 @@ pictures                           what it does [default]
   --data.batch_size N              images in a batch [64]
   --data.val_fraction SHARE        of train, to validate (without val) [0.1]
   --data.test_fraction SHARE       of train, to test (without test) [0.0]
+  --data.group WHAT                never divided: site, patient; else a picture
   --data.train_per_class N         train on so many of each class; else on all
   --data.augment '{flip: true}'    random changes of training images; else none
   --data.on_error skip             leave out what cannot be read [error]

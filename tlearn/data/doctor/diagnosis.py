@@ -13,6 +13,7 @@ from tlearn.base.types import Task
 from tlearn.data.decoding.samples import lacks_extra
 from tlearn.data.doctor.colour import colour_findings
 from tlearn.data.doctor.encoding import encoding_tells
+from tlearn.data.doctor.groups import alike_across_groups
 from tlearn.data.doctor.numbers import number_findings
 from tlearn.data.files.duplicates import WAYS, near_alike, same_content, turned_alike
 from tlearn.data.files.findings import Finding, Picture, names_of
@@ -68,6 +69,7 @@ def summary_of(pictures: Sequence[Picture]) -> dict[str, dict[str, object]]:
         sides = [min(p.facts.width, p.facts.height) for p in members if not p.facts.error]
         summary[split] = {
             "images": len(members),
+            **({"groups": len(groups)} if (groups := {p.group for p in members if p.group is not None}) else {}),
             "classes": dict(Counter(name for p in members for name in ([p.label] if p.labels is None else p.labels))),
             "short_side_px": {"min": min(sides), "median": median(sides), "max": max(sides)} if sides else None,
             "formats": dict(Counter(p.facts.format for p in members if not p.facts.error)),
@@ -121,7 +123,9 @@ def _near_copies(pictures: Sequence[Picture]) -> Iterator[Finding]:
     hashes = np.array([p.facts.perceptual_hash for p in once], dtype=np.uint64)
     thumbs = np.stack([np.frombuffer(p.facts.thumb, dtype=np.uint8) for p in once])
     groups = near_alike(hashes, thumbs)
-    yield from _near_findings([[once[n] for n in group] for group in groups], "near_duplicates", "that look alike")
+    alike = [[once[n] for n in group] for group in groups]
+    yield from _near_findings(alike, "near_duplicates", "that look alike")
+    yield from alike_across_groups(alike)
     yield from _turned(once, hashes, thumbs, groups)
 
 

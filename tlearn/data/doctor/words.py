@@ -36,6 +36,8 @@ def split_line(split: str, about: Mapping[str, Any]) -> str:
         least, most = min(classes.values()), max(classes.values())
         counts = each if len(classes) <= _NAMED else f"{least} each" if least == most else f"{least} to {most} each"
         line += f" of {number_of(len(classes), 'class', 'classes')} ({counts})"
+    if about.get("groups"):
+        line += f" in {number_of(about['groups'], 'group')}"
     formats = {_FORMATS.get(name, name): count for name, count in about["formats"].items()}
     kinds = Counter[str]()
     for mode, count in about["modes"].items():

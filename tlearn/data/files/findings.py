@@ -14,6 +14,7 @@ class Picture(NamedTuple):
 
     With several labels an image, ``labels`` are those that it has and ``unknown`` those that are not known. A
     regression has neither. ``is_part`` tells that it is an object inside a picture, whose look as a whole says nothing.
+    ``group`` names what is never divided, such as its site or patient, if that is known.
     """
 
     split: str
@@ -23,6 +24,7 @@ class Picture(NamedTuple):
     labels: tuple[str, ...] | None = None
     unknown: tuple[str, ...] = ()
     is_part: bool = False
+    group: str | None = None
 
 
 @dataclass(frozen=True)

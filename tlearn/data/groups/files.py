@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -39,17 +40,48 @@ def groups_of_files(
     if files.groups is None or group is None:
         return None
     kept = kept_positions(files.names, read_exclusions(root))
-    missing = [files.names[number] for number in kept if files.groups[number] is None]
+    return numbers_of_groups(split, files.names, files.groups, kept, group, leaves_out, names)
+
+
+def numbers_of_groups(
+    split: str,
+    paths: Sequence[str],
+    groups: Sequence[str | None],
+    kept: Sequence[int],
+    group: int | str,
+    leaves_out: bool | None,
+    names: list[str],
+) -> Tensor | None:
+    """Return the number of each picture's group, see `groups_of_files`.
+
+    Args:
+        split: The split.
+        paths: N paths.
+        groups: N names of groups, ``None`` for a picture without one.
+        kept: The positions of those that are used.
+        group: The option.
+        leaves_out: Training pictures without a group are left out; else they are refused. ``None`` where no option
+            could leave them out.
+        names: Names of the groups that have numbers already; new ones are added.
+
+    Raises:
+        TlearnError: Training pictures that are used have none, all of them or while none may be left out.
+    """
+    missing = [paths[number] for number in kept if groups[number] is None]
     if missing:
         told = told_of_gaps(split, group, missing, len(kept))
         if split == "train" and (len(missing) == len(kept) or not leaves_out):
-            way = "" if len(missing) == len(kept) else ", or leave them out: --data.init_args.on_error skip"
+            way = (
+                ""
+                if len(missing) == len(kept) or leaves_out is None
+                else ", or leave them out: --data.init_args.on_error skip"
+            )
             raise TlearnError(f"{told}; mend the option{way}")
         if len(missing) < len(kept):
             log.warning("%s%s", told, "; left out" if split == "train" else "; its groups are not used")
         if split != "train":
             return None
-    return torch.tensor(coded(files.groups, names), dtype=torch.int64)
+    return torch.tensor(coded(groups, names), dtype=torch.int64)
 
 
 def in_groups(numbers: list[int], groups: Tensor | None) -> list[int]:

@@ -13,7 +13,10 @@ from tlearn.base.errors import TlearnError
 from tlearn.data.class_names import ClassRemark, frequent_classes
 from tlearn.data.datamodule import Split
 from tlearn.data.decoding.reading_options import reading_in
+from tlearn.data.files.folder_layout import TEST, TRAIN, VAL
 from tlearn.data.files.listing import counts_of, listed, number_of
+from tlearn.data.groups.files import numbers_of_groups
+from tlearn.data.groups.rule import checked_group, rule_of
 from tlearn.data.images.image_set import ImageSet
 from tlearn.data.images.sampled_ranges import sampled_ranges
 from tlearn.data.images.split import class_numbers
@@ -43,6 +46,7 @@ class StreamingDataModule(PictureDataModule):
         min_per_class: PositiveInt | None = None,
         cache_dir: str = ".cache/tlearn/shards",
         max_cache_gb: PositiveFloat = 20.0,
+        group: int | str | None = None,
         **options: Any,
     ) -> None:
         """Read the index; no shard is opened.
@@ -55,6 +59,9 @@ class StreamingDataModule(PictureDataModule):
             min_per_class: Leave out classes with fewer training images, and say which; none by default.
             cache_dir: Cache of downloaded shards, which processes of one machine share.
             max_cache_gb: Limit of the cache; the least recently read shards are deleted first.
+            group: What pictures are never divided, by the paths of the files that were packed: a folder level below
+                the class folder, or an expression; see `ImageFolderDataModule`. By default what ``tlearn optimize`` was
+                given.
             **options: Those of `PictureDataModule` and `ImageDataModule`.
 
         Raises:
@@ -63,6 +70,7 @@ class StreamingDataModule(PictureDataModule):
         self._place = place_of(root, cache_dir, float(max_cache_gb))
         self.root = self._place.about
         self._index = parse_index(self._place.index(), f"{self.root}/{INDEX}")
+        self.group = self._index.group if group is None else checked_group(group)
         numbers = class_numbers(classes, self._index.class_names)
         names = [self._index.class_names[number] for number in numbers]
         rare = list[ClassRemark]()
@@ -99,7 +107,19 @@ class StreamingDataModule(PictureDataModule):
         shards = number_of(len(sharded.shards), "shard")
         log.info("%s: %d images (%s) in %s of %s", split, len(rows), counts, shards, self.root)
         self._learn()
-        return ShardedImages(ShardPictures(self._place, split, sharded, items), self.framing, targets, rows)
+        images = ShardedImages(ShardPictures(self._place, split, sharded, items), self.framing, targets, rows)
+        images.groups = self._groups_of(split, images)
+        return images
+
+    def _groups_of(self, split: Split, images: ShardedImages) -> Tensor | None:
+        """Find the group of each picture in the path of its file."""
+        if self.group is None:
+            return None
+        names = [images.pictures.name(row) for row in range(len(images.targets))]
+        is_in_split = names[0].partition("/")[0].lower() in (*TRAIN, *VAL, *TEST)
+        groups = rule_of(self.group).of_paths(names, 1 + is_in_split)
+        kept = images.indices.tolist()
+        return numbers_of_groups(split, names, groups, kept, self.group, None, self.group_names)
 
     def _learn(self) -> None:
         """Take the ranges that were learned when the folder was packed, or learn them from the first training shard.

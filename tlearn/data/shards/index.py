@@ -76,11 +76,13 @@ class ShardIndex:
         splits: The splits.
         reading: How the pictures were looked at, with the ranges that were learned of the training pictures: options
             of `Reading` by name. ``None`` in a folder that was written before there were such options.
+        group: The option by which the names of the pictures tell their groups; ``None`` without groups.
     """
 
     class_names: list[str]
     splits: dict[Split, ShardedSplit]
     reading: dict[str, Any] | None = None
+    group: int | str | None = None
 
     def as_text(self) -> str:
         """Return it as JSON."""
@@ -147,9 +149,10 @@ def parse_index(content: bytes, place: str) -> ShardIndex:
         if reading is not None:
             _check_ranges(reading["ranges"])
             reading_in(reading)
+        group = _group_of(about.get("group"))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise TlearnError(f"{place} is damaged ({one_line(error, 80)}): run tlearn optimize anew") from error
-    return ShardIndex(names, splits, reading)
+    return ShardIndex(names, splits, reading, group)
 
 
 def parse_items(content: bytes, split: ShardedSplit, n_classes: int, place: str) -> Items:
@@ -193,6 +196,13 @@ def read_file(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise TlearnError(f"cannot read {path.absolute()} ({error.strerror}); copy the folder anew") from error
+
+
+def _group_of(group: Any) -> int | str | None:
+    if type(group) not in (int, str, type(None)):
+        raise ValueError("group is no number and no text")
+    known: int | str | None = group
+    return known
 
 
 def _check_ranges(ranges: Mapping[str, Any]) -> None:

@@ -33,7 +33,12 @@ _LEAF_BYTES = 4  # LitData writes an item's length before it
 
 
 def write_shards(
-    splits: Mapping[Split, StreamedImages], class_names: list[str], out: Path, shard_bytes: int, reading: Reading
+    splits: Mapping[Split, StreamedImages],
+    class_names: list[str],
+    out: Path,
+    shard_bytes: int,
+    reading: Reading,
+    group: int | str | None = None,
 ) -> ShardIndex:
     """Write the pictures of all splits.
 
@@ -45,6 +50,7 @@ def write_shards(
         out: The folder to write; it must not exist.
         shard_bytes: The largest size of a shard; a larger picture gets one of its own.
         reading: How the pictures were looked at, with what was learned of them.
+        group: The option by which their names tell their groups.
 
     Raises:
         TlearnError: A file has changed meanwhile, or writing fails.
@@ -56,7 +62,7 @@ def write_shards(
             if split == "train":
                 rows = rows[torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))]
             written[split] = _write_split(split, images, rows, partial / split, shard_bytes)
-        index = ShardIndex(class_names, written, asdict(reading))
+        index = ShardIndex(class_names, written, asdict(reading), group)
         (partial / INDEX).write_text(index.as_text(), encoding="utf-8")
         for path in partial.rglob("*"):
             if path.is_file():

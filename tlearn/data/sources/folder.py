@@ -68,6 +68,7 @@ class ImageFolderDataModule(ImageFilesDataModule):
             names, rare = frequent_classes(names, counts, min_per_class)
         super().__init__(root=place, class_names=names, **options)
         self._spelling.add(name for split in get_args(Split) for name in self._layout.folders_in(split))
+        self.folders_above = self._layout.prefix_of("train").count("/") + 1
         self.class_remarks = [*_remarks_on(self._layout), *self._spelling.remarks(self.class_names), *rare]
 
     def _train_counts(self, root: Path, test_fraction: float, group: int | str | None) -> Counter[str]:

@@ -13,6 +13,8 @@ from tlearn.base.errors import TlearnError, unknown
 from tlearn.data.class_names import Spelling, frequent_classes
 from tlearn.data.datamodule import Split
 from tlearn.data.files.reading import UnreadableImageError, read_bytes
+from tlearn.data.groups.files import numbers_of_groups
+from tlearn.data.groups.rule import group_text
 from tlearn.data.images.image_set import ImageSet
 from tlearn.data.images.split import class_numbers
 from tlearn.data.sources.huggingface_files import HuggingFaceSource
@@ -70,6 +72,7 @@ class HuggingFaceDataModule(ItemsDataModule):
         label_column: str = "label",
         classes: list[str] | None = None,
         min_per_class: PositiveInt | None = None,
+        group: str | None = None,
         **options: Any,
     ) -> None:
         """Open the training split, which names the classes; no picture is decoded.
@@ -84,6 +87,7 @@ class HuggingFaceDataModule(ItemsDataModule):
             classes: Names of the classes to use, numbered in the order given; by default all that have training rows,
                 in the order of the ``ClassLabel``, or sorted.
             min_per_class: Leave out classes with fewer training rows, and say which; none by default.
+            group: Column that names what is never divided between training and validation, such as a site or patient.
             **options: Those of `PictureDataModule` and `ImageDataModule`.
 
         Raises:
@@ -91,7 +95,7 @@ class HuggingFaceDataModule(ItemsDataModule):
                 class a row.
         """
         self._source = HuggingFaceSource(path, name, data_dir)
-        self._columns = image_column, label_column
+        self._columns, self.group = (image_column, label_column), group
         self._spelling = Spelling([])
         self._train, declared = self._labelled("train")
         self._seen = trained_classes(self._train, declared)
@@ -106,12 +110,14 @@ class HuggingFaceDataModule(ItemsDataModule):
         Raises:
             TlearnError: There is no such split.
         """
-        if split == "train":
-            return self._images_of(self._train, split)
         if split == "val" and self._name_of(split) is None:
             return None
-        source, _ = self._labelled(split)
-        return self._images_of(source, split)
+        source = self._train if split == "train" else self._labelled(split)[0]
+        images = self._images_of(source, split)
+        if self.group is not None and source.groups is not None:
+            rows, kept = [f"row {row}" for row in range(len(source.groups))], images.indices.tolist()
+            images.groups = numbers_of_groups(split, rows, source.groups, kept, self.group, None, self.group_names)
+        return images
 
     def _name_of(self, split: Split) -> str | None:
         return next((name for name in _NAMES[split] if name in self._source.splits), None)
@@ -133,7 +139,15 @@ class HuggingFaceDataModule(ItemsDataModule):
         declared = list(dict.fromkeys(map(self._spelling.of, declared)))
         pictures = _with_pictures(rows, image_column)
         identity = f"{self._source.about}, {name}, {len(rows)} rows ({pictures._fingerprint})"
-        return LabelledItems(_Rows(pictures, image_column), identity, labels), declared
+        return LabelledItems(_Rows(pictures, image_column), identity, labels, self._groups(rows, split)), declared
+
+    def _groups(self, rows: Any, split: Split) -> list[str | None] | None:
+        """Return the group of each row. A split without the column can still be evaluated."""
+        if self.group is None or (split != "train" and self.group not in rows.features):
+            return None
+        if self.group not in rows.features:
+            raise unknown("group", self.group, rows.features)
+        return [group_text(value) for value in rows.with_format(None).select_columns([self.group])[:][self.group]]
 
 
 def _labels(rows: Any, column: str, about: str) -> tuple[Sequence[str | None], list[str]]:

@@ -29,11 +29,14 @@ class LabelledItems:
         items: Gives (picture, anything) for each position.
         identity: Name of the dataset and split, for messages and the fingerprint.
         labels: N names of classes; ``None`` for an item without a label.
+        groups: N names of groups, whose items are never divided, ``None`` for an item without one; ``None`` without
+            groups.
     """
 
     items: ItemDataset
     identity: str
     labels: Sequence[str | None]
+    groups: Sequence[str | None] | None = None
 
     @property
     def counts(self) -> Counter[str]:

@@ -50,10 +50,12 @@ class ImageFilesDataModule(PictureDataModule, ABC):
 
     Attributes:
         root: The folder that the files' names are relative to, and of the exclusion list.
+        folders_above: How many folders lie above those of a class's own in each path.
         skipped: For each split that `pictures_of` has listed, files that are no pictures by ending, and their classes.
     """
 
     root: Path
+    folders_above = 0
 
     def __init__(
         self,
@@ -201,6 +203,7 @@ class ImageFilesDataModule(PictureDataModule, ABC):
             Picture(
                 *(split, files.names[number], self._label(files.targets[number]), each, *self._known(files, number)),
                 is_part=files.boxes is not None,
+                group=files.groups[number] if files.groups else None,
             )
             for number, each in self._inspected(split, files).items()
         ]
