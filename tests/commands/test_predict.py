@@ -79,7 +79,7 @@ def test_folders_patterns_and_single_files(tlearn: Tlearn, run: str, tmp_path: P
     for given, count in (("photos/0[0-2]*.png", 3), (str(tmp_path / "photos/*.png"), 7), ("photos/00_cat.png", 1)):
         assert predict(tlearn, run, "--data", given, "--top_k", "1").code == 0
         assert len(rows_of()) == count
-        assert list(rows_of()[0]) == ["path", "class", "probability", "error"]
+        assert list(rows_of()[0]) == ["path", "class", "probability", "stranger", "error"]
 
 
 def test_unreadable_files_have_a_row_with_the_reason(tlearn: Tlearn, run: str, tmp_path: Path) -> None:

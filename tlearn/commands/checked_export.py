@@ -19,10 +19,16 @@ from tlearn.data.datamodule import ImageDataModule
 from tlearn.deploy.check import Agreement, Examples, examples_from_folders
 from tlearn.deploy.export import export_network
 from tlearn.deploy.loading import framing_of, load_module
+from tlearn.deploy.reliability.options import ReliabilityOptions
 
 
 def export_checkpoint(
-    arguments: Arguments, out: Path, folders: Sequence[Path], int8: bool, tell: Callable[[str], object]
+    arguments: Arguments,
+    out: Path,
+    folders: Sequence[Path],
+    int8: bool,
+    reliability: ReliabilityOptions,
+    tell: Callable[[str], object],
 ) -> Agreement:
     """Write the network of the checkpoint that a command line names.
 
@@ -31,6 +37,7 @@ def export_checkpoint(
         out: The file to write.
         folders: Pictures to check with, in place of the run's own data.
         int8: Write 8 bits.
+        reliability: What further outputs tell.
         tell: Called with a line for each thing that was done.
 
     Raises:
@@ -45,7 +52,9 @@ def export_checkpoint(
         read = (
             examples_from_folders(folders, framing_of(module)) if folders else _examples_of_run(checkpoint, arguments)
         )
-        return export_network(module, out, read, checkpoint=checkpoint.path, int8=int8, tell=tell)
+        return export_network(
+            module, out, read, checkpoint=checkpoint.path, int8=int8, reliability=reliability, tell=tell
+        )
 
 
 def _examples_of_run(checkpoint: Checkpoint, arguments: Arguments) -> Examples:

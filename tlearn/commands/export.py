@@ -14,6 +14,7 @@ from tlearn.base.files import check_folder_of
 from tlearn.cli.arguments import Arguments, with_own
 from tlearn.cli.isolation import called_from_python
 from tlearn.cli.targets.calls import arguments_of_run
+from tlearn.deploy.reliability.options import CoverageBy, ReliabilityOptions, check_outputs_fit
 
 if TYPE_CHECKING:
     from tlearn.deploy.check import Agreement
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 # What each kind of file needs beyond what tlearn itself does.
 _NEEDS = {".onnx": ("onnx", "onnxscript", "onnxruntime"), ".pt2": (), ".safetensors": ()}
 _QUANTIZE = ("int8",)
-_OPTIONS = ("--ckpt_path", "--out", "--quantize", "--data")
+_OPTIONS: tuple[str, ...] = ("--ckpt_path", "--out", "--quantize", "--data")
+_OPTIONS += ("--coverage", "--coverage_by", "--min_accuracy", "--unknown")
 # What says where runs lie, for best, last and wise_ft.
 _PLACES = ("--trainer.default_root_dir", *(f"--trainer.logger.{n}" for n in ("save_dir", "name")))
 _PLACES += tuple(f"--trainer.logger.init_args.{n}" for n in ("save_dir", "name"))
@@ -35,11 +37,13 @@ class _Options:
         out: The file to write.
         quantize: ``int8``, or ``None`` for float32.
         data: Folders of pictures in place of the run's own data.
+        reliability: What further outputs tell.
     """
 
     out: Path
     quantize: str | None
     data: tuple[Path, ...]
+    reliability: ReliabilityOptions
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,10 @@ def export(
     out: str | Path,
     quantize: Literal["int8"] | None = None,
     data: str | Path | Sequence[str | Path] = (),
+    coverage: float | None = None,
+    coverage_by: CoverageBy = "all",
+    min_accuracy: float | None = None,
+    unknown: bool = False,
 ) -> Export:
     """Write the network of a checkpoint as a file that works without its run.
 
@@ -76,13 +84,19 @@ def export(
         out: The file to write. Its ending is ``.onnx``, ``.pt2`` or ``.safetensors``.
         quantize: ``int8`` writes 8-bit weights and activations, calibrated on training images; ``.onnx`` alone.
         data: Folders of pictures to check and calibrate with; by default the run's own images.
+        coverage: Adds the output ``answer_set``, or ``low`` and ``high`` of values; see `tlearn.predict`.
+        coverage_by: Whom that is promised; see there.
+        min_accuracy: Adds the output ``answered``; see there.
+        unknown: Adds ``stranger``, and ``answered``, which is false for strangers.
 
     Raises:
         TlearnError: A wrong argument, a missing package or folder, or a network that cannot be exported; an export that
             answers differently, of which nothing is left.
     """
     with called_from_python():
-        arguments = arguments_of_run("export", config, with_own(options, out=out, quantize=quantize), ckpt_path)
+        asked = ReliabilityOptions(coverage, coverage_by, min_accuracy, unknown)
+        own = with_own(options, out=out, quantize=quantize, **asked.typed)
+        arguments = arguments_of_run("export", config, own, ckpt_path)
         folders = [data] if isinstance(data, (str, Path)) else data
         arguments.options.extend(["--data", *map(str, folders)] if folders else [])
         return _export(arguments)
@@ -102,7 +116,9 @@ def _export(arguments: Arguments, tell: Callable[[str], object] = lambda _: None
         notes.append(line)
         tell(line)
 
-    agreement = export_checkpoint(arguments, options.out, options.data, options.quantize == "int8", note)
+    agreement = export_checkpoint(
+        arguments, options.out, options.data, options.quantize == "int8", options.reliability, note
+    )
     return Export(options.out, agreement, notes)
 
 
@@ -119,6 +135,10 @@ def _parsed(words: list[str]) -> _Options:
     parser.add_argument("--out", type=Path)
     parser.add_argument("--quantize")
     parser.add_argument("--data", type=Path, nargs="+", default=[], action="extend")
+    parser.add_argument("--coverage", type=_share)
+    parser.add_argument("--coverage_by", default="all")
+    parser.add_argument("--min_accuracy", type=_share)
+    parser.add_argument("--unknown", choices=("true", "false"), type=str.lower, default="false")
     found, others = parser.parse_known_args(words)
     if others:
         name = others[0].partition("=")[0]
@@ -127,7 +147,15 @@ def _parsed(words: list[str]) -> _Options:
         raise TlearnError(f"export: unexpected word '{others[0]}'; a file is named with --out")
     if found.out is None:
         raise TlearnError(f"export needs --out, a file that ends in {_listed(_NEEDS)}")
-    return _Options(found.out, found.quantize, tuple(found.data))
+    asked = ReliabilityOptions(found.coverage, found.coverage_by, found.min_accuracy, found.unknown == "true")
+    return _Options(found.out, found.quantize, tuple(found.data), asked)
+
+
+def _share(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a share such as 0.9, got {text}") from None
 
 
 def _refuse_early(options: _Options) -> None:
@@ -137,6 +165,7 @@ def _refuse_early(options: _Options) -> None:
         raise unknown("value of --quantize", options.quantize, _QUANTIZE)
     if options.quantize is not None and out.suffix != ".onnx":
         raise TlearnError(f"--quantize {options.quantize} makes an .onnx file; --out is {out}")
+    check_outputs_fit(out, options.quantize is not None, options.reliability)
     for place in options.data:
         if not place.is_dir():
             raise TlearnError(f"--data {place}: no folder at {place.absolute()}")

@@ -16,10 +16,12 @@ from tlearn.data.files.listing import find_pictures
 from tlearn.data.files.reading import Framing, UnreadableImageError, read_image
 from tlearn.data.images.image_set import BatchKey, ImageSet
 from tlearn.data.images.in_memory import InMemoryImages
+from tlearn.deploy.reliability.output_check import OutputCheck, as_seen
 from tlearn.models.network import Network
 from tlearn.models.state import evaluating
 
 Answer = Callable[[Tensor], Tensor]
+Outputs = Callable[[Tensor], Sequence[Tensor]]
 
 MOST_CHECKED = 256
 TOLERANCE = 1e-4  # in a probability; of the values' spread in a regression
@@ -77,21 +79,29 @@ def compare(task: Task, wanted: Tensor, given: Tensor) -> Agreement:
     return Agreement(task, len(wanted), float(same.double().mean()), difference)
 
 
-def check(module: Network, answer: Answer, examples: Examples) -> Agreement:
+def check(module: Network, outputs: Outputs, examples: Examples, further: OutputCheck | None = None) -> Agreement:
     """Ask both for the same images, in batches of different sizes: an answer must not depend on its batch.
 
     Args:
         module: The library's network; its mode is left as it is.
-        answer: What the file answers for uint8 (N, C, S, S).
+        outputs: What the file gives for uint8 (N, C, S, S), the answer first.
         examples: The images.
+        further: Is told of the outputs behind the answer.
     """
     wanted, given = list[Tensor](), list[Tensor]()
     with evaluating(module):
         count = min(len(examples.check), MOST_CHECKED)
         for batch in tracked(examples.to_check(count, _BATCH), "checking the export", -(-count // _BATCH), "batches"):
-            wanted.append(module.answer(batch.images.to(module.preprocess.mean.device)).cpu())
-            first, rest = batch.images[:1], batch.images[1:]
-            given += [answer(first), *([answer(rest)] if len(rest) else [])]
+            features = module.features(batch.images.to(module.preprocess.mean.device))
+            output = module(features)
+            wanted.append(module.answer_of(output).cpu())
+            seen = as_seen(features, module.in_unit(output), wanted[-1])
+            for part in (slice(1), slice(1, None)):
+                if len(batch.images[part]):
+                    answer, *others = outputs(batch.images[part])
+                    given.append(answer)
+                    if further is not None:
+                        further.add((seen[0][part], seen[1][part], seen[2][part]), others)
     return compare(module.task, torch.cat(wanted), torch.cat(given))
 
 

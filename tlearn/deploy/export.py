@@ -13,10 +13,15 @@ from tlearn.base.errors import TlearnError, one_line
 from tlearn.base.files import on_disk, writing_fault
 from tlearn.base.progress import Progress
 from tlearn.deploy import onnx_file, pt2_file, state_file
-from tlearn.deploy.check import TOLERANCE, Agreement, Answer, Examples, check
+from tlearn.deploy.check import TOLERANCE, Agreement, Examples, Outputs, check
 from tlearn.deploy.exported_network import ExportedNetwork
 from tlearn.deploy.int8 import quantise_and_report
 from tlearn.deploy.metadata import metadata_of
+from tlearn.deploy.reliability.assessor import Assessor
+from tlearn.deploy.reliability.exported import WorthOutputs, about_outputs
+from tlearn.deploy.reliability.opening import assessor_for
+from tlearn.deploy.reliability.options import NOTHING, ReliabilityOptions, check_outputs_fit
+from tlearn.deploy.reliability.output_check import OutputCheck
 from tlearn.models.network import Network
 from tlearn.models.state import not_finite
 
@@ -24,14 +29,14 @@ from tlearn.models.state import not_finite
 @dataclass(frozen=True)
 class _Kind:
     write: Callable[[ExportedNetwork, Path, Mapping[str, Any]], list[Path]]
-    open: Callable[[Path], Answer]
+    open: Callable[[Path], Outputs]
     engine: Callable[[], str]
 
 
 _KINDS = {
-    ".onnx": _Kind(onnx_file.write_onnx, onnx_file.open_onnx, onnx_file.engine),
-    ".pt2": _Kind(pt2_file.write_pt2, pt2_file.open_pt2, pt2_file.engine),
-    ".safetensors": _Kind(state_file.write_state, state_file.open_state, state_file.engine),
+    ".onnx": _Kind(onnx_file.write_onnx, onnx_file.outputs_of_onnx, onnx_file.engine),
+    ".pt2": _Kind(pt2_file.write_pt2, pt2_file.outputs_of_pt2, pt2_file.engine),
+    ".safetensors": _Kind(state_file.write_state, state_file.outputs_of_state, state_file.engine),
 }
 
 
@@ -42,6 +47,7 @@ def export_network(
     *,
     checkpoint: Path | None = None,
     int8: bool = False,
+    reliability: ReliabilityOptions = NOTHING,
     tell: Callable[[str], object] = print,
 ) -> Agreement:
     """Write a network as ``.onnx``, ``.pt2`` or ``.safetensors``, and tell how well it agrees with the library.
@@ -52,17 +58,24 @@ def export_network(
         examples: Images to check with.
         checkpoint: Where the network came from, to be told in the file.
         int8: Write 8 bits (``.onnx`` alone); the float32 file is checked first.
+        reliability: What further outputs tell; ``.onnx`` and ``.pt2`` in float32 alone have them.
         tell: Called with a line for each thing that was done.
 
     Raises:
-        TlearnError: It cannot be exported or written, or it answers differently; nothing is left behind then.
+        TlearnError: It cannot be exported or written, it answers differently, or its run has kept too little for what
+            further outputs shall tell; nothing is left behind then.
     """
+    check_outputs_fit(out, int8, reliability)
     if name := not_finite(module.state_dict()):
         raise TlearnError(f"{checkpoint or 'the network'}: {name} is not finite; export another checkpoint")
     kind, about = _KINDS[out.suffix], metadata_of(module, checkpoint)
+    assessor = assessor_for(module, checkpoint, reliability) if reliability.asked else None
+    if assessor is not None:
+        about["reliability"] = about_outputs(assessor)
     with _scratch(out) as scratch, _disk_faults(out, Path(scratch, out.name)):
-        files = _written(kind, ExportedNetwork(module), Path(scratch, out.name), about, module)
-        agreement = _checked(kind, module, files[0], examples, tell)
+        network = ExportedNetwork(module, WorthOutputs(assessor) if assessor is not None else None)
+        files = _written(kind, network, Path(scratch, out.name), about, module)
+        agreement = _checked(kind, module, files[0], examples, assessor, tell)
         if int8:
             tell(quantise_and_report(module.task, files[0], examples))
         size_mb = files[0].stat().st_size / 1e6
@@ -89,14 +102,24 @@ def _written(
         raise TlearnError(f"{name} cannot be exported to {path.suffix}: {one_line(error, 200)}") from error
 
 
-def _checked(kind: _Kind, module: Network, file: Path, examples: Examples, tell: Callable[[str], object]) -> Agreement:
-    agreement = check(module, kind.open(file), examples)
+def _checked(
+    kind: _Kind,
+    module: Network,
+    file: Path,
+    examples: Examples,
+    assessor: Assessor | None,
+    tell: Callable[[str], object],
+) -> Agreement:
+    further = None if assessor is None else OutputCheck(assessor, TOLERANCE)
+    agreement = check(module, kind.open(file), examples, further)
     said = f"checked on {agreement.images} {examples.what} with {kind.engine()}: {agreement}"
     if not agreement.holds:
         raise TlearnError(
             f"the export answers differently, nothing was written; {said}; expected 100 % and at most {TOLERANCE:g}"
         )
-    tell(said)
+    if further is not None and (fault := further.fault()):
+        raise TlearnError(f"the export's further outputs differ from the library's, nothing was written: {fault}")
+    tell(said if further is None else f"{said}; {further} agree")
     return agreement
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from tlearn.deploy.loading import framing_of
+from tlearn.deploy.reliability.exported import WorthOutputs
 from tlearn.models.losses import answers_of
 from tlearn.models.network import Network
 from tlearn.models.target_unit import AS_IT_IS, change_unit
@@ -21,21 +22,23 @@ class ExportedNetwork(nn.Module):
 
     Args:
         module: Left as it is, modes included.
+        worth: Gives further outputs; without it there are none.
 
     Attributes:
         size_px: Side S of the pictures it takes: what the data delivered.
         in_channels: C of them.
-        output_name: ``probabilities``, or ``values`` for a regression.
+        output_names: ``probabilities``, or ``values`` for a regression, and behind it those of `worth`.
 
     Raises:
         TlearnError: The network does not say how its pictures were read.
     """
 
-    def __init__(self, module: Network) -> None:
+    def __init__(self, module: Network, worth: WorthOutputs | None = None) -> None:
         super().__init__()
         self.size_px, self.in_channels = int(framing_of(module).size_px), module.options.in_channels
         self.task, self.calibration = module.task, module.calibration
-        self.output_name = "values" if module.task == "regression" else "probabilities"
+        first = "values" if module.task == "regression" else "probabilities"
+        self.worth, self.output_names = worth, [first, *(worth.names if worth is not None else ())]
         to_px = module.preprocess.image_size
         self.resize = nn.Identity() if to_px in (None, self.size_px) else FixedPointResize(self.size_px, to_px)
         self.preprocess, self.backbone, self.head = (
@@ -44,9 +47,12 @@ class ExportedNetwork(nn.Module):
         change_unit(self.head, module.unit, AS_IT_IS)  # values in the user's unit need nothing beside the weights
         self.eval()
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Turn uint8 (N, C, S, S) into probabilities (N, K), or values (N, K)."""
-        return answers_of(self.task, self.head(self.backbone(self.preprocess(self.resize(images)))), self.calibration)
+    def forward(self, images: Tensor) -> Tensor | tuple[Tensor, ...]:
+        """Turn uint8 (N, C, S, S) into probabilities (N, K), or values (N, K), and the further outputs if there are."""
+        features = self.backbone(self.preprocess(self.resize(images)))
+        output = self.head(features)
+        answers = answers_of(self.task, output, self.calibration)
+        return answers if self.worth is None else (answers, *self.worth(features, output, answers))
 
     def example(self) -> Tensor:
         """Return black pictures, uint8 (2, C, S, S): two, for a batch of one would fix the batch's size."""

@@ -32,7 +32,7 @@ def write_onnx(network: ExportedNetwork, path: Path, about: Mapping[str, Any]) -
         (),
         dynamo=True,
         input_names=[INPUT],
-        output_names=[network.output_name],
+        output_names=network.output_names,
         verbose=False,  # else it counts its steps on stdout
     )
     assert program is not None
@@ -43,8 +43,8 @@ def write_onnx(network: ExportedNetwork, path: Path, about: Mapping[str, Any]) -
     return [path]
 
 
-def open_onnx(path: Path) -> Callable[[Tensor], Tensor]:
-    """Return what answers for uint8 (N, C, S, S), with ONNX Runtime on the CPU."""
+def outputs_of_onnx(path: Path) -> Callable[[Tensor], list[Tensor]]:
+    """Return what gives all outputs for uint8 (N, C, S, S), with ONNX Runtime on the CPU."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -52,10 +52,16 @@ def open_onnx(path: Path) -> Callable[[Tensor], Tensor]:
     options.intra_op_num_threads = torch.get_num_threads()  # its own count is that of the machine, not of a container
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
-    def answer(images: Tensor) -> Tensor:
-        return torch.from_numpy(session.run(None, {INPUT: images.numpy()})[0])
+    def outputs(images: Tensor) -> list[Tensor]:
+        return [torch.from_numpy(each) for each in session.run(None, {INPUT: images.numpy()})]
 
-    return answer
+    return outputs
+
+
+def open_onnx(path: Path) -> Callable[[Tensor], Tensor]:
+    """Return what answers for uint8 (N, C, S, S): the first output."""
+    outputs = outputs_of_onnx(path)
+    return lambda images: outputs(images)[0]
 
 
 def engine() -> str:

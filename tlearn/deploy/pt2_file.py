@@ -30,10 +30,15 @@ def write_pt2(network: ExportedNetwork, path: Path, about: Mapping[str, Any]) ->
     return [path]
 
 
-def open_pt2(path: Path) -> Callable[[Tensor], Tensor]:
-    """Return what answers for uint8 (N, C, S, S)."""
-    network: Callable[[Tensor], Tensor] = torch.export.load(path).module()
-    return network
+def outputs_of_pt2(path: Path) -> Callable[[Tensor], list[Tensor]]:
+    """Return what gives all outputs for uint8 (N, C, S, S)."""
+    network = torch.export.load(path).module()
+
+    def outputs(images: Tensor) -> list[Tensor]:
+        found = network(images)
+        return [found] if isinstance(found, Tensor) else list(found)
+
+    return outputs
 
 
 def engine() -> str:

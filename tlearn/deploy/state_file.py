@@ -63,9 +63,10 @@ def _rebuilt(path: Path) -> Network:
     return module.requires_grad_(False).eval()
 
 
-def open_state(path: Path) -> Callable[[Tensor], Tensor]:
-    """Return what answers for uint8 (N, C, S, S)."""
-    return rebuild(path).answer
+def outputs_of_state(path: Path) -> Callable[[Tensor], list[Tensor]]:
+    """Return what answers for uint8 (N, C, S, S), as its only output."""
+    network = rebuild(path)
+    return lambda images: [network.answer(images)]
 
 
 def engine() -> str:

@@ -206,6 +206,11 @@ options
                                    NAME.pt2 for torch.export.load: both with
                                    preprocessing and probabilities inside;
                                    NAME.safetensors: weights, beside NAME.json
+  --coverage SHARE                 output answer_set (low, high of values), as
+                                   predict's set; .onnx and .pt2
+  --coverage_by WHOM               promised by class, or a new group's [all]
+  --min_accuracy SHARE             output answered: false where unknown
+  --unknown true                   outputs stranger and answered [false]
   --quantize int8                  8-bit weights and activations; .onnx alone
   --data FOLDER                    pictures to check with; else the run's own
   --ckpt_path WHICH                best, last or wise_ft of the run; else best

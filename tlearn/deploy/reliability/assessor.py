@@ -22,7 +22,13 @@ from tlearn.models.reliability.answer_sets import answer_sets, label_sets
 from tlearn.models.reliability.evidence import Evidence
 from tlearn.models.reliability.intervals import intervals
 from tlearn.models.reliability.neighbours import nearest
-from tlearn.models.reliability.strangers import STRANGER_SHARE, StrangerDetector, scores_of, stranger_share
+from tlearn.models.reliability.strangers import (
+    LEAST_HELD_OUT,
+    STRANGER_SHARE,
+    StrangerDetector,
+    scores_of,
+    stranger_share,
+)
 
 _NAMES_OF_UNKNOWN = ("unknown", "abstained", "no answer")
 
@@ -102,6 +108,7 @@ class Assessor:
         class_names: K names.
         rules: What held-out pictures have settled.
         knows_strangers: The run kept what strangers are told by.
+        tells_strangers: It held out enough pictures for one to be stranger than 95 % of them.
         unknown: The word for no answer: ``unknown``, or another one where that is a class.
         held_out: What the promises rest on, in words: ``244 out-of-fold pictures``.
 
@@ -118,6 +125,7 @@ class Assessor:
         self.held_out = f"{evidence.held_out:,} {kind} pictures"
         self.groups = 0 if evidence.groups is None else len(evidence.groups.unique())
         self.knows_strangers = bool(evidence.strangers) and len(evidence.stranger_scores) > 0
+        self.tells_strangers = self.knows_strangers and len(evidence.stranger_scores) >= LEAST_HELD_OUT
         if self.knows_strangers:
             self.detector = StrangerDetector.restored(evidence.strangers)
             self.stranger_scores = evidence.stranger_scores

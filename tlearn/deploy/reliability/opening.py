@@ -9,6 +9,7 @@ from tlearn.deploy.reliability.assessor import Assessor
 from tlearn.deploy.reliability.options import ReliabilityOptions
 from tlearn.models.network import Network
 from tlearn.models.reliability.evidence import evidence_of
+from tlearn.models.reliability.strangers import LEAST_HELD_OUT
 
 
 def assessor_for(network: Network, checkpoint: Path | None, options: ReliabilityOptions) -> Assessor | None:
@@ -32,8 +33,11 @@ def assessor_for(network: Network, checkpoint: Path | None, options: Reliability
     if evidence is None:
         return None
     assessor = Assessor(evidence, network.calibration, options)
-    if options.unknown and not assessor.knows_strangers:
-        raise TlearnError("unknown true: the run held out no pictures to tell strangers by; fit again with validation")
+    if options.unknown and not assessor.tells_strangers:
+        count = len(evidence.stranger_scores)
+        raise TlearnError(
+            f"unknown true needs {LEAST_HELD_OUT} held-out pictures to tell strangers by, found {count}; hold out more"
+        )
     if options.nearest and not len(evidence.known_features):
         raise TlearnError(f"nearest {options.nearest}: the run has kept no training pictures; fit again")
     return assessor

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Literal, get_args
 
 from tlearn.base.errors import TlearnError, unknown
@@ -70,6 +71,21 @@ class ReliabilityOptions:
 
     def _shares(self) -> list[tuple[str, float | None]]:
         return [("coverage", self.coverage), ("min_accuracy", self.min_accuracy)]
+
+
+def check_outputs_fit(out: Path, int8: bool, options: ReliabilityOptions) -> None:
+    """Check that a file that is exported can tell what is asked.
+
+    Raises:
+        TlearnError: A value means nothing, or that kind of file has no further outputs.
+    """
+    options.check()
+    if options.nearest:
+        raise TlearnError("nearest: an export names no training pictures; ask tlearn.load for them")
+    if options.asked and out.suffix not in (".onnx", ".pt2"):
+        raise TlearnError(f"{options.asked}: {out.suffix} holds weights alone; export to .onnx or .pt2")
+    if options.asked and int8:
+        raise TlearnError(f"{options.asked}: promised of float32 answers, which 8 bits change; leave out quantize")
 
 
 NOTHING = ReliabilityOptions()

@@ -30,7 +30,7 @@ def summary_of(assessor: Assessor, counts: Counter[str]) -> list[str]:
     if not counts["pictures"]:
         return []
     lines = [*_about_sets(assessor, counts), *_about_answers(assessor, counts)]
-    if assessor.knows_strangers:
+    if assessor.tells_strangers:
         share = f"{100 * STRANGER_SHARE:g} %"
         given = f"{counts['unlike']} of {number_of(counts['pictures'], 'picture')}"
         usual = f"of pictures like the training pictures {100 - 100 * STRANGER_SHARE:.0f} in 100 do"
@@ -63,10 +63,10 @@ def promise_of(assessor: Assessor) -> dict[str, str]:
         share = f"{100 * rules.intervals.coverage:g} %"
         promises["intervals"] = f"hold the true value in {share} of {whom} ({basis})"
     if options.min_accuracy is not None:
-        each = "of each class " if assessor.task == "multilabel" else ""
+        each = "for each class by itself, " if assessor.task == "multilabel" else ""
         promises["answers"] = (
-            f"those {each}that are given are right in {100 * options.min_accuracy:g} % of {whom} or more, with "
-            f"{_SURE} % confidence ({basis})"
+            f"{each}{100 * options.min_accuracy:g} % or more of those given are right for {whom}, with {_SURE} % "
+            f"confidence ({basis})"
         )
     return promises
 
