@@ -39,7 +39,7 @@ def _bare_pass(trainer: Trainer, module: TransferModule, size_px: int) -> float:
 
 def main() -> None:
     """Print the seconds of both and their ratio."""
-    _, sizes_px, arguments = take_words(split_arguments(["probe", *sys.argv[1:]]))
+    _, sizes_px, _, arguments = take_words(split_arguments(["probe", *sys.argv[1:]]))
     cli = untrained(arguments, change=partial(drop_strategy, place="probe", sizes_px=sizes_px))
     bare_s, probe_s = list[float](), list[float]()
     with cli.measuring():

@@ -4,7 +4,7 @@
 
 A site is a random change of pixels that all its pictures share: blur, colour cast, crop, exposure, contrast and a
 shade of light across the picture. All sites are drawn from one distribution, so that a new one is exchangeable with
-those known; their strengths are random too. A draw takes `KNOWN` sites to train on, and new ones, each of which shows
+those known; their strengths are random too. A draw takes some sites to train on, and new ones, each of which shows
 all test pictures of the draw. The score at a new site is predicted by leaving out one site at a time in closed form,
 and by leaving out random pictures, both of ridge regression on features of EfficientNet-Lite0 at 64 px. The truth is
 the accuracy of the same regression, made from all known sites, at one new site, and over all of them.
@@ -30,9 +30,8 @@ from tlearn.models.options import NetworkOptions
 from tlearn.training.strategies.head_solver import ridge_path, turn
 from tlearn.training.strategies.left_out import folds_from, folds_of, left_out_at, left_out_outputs
 
-KNOWN, NEW, DRAWS, SIZE_PX = 8, 4, 40, 64
-_TRAIN = {"cifar10": 400, "hymenoptera": 200}  # pictures of a draw
-_TEST = {"cifar10": 200, "hymenoptera": 190}
+NEW, DRAWS, SIZE_PX = 4, 40, 64
+SETTINGS = (("cifar10", 8, 400, 200), ("hymenoptera", 8, 200, 190))  # known sites; pictures to train on, and to test
 
 
 @dataclass(frozen=True)
@@ -42,6 +41,7 @@ class Draw:
     Attributes:
         data: Name of the data set.
         seed: Number of the draw.
+        sites: Known sites.
         pictures: Training pictures.
         random_split: Predicted by leaving out random pictures.
         new_site: Predicted by leaving out one site at a time.
@@ -53,6 +53,7 @@ class Draw:
 
     data: str
     seed: int
+    sites: int
     pictures: int
     random_split: float
     new_site: float
@@ -88,15 +89,16 @@ class Site:
         return (lit.clamp(0, 1) * 255).round().to(torch.uint8)
 
 
-def draw(net: Network, data: str, pictures: Pictures, seed: int) -> Draw:
+def draw(net: Network, setting: tuple[str, int, int, int], pictures: Pictures, seed: int) -> Draw:
     """Draw sites and pictures, predict, and look at the truth."""
+    data, known, count, tested = setting
     rng = np.random.default_rng(seed)
     order = torch.from_numpy(rng.permutation(len(pictures.labels)))
-    train, test = order[: _TRAIN[data]], order[_TRAIN[data] : _TRAIN[data] + _TEST[data]]
-    sites = [Site(rng) for _ in range(KNOWN + NEW)]
-    where = torch.arange(len(train)) % KNOWN
+    train, test = order[:count], order[count : count + tested]
+    sites = [Site(rng) for _ in range(known + NEW)]
+    where = torch.arange(len(train)) % known
     shown = torch.empty(len(train), 3, SIZE_PX, SIZE_PX, dtype=torch.uint8)
-    for number in range(KNOWN):
+    for number in range(known):
         shown[where == number] = sites[number].show(pictures.images[train[where == number]])
     features = features_of(net, shown)
     labels, truth = pictures.labels[train], pictures.labels[test]
@@ -108,27 +110,32 @@ def draw(net: Network, data: str, pictures: Pictures, seed: int) -> Draw:
     layer = next(e for e in ridge_path(turned, wanted) if left_out_at(turned, wanted, folds, e[0]).equal(outputs))
     right = [
         turned.turned(features_of(net, site.show(pictures.images[test]))) @ layer[1].float().T + layer[2]
-        for site in sites[KNOWN:]
+        for site in sites[known:]
     ]
     scores = [float((each.argmax(dim=1) == truth).float().mean()) for each in right]
     low, high = grouped_interval(hits, where.numpy()) or (np.nan, np.nan)
     random_split = float((loose.argmax(dim=1) == labels).float().mean())
-    return Draw(data, seed, len(train), random_split, float(hits.mean()), low, high, scores[0], float(np.mean(scores)))
+    return Draw(
+        data, seed, known, len(train), random_split, float(hits.mean()), low, high, scores[0], float(np.mean(scores))
+    )
 
 
 def told(draws: list[Draw]) -> str:
     """Return the lines of a Markdown table: how often each prediction is within 3 points of the truth."""
-    lines = ["| pictures | predicted by | truth | bias, points | within 3 points | interval holds it |"]
-    lines.append("| --- | --- | --- | --- | --- | --- |")
-    for data in sorted({each.data for each in draws}):
-        own = [each for each in draws if each.data == data]
+    lines = ["| pictures | sites | predicted by | truth | bias, points | within 3 points | interval holds it |"]
+    lines.append("| --- | --- | --- | --- | --- | --- | --- |")
+    for data, sites in sorted({(each.data, each.sites) for each in draws}):
+        own = [each for each in draws if (each.data, each.sites) == (data, sites)]
         for how, word in (("new_site", "one site left out"), ("random_split", "random pictures left out")):
             for truth, named in (("one", "one new site"), ("mean", f"mean of {NEW} new sites")):
                 gaps = np.array([getattr(each, how) - getattr(each, truth) for each in own])
                 held = np.mean([each.low <= getattr(each, truth) <= each.high for each in own])
                 shown = f"{100 * held:.0f} %" if how == "new_site" else "-"
                 near = f"{100 * np.mean(np.abs(gaps) <= 0.03):.0f} % of {len(own)}"
-                lines.append(f"| {data} | {word} | {named} | {100 * gaps.mean():+.1f} | {near} | {shown} |")
+                lines.append(
+                    f"| {own[0].pictures} of {data} | {sites} | {word} | {named} "
+                    f"| {100 * gaps.mean():+.1f} | {near} | {shown} |"
+                )
     return "\n".join(lines)
 
 
@@ -142,12 +149,12 @@ def main() -> None:
     net = Network(NetworkOptions(1, backbone=NETWORK, weights=str(given.weights), image_size=SIZE_PX)).eval()
     found = list[Draw]()
     with given.out.open("w", newline="") as file:
-        table = csv.DictWriter(file, [each.name for each in fields(Draw)])
+        table = csv.DictWriter(file, [each.name for each in fields(Draw)], lineterminator="\n")
         table.writeheader()
-        for data in _TRAIN:
-            pictures = pictures_of(data, given.root)
+        for setting in SETTINGS:
+            pictures = pictures_of(setting[0], given.root)
             for seed in range(DRAWS):
-                found.append(draw(net, data, pictures, seed))
+                found.append(draw(net, setting, pictures, seed))
                 table.writerow({k: f"{v:.4f}" if isinstance(v, float) else v for k, v in asdict(found[-1]).items()})
                 file.flush()
     print(told(found))

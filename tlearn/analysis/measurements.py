@@ -11,6 +11,7 @@ from lightning.pytorch import Trainer
 
 from tlearn.analysis.candidates import Candidate, candidates
 from tlearn.analysis.learning_curve import Forecast, forecast, measure_curve
+from tlearn.analysis.new_group import fold_of_each
 from tlearn.analysis.pilots import Pilot, PilotResult, run_pilots
 from tlearn.analysis.probe import Probe, probe, probe_stages, taps_of
 from tlearn.analysis.similarity import batch_norm_shift, logme
@@ -88,7 +89,13 @@ class Measurements:
 
 
 def measure(
-    trainer: Trainer, module: TransferModule, sizes_px: Sequence[int], epochs: int, start_s: float, kept: dict[str, Any]
+    trainer: Trainer,
+    module: TransferModule,
+    sizes_px: Sequence[int],
+    epochs: int,
+    start_s: float,
+    kept: dict[str, Any],
+    folds: int | None = None,
 ) -> Measurements:
     """Measure everything that `decide` needs.
 
@@ -99,12 +106,13 @@ def measure(
         epochs: Length of the strategies that take steps.
         start_s: See `Measurements`.
         kept: Options of the model that the user set, for every strategy.
+        folds: See `tlearn.analysis.probe.probe`.
 
     Raises:
         TlearnError: A class has fewer than two training images, or the features are of no use.
     """
     begin_s, peak = time.perf_counter(), PeakMemory(module.device)
-    found, seen = probe(trainer, module, sizes_px)
+    found, seen = probe(trainer, module, sizes_px, folds)
     pass_peak_bytes, size = peak.bytes(), choose_size(found)
     features = next(each for each in seen if each.image_size_px == size)
     heads = _places_of(module, found, size)
@@ -125,7 +133,7 @@ def measure(
         taps=taps_of(module, heads.best),
         start=heads.start,
         neighbours_gap=heads.best.ridge - heads.best.neighbours,
-        random_score=_random_score(trainer, module, size),
+        random_score=_random_score(trainer, module, size, folds),
         logme=_logme(module, features.train[heads.last.stage]),
         batch_norm_shift=batch_norm_shift(trainer, module),
         forecast=_forecast(module, features, heads.best),
@@ -233,7 +241,7 @@ def _solved(module: TransferModule, features: StageFeatures, stage: str) -> tupl
     return head, time.perf_counter() - start_s
 
 
-def _random_score(trainer: Trainer, module: TransferModule, size_px: int) -> float | None:
+def _random_score(trainer: Trainer, module: TransferModule, size_px: int, folds: int | None) -> float | None:
     """Probe the same network with random weights: what pretraining is worth is the difference."""
     if module.starts_at_random:
         return None
@@ -245,7 +253,8 @@ def _random_score(trainer: Trainer, module: TransferModule, size_px: int) -> flo
     fresh.answer_in(module.unit)
     with Progress("random weights"):
         seen = stage_features(trainer, fresh.to(module.device), size_px)
-        best = best_of(probe_stages(module, [seen], rounding_of(str(trainer.precision))))
+        numbers = fold_of_each(data_of(trainer).dataset("train"), module.task, folds)
+        best = best_of(probe_stages(module, [seen], rounding_of(str(trainer.precision)), numbers))
     return (best.left_out + best.ridge) / 2
 
 

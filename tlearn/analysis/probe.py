@@ -11,6 +11,7 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import Logger
 from torch import Tensor
 
+from tlearn.analysis.new_group import NewGroup, at_new_group, fold_of_each
 from tlearn.analysis.stage_features import StageFeatures, own_size_px, stage_features
 from tlearn.analysis.stage_probe import SCORES, TOGETHER, StageProbe, best_of, probe_stage, score
 from tlearn.base.errors import TlearnError
@@ -41,6 +42,8 @@ class Probe:
         shared: Validation images that are the same to it as a training image: scores look better than they are.
         pass_time_s: Image size in pixels to seconds of its pass over the network.
         time_s: Seconds of the whole probe.
+        folds: How many folds the training images are left out by; ``None`` where each group, or image, is one.
+        new_group: The score of the best stage at a group not seen; ``None`` without groups.
     """
 
     score: str
@@ -53,6 +56,8 @@ class Probe:
     shared: int
     pass_time_s: dict[int, float]
     time_s: float
+    folds: int | None = None
+    new_group: NewGroup | None = None
 
     def _repr_html_(self) -> str:
         """Show the probe in a notebook."""
@@ -68,13 +73,16 @@ class Probe:
         return html_table(rows, ("image size", "stage", "ridge", "left out", "neighbours"), caption)
 
 
-def probe(trainer: Trainer, module: TransferModule, sizes_px: Sequence[int]) -> tuple[Probe, list[StageFeatures]]:
+def probe(
+    trainer: Trainer, module: TransferModule, sizes_px: Sequence[int], folds: int | None = None
+) -> tuple[Probe, list[StageFeatures]]:
     """Probe all stages at these image sizes, and confirm the best by logistic regression.
 
     Args:
         trainer: Gives data, precision and device.
         module: Gives the network; left as it is.
         sizes_px: Sides of what the network is to see; empty for its own.
+        folds: Leave out training images by so many folds; by default by group, or by image.
 
     Returns:
         The probe, and the features that it was made from.
@@ -85,13 +93,17 @@ def probe(trainer: Trainer, module: TransferModule, sizes_px: Sequence[int]) -> 
     start_s = time.perf_counter()
     train = data_of(trainer).dataset("train")
     _check_classes(module, train.targets[train.indices])
+    numbers = fold_of_each(train, module.task, folds)
     seen = _seen(trainer, module, sorted(sizes_px or [own_size_px(trainer, module)]))
-    probes = probe_stages(module, seen, rounding_of(str(trainer.precision)))
+    probes = probe_stages(module, seen, rounding_of(str(trainer.precision)), numbers)
     best = best_of(probes)
     copies, shared = count_copies(seen[-1])
+    of_best = next(features for features in seen if features.image_size_px == best.image_size_px)
     if module.task == "classification":
-        solved = _with_logistic(best, next(f for f in seen if f.image_size_px == best.image_size_px), module)
+        solved = _with_logistic(best, of_best, module)
         probes[probes.index(best)] = best = solved
+    own, names = of_best.train[best.stage], data_of(trainer).group_names
+    new_group = at_new_group(module.task, train, own, module.num_classes, names)
     return (
         Probe(
             score=SCORES[module.task],
@@ -104,6 +116,8 @@ def probe(trainer: Trainer, module: TransferModule, sizes_px: Sequence[int]) -> 
             shared=shared,
             pass_time_s={features.image_size_px: features.time_s for features in seen},
             time_s=time.perf_counter() - start_s,
+            folds=folds,
+            new_group=new_group,
         ),
         seen,
     )
@@ -118,13 +132,16 @@ def _seen(trainer: Trainer, module: TransferModule, sizes_px: Sequence[int]) -> 
     return found
 
 
-def probe_stages(module: TransferModule, seen: Iterable[StageFeatures], rounding: float) -> list[StageProbe]:
+def probe_stages(
+    module: TransferModule, seen: Iterable[StageFeatures], rounding: float, folds: Tensor | None = None
+) -> list[StageProbe]:
     """Probe every stage at every image size, small to large, shallow to deep.
 
     Args:
         module: Gives task and classes.
         seen: The features at each size.
         rounding: Rounding error of the features, see `rounding_of`.
+        folds: int64 (N,), the fold of each training image; see `probe_stage`.
     """
     each = [(features, stage, part) for features in seen for stage, part in features.train.items()]
     found = list[StageProbe]()
@@ -132,7 +149,7 @@ def probe_stages(module: TransferModule, seen: Iterable[StageFeatures], rounding
         for features, stage, part in each:
             size, val = features.image_size_px, features.val[stage]
             stages.next(f"{size} px, {stage}")
-            found.append(probe_stage(stage, size, module.task, part, val, module.num_classes, rounding))
+            found.append(probe_stage(stage, size, module.task, part, val, module.num_classes, rounding, folds))
     return found
 
 

@@ -22,7 +22,7 @@ from tlearn.models.metrics import UNKNOWN, build_metrics
 from tlearn.training.strategies.alike_features import FLOAT32_ROUNDING, are_alike
 from tlearn.training.strategies.head_solver import STRENGTHS, ridge_path
 from tlearn.training.strategies.known_labels import KnownGroup, known_groups, rows_of
-from tlearn.training.strategies.left_out import folds_of, left_out_outputs
+from tlearn.training.strategies.left_out import folds_from, folds_of, left_out_outputs
 
 SCORES = {"classification": "accuracy", "multilabel": "mean average precision", "regression": "R2"}
 TOGETHER = "all"  # the stages side by side
@@ -95,6 +95,7 @@ def probe_stage(
     val: Labelled,
     num_classes: int,
     rounding: float = FLOAT32_ROUNDING,
+    folds: Tensor | None = None,
 ) -> StageProbe:
     """Probe one stage.
 
@@ -106,6 +107,7 @@ def probe_stage(
         val: Features (V, D) and targets.
         num_classes: K.
         rounding: Rounding error of the features, see `rounding_of`.
+        folds: int64 (N,), which training images are left out together; by default see `folds_of`.
 
     Raises:
         TlearnError: The features are not finite, or all alike.
@@ -114,10 +116,9 @@ def probe_stage(
     wanted, wanted_val = (wanted_outputs(task, part.targets, num_classes) for part in (train, val))
     groups = known_groups(train.features, wanted)
     strength, outputs = _best_ridge(groups, val.features, wanted_val)
-    unseen, alike = wanted.clone(), torch.zeros(len(val.features[:_MOST_ASKED]), wanted.shape[1])
-    for rows, columns, known, turned in groups:
-        folds = folds_of(task, train.targets[rows], num_classes)
-        unseen[rows[:, None], columns] = left_out_outputs(turned, known, folds)
+    unseen = left_out_answers(task, groups, wanted, train, num_classes, folds)
+    alike = torch.zeros(len(val.features[:_MOST_ASKED]), wanted.shape[1])
+    for rows, columns, known, _ in groups:
         alike[:, columns] = _by_neighbours(rows_of(train.features, rows), known, val.features)
     return StageProbe(
         stage=stage,
@@ -128,6 +129,31 @@ def probe_stage(
         left_out=score(task, unseen, train.targets),
         neighbours=score(task, alike, val.targets[:_MOST_ASKED]),
     )
+
+
+def left_out_answers(
+    task: Task,
+    groups: Sequence[KnownGroup],
+    wanted: Tensor,
+    train: Labelled,
+    num_classes: int,
+    folds: Tensor | None = None,
+) -> Tensor:
+    """Answer for each training image by a layer that was made without its fold, (N, K); see `left_out_outputs`.
+
+    Args:
+        task: Kind of targets.
+        groups: Columns that are known of the same images.
+        wanted: (N, K), see `wanted_outputs`.
+        train: Features (N, D) and targets.
+        num_classes: K.
+        folds: int64 (N,), the fold of each image; by default see `folds_of`.
+    """
+    unseen = wanted.clone()
+    for rows, columns, known, turned in groups:
+        parts = folds_of(task, train.targets[rows], num_classes) if folds is None else folds_from(folds[rows])
+        unseen[rows[:, None], columns] = left_out_outputs(turned, known, parts)
+    return unseen
 
 
 def _best_ridge(groups: Sequence[KnownGroup], features: Tensor, wanted: Tensor) -> tuple[float, Tensor]:

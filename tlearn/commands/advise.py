@@ -77,6 +77,7 @@ def advise(
     options: Mapping[str, Any] | None = None,
     *,
     image_sizes: Sequence[int] | None = None,
+    folds: int | None = None,
     out: str | Path | None = None,
 ) -> Advice:
     """Measure what would pay for your images, as ``tlearn advise`` does.
@@ -86,13 +87,14 @@ def advise(
             other options are kept.
         options: Dotted option names to values; they beat the config.
         image_sizes: Sides in pixels to choose from; by default ``model.image_size``, or the data's own.
+        folds: Leave out training images by so many folds, of whole groups; by default by group, or by image.
         out: A YAML file to write the advised config to. `Advice.config` holds it too.
 
     Raises:
         TlearnError: A fault in the options, the data or the weights, or whatever `tlearn.fit` refuses.
     """
     with called_from_python():
-        asked = ask(arguments_of("advise", config, with_own(options, image_sizes=image_sizes, out=out)))
+        asked = ask(arguments_of("advise", config, with_own(options, image_sizes=image_sizes, folds=folds, out=out)))
         _keep(asked)
         if asked.out is not None:
             asked.advice.write(asked.out)
@@ -123,12 +125,12 @@ class Asked(NamedTuple):
 def ask(arguments: Arguments) -> Asked:
     """Measure and decide as a command line says; see `advise`."""
     begin_s = time.perf_counter()
-    out, sizes_px, arguments = take_words(arguments)
+    out, sizes_px, folds, arguments = take_words(arguments)
     given = _Given(typed_keys(arguments), sizes_px)
     cli = untrained(arguments, change=given.take)
     with translated_faults(arguments), cli.measuring(), Progress("advise", parts_of(cli.model), parts=True):
         start_s, trials = time.perf_counter() - begin_s, kept_in_trials(given.kept("model"))
-        measured = measure(cli.trainer, cli.model, sizes_px, given.epochs, start_s, trials)
+        measured = measure(cli.trainer, cli.model, sizes_px, given.epochs, start_s, trials, folds)
         log_curves(cli.trainer.loggers, measured.probe)
         if measured.forecast:
             log_curve(cli.trainer.loggers, measured.forecast)

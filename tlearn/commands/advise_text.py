@@ -13,7 +13,7 @@ from rich.table import Table
 from tlearn.analysis.decision import Decision
 from tlearn.analysis.measurements import Measurements, best_by_size, pooled
 from tlearn.base.intervals import percent
-from tlearn.commands.probe import print_copies, score_words
+from tlearn.commands.probe import print_copies, print_new_group, score_words
 
 _LITTLE, _LIKE, _UNLIKE, _WORTH = 50, 0.25, 1.0, 0.02
 _WIDEST = 100  # columns of text
@@ -46,6 +46,7 @@ def print_advice(measured: Measurements, decision: Decision) -> None:
     console = Console()
     console.print(table)
     print_copies(measured.probe)
+    print_new_group(measured.probe)
     columns = min(console.width, _WIDEST) - 1
     first, *reasons = _sentences(measured, decision)
     print(textwrap.fill(first, columns))

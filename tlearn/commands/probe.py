@@ -13,8 +13,10 @@ from typing import Any, NamedTuple
 from jsonargparse import Namespace
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
+from tlearn.analysis.new_group import SHOWN
 from tlearn.analysis.probe import Probe, log_curves
 from tlearn.analysis.probe import probe as probe_stages
 from tlearn.base.errors import TlearnError
@@ -27,6 +29,7 @@ from tlearn.cli.faults import translated_faults
 from tlearn.cli.isolation import called_from_python
 from tlearn.cli.targets.calls import arguments_of
 from tlearn.commands.untrained import UntrainedCLI, untrained
+from tlearn.data.images.folds import FEWEST_FOLDS
 from tlearn.models.options import FreezeOptions, NetworkOptions
 from tlearn.training.options import CacheOptions, HeadStartOptions, RateOptions
 
@@ -44,10 +47,39 @@ def print_probe(found: Probe) -> None:
         table.add_row(f"{each.image_size_px} px", name, f"{each.width:,}", *scores, end_section=ends)
     Console().print(table)
     print("ridge: a linear layer, on validation images; neighbours: the five nearest, likewise")
-    print("left out: each training image, by a layer that was made without it; *: the best")
+    print(f"left out: each training image, by a layer that was made without {_left_out_with(found)}; *: the best")
     print_copies(found)
+    print_new_group(found)
     passes = ", ".join(f"{size} px {time_s:.0f} s" for size, time_s in found.pass_time_s.items())
     print(f"took {found.time_s:.0f} s, of which the network itself: {passes}")
+
+
+def _left_out_with(found: Probe) -> str:
+    if found.folds is not None:
+        return f"its fold of {found.folds}"
+    return "it" if found.new_group is None else "its group"
+
+
+def print_new_group(found: Probe) -> None:
+    """Say what to expect at a group that was not seen, with a table of those that were, the worst first."""
+    expected = found.new_group
+    if expected is None:
+        return
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("group", overflow="fold")
+    for column in ("images", f"{found.score} %"):
+        table.add_column(column, justify="right")
+    for each in expected.groups[:SHOWN]:
+        table.add_row(escape(each.group), f"{each.images:,}", "-" if each.score is None else f"{100 * each.score:.1f}")
+    Console().print(table)
+    if (more := len(expected.groups) - SHOWN) > 0:
+        print(f"and {more} more, none worse than these")
+    ends = expected.interval
+    interval = "" if ends is None else f" [{100 * ends[0]:.1f}, {100 * ends[1]:.1f}]"
+    print(
+        f"at a new group: {percent(expected.score)}{interval}, each of {len(expected.groups)} groups left out in turn"
+    )
+    print(f"a random split says {percent(expected.random_split)}: {100 * expected.flattery:+.1f} points")
 
 
 def print_best(found: Probe) -> None:
@@ -107,6 +139,7 @@ def probe(
     options: Mapping[str, Any] | None = None,
     *,
     image_sizes: Sequence[int] | None = None,
+    folds: int | None = None,
     out: str | Path | None = None,
 ) -> Probe:
     """Measure what each stage of a network is worth for your images, as ``tlearn probe`` does.
@@ -115,13 +148,14 @@ def probe(
         config: A folder of pictures, a table or a config, as for `tlearn.fit`. Its strategy does not matter.
         options: Dotted option names to values; they beat the config.
         image_sizes: Sides in pixels of what the network sees; by default ``model.image_size``, or the data's own.
+        folds: Leave out training images by so many folds, of whole groups; by default by group, or by image.
         out: A JSON file to write the result to. It is in the run folder ``runs/probe/...`` too.
 
     Raises:
         TlearnError: A fault in the options, the data or the weights, or whatever `tlearn.fit` refuses.
     """
     with called_from_python():
-        looked = _look(arguments_of("probe", config, with_own(options, image_sizes=image_sizes, out=out)))
+        looked = _look(arguments_of("probe", config, with_own(options, image_sizes=image_sizes, folds=folds, out=out)))
         write_result(looked.cli, "probe.json", asdict(looked.found), looked.out)
         return looked.found
 
@@ -142,11 +176,11 @@ class _Looked(NamedTuple):
 
 
 def _look(arguments: Arguments) -> _Looked:
-    out, sizes_px, arguments = take_words(arguments)
+    out, sizes_px, folds, arguments = take_words(arguments)
     cli = untrained(arguments, change=partial(drop_strategy, place="probe", sizes_px=sizes_px))
     parts = 3 if cli.model.task == "classification" else 2  # the head of the best is solved too
     with translated_faults(arguments), cli.measuring(), Progress("probe", parts, parts=True):
-        found, _ = probe_stages(cli.trainer, cli.model, sizes_px)
+        found, _ = probe_stages(cli.trainer, cli.model, sizes_px, folds)
         log_curves(cli.trainer.loggers, found)
     return _Looked(cli, found, out)
 
@@ -168,21 +202,28 @@ def drop_strategy(cli: UntrainedCLI, place: str, sizes_px: Sequence[int]) -> Non
         data.size_px = max(sizes_px)
 
 
-def take_words(arguments: Arguments) -> tuple[Path | None, tuple[int, ...], Arguments]:
-    """Take ``--out`` and ``--image_sizes`` out of a command line, and make the rest one of ``fit``.
+def take_words(arguments: Arguments) -> tuple[Path | None, tuple[int, ...], int | None, Arguments]:
+    """Take ``--out``, ``--image_sizes`` and ``--folds`` out of a command line, and make the rest one of ``fit``.
 
     Raises:
         TlearnError: A value is missing or wrong, or ``--ckpt_path`` is given.
     """
     parser = VerbParser()
     parser.option("--image_sizes", "a value", _sizes, default=())
+    parser.option("--folds", "a number", _folds)
     parser.option("--out", "a value", Path)
     own, arguments = parser.take(arguments)
     if arguments.value_of("--ckpt_path"):
         raise TlearnError("this looks at a network before it is trained; to look at your own: --model.weights PATH")
     if own.out is not None:
         check_folder_of(own.out)
-    return own.out, own.image_sizes, replace(arguments, verb="fit")
+    return own.out, own.image_sizes, own.folds, replace(arguments, verb="fit")
+
+
+def _folds(text: str) -> int:
+    if not text.isdigit() or int(text) < FEWEST_FOLDS:
+        raise TlearnError(f"--folds expects a whole number from {FEWEST_FOLDS} on, got '{text}'")
+    return int(text)
 
 
 def _sizes(text: str) -> tuple[int, ...]:

@@ -77,6 +77,7 @@ each image size, then linear probes. Options of a strategy do not matter.
 $target
 
   --image_sizes S,S                sides in px to try; else model.image_size
+  --folds K                        leave training pictures out by K folds
   --out FILE                       write all of it as JSON
 
 $pictures
@@ -94,6 +95,7 @@ and writes a config that follows it; then: '$program fit advised.yaml'.
 $target
 
   --image_sizes S,S                sides in px to try; else model.image_size
+  --folds K                        leave training pictures out by K folds
   --out FILE                       the config to write; else advised.yaml
 
 $pictures
