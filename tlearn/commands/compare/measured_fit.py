@@ -20,16 +20,19 @@ from tlearn.cli.arguments import Arguments
 from tlearn.cli.faults import translated_faults
 from tlearn.commands.compare.held_out import HeldOut, held_out
 from tlearn.commands.untrained import UntrainedCLI, untrained
+from tlearn.models.state import evaluating
 from tlearn.reporting.tensorboard.hparams import HyperParametersCallback, best_tag, hyper_parameters, log_settings
 from tlearn.reporting.terminal.outcome import OutcomeCallback
 from tlearn.training.callbacks.checkpoints import best_checkpoint
 from tlearn.training.module import TransferModule, model_of
-from tlearn.training.strategies.feature_cache import obstacle_to_storing
+from tlearn.training.strategies.feature_cache import features_of, frozen_epochs, obstacle, obstacle_to_storing
 from tlearn.training.strategies.features import run_over_split
-from tlearn.training.typed import callbacks_of, on_features, own_data_of
+from tlearn.training.typed import callbacks_of, data_of, on_features, own_data_of
 from tlearn.version import __version__
 
 SCORE = {"classification": "accuracy", "multilabel": "F1", "regression": "absolute error"}
+
+_AT_ONCE = 1024  # features that the head answers at once
 
 
 def measured_fit(arguments: Arguments, place: str) -> tuple[dict[str, Any], HeldOut | None]:
@@ -128,10 +131,21 @@ class _MeasuringCallback(Callback):
     def _best_scores(self, trainer: Trainer, module: TransferModule, best: str) -> Scores:
         checkpoint = trainer.strategy.checkpoint_io.load_checkpoint(best)
         module.load_state_dict(checkpoint["state_dict"])
-        answers, targets = run_over_split(trainer, module, "val", module.answer)
+        answers, targets = _answers(trainer, module)
         data = own_data_of(trainer)
         self.held_out = held_out(data, answers, targets) if data is not None and data.folds else None
         return image_scores(module.task, answers, targets)
+
+
+def _answers(trainer: Trainer, module: TransferModule) -> tuple[Tensor, Tensor]:
+    """Answer each validation image, by its features where those of a frozen network are kept."""
+    if obstacle(trainer, module) or frozen_epochs(module) < float("inf"):
+        return run_over_split(trainer, module, "val", module.answer)
+    (features,) = features_of(trainer, module, "val")
+    images = data_of(trainer).dataset("val")
+    with evaluating(module), trainer.precision_plugin.forward_context():
+        parts = [module.answer(part.to(module.device)).float().cpu() for part in features.split(_AT_ONCE)]
+    return torch.cat(parts), images.targets[images.indices]
 
 
 def _trained(trainer: Trainer, module: TransferModule) -> int:
