@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -185,7 +186,7 @@ def test_a_solved_head_is_calibrated_out_of_fold(tlearn: Tlearn, small: str, tmp
     solved = ("--model.freeze_backbone=true", "--model.head_solver", "lbfgs")
     answer = tlearn("fit", "-c", small, *solved)
     assert answer.code == 0
-    assert "\ncalibrated  on 24 out-of-fold images: " in answer.out
+    assert re.search("^calibrated +on 24 out-of-fold images: ", answer.out, re.M)
     run = tmp_path / "runs/small/version_0"
     card = json.loads((run / "card.json").read_text())
     assert card["calibrated_on"] == {"source": "out-of-fold", "images": 24}
