@@ -20,7 +20,6 @@ from tlearn.commands.compare.table import About, Cost, print_comparison
 from tlearn.data.datamodule import Split
 from tlearn.data.images.image_set import ImageSet
 from tlearn.data.sources.bases import InMemoryDataModule
-from tlearn.data.sources.digits import DigitsDataModule
 from tlearn.training.module import TransferModule
 
 FROZEN = ("--model.freeze_backbone", "true", "--trainer.max_epochs", "2")
@@ -56,10 +55,10 @@ def in_groups(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
         images = open_split(data, split)
         if images is not None:
             images.groups = torch.arange(len(images.targets)) // 7 % count
+            data.group_names = [chr(ord("a") + number) for number in range(count)]
         return images
 
     monkeypatch.setattr(InMemoryDataModule, "open_split", grouped)
-    monkeypatch.setattr(DigitsDataModule, "group_names", [chr(ord("a") + number) for number in range(count)])
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:
