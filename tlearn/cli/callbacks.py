@@ -11,6 +11,7 @@ from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import ProgressBar
 
 from tlearn.base.errors import TlearnError
+from tlearn.deploy.drift.callback import DriftCallback
 from tlearn.deploy.prediction_writer import PredictionWriterCallback
 from tlearn.deploy.reliability.options import ReliabilityOptions
 from tlearn.reporting.card.callbacks import RunCardCallback, TestCardCallback
@@ -151,7 +152,7 @@ def prediction_callbacks(
     trainer: Mapping[str, Any], out: Path | None, top_k: int, reliability: ReliabilityOptions
 ) -> list[Callback]:
     """Return the callbacks of ``predict``; see `PredictionWriterCallback`."""
-    return [*progress_bar(trainer), PredictionWriterCallback(out, top_k, reliability)]
+    return [*progress_bar(trainer), PredictionWriterCallback(out, top_k, reliability), DriftCallback()]
 
 
 def callbacks_for(

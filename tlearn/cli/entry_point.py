@@ -18,7 +18,7 @@ from tlearn.cli.isolation import isolated, known_fault, undo_later
 from tlearn.cli.targets.settle import with_target
 from tlearn.version import __version__
 
-# The file of each verb, and of `fit --sweep` and `fit --folds`; its function `run` takes the command line. Files are
+# The file of each verb, and of what has one of its own behind it; its function `run` takes the command line. Files are
 # named as text because a verb is imported only when it is typed.
 _OWN_FILE = {
     "fit": "tlearn.commands.fit",
@@ -32,6 +32,7 @@ _OWN_FILE = {
     "sweep": "tlearn.commands.compare.sweep",
     "folds": "tlearn.commands.compare.folds",
     "doctor": "tlearn.commands.doctor",
+    "drift": "tlearn.commands.drift.drift",
     "optimize": "tlearn.commands.optimize",
     "report": "tlearn.commands.report",
     "export": "tlearn.commands.export",
@@ -46,6 +47,7 @@ _QUICKSTART = "tlearn.commands.quickstart"
 def main(args: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 0 done, 2 a fault the user can mend, 1 any other.
 
+    ``doctor NEW --against RUN`` has 3 where the pictures are not alike.
     One that a signal ended, as Ctrl-C does, has 128 and the signal's number, as in a shell: 130, 143.
 
     Args:
@@ -103,12 +105,13 @@ def _dispatch(arguments: Arguments) -> None:
     if arguments.help_topic is not None:
         show_help(arguments)
         return
-    arguments = with_target(arguments)
+    name = _function_of(arguments)
+    if name != "drift":  # its pictures have no labels
+        arguments = with_target(arguments)
     if arguments.target and arguments.target.said:
         print(wrapped(arguments.target.said, sys.stderr), file=sys.stderr)
     for config in arguments.configs:
         config.refuse_verbs(VERBS)  # faults are said before torch is imported
-    name = _function_of(arguments)
     if name == "quickstart":
         _quickstart(arguments)
         return
@@ -123,6 +126,8 @@ def _function_of(arguments: Arguments) -> str:
         raise TlearnError("--sweep compares values on one split, --folds fits every fold; drop one of the two")
     if verb == "fit" and "--folds" in typed:
         return "folds"
+    if verb == "doctor" and "--against" in typed:
+        return "drift"
     if "--sweep" not in typed:
         if verb == "fit" and (option := next((name for name in _OF_SWEEPS if name in typed), None)):
             raise TlearnError(f"{option} belongs to --sweep, which compares values of an option: {_SWEEPS}")

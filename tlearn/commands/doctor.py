@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple, get_args, overload
 
 from rich.console import Console
 from rich.text import Text
@@ -19,6 +19,7 @@ from tlearn.base.progress import Progress
 from tlearn.cli.arguments import Arguments, VerbParser, with_own
 from tlearn.cli.isolation import called_from_python
 from tlearn.cli.targets.calls import arguments_of
+from tlearn.commands.drift.drift import drift
 from tlearn.commands.untrained import untrained
 from tlearn.data.datamodule import Split
 from tlearn.data.decoding.reading_options import Reading
@@ -30,6 +31,8 @@ from tlearn.data.doctor.words import finding_lines, split_line
 from tlearn.data.files.exclusions import EXCLUSIONS, read_exclusions, write_exclusions
 from tlearn.data.files.findings import Finding, Picture
 from tlearn.data.sources.labelled_files import ImageFilesDataModule
+from tlearn.deploy.drift.against import Drift
+from tlearn.models.reliability.drift import LEVEL
 
 _COLOURS = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 
@@ -79,28 +82,56 @@ class Findings(list[Finding]):
         return html_table(rows, ("", "found", "files", "left out by fix"), "" if rows else "nothing found")
 
 
+@overload
 def doctor(
     config: str | Path | Mapping[str, Any] | None = None,
     options: Mapping[str, Any] | None = None,
     *,
     fix: bool = False,
     out: str | Path | None = None,
-) -> list[Finding]:
-    """Look at every picture file of all splits, as ``tlearn doctor`` does.
+) -> list[Finding]: ...
+@overload
+def doctor(
+    config: str | Path | Sequence[str | Path],
+    *,
+    against: str | Path,
+    level: float = LEVEL,
+    out: str | Path | None = None,
+) -> Drift: ...
+def doctor(
+    config: str | Path | Sequence[str | Path] | Mapping[str, Any] | None = None,
+    options: Mapping[str, Any] | None = None,
+    *,
+    fix: bool = False,
+    out: str | Path | None = None,
+    against: str | Path | None = None,
+    level: float = LEVEL,
+) -> list[Finding] | Drift:
+    """Look at every picture file of all splits, as ``tlearn doctor`` does, or compare new pictures with a run.
 
     Args:
-        config: A folder of pictures, a table or a config, as for `tlearn.fit`.
+        config: A folder of pictures, a table or a config, as for `tlearn.fit`; with `against` new pictures, as the
+            `data` of `tlearn.predict`.
         options: Dotted option names to values; they beat the config.
         fix: Put broken files, copies and contrary labels on the list ``tlearn-exclude.json`` beside the pictures. A fit
             leaves them out; no file is deleted.
         out: A JSON file to write all that was found to.
+        against: A run folder, or a checkpoint: are the new pictures like those that it has learned from?
+        level: With `against`, how often a difference may be found where there is none.
 
     Returns:
-        What was found. A fit stops at findings whose ``severity`` is ``error``.
+        What was found. A fit stops at findings whose ``severity`` is ``error``. With `against`, the comparison.
 
     Raises:
-        TlearnError: The data are no picture files, or something cannot be written.
+        TlearnError: The data are no picture files, or something cannot be written; see also
+            `tlearn.commands.drift.drift.drift`.
     """
+    if against is not None:
+        if fix or options or config is None or isinstance(config, Mapping):
+            raise TlearnError("doctor with against takes new pictures, level and out, and nothing else")
+        with called_from_python():
+            return drift(config, against, level=level, out=None if out is None else Path(out))
+    assert config is None or isinstance(config, (str, Path, Mapping)), "several places are compared with a run"
     with called_from_python():
         words = arguments_of("doctor", config, with_own(options, out=out))
         words.options.extend(["--fix"] if fix else [])

@@ -21,6 +21,7 @@ from tlearn.cli.help.pages import PAGES
 from tlearn.cli.help.whole import parser_of
 from tlearn.data.datamodule import ImageDataModule
 from tlearn.data.sources.folder import ImageFolderDataModule
+from tlearn.models.reliability.drift import LEVEL
 
 TRAINED = ("fit", "validate", "test", "predict")
 MOST_LINES, WIDTH = 60, 80
@@ -84,10 +85,21 @@ def test_names_and_defaults_are_the_parsers(verb: str) -> None:
     assert {name: page[name] for name in known} == known
 
 
+AGAINST = ("--against", "--level")  # of the doctor, which has another parser with the first of them
+
+
+def test_options_to_compare_with_a_run_are_on_the_page(tlearn: Tlearn, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(VerbParser, "take", lambda parser, _: pytest.fail(" ".join(parser._option_string_actions)))
+    with pytest.raises(pytest.fail.Exception, match="--against --level --out"):
+        tlearn("doctor", "photos", "--against", "runs/some")
+    page = {option.name: option.default for option in options_of("doctor")}
+    assert (page["--against"], page["--level"]) == (None, str(LEVEL))
+
+
 @pytest.mark.parametrize("verb", ["plan", "probe", "advise", "doctor"])
 def test_pages_of_verbs_that_look_name_options_of_fit(verb: str) -> None:
     fit = {option.name: option.default for option in options_of("fit")}
-    own = {"--out", "--image_sizes", "--fix"}
+    own = {"--out", "--image_sizes", "--fix", *AGAINST}
     assert {option.name: option.default for option in options_of(verb) if option.name not in own}.items() <= fit.items()
 
 
@@ -108,7 +120,11 @@ def test_own_options_are_on_the_page(verb: str, tlearn: Tlearn, monkeypatch: pyt
     page = [option.name for option in options_of(verb)]
     assert own
     assert [name for name in own if name not in page] == []
-    others = [name for name in page if name not in own and not name.startswith(("--data.", "--model.", "--trainer."))]
+    others = [
+        name
+        for name in page
+        if name not in (*own, *AGAINST) and not name.startswith(("--data.", "--model.", "--trainer."))
+    ]
     assert [name for name in others if name != "--config"] == []
 
 

@@ -107,9 +107,14 @@ $place
 $of_fit""",
     "doctor": """\
 usage: $program doctor TARGET [--option VALUE ...]
+       $program doctor PHOTOS --against RUN [--level 0.05] [--out FILE]
 
 Looks at every picture file of all splits: unreadable, doubled, mislabelled,
 uneven. No file is changed or deleted.
+
+  --against RUN                    are PHOTOS like the pictures of this run?
+                                   Ends with 0 if so, 3 if not, 2 on faults
+  --level SHARE                    of alike folders found not to be [0.05]
 
 $target
 

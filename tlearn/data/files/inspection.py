@@ -122,7 +122,7 @@ def _digest(source: bytes | Path) -> bytes:
 def _of_pillow(file: BinaryIO, digest: bytes, header: Header, reading: Reading) -> Inspection:
     with open_image(file, reading.max_megapixels, header.first_page) as image:
         about = str(image.format), image.mode, *_upright_size(image)
-        encoding = _bits_of(image), _jpeg_quality_of(image)
+        encoding = _bits_of(image), jpeg_quality_of(image)
         planes = header.tiff.planes if header.tiff else frames_of(image)
         channels, profile = len(image.getbands()), colour_space(image)
         draft_within(image, reading.max_megapixels, _SEEN_PX)
@@ -189,7 +189,7 @@ def _bits_of(image: Image.Image) -> int:
     return 16 if image.mode.startswith("I;16") or ";16" in layout else _BITS_OF_MODE.get(image.mode, 8)
 
 
-def _jpeg_quality_of(image: Image.Image) -> int:
+def jpeg_quality_of(image: Image.Image) -> int:
     """Return the quality whose libjpeg luminance table has nearly the sum of the file's; 0 without a table."""
     tables: dict[int, list[int]] = getattr(image, "quantization", None) or {}
     if not tables:

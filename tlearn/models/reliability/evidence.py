@@ -48,6 +48,7 @@ class Evidence:
         known_names: M paths or numbers of them.
         reference_features: float16 (R, D) of pictures that the network has not learned from, to compare new ones with.
         properties: Name of a simple property, such as ``brightness``, to its values for some training pictures.
+        reference_groups: int64 (R,), the group of each picture of the reference; ``None`` without groups.
     """
 
     network: str
@@ -65,6 +66,7 @@ class Evidence:
     known_names: list[str]
     reference_features: Tensor
     properties: dict[str, Tensor] = field(default_factory=dict)
+    reference_groups: Tensor | None = None
 
     @property
     def held_out(self) -> int:

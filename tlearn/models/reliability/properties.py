@@ -5,7 +5,7 @@ Letters: B pictures, C channels, H and W their height and width.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -30,7 +30,7 @@ class Property(NamedTuple):
 BRIGHTNESS, CONTRAST, SHARPNESS = "brightness", "contrast", "sharpness"
 RED_BLUE, GREEN = "colour cast, red minus blue", "colour cast, green"
 SIZE, JPEG_QUALITY = "size", "JPEG quality"
-STRANGERS = "strangers"
+OF_FILES = (SIZE, JPEG_QUALITY)
 PROPERTIES = {
     BRIGHTNESS: Property("", 0.02),
     CONTRAST: Property("", 0.02),
@@ -65,6 +65,18 @@ def properties_of(pixels: Tensor) -> dict[str, Tensor]:
         red, green, blue = values.mean(dim=(2, 3)).unbind(dim=1)
         found |= {RED_BLUE: red - blue, GREEN: green - (red + blue) / 2}
     return found | {SHARPNESS: torch.where(contrast < _LEAST_CONTRAST, 0.0, slope / contrast.clamp_min(1e-9))}
+
+
+def properties_of_files(facts: Sequence[tuple[float, float]]) -> dict[str, Tensor]:
+    """Return ``size``, the side in px, and ``JPEG quality`` of files; NaN where one has none.
+
+    Args:
+        facts: The two of each file.
+    """
+    if not facts:
+        return {}
+    sides, qualities = torch.tensor(facts, dtype=torch.float32).reshape(-1, 2).unbind(dim=1)
+    return {SIZE: sides, JPEG_QUALITY: qualities}
 
 
 class Moved(NamedTuple):
