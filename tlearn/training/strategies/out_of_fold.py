@@ -27,6 +27,9 @@ from tlearn.training.strategies.left_out import folds_from, folds_of, left_out_a
 
 MOST_FOLDS = 10  # of refits: with more, the rest is hardly larger
 _MOST_NUMBERS = 2**24  # of answers that the folds solved together have: 64 MB
+_FIRM = (
+    0.1  # the strength from which on the start makes no difference: at most 0.004 of a probability, below 0.1 and more
+)
 _SEED = 0  # of the folds, apart from the run's: a run with another seed has the same
 
 
@@ -116,7 +119,8 @@ def _unanswered(targets: Tensor, folds: Sequence[Tensor], num_classes: int) -> T
 def _logistic(turned: Turned, wanted: Tensor, folds: Sequence[Tensor], strength: float) -> Tensor:
     """Refit without each fold, and answer for it, (N, K).
 
-    Each begins as the solver does, from nothing at the strongest penalty. From the solution of all images it would be
+    Each begins from nothing; where the penalty is weak, at the strongest one, as the solver does. From the solution of
+    all images it would be
     quicker, and wrong: where the penalty is weak, it has learned a fold so well that nothing pulls it away again.
     """
     outputs = torch.empty_like(wanted)
@@ -146,7 +150,10 @@ def _refitted(turned: Turned, wanted: Tensor, folds: Sequence[Tensor], strength:
 
 
 def _path_to(strength: float) -> Iterator[float]:
-    yield from (each for each in STRENGTHS if each >= strength)
+    if strength >= _FIRM:
+        yield strength
+    else:
+        yield from (each for each in STRENGTHS if each >= strength)
 
 
 def _loss_of_all(rows: Tensor, wanted: Tensor, kept: Tensor, strength: float, layers: Tensor) -> tuple[float, Tensor]:
