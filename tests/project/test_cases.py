@@ -2,7 +2,7 @@
 
 The cases have numbers: C01 to C41, N01 to N43 (those that were handed over), and B01 to B19 for small reproducers and
 remarks beside them. A case is covered by tests that stand where their subject stands; this file says where, and fails
-when one of them goes. `OPEN` says which cases are not mended yet.
+when one of them goes.
 """
 
 from __future__ import annotations
