@@ -73,9 +73,9 @@ def _gather(
     known = _spread(len(train), _most(data))
     features = _features(trainer, network, data, "train", known)
     targets = train.targets[train.indices[known]]
-    with evaluating(network):
-        logits = network(features.to(network.preprocess.mean.device)).float().cpu()
-    detector = fit_detector(features, targets, logits)
+    detector = fit_detector(
+        features, targets, torch.empty(0, module.num_outputs) if outputs is None else outputs.logits
+    )
     if outputs is None or source is None:
         nothing = Outputs("val", 0, torch.empty(0, module.num_outputs), targets[:0], known[:0])
         held = _Held("val", nothing, None, nothing.indices, features, torch.empty(0))
@@ -149,7 +149,7 @@ def _look(
     if source == "validation":
         scores = scores_of(detector, features, looked.logits)
     else:
-        scores = held_out_scores(features, looked.targets, looked.logits, among)
+        scores = held_out_scores(features, looked.targets, looked.logits, among, detector)
     return _Held(split, held, groups, looked.indices, features, scores)
 
 

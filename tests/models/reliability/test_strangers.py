@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from sklearn.covariance import LedoitWolf
 from torch import Tensor
 
 from tlearn.base.errors import TlearnError
-from tlearn.models.reliability import strangers
+from tlearn.models.reliability import gaussian
+from tlearn.models.reliability.gaussian import fit_gaussian, held_out_distances
+from tlearn.models.reliability.neighbours import unit_rows
 from tlearn.models.reliability.strangers import (
     LEAST_HELD_OUT,
     STRANGER_SHARE,
@@ -46,16 +49,52 @@ def test_other_pictures_are_strangers_and_new_ones_of_the_same_kind_are_not() ->
     assert (shares > STRANGER_SHARE).all()
 
 
-def test_a_held_out_score_is_that_of_a_detector_without_the_picture_and_its_group() -> None:
-    features, targets, logits = clouds(40, 2)
-    groups = torch.arange(40) // 4
-    for given, own in ((None, torch.arange(40)), (groups, groups)):
-        held_out = held_out_scores(features, targets, logits, given)
-        for row in (0, 7, 39):
-            rest = own != own[row]
-            detector = fit_detector(features[rest], targets[rest], logits[rest])
-            alone = detector(features[row : row + 1], logits[row : row + 1])
-            torch.testing.assert_close(held_out[row : row + 1], alone, atol=1e-6, rtol=0)
+def test_a_held_out_distance_is_that_of_a_gaussian_without_the_fold_and_its_groups() -> None:
+    features, targets, _ = clouds(60, 3)
+    rows = unit_rows(features)
+    for groups in (torch.arange(60), torch.arange(60) // 7, torch.arange(60) // 30):
+        folds = gaussian._folds(targets, groups)
+        assert len(folds.unique()) == min(5, len(groups.unique()))
+        assert all(len(folds[groups == group].unique()) == 1 for group in groups.unique())
+        found = held_out_distances(rows, targets, groups)
+        for fold in folds.unique():
+            wanted = fit_gaussian(rows[folds != fold]).gaussian.distances(rows[folds == fold])
+            torch.testing.assert_close(found[folds == fold], wanted, rtol=1e-3, atol=0)
+
+
+@pytest.mark.parametrize("count", [50, 400])
+def test_a_left_out_distance_is_that_of_a_gaussian_without_the_picture(count: int) -> None:
+    rows = unit_rows(clouds(count, 3)[0])
+    found = fit_gaussian(rows).left_out_distances(rows)
+    wanted = [fit_gaussian(rows[torch.arange(count) != row]).gaussian.distances(rows[row, None]) for row in range(20)]
+    torch.testing.assert_close(found[:20], torch.cat(wanted), rtol=2 / count, atol=0)
+
+
+def test_folds_deal_every_class_out() -> None:
+    folds = gaussian._folds(torch.tensor([0] * 10 + [1] * 5 + [2]), torch.arange(16))
+    assert folds[:10].bincount().tolist() == [2] * 5
+    assert sorted(folds[10:15].tolist()) == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("count", [20, 500])
+def test_its_covariance_is_shrunk_as_by_scikit_learn(count: int) -> None:
+    rows = unit_rows(clouds(count, 3)[0])
+    model = LedoitWolf().fit(rows.double().numpy())
+    wanted = torch.from_numpy(model.mahalanobis(rows.double().numpy())).float()
+    torch.testing.assert_close(fit_gaussian(rows).gaussian.distances(rows), wanted, rtol=1e-3, atol=0)
+
+
+def test_energy_counts_half_a_deviation_and_only_for_classes() -> None:
+    features, targets, logits = clouds(300, 3)
+    logits = logits * torch.rand(300, 1, generator=torch.Generator().manual_seed(2))
+    detector = fit_detector(features, targets, logits)
+    distances = fit_gaussian(unit_rows(features)).left_out_distances(unit_rows(features))
+    assert float(detector.weights[0]) == pytest.approx(1 / float(distances.std(correction=0)))
+    assert float(detector.weights[1]) == pytest.approx(0.5 / float(logits.logsumexp(dim=1).std(correction=0)))
+    unsure = detector(features[:1], logits[:1] * 0) - detector(features[:1], logits[:1])
+    assert unsure > 0
+    assert fit_detector(features, logits, logits).weights[1] == 0
+    assert fit_detector(features, targets, logits[:0]).weights[1] == 0
 
 
 def test_the_share_counts_the_picture_itself_and_no_ties() -> None:
@@ -66,17 +105,6 @@ def test_the_share_counts_the_picture_itself_and_no_ties() -> None:
     assert stranger_share(torch.tensor([9.0]), torch.zeros(LEAST_HELD_OUT)) > STRANGER_SHARE
     assert stranger_share(torch.tensor([9.0]), torch.zeros(LEAST_HELD_OUT - 1)) <= STRANGER_SHARE
     assert stranger_share(scores, torch.zeros(0)).tolist() == [0] * 7
-
-
-def test_of_many_pictures_every_class_keeps_an_equal_part(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(strangers, "_MOST_KNOWN", 30)
-    features, _, _ = clouds(500, 2)
-    targets = torch.zeros(500, dtype=torch.long)
-    targets[:5], targets[5:105] = 2, 1  # a class of 5, one of 100, one of 395
-    detector = fit_detector(features, targets, torch.zeros(500, 3))
-    directions = torch.nn.functional.normalize(features).half()
-    kept = [int((directions == row).all(dim=1).nonzero()) for row in detector.known]
-    assert targets[kept].bincount().tolist() in ([12, 13, 5], [13, 12, 5])
 
 
 @pytest.mark.parametrize("targets", [torch.rand(30, 4).round(), torch.rand(30, 1)])
@@ -92,12 +120,12 @@ def test_several_labels_and_values_need_no_classes(targets: Tensor) -> None:
 def test_little_is_enough() -> None:
     one = fit_detector(torch.ones(1, 8), torch.zeros(1).long(), torch.zeros(1, 2))
     assert one(torch.ones(1, 8), torch.zeros(1, 2)).abs() < 1e-3
+    assert one(-torch.ones(1, 8), torch.zeros(1, 2)) > 1
     classes = torch.tensor([0, 0, 0, 1])  # one of a single picture
-    assert held_out_scores(torch.eye(4), classes, torch.zeros(4, 2)).tolist() == [1] * 4
-    same = torch.ones(6, 8)
-    assert held_out_scores(same, torch.arange(6), torch.zeros(6, 6)).abs().max() < 1e-3
-    zeros = torch.zeros(6, 8)
-    assert held_out_scores(zeros, torch.arange(6), torch.zeros(6, 6)).isfinite().all()
+    assert held_out_scores(torch.eye(4), classes, torch.zeros(4, 2)).isfinite().all()
+    for same in (torch.ones(6, 8), torch.zeros(6, 8)):
+        scores = held_out_scores(same, torch.arange(6), torch.zeros(6, 6))
+        assert stranger_share(scores, scores).max() < 1
 
 
 @pytest.mark.parametrize("broken", [torch.nan, torch.inf])
@@ -111,11 +139,12 @@ def test_features_that_are_not_finite_are_told(broken: float) -> None:
         held_out_scores(features, targets, logits)
     with pytest.raises(TlearnError, match="the features are not finite for 1 of 30"):
         scores_of(detector, features, logits)
+    assert stranger_share(detector(features, logits), torch.zeros(30))[3] == pytest.approx(30 / 31)
 
 
 def test_what_does_not_fit_together_is_told() -> None:
     features, targets, logits = clouds(30, 3)
-    with pytest.raises(TlearnError, match="of the same pictures, 1 or more; there are 30, 29 and 30"):
+    with pytest.raises(TlearnError, match="of the same pictures, 1 or more; there are 30, 29 and"):
         fit_detector(features, targets[1:], logits)
     with pytest.raises(TlearnError, match="all training pictures are of one group"):
         held_out_scores(features, targets, logits, torch.zeros(30).long())
@@ -148,7 +177,7 @@ def test_it_exports_to_onnx(tmp_path: Path) -> None:
     session = onnxruntime.InferenceSession(tmp_path / "detector.onnx", providers=["CPUExecutionProvider"])
     features, _ = strange(9, 3)
     (found,) = session.run(None, {"features": features.numpy()})
-    torch.testing.assert_close(torch.from_numpy(found), network(features), atol=1e-5, rtol=0)
+    torch.testing.assert_close(torch.from_numpy(found), network(features), atol=1e-3, rtol=1e-4)
 
 
 class _Answering(torch.nn.Module):
