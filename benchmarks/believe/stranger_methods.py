@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from tlearn.models.reliability.gaussian import fit_gaussian
 from torch import Tensor
 
+from tlearn.models.reliability.gaussian import fit_gaussian
 from tlearn.models.reliability.neighbours import nearest
 from tlearn.models.reliability.strangers import fit_detector, scores_of
 
