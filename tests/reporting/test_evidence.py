@@ -32,6 +32,17 @@ def test_a_fit_keeps_the_answers_and_features_of_its_best_epoch(tlearn: Tlearn, 
     assert len(kept.stranger_scores) == kept.held_out == len(kept.targets)
 
 
+def test_features_are_those_of_the_best_epoch_where_training_went_on_without_validation(
+    tlearn: Tlearn, small: str
+) -> None:
+    words = ("--data.val_fraction", "0.2", "--trainer.max_epochs", "3", "--trainer.check_val_every_n_epoch", "2")
+    assert tlearn("fit", "--config", small, *words).code == 0
+    kept = _found()
+    layer = read_checkpoint(RUN / "checkpoints/best.ckpt")["state_dict"]
+    answers = kept.reference_features.float() @ layer["head.weight"].T + layer["head.bias"]
+    torch.testing.assert_close(answers, kept.logits, atol=0.02, rtol=0.01)  # half precision
+
+
 def test_names_of_known_pictures_are_relative(finished_run: Path) -> None:
     kept = evidence_of(next(finished_run.glob("runs/*/*/checkpoints/best.ckpt"))).needed("a test")
     assert all((finished_run / "pictures" / name).is_file() for name in kept.known_names)

@@ -8,6 +8,7 @@ import torch
 from lightning.pytorch import Trainer
 
 from tlearn.models.network import Network, network_in
+from tlearn.models.reliability.evidence import fingerprint_of
 from tlearn.models.weights.safe_load import read_checkpoint
 from tlearn.training.callbacks.checkpoints import best_checkpoint, last_checkpoint
 from tlearn.training.module import TransferModule
@@ -20,15 +21,19 @@ def kept_checkpoint(trainer: Trainer) -> Path | None:
     return next((path for path in places if path.is_file()), None)
 
 
-def network_behind(path: Path | None, module: TransferModule, is_last: bool) -> Network:
-    """Return the network of a checkpoint of this run.
+def network_behind(path: Path | None, module: TransferModule) -> Network:
+    """Return the network of a checkpoint of this run: the run's own, unless training went on behind the checkpoint.
+
+    The weights tell. That no validation followed would not: not every epoch need be validated.
 
     Args:
         path: The checkpoint; without one the network is as training left it.
         module: The network of the run.
-        is_last: Training did not go on behind that checkpoint, so that the run's own network is the one.
     """
-    if is_last or path is None or not path.is_file():
+    if path is None or not path.is_file():
+        return module
+    content = read_checkpoint(path)
+    if fingerprint_of(content["state_dict"]) == fingerprint_of(module.state_dict()):
         return module
     with torch.random.fork_rng(devices=[]):  # a new head draws random numbers
-        return network_in(read_checkpoint(path)).to(module.device)
+        return network_in(content).to(module.device)

@@ -52,17 +52,11 @@ def _write(trainer: Trainer, module: TransferModule) -> None:
     data, checkpoint = own_data_of(trainer), kept_checkpoint(trainer)
     if data is None or checkpoint is None:
         return
-    network = _network(trainer, module, checkpoint)
+    network = network_behind(checkpoint, module)
     evidence, held = _gather(trainer, module, network, data, checkpoint)
     folder = run_folder(trainer)
     evidence.write(folder / FILE)
     write_reliability(folder, data, evidence, network.calibration, held.split, held.looked, held.scores)
-
-
-def _network(trainer: Trainer, module: TransferModule, checkpoint: Path) -> Network:
-    best = best_checkpoint(trainer)
-    is_last = best is None or best.outputs is None or best.outputs is module.evaluation.last
-    return network_behind(checkpoint, module, is_last)
 
 
 def _gather(

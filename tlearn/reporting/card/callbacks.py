@@ -96,8 +96,7 @@ class RunCardCallback(Callback):
         before = read_card(folder)
         best, shown = best_checkpoint(trainer), _shown(trainer, module, before)
         if shown is not None:
-            is_last = shown.outputs is module.evaluation.last
-            network = network_behind(kept_checkpoint(trainer), module, is_last)
+            network = network_behind(kept_checkpoint(trainer), module)
             write_evaluation(folder, data_of(trainer), shown, network)
         if shown is not None or not before:
             write_training_examples(folder, data_of(trainer), shown)
