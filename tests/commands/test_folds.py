@@ -16,10 +16,15 @@ import tlearn as public
 from tests.conftest import SMALL, Tlearn
 from tlearn.base.errors import TlearnError
 from tlearn.base.feature_store import entries
+from tlearn.commands.compare.held_out import saved
 from tlearn.commands.compare.table import About, Cost, print_comparison
 from tlearn.data.datamodule import Split
 from tlearn.data.images.image_set import ImageSet
 from tlearn.data.sources.bases import InMemoryDataModule
+from tlearn.models.calibration import calibration_in
+from tlearn.models.losses import answers_of
+from tlearn.models.reliability.evidence import evidence_of
+from tlearn.models.weights.safe_load import read_checkpoint
 from tlearn.training.module import TransferModule
 
 FROZEN = ("--model.freeze_backbone", "true", "--trainer.max_epochs", "2")
@@ -97,6 +102,24 @@ def test_every_image_is_answered_by_a_run_that_has_not_seen_it(tlearn: Tlearn, w
     assert len(trained) == 3
     assert again.out[again.out.index("accuracy 3" if "accuracy 3" in again.out else "accuracy") :] in answer.out
     assert "fold 2 of 3, seed 5: finished before, taken from runs/small/folds-3/fold-2-seed5/result.json" in again.out
+
+
+@pytest.mark.slow
+def test_probabilities_are_by_the_calibration_of_the_epoch_that_answers(tlearn: Tlearn, whole: str) -> None:
+    words = ("--trainer.max_epochs", "4", "--model.optimizer.init_args.lr", "0.3")
+    answer = tlearn("fit", "-c", whole, "--model.freeze_backbone", "true", *words, "--folds", "2")
+    assert answer.code == 0, answer.err
+    moved = 0
+    for number in (1, 2):
+        folder = PLACE.with_name("folds-2") / f"fold-{number}-seed0"
+        best, last = (folder / f"version_0/checkpoints/{name}.ckpt" for name in ("best", "last"))
+        calibrations = [calibration_in(read_checkpoint(path)["tlearn"]) for path in (best, last)]
+        moved += calibrations[0] != calibrations[1]
+        kept = evidence_of(best).needed("a test")
+        of_fold = saved(folder / "held_out.npz")
+        assert of_fold is not None
+        torch.testing.assert_close(of_fold.answers, answers_of(kept.task, kept.logits, calibrations[0]))
+    assert moved  # else the test shows nothing
 
 
 @pytest.mark.slow

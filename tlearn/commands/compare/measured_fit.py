@@ -23,7 +23,7 @@ from tlearn.commands.untrained import UntrainedCLI, untrained
 from tlearn.models.state import evaluating
 from tlearn.reporting.tensorboard.hparams import HyperParametersCallback, best_tag, hyper_parameters, log_settings
 from tlearn.reporting.terminal.outcome import OutcomeCallback
-from tlearn.training.callbacks.checkpoints import best_checkpoint
+from tlearn.training.callbacks.checkpoints import BestCheckpoint, best_checkpoint
 from tlearn.training.module import TransferModule, model_of
 from tlearn.training.strategies.feature_cache import features_of, frozen_epochs, obstacle, obstacle_to_storing
 from tlearn.training.strategies.features import run_over_split
@@ -117,7 +117,7 @@ class _MeasuringCallback(Callback):
         self.measured = {
             "metric": best.monitor,
             "value": value,
-            "scores": self._best_scores(trainer, module, best.best_model_path).tolist(),
+            "scores": self._best_scores(trainer, module, best).tolist(),
             "seconds": seconds,
             "keeps_features": self._keeps_features,
             "peak_memory_bytes": peak,
@@ -128,9 +128,10 @@ class _MeasuringCallback(Callback):
             "versions": {"tlearn": __version__, **{name: version(name) for name in ("torch", "lightning")}},
         }
 
-    def _best_scores(self, trainer: Trainer, module: TransferModule, best: str) -> Scores:
-        checkpoint = trainer.strategy.checkpoint_io.load_checkpoint(best)
+    def _best_scores(self, trainer: Trainer, module: TransferModule, best: BestCheckpoint) -> Scores:
+        checkpoint = trainer.strategy.checkpoint_io.load_checkpoint(best.best_model_path)
         module.load_state_dict(checkpoint["state_dict"])
+        module.calibration = best.calibration  # the module has that of the last epoch
         answers, targets = _answers(trainer, module)
         data = own_data_of(trainer)
         self.held_out = held_out(data, answers, targets) if data is not None and data.folds else None
