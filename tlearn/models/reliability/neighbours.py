@@ -11,6 +11,7 @@ from torch import Tensor
 from tlearn.base.errors import TlearnError
 
 _MOST_CELLS = 2**22  # of one block of distances: 16 MB
+_AT_ONCE = 1024  # known pictures
 _STEP = 2.0**-16  # of a distance; a product of matrices rounds equal rows in unlike ways, by 3e-6 at 2,000 features
 
 
@@ -47,10 +48,12 @@ def nearest(known: Tensor, features: Tensor, count: int) -> Neighbours:
             f"the known pictures have {known.shape[1]} features, these have {features.shape[1]}; take the network that "
             "the known ones were computed with"
         )
-    count, directions = min(count, len(known)), unit_rows(known).T
+    count = min(count, len(known))
     distances, rows = features.new_empty(len(features), count, dtype=torch.float32), list[Tensor]()
     for part, into in zip(blocks(features, len(known)), blocks(distances, len(known)), strict=True):
-        all_of_them = (cosine_distances(part, directions) / _STEP).round() * _STEP
+        # Block by block: as float32 all known features at once would take twice the memory that they are kept in.
+        found = [cosine_distances(part, unit_rows(rows_of_known).T) for rows_of_known in known.split(_AT_ONCE)]
+        all_of_them = (torch.cat(found, dim=1) / _STEP).round() * _STEP
         into.copy_(all_of_them.topk(count, largest=False).values)
         rows.append(_rows_at(all_of_them, into))
     return Neighbours(distances, torch.cat(rows) if rows else distances.long())
