@@ -43,7 +43,7 @@ def test_the_whole_way_from_a_mapping(tmp_path: Path, capfd: pytest.CaptureFixtu
     assert predicted.path == Path("p.csv")
     assert list(predicted.rows[0]) == ["index", "class", "probability", "class_2", "probability_2", "stranger", "error"]
     assert predicted.count == len(predicted.rows)
-    assert [type(cell) for cell in predicted.rows[0].values()] == [int, str, float, str, float, type(None)]
+    assert [type(cell) for cell in predicted.rows[0].values()] == [int, str, float, str, float, float, type(None)]
     assert run.predictor.class_names == ["0", "1", "2"]
     assert "Traceback" not in capfd.readouterr().err
     assert state() == before

@@ -93,7 +93,7 @@ def test_several_labels_in_one_column(tlearn: Tlearn) -> None:
     assert predicted.code == 0, predicted.err
     with Path("p.csv").open() as file:
         found = list(csv.DictReader(file))
-    assert list(found[0]) == ["path", "classes", "p_fun", "p_furry", "error"]
+    assert list(found[0]) == ["path", "classes", "p_fun", "p_furry", "stranger", "error"]
     assert found[4]["classes"] == "fun;furry"
     for row in found:
         held = [name for name in ("fun", "furry") if float(row[f"p_{name}"]) >= 0.5]
@@ -117,7 +117,7 @@ def test_a_number_an_image(tlearn: Tlearn) -> None:
     assert tlearn("predict", "--ckpt_path", "runs/table/version_0", "--data", "photos", "--out", "p.csv").code == 0
     with Path("p.csv").open() as file:
         found = list(csv.DictReader(file))
-    assert list(found[0]) == ["path", "value", "error"]
+    assert list(found[0]) == ["path", "value", "stranger", "error"]
     assert len({row["value"] for row in found}) == 30
 
 

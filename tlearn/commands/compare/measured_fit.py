@@ -142,7 +142,7 @@ def _answers(trainer: Trainer, module: TransferModule) -> tuple[Tensor, Tensor]:
     """Answer each validation image, by its features where those of a frozen network are kept."""
     if obstacle(trainer, module) or frozen_epochs(module) < float("inf"):
         return run_over_split(trainer, module, "val", module.answer)
-    (features,) = features_of(trainer, module, "val")
+    (features,) = features_of(trainer, module, "val", again=True)
     images = data_of(trainer).dataset("val")
     with evaluating(module), trainer.precision_plugin.forward_context():
         parts = [module.answer(part.to(module.device)).float().cpu() for part in features.split(_AT_ONCE)]

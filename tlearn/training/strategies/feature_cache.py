@@ -59,7 +59,7 @@ def describe(trainer: Trainer, module: TransferModule) -> dict[str, Any]:
     }
 
 
-def features_of(trainer: Trainer, module: TransferModule, split: FitSplit) -> list[Tensor]:
+def features_of(trainer: Trainer, module: TransferModule, split: FitSplit, again: bool = False) -> list[Tensor]:
     """Return the features of a split, one float32 tensor (N, D) for each view: the plain one, then augmented ones.
 
     They are read from the cache, or computed and stored, unless the cache is off or the run uses a part of the images.
@@ -68,6 +68,7 @@ def features_of(trainer: Trainer, module: TransferModule, split: FitSplit) -> li
         trainer: Gives data and precision.
         module: Gives the network, whose backbone has not trained yet.
         split: ``train`` or ``val``.
+        again: The run has asked before: nothing is renewed, nor said once more.
 
     Raises:
         TlearnError: The cache cannot be written.
@@ -78,10 +79,12 @@ def features_of(trainer: Trainer, module: TransferModule, split: FitSplit) -> li
     if obstacle_to_storing(trainer, module):
         return [_by_shares(trainer, module, split, view) for view in views]
     origin = describe(trainer, module)
-    return [_cached(trainer, module, split, view, origin) for view in views]
+    return [_cached(trainer, module, split, view, origin, again) for view in views]
 
 
-def _cached(trainer: Trainer, module: TransferModule, split: FitSplit, view: int, origin: dict[str, Any]) -> Tensor:
+def _cached(
+    trainer: Trainer, module: TransferModule, split: FitSplit, view: int, origin: dict[str, Any], again: bool
+) -> Tensor:
     start = time.perf_counter()
     data = data_of(trainer)
     # All folds share their images: who trains on some and validates on others needs the same features.
@@ -90,7 +93,7 @@ def _cached(trainer: Trainer, module: TransferModule, split: FitSplit, view: int
     about = origin | {"data": data.fingerprint_of(split), "split": passed, "rows": fingerprint(images.indices)}
     if view:
         about |= {"view": view, "seed": data.seed, "augment": asdict(data.augment)}
-    again = (passed, split) == ("fit", "val")  # renewed, and told, for train
+    again = again or (passed, split) == ("fit", "val")  # renewed, and told, for train
     renew = module.caching.feature_cache == "refresh" and not again
     found, shape = None if renew else load(about), (len(images), module.backbone.num_features)
     how = "from the cache"
