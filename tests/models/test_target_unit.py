@@ -190,7 +190,7 @@ def test_several_columns(tlearn: Tlearn) -> None:
     assert tlearn("predict", "--ckpt_path", RUN, "--data", "photos", "--out", "p.csv").code == 0
     with Path("p.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert list(rows[0]) == ["path", "value_label", "value_width", "error"]
+    assert list(rows[0]) == ["path", "value_label", "value_width", "stranger", "error"]
     assert float(rows[20]["value_label"]) == pytest.approx(given[0].values["label"], rel=1e-5)
     assert float(rows[20]["value_width"]) == pytest.approx(given[0].values["width"], rel=1e-5)
     measured = tlearn("validate", "--ckpt_path", RUN).result["mean absolute error, label"]

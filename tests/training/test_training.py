@@ -121,7 +121,7 @@ def test_regression_learns_and_reports(tlearn: Tlearn, tmp_path: Path) -> None:
     answer = tlearn("predict", "-c", "regression.yaml", "--ckpt_path", "best")
     assert answer.code == 0, answer.err
     rows = (tmp_path / "runs/regression/version_0/predictions.csv").read_text().splitlines()
-    assert rows[0] == "index,value,error"
+    assert rows[0] == "index,value,stranger,error"
     assert len(rows) == 1 + 144
 
 
