@@ -51,6 +51,13 @@ class OneSite(Grouped):
     groups = torch.where(torch.arange(60) % 3 == 2, 99, torch.arange(60) // 5)
 
 
+class CatsAtTwoSites(Grouped):
+    """Three groups, of which each two share a class that the third lacks."""
+
+    groups = torch.tensor([0] * 20 + [1] * 20 + [2] * 20)
+    targets = torch.tensor([0] * 5 + [2] * 15 + [0] * 14 + [1] * 6 + [1] * 15 + [2] * 5)
+
+
 class FewCats(Grouped):
     targets = torch.where(torch.arange(60) < 3, 2, torch.arange(60) % 2)
 
@@ -182,6 +189,14 @@ def test_a_class_of_one_group_is_refused() -> None:
     told = "cat has one group: the fold that validates it would train without it; add groups of cat"
     with pytest.raises(TlearnError, match=f"^{told}"):
         OneSite(folds=3).setup("fit")
+
+
+@pytest.mark.parametrize("fold", [1, 2])
+def test_a_class_whose_groups_are_all_in_one_fold_is_refused(fold: int) -> None:
+    told = r"all groups of (ant|bee|cat) fall into fold [12], whose run would train without it; ask for another number"
+    with pytest.raises(TlearnError, match=f"^{told}"):
+        CatsAtTwoSites(folds=2, fold=fold).setup("fit")
+    CatsAtTwoSites(folds=3, fold=fold).setup("fit")
 
 
 def test_a_class_of_fewer_images_than_folds_is_told(caplog: pytest.LogCaptureFixture) -> None:

@@ -131,11 +131,24 @@ def one_fold(
     if class_names is not None:
         _check_classes(labels.numpy(), None if groups is None else groups.numpy(), folds, class_names, group_names)
     numbers = fold_numbers(labels, groups, folds, seed, train.draw_keys())
+    if class_names is not None:
+        _check_training(labels, numbers, class_names)
     validates = numbers == fold - 1
     of_groups = "" if groups is None else f", {len(groups[validates].unique())} of {len(groups.unique())} groups"
     told = (fold, folds, int(validates.sum()), len(train), of_groups)
     log.info("val: fold %d of %d, %d of the %d training images%s", *told)
     return train.part(train.indices[~validates]), train.part(train.indices[validates])
+
+
+def _check_training(labels: Tensor, numbers: Tensor, class_names: Sequence[str]) -> None:
+    """Refuse folds of which one has all images of a class: where groups have several classes, that may be so."""
+    for number, name in enumerate(class_names):
+        found = numbers[labels == number].unique()
+        if len(found) == 1:
+            raise TlearnError(
+                f"all groups of {name} fall into fold {int(found) + 1}, whose run would train without it; ask for "
+                f"another number of folds, add groups of {name}, or leave it out (data.init_args.classes)"
+            )
 
 
 def _check_classes(
