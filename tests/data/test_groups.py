@@ -106,8 +106,8 @@ def test_a_column_a_folder_or_an_expression_names_the_groups_of_a_table(tmp_path
 @pytest.mark.parametrize(
     ("group", "told"),
     [
-        ("site", "'site' is no column and no regular expression: no group in brackets; expected a column (path, label"),
-        ("(a)(b)", "2 groups in brackets"),
+        ("site", "'site' is no column, and as a regular expression has no part in round brackets; expected a col"),
+        ("(a)(b)", "2 parts in round brackets"),
         ("([", "unterminated character set"),
         (0, "expected the number of a folder level from 1 on, or a regular expression"),
         (True, "got True"),

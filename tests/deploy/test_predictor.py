@@ -63,6 +63,8 @@ def test_faults_are_named(run: Path, tmp_path: Path) -> None:
         model.predict([tmp_path / "x.png"])
     with pytest.raises(package.TlearnError, match="expected a list of pictures, got one str; put it in brackets"):
         model.predict("x.png")
+    with pytest.raises(package.TlearnError, match=f"{tmp_path} is a folder; give its pictures: sorted"):
+        model.predict(str(tmp_path))
     write_broken(tmp_path)
     with Image.open(tmp_path / "half.jpg") as half, pytest.raises(package.TlearnError, match="an image: truncated"):
         model.predict([half])

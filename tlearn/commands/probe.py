@@ -21,7 +21,7 @@ from tlearn.analysis.probe import Probe, log_curves
 from tlearn.analysis.probe import probe as probe_stages
 from tlearn.base.errors import TlearnError
 from tlearn.base.files import check_folder_of, write_whole
-from tlearn.base.intervals import percent, share_words
+from tlearn.base.intervals import FEW_GROUPS, percent, share_words
 from tlearn.base.program import program
 from tlearn.base.progress import Progress
 from tlearn.cli.arguments import Arguments, VerbParser, with_own
@@ -76,9 +76,9 @@ def print_new_group(found: Probe) -> None:
         print(f"and {more} more, none worse than these")
     ends = expected.interval
     interval = "" if ends is None else f" [{100 * ends[0]:.1f}, {100 * ends[1]:.1f}]"
-    print(
-        f"at a new group: {percent(expected.score)}{interval}, each of {len(expected.groups)} groups left out in turn"
-    )
+    count = len(expected.groups)
+    rough = f" (rough: fewer than {FEW_GROUPS})" if ends is not None and count < FEW_GROUPS else ""
+    print(f"at a new group: {percent(expected.score)}{interval}, each of {count} groups left out in turn{rough}")
     print(f"a random split says {percent(expected.random_split)}: {100 * expected.flattery:+.1f} points")
 
 

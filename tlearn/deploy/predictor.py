@@ -208,6 +208,8 @@ class Predictor:
 
     def _stream(self, pictures: Iterable[Picture], options: ReliabilityOptions) -> Iterator[Prediction]:
         if isinstance(pictures, (str, Path, Image.Image)) or (isinstance(pictures, Tensor) and pictures.ndim < 4):
+            if isinstance(pictures, (str, Path)) and Path(pictures).is_dir():
+                raise TlearnError(f"{pictures} is a folder; give its pictures: sorted(Path('{pictures}').iterdir())")
             raise TlearnError(f"expected a list of pictures, got one {type(pictures).__name__}; put it in brackets")
         assessor, rest = self._assessor_for(options), iter(pictures)
         while batch := list(islice(rest, _BATCH)):

@@ -84,8 +84,9 @@ def rule_of(group: int | str, columns: Sequence[str] = ()) -> GroupRule:
     except re.error as error:
         raise TlearnError(f"{OPTION} '{group}' is {_neither(columns)} ({error}); {_expected(columns)}") from error
     if pattern.groups != 1:
-        count = number_of(pattern.groups, "group") if pattern.groups else "no group"
-        raise TlearnError(f"{OPTION} '{group}' is {_neither(columns)}: {count} in brackets; {_expected(columns)}")
+        count = number_of(pattern.groups, "part") if pattern.groups else "no part"
+        column = "is no column, and as a regular expression" if columns else "as a regular expression"
+        raise TlearnError(f"{OPTION} '{group}' {column} has {count} in round brackets; {_expected(columns)}")
     return GroupRule(None, pattern)
 
 
@@ -113,8 +114,8 @@ def _neither(columns: Sequence[str]) -> str:
 def _expected(columns: Sequence[str] = ()) -> str:
     column = f"a column ({listed(columns)}), " if columns else ""
     return (
-        f"expected {column}the number of a folder level from 1 on, or a regular expression with exactly one group in "
-        "brackets, such as '([^_/]+)_[^/]*$'"
+        f"expected {column}the number of a folder level from 1 on, or a regular expression with exactly one part in "
+        "round brackets, such as '([^_/]+)_[^/]*$'"
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -55,15 +56,20 @@ class ReliabilityOptions:
         """Check the values, before anything is read.
 
         Raises:
-            TlearnError: A share outside 0 to 1, a count below 0, or an option that needs another one.
+            TlearnError: A share outside 0 to 1, a count below 0, a value of another type, or an option that needs
+                another one.
         """
         for name, value in self._shares():
-            if value is not None and not (math.isfinite(value) and 0 < value < 1):
-                raise TlearnError(f"{name}: expected a share above 0 and below 1, such as 0.9; got {value:g}")
+            is_number = isinstance(value, Real) and not isinstance(value, bool)
+            if value is not None and not (is_number and math.isfinite(value) and 0 < value < 1):
+                got = f"{value:g}" if is_number else repr(value)
+                raise TlearnError(f"{name}: expected a share above 0 and below 1, such as 0.9; got {got}")
+        if not isinstance(self.unknown, bool):
+            raise TlearnError(f"unknown: expected true or false, got {self.unknown!r}")
         if self.coverage_by not in get_args(CoverageBy):
             raise unknown("value of coverage_by", str(self.coverage_by), get_args(CoverageBy))
-        if not 0 <= self.nearest <= MOST_NEAREST:
-            raise TlearnError(f"nearest: expected a number of pictures from 0 to {MOST_NEAREST}, got {self.nearest}")
+        if not (isinstance(self.nearest, Integral) and 0 <= self.nearest <= MOST_NEAREST):
+            raise TlearnError(f"nearest: expected a number of pictures from 0 to {MOST_NEAREST}, got {self.nearest!r}")
         if self.coverage_by == "class" and self.coverage is None:
             raise TlearnError("coverage_by class needs a coverage, such as 0.9")
         if self.coverage_by == "group" and self.coverage is None and self.min_accuracy is None:
