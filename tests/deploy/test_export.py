@@ -325,8 +325,8 @@ def test_what_answers_differently_is_refused(
     (tmp_path / f"model{kind}").write_text("the old one")
 
     class Wrong(ExportedNetwork):
-        def __init__(self, module: TransferModule) -> None:
-            super().__init__(module)
+        def __init__(self, module: TransferModule, *more: Any) -> None:
+            super().__init__(module, *more)
             self.head.load_state_dict({name: value.roll(1, 0) for name, value in self.head.state_dict().items()})
 
     monkeypatch.setattr(export, "ExportedNetwork", Wrong)
