@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sized
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 
+from tlearn.base.errors import one_line
 from tlearn.base.next_command import PHOTOS, command_line
 from tlearn.base.places import run_folder_of
 from tlearn.base.types import Batch
@@ -18,6 +20,8 @@ from tlearn.models.reliability.drift import LEVEL
 from tlearn.models.reliability.evidence import Evidence, evidence_of
 from tlearn.training.module import model_of
 from tlearn.training.typed import own_data_of
+
+log = logging.getLogger(__name__)
 
 LEAST = 20  # pictures: of fewer a change must be large to be seen, and a line would promise more
 
@@ -60,13 +64,17 @@ class DriftCallback(Callback):
         self._pictures.add(batch.images, *self._last, paths or [], faulty)
 
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Say it."""
+        """Say it; whatever fails costs the line alone: the predictions are written."""
         if self._evidence is None:
             return
         self._hook.remove()
         if len(self._pictures) < LEAST:
             return
-        found = self._pictures.compared(self._evidence, model_of(trainer).calibration, LEVEL)
+        try:
+            found = self._pictures.compared(self._evidence, model_of(trainer).calibration, LEVEL)
+        except Exception as error:
+            log.warning("whether these pictures are like the training pictures cannot be said: %s", one_line(error))
+            return
         if found is not None:
             run = run_folder_of(Path(str(trainer.ckpt_path))) or trainer.ckpt_path
             self.line = predict_line(found, command_line("doctor", PHOTOS, "--against", str(run)))

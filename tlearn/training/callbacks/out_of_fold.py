@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from tlearn.base.errors import TlearnError
+from tlearn.base.errors import one_line
 from tlearn.models.losses import answers_of
 from tlearn.training.callbacks.checkpoints import run_folder
 from tlearn.training.module import TransferModule, model_of
@@ -22,13 +22,13 @@ class OutOfFoldCallback(Callback):
     """Write the answers that `HeadProbeCallback` left, with calibrated probabilities."""
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write the file; a disk that refuses costs the file alone, with a line of warning."""
+        """Write the file; whatever fails costs the file alone, with a line of warning: the run is finished."""
         if is_trial(trainer) or not trainer.is_global_zero:
             return
         try:
             write(run_folder(trainer) / FILE, trainer, model_of(trainer))
-        except TlearnError as error:
-            log.warning("%s is not written: %s", FILE, error)
+        except Exception as error:  # a full disk, or a name that no text can hold
+            log.warning("%s is not written: %s", FILE, one_line(error))
 
 
 def write(path: Path, trainer: Trainer, module: TransferModule) -> None:
