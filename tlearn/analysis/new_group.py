@@ -16,6 +16,7 @@ from tlearn.analysis.stage_probe import Labelled, left_out_answers, score, wante
 from tlearn.base.intervals import grouped_interval
 from tlearn.base.types import Task
 from tlearn.data.images.folds import fold_numbers
+from tlearn.data.images.grouped_split import name_of_group
 from tlearn.data.images.image_set import ImageSet
 from tlearn.training.strategies.known_labels import known_groups
 from tlearn.training.strategies.left_out import folds_from
@@ -103,7 +104,9 @@ def at_new_group(
     unseen, loose = (left_out_answers(task, known, wanted, train, num_classes, each) for each in (groups, None))
     parts = folds_from(groups)
     scores = [
-        GroupScore(_name(names, int(groups[part[0]])), len(part), _score(task, unseen[part], train.targets[part]))
+        GroupScore(
+            name_of_group(int(groups[part[0]]), names), len(part), _score(task, unseen[part], train.targets[part])
+        )
         for part in parts
     ]
     interval = None
@@ -120,7 +123,3 @@ def _score(task: Task, outputs: Tensor, targets: Tensor) -> float | None:
         return None
     found = score(task, outputs, targets)
     return found if isfinite(found) else None
-
-
-def _name(names: Sequence[str], number: int) -> str:
-    return names[number] if number < len(names) else str(number)

@@ -58,7 +58,6 @@ class SteppingModule(ResumableModule):
             objective: What training minimises.
         """
         self.objective, self.evaluation = objective, Evaluation()
-        self.out_of_fold: Outputs | None = None
         self.train_metrics, self.val_metrics, self.test_metrics = (
             EpochMetrics(self.task, self.num_outputs, stage, self.class_names) for stage in ("train", "val", "test")
         )

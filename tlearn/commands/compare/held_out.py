@@ -13,6 +13,7 @@ from torch import Tensor
 from tlearn.base.files import whole_file
 from tlearn.base.types import Task
 from tlearn.data.datamodule import ImageDataModule
+from tlearn.data.images.grouped_split import name_of_group
 from tlearn.training.out_of_fold_table import write_out_of_fold
 
 HELD_OUT = "held_out.npz"
@@ -66,7 +67,7 @@ def held_out(data: ImageDataModule, answers: Tensor, targets: Tensor) -> HeldOut
     images = data.dataset("val")
     groups = torch.zeros(0, dtype=torch.int64) if images.groups is None else images.groups[images.indices]
     known = data.group_names
-    group_names = [known[number] if number < len(known) else str(number) for number in groups.tolist()]
+    group_names = [name_of_group(number, known) for number in groups.tolist()]
     names = data.picture_names(images.indices) or []
     return HeldOut(images.indices, answers, targets, groups, group_names, names)
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
-from torch import Tensor, nn
 
 from tlearn.base.errors import one_line
 from tlearn.base.next_command import PHOTOS, command_line
@@ -16,6 +15,7 @@ from tlearn.base.places import run_folder_of
 from tlearn.base.types import Batch
 from tlearn.deploy.drift.new_pictures import NewPictures
 from tlearn.deploy.drift.words import predict_line
+from tlearn.deploy.reliability.head_record import HeadRecord
 from tlearn.models.reliability.drift import LEVEL
 from tlearn.models.reliability.evidence import Evidence, evidence_of
 from tlearn.training.module import model_of
@@ -44,7 +44,7 @@ class DriftCallback(Callback):
         if self._evidence is None:
             return
         self._pictures = NewPictures(_count_in(trainer.predict_dataloaders))
-        self._hook = model_of(trainer).head.register_forward_hook(self._keep)
+        self._head = HeadRecord(model_of(trainer).head)
 
     def on_predict_batch_end(
         self,
@@ -61,13 +61,13 @@ class DriftCallback(Callback):
         data = own_data_of(trainer)
         paths = data.picture_names(batch.indices.cpu()) if data is not None and data.has_picture_names else None
         faulty = [bool(fault) for fault in batch.faults]
-        self._pictures.add(batch.images, *self._last, paths or [], faulty)
+        self._pictures.add(batch.images, self._head.features, self._head.output, paths or [], faulty)
 
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Say it; whatever fails costs the line alone: the predictions are written."""
         if self._evidence is None:
             return
-        self._hook.remove()
+        self._head.end()
         if len(self._pictures) < LEAST:
             return
         try:
@@ -79,9 +79,6 @@ class DriftCallback(Callback):
             run = run_folder_of(Path(str(trainer.ckpt_path))) or trainer.ckpt_path
             self.line = predict_line(found, command_line("doctor", PHOTOS, "--against", str(run)))
             print(self.line)
-
-    def _keep(self, head: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        self._last = inputs[0], output
 
     @staticmethod
     def _found(trainer: Trainer) -> Evidence | None:

@@ -9,6 +9,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from tlearn.base.errors import one_line
+from tlearn.data.images.grouped_split import name_of_group
 from tlearn.models.losses import answers_of
 from tlearn.training.callbacks.checkpoints import run_folder
 from tlearn.training.module import TransferModule, model_of
@@ -51,5 +52,5 @@ def write(path: Path, trainer: Trainer, module: TransferModule) -> None:
         found.targets[order],
         data.picture_names(rows, "train") or rows.tolist(),
         folds=folds.tolist(),
-        groups=[names[number] if number < len(names) else str(number) for number in groups] if groups else None,
+        groups=[name_of_group(number, names) for number in groups] if groups else None,
     )

@@ -58,7 +58,7 @@ class HeadProbeCallback(OptionCallback):
         start_s = time.perf_counter()
         train = _without_rounding(*train, str(trainer.precision))
         weights, smoothing = module.objective.class_weights, module.objective.options.label_smoothing
-        solver: Solver = "ridge" if module.head_start.head_solver == "ridge" or module.task == "regression" else "lbfgs"
+        solver = _solver_of(module)
         turned = turn_weighted(*train, weights)
         solved = solve_head(module.task, train, val, module.num_classes, solver, weights, smoothing, turned)
         reached = f"val loss {solved.val_loss:.4f}"
@@ -89,6 +89,10 @@ def put_out_of_fold(module: TransferModule, found: HeldOut | None) -> None:
     module.out_of_fold_numbers = None if found is None else found.folds
 
 
+def _solver_of(module: TransferModule) -> Solver:
+    return "ridge" if module.head_start.head_solver == "ridge" or module.task == "regression" else "lbfgs"
+
+
 def _held_out(
     trainer: Trainer, module: TransferModule, train: tuple[Tensor, Tensor], turned: Turned, solved: SolvedHead
 ) -> HeldOut | None:
@@ -98,10 +102,9 @@ def _held_out(
     if len(train[0]) > len(images):
         train = train[0][: len(images)], train[1][: len(images)]
         turned = turn_weighted(*train, module.objective.class_weights)
-    solver: Solver = "ridge" if module.task == "regression" or module.head_start.head_solver == "ridge" else "lbfgs"
     groups = None if images.groups is None else images.groups[images.indices]
     smoothing = module.objective.options.label_smoothing
-    found = out_of_fold(module.task, turned, train[1], groups, solver, solved, smoothing)
+    found = out_of_fold(module.task, turned, train[1], groups, _solver_of(module), solved, smoothing)
     if found is None or not bool((there := found.answered).any()):
         return None
     rows, logits = images.indices[there], found.logits[there]
