@@ -82,7 +82,7 @@ format: install  ## let ruff mend and format the code
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 
-bench: install  ## measure the figures of docs/speed.md and docs/strategies.md (about 40 minutes on 2 cores; make bench ROOT=data for real images)
+bench: install  ## measure the figures of docs/speed.md and docs/strategies.md (about 75 minutes on 2 cores; make bench ROOT=data for real images)
 	$(PY) -m benchmarks.table $(if $(ROOT),--root $(ROOT))
 
 bench-gpu: install  ## the figures that a GPU decides; needs one

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from time import perf_counter
 from typing import Any, ClassVar
 
@@ -36,12 +35,13 @@ class EpochClock(Callback):
         self,
         trainer: Trainer,
         pl_module: LightningModule,
-        outputs: torch.Tensor | Mapping[str, Any] | None,
+        outputs: Any,
         batch: Any,
         batch_idx: int,
     ) -> None:
         """Count the batch; stop the watch at the epoch's last."""
-        self.images += len(batch[0])
+        taken = outputs.get("taken")  # of a head on cached features: all steps since the last call
+        self.images += taken.images if taken else len(batch[0])
         if trainer.is_last_batch:
             if pl_module.device.type == "cuda":
                 torch.cuda.synchronize()

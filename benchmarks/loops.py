@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from time import perf_counter
 
 import numpy as np
@@ -53,7 +54,12 @@ class PerImage(Dataset[tuple[Tensor, int]]):
 def tutorial(images: int, epochs: int, num_workers: int) -> list[float]:
     """Images per second of each epoch of the tutorials' loop: fp32, batch 64, contiguous, ``loss.item()`` each step."""
     loader = DataLoader(PerImage(images), batch_size=TUTORIAL_BATCH, shuffle=True, num_workers=num_workers)
-    net, loss_of = resnet18(weights=None, num_classes=CLASSES).to(device()), nn.CrossEntropyLoss()
+    return tutorial_epochs(loader, images, CLASSES, epochs)
+
+
+def tutorial_epochs(loader: DataLoader[tuple[Tensor, int]], images: int, num_classes: int, epochs: int) -> list[float]:
+    """Images per second of each epoch of that loop over a loader of so many images."""
+    net, loss_of = resnet18(weights=None, num_classes=num_classes).to(device()), nn.CrossEntropyLoss()
     optimizer = torch.optim.SGD(net.parameters(), lr=1e-3, momentum=0.9)
     rates = []
     for _ in range(epochs):
@@ -71,14 +77,25 @@ def tutorial(images: int, epochs: int, num_workers: int) -> list[float]:
 def hand_written(images: int, epochs: int, batch_size: int, precision: str) -> list[float]:
     """Images per second of each epoch of the best plain loop: uint8 batches gathered on the device, channels_last."""
     pixels, labels = _resident(*fake_images(images))
-    net = resnet18(weights=None, num_classes=CLASSES).to(device(), memory_format=torch.channels_last)
+
+    def batches() -> Iterator[tuple[Tensor, Tensor]]:
+        return ((pixels[p], labels[p]) for p in torch.randperm(images).to(device()).split(batch_size))
+
+    return hand_written_epochs(batches, images, CLASSES, epochs, precision)
+
+
+def hand_written_epochs(
+    batches: Callable[[], Iterator[tuple[Tensor, Tensor]]], images: int, num_classes: int, epochs: int, precision: str
+) -> list[float]:
+    """Images per second of each epoch of that loop over uint8 batches, channels last, that lie on the device."""
+    net = resnet18(weights=None, num_classes=num_classes).to(device(), memory_format=torch.channels_last)
     optimizer = torch.optim.SGD(net.parameters(), lr=1e-3, momentum=0.9)
     rates = []
     for _ in range(epochs):
         start_s, running = perf_counter(), torch.zeros((), device=device())
-        for picked in torch.randperm(images).to(device()).split(batch_size):
+        for pixels, labels in batches():
             with torch.autocast(device().type, torch.bfloat16, enabled=precision == "bf16-mixed"):
-                loss = nn.functional.cross_entropy(net(_normalised(pixels[picked])), labels[picked])
+                loss = nn.functional.cross_entropy(net(_normalised(pixels)), labels)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

@@ -55,6 +55,11 @@ def machine() -> dict[str, object]:
     }
 
 
+def machine_line() -> str:
+    """What `machine` found, in one line."""
+    return "; ".join(f"{key} {value}" for key, value in machine().items())
+
+
 def load_now() -> float:
     """The machine's load before a measurement; says so where it will spoil the figures."""
     load = os.getloadavg()[0]

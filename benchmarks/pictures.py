@@ -25,7 +25,7 @@ from torchvision.transforms import v2
 from benchmarks.command import run_command
 from benchmarks.fake_photographs import write_photographs
 from benchmarks.frozen import elsewhere
-from benchmarks.machine import Figure, as_markdown, load_now, machine
+from benchmarks.machine import Figure, as_markdown, load_now, machine_line
 from benchmarks.processes import peak_bytes
 from tlearn.base.types import Batch
 from tlearn.cli.transfer_cli import TransferCLI
@@ -212,7 +212,7 @@ def main(args: list[str] | None = None) -> None:
     options = parser.parse_args(args)
     load_now()
     figures = measure(options.root, options.images)
-    print("; ".join(f"{key} {value}" for key, value in machine().items()), end="\n\n")
+    print(machine_line(), end="\n\n")
     print(as_markdown(figures))
     for figure in figures:
         print(f"{figure.name}: {figure.detail}", file=sys.stderr)

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from statistics import median, quantiles
 
-from benchmarks.machine import load_now, machine
+from benchmarks.machine import load_now, machine_line
 from tlearn import ImageFolderDataModule, StreamingDataModule
 from tlearn import main as tlearn
 
@@ -54,7 +54,7 @@ def main(args: list[str] | None = None) -> None:
         if tlearn(["optimize", str(options.root), str(shards), *words]):
             raise SystemExit(2)
         count, seconds = passes(options.root, shards, options.repeats)
-    print("; ".join(f"{key} {value}" for key, value in machine().items()))
+    print(machine_line())
     for place_in_pair, clock in enumerate(("wall clock", "processor time")):
         folder, sharded = ([each[place_in_pair] for each in seconds[name]] for name in ("folder", "shards"))
         ratios = [one / other for one, other in zip(folder, sharded, strict=True)]

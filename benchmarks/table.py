@@ -1,4 +1,4 @@
-"""The figures of docs/speed.md and docs/strategies.md, measured in one go: `make bench` (about 40 minutes on 2 cores).
+"""The figures of docs/speed.md and docs/strategies.md, measured in one go: `make bench` (about 75 minutes on 2 cores).
 
     python -m benchmarks.table --root DATA
     python -m benchmarks.table --gpu          # what a GPU decides: `make bench-gpu`
@@ -21,10 +21,11 @@ import torch
 
 from benchmarks import frozen, parts, pictures, processes, train_speed
 from benchmarks.fake_cifar import accept_checksums
-from benchmarks.machine import Figure, as_markdown, load_now, machine
+from benchmarks.machine import Figure, as_markdown, load_now, machine, machine_line
+from benchmarks.speed import fine_tuning as fine_tuned
+from benchmarks.speed import head, maps, newcomer, on_gpu, photographs, start
 
 Part = Callable[[], list[Figure]]
-GPU_PARTS = ("extraction", "fine_tuning", "cached_epochs")
 
 
 def fine_tuning() -> list[Figure]:
@@ -56,9 +57,15 @@ def all_parts(root: Path) -> dict[str, Part]:
         "memory": partial(parts.memory, root),
         "reporting": partial(parts.reporting_share, root),
         "cached_epochs": partial(parts.cached_epochs, root),
+        "head_epoch": head.measure,
         "process_memory": partial(processes.memory, root),
         "first_step": processes.first_step,
+        "maps": maps.measure,
         "pictures": pictures.measure,
+        "newcomer": newcomer.measure,
+        "start": start.measure,
+        "fine_tuning_photographs": fine_tuned.measure,
+        "photographs": photographs.measure,
     }
 
 
@@ -67,7 +74,7 @@ def main(args: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.table", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--root", type=Path, help="CIFAR-10; random images without it")
     parser.add_argument("--only", nargs="*", help="names of parts")
-    parser.add_argument("--gpu", action="store_true", help=f"only {', '.join(GPU_PARTS)}, and only on a GPU")
+    parser.add_argument("--gpu", action="store_true", help="what a GPU decides, in eight minutes")
     parser.add_argument("--out", type=Path, default=Path("runs"), help="default: %(default)s")
     options = parser.parse_args(args)
     if options.gpu and not torch.cuda.is_available():
@@ -75,8 +82,8 @@ def main(args: list[str] | None = None) -> None:
     out, load = options.out.absolute(), load_now()
     figures: list[Figure] = []
     with frozen.data_at(options.root) as root:
-        choices = all_parts(root)
-        for name in options.only or (GPU_PARTS if options.gpu else choices):
+        choices: dict[str, Part] = {"on_gpu": on_gpu.measure} if options.gpu else all_parts(root)
+        for name in options.only or choices:
             print(f"== {name}", file=sys.stderr, flush=True)
             accept_checksums(root)  # another part may have put its own data in their place
             figures += choices[name]()
@@ -84,7 +91,7 @@ def main(args: list[str] | None = None) -> None:
             out.mkdir(parents=True, exist_ok=True)
             (out / "bench.json").write_text(json.dumps(report, indent=1, default=str) + "\n", encoding="utf-8")
             (out / "bench.md").write_text(as_markdown(figures) + "\n", encoding="utf-8")
-    print("; ".join(f"{key} {value}" for key, value in machine().items()), end="\n\n")
+    print(machine_line(), end="\n\n")
     print(as_markdown(figures))
 
 

@@ -25,7 +25,7 @@ from statistics import median
 from benchmarks.command import epoch_rates
 from benchmarks.fake_cifar import write_fake_cifar10
 from benchmarks.loops import best_precision, hand_written, tutorial
-from benchmarks.machine import load_now, machine
+from benchmarks.machine import load_now, machine, machine_line
 
 Contender = Callable[[], list[float]]
 
@@ -148,7 +148,7 @@ def main(args: list[str] | None = None) -> None:
     report = as_json(options, results) | {"load_at_start": load}
     options.json.parent.mkdir(parents=True, exist_ok=True)
     options.json.write_text(json.dumps(report, indent=2, default=str) + "\n", encoding="utf-8")
-    print("; ".join(f"{key} {value}" for key, value in machine().items()), end="\n\n")
+    print(machine_line(), end="\n\n")
     print(as_table(results))
 
 

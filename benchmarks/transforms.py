@@ -28,7 +28,7 @@ from timm.data.transforms_factory import create_transform
 from torch import Tensor
 from torchvision.transforms.v2 import functional as F
 
-from benchmarks.machine import load_now, machine
+from benchmarks.machine import load_now, machine_line
 from tlearn.data.files.reading import CROP_PCT, Framing, pixels_of, read_image
 from tlearn.training.module import TransferModule
 from tlearn.training.strategies.head_solver import solve_head
@@ -240,7 +240,7 @@ def main(args: list[str] | None = None) -> None:
     )
     load_now()
     measure(parser.parse_args(args))
-    print("; ".join(f"{key} {value}" for key, value in machine().items()), f"timm {timm.__version__}", sep="; ")
+    print(machine_line(), f"timm {timm.__version__}", sep="; ")
 
 
 if __name__ == "__main__":

@@ -26,12 +26,16 @@ if TYPE_CHECKING:
     from tlearn.commands.export import Export, export
     from tlearn.commands.fit import Run, fit
     from tlearn.commands.optimize import optimize
+    from tlearn.commands.pages.label import NextPicture, label
+    from tlearn.commands.pages.review import review
+    from tlearn.commands.pages.serve import serve
     from tlearn.commands.plan import plan
     from tlearn.commands.predict import Predictions, predict
     from tlearn.commands.probe import probe
     from tlearn.commands.report import report
     from tlearn.data.datamodule import ImageDataModule
     from tlearn.data.files.findings import Finding
+    from tlearn.data.listed.listed_folder import ListedFolderDataModule
     from tlearn.data.shards.datamodule import StreamingDataModule
     from tlearn.data.sources.cifar10 import CIFAR10DataModule
     from tlearn.data.sources.digits import DigitsDataModule
@@ -56,6 +60,8 @@ __all__ = [
     "ImageDataModule",
     "ImageFolderDataModule",
     "ImageTableDataModule",
+    "ListedFolderDataModule",
+    "NextPicture",
     "Plan",
     "Prediction",
     "Predictions",
@@ -73,6 +79,7 @@ __all__ = [
     "doctor",
     "export",
     "fit",
+    "label",
     "load",
     "main",
     "optimize",
@@ -80,6 +87,8 @@ __all__ = [
     "predict",
     "probe",
     "report",
+    "review",
+    "serve",
     "test",
     "validate",
 ]
@@ -98,6 +107,8 @@ _HOMES = {
     "ImageDataModule": "tlearn.data",
     "ImageFolderDataModule": "tlearn.data",
     "ImageTableDataModule": "tlearn.data",
+    "ListedFolderDataModule": "tlearn.data",
+    "NextPicture": "tlearn.commands.pages.label",
     "Plan": "tlearn.analysis.plan",
     "Prediction": "tlearn.deploy.predictor",
     "Predictions": "tlearn.commands.predict",
@@ -114,6 +125,7 @@ _HOMES = {
     "doctor": "tlearn.commands.doctor",
     "export": "tlearn.commands.export",
     "fit": "tlearn.commands.fit",
+    "label": "tlearn.commands.pages.label",
     "load": "tlearn.deploy.predictor",
     "main": "tlearn.cli",
     "optimize": "tlearn.commands.optimize",
@@ -121,6 +133,8 @@ _HOMES = {
     "predict": "tlearn.commands.predict",
     "probe": "tlearn.commands.probe",
     "report": "tlearn.commands.report",
+    "serve": "tlearn.commands.pages.serve",
+    "review": "tlearn.commands.pages.review",
     "test": "tlearn.commands.evaluate",
     "validate": "tlearn.commands.evaluate",
 }

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tlearn.models.reliability.gaussian import fit_gaussian
-from tlearn.models.reliability.neighbours import nearest
+from tlearn.models.reliability.neighbours import KnownFeatures
 from tlearn.models.reliability.strangers import fit_detector, scores_of
 
 _NEIGHBOURS, _PRINCIPAL = 3, 512
@@ -44,7 +44,7 @@ def energy(known: Known, features: Tensor) -> Tensor:
 
 def neighbour(known: Known, features: Tensor) -> Tensor:
     """Score by the distance to a near neighbour at length 1 (Sun et al., 2022)."""
-    return nearest(known.features, features, _NEIGHBOURS).distances[:, -1]
+    return KnownFeatures(known.features).nearest(features, _NEIGHBOURS).distances[:, -1]
 
 
 def vim(known: Known, features: Tensor, principal: int = _PRINCIPAL) -> Tensor:

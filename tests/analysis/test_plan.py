@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from torch import Tensor
 
 from tests.conftest import Tlearn
 from tests.helpers.runs import planned
+from tlearn import TransferModule
 
 SCHEDULE = ["--model.unfreeze", "{layer1: 1, stem: 2}", "--model.lr_scales", "{stem: 0.5}", "--trainer.max_epochs", "4"]
 
@@ -50,6 +52,31 @@ def test_probe_costs_a_pass(tlearn: Tlearn, small: str, tmp_path: Path) -> None:
     assert 0 < plan["features_time_s"] == pytest.approx(plan["run_time_s"] - sum(plan["epoch_time_s"]))
     plan = planned(tlearn, tmp_path, *words, "--model.feature_cache", "off")
     assert 0 < plan["probe_time_s"] == pytest.approx(plan["run_time_s"] - sum(plan["epoch_time_s"]))
+
+
+def test_maps_of_frozen_stages_are_planned(
+    tlearn: Tlearn, small: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen, features = set[bool](), TransferModule.features
+
+    def watched(module: TransferModule, images: Tensor) -> Tensor:
+        if module.training:
+            seen.add(images.is_floating_point())  # as maps are, and no images
+        return features(module, images)
+
+    monkeypatch.setattr(TransferModule, "features", watched)
+    words = ["-c", small, "--model.tap", "layer4", "--model.freeze_until", "layer3", "--trainer.max_epochs", "4"]
+    words += ["--model.image_size", "64"]
+    kept = planned(tlearn, tmp_path, *words)
+    assert 0 < kept["features_time_s"] == pytest.approx(kept["run_time_s"] - sum(kept["epoch_time_s"]))
+    assert seen == {True}
+    seen.clear()
+    anew = planned(tlearn, tmp_path, *words, "--model.feature_cache", "off")
+    assert anew["features_time_s"] == 0
+    assert seen == {False}
+    answer = tlearn("plan", *words, "--model.feature_cache_gb", "0.00001")
+    assert "more than model.feature_cache_gb 1e-05: the frozen stages run anew in every epoch" in answer.err
+    assert "is kept: that takes" not in answer.out
 
 
 def test_accumulation_and_least_epochs(tlearn: Tlearn, small: str, tmp_path: Path) -> None:

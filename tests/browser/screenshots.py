@@ -59,7 +59,7 @@ def _scalars(page: Page, dashboard: Dashboard, runs: Path, folder: Path) -> None
     settings = json.dumps({"timeSeriesSettingsPaneOpened": False, "sideBarWidthInPercent": 22})
     page.add_init_script(f"localStorage.setItem('_tb_global_settings', '{settings}')")  # room for the curves
     pages.see_scalars(page, dashboard.url, ("train/loss", "val/acc", "val/ece", "val/loss"), runs="quickstart_transfer")
-    _save(page, folder / "scalars.png")
+    save(page, folder / "scalars.png")
 
 
 def _images(page: Page, dashboard: Dashboard, runs: Path, folder: Path) -> None:
@@ -70,7 +70,7 @@ def _images(page: Page, dashboard: Dashboard, runs: Path, folder: Path) -> None:
     )
     # Below the runs stands their folder, which was made up for this; in the folder where one works it is `runs`.
     page.locator("tf-runs-selector").first.evaluate("selector => selector.set('dataLocation', 'runs')")
-    _save(page, folder / "images.png")
+    save(page, folder / "images.png")
 
 
 def _projector(page: Page, dashboard: Dashboard, runs: Path, folder: Path) -> None:
@@ -81,23 +81,23 @@ def _projector(page: Page, dashboard: Dashboard, runs: Path, folder: Path) -> No
     for _ in range(5):  # steps back, for all points to be in the picture
         page.mouse.wheel(0, 100)
         page.wait_for_timeout(500)
-    _save(page, folder / "projector.png")
+    save(page, folder / "projector.png")
 
 
 def _hparams(page: Page, dashboard: Dashboard, runs: Path, folder: Path) -> None:
     columns = ("lr", "weights", "train_per_class", "val_best/acc", "val/loss")
     pages.see_hparams(page, dashboard.url, columns, ())
-    _save(page, folder / "hparams.png")
+    save(page, folder / "hparams.png")
 
 
 def _report(page: Page, run: Path, folder: Path) -> None:
     page.set_viewport_size({"width": 1280, "height": 1585})
     for scheme, name in (("light", "report.png"), ("dark", "report-dark.png")):
         pages.see_report(page, run / "report.html", scheme, ["Confusion matrix"])
-        _save(page, folder / name, Image.Dither.FLOYDSTEINBERG)  # photographs would show steps
+        save(page, folder / name, Image.Dither.FLOYDSTEINBERG)  # photographs would show steps
 
 
-def _save(page: Page, path: Path, dither: Image.Dither = Image.Dither.NONE) -> None:
+def save(page: Page, path: Path, dither: Image.Dither = Image.Dither.NONE) -> None:
     """Write what the page shows in 256 colours, which nobody tells from all of them, and says if it is large still."""
     with Image.open(io.BytesIO(page.screenshot())) as picture:
         picture.convert("RGB").quantize(256, dither=dither).save(path, optimize=True)

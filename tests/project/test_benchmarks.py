@@ -10,6 +10,8 @@ import torch
 
 from benchmarks import table, transforms
 from benchmarks.believe import sets, sets_table
+from benchmarks.fake_photographs import write_photographs
+from benchmarks.speed import fine_tuning, on_gpu, photograph_loops
 from tests.helpers.fake_cifar import patch_checksums, write_fake_cifar10
 from tests.helpers.fake_pictures import write_folder
 
@@ -92,3 +94,58 @@ def test_promises_of_sets_are_judged(
     assert "| 3 of 3 |" in judged
     (kept,) = (line.split(" | ") for line in lines if line.startswith("| hymenoptera | 50 | 80 out of fold | 0.9 |"))
     assert float(kept[-1].removesuffix(" % |")) >= 85
+
+
+def test_loops_on_photographs_train(tmp_path: Path) -> None:
+    root = write_photographs(tmp_path, 6, size_px=(48, 40))
+    for loop in (photograph_loops.tutorial, photograph_loops.hand_written):
+        rates = loop(root, 32, 2)
+        assert len(rates) == 2
+        assert min(rates) > 0
+
+
+def test_fine_tuning_is_compared_in_turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    turns = []
+
+    def run(build: Path, code: str, folder: Path, *words: str) -> dict[str, object]:
+        name = words[0] if words[0] != "fit" else build.name
+        turns.append(name)
+        rate = {"tutorial": 10.0, "hand_written": 30.0, "former": 25.0}.get(name, 33.0)
+        found: dict[str, object] = {"rates": [1.0, rate, rate, rate]}  # the first epoch does not count
+        return found | ({"peak_bytes": 2e9 if name == "former" else 1.5e9} if words[0] == "fit" else {})
+
+    monkeypatch.setattr(fine_tuning, "in_build", run)
+    monkeypatch.setattr(fine_tuning, "former_build", lambda: Path("former"))
+    monkeypatch.setattr(fine_tuning, "peak_gflop_s", lambda: 100.0)
+    figures = fine_tuning.measure(tmp_path, n=6, sizes_px=(224,))
+    assert turns[:4] == turns[:3:-1]
+    product = 33 * fine_tuning.training_operations(224) / 1e11
+    assert [figure.value for figure in figures] == pytest.approx([3.3, 1.1, product, 0.75, 1.32])
+    assert [figure.wanted for figure in figures] == [">= 2.5", ">= 0.98", "", "<= 0.8", ""]
+    assert [figure.n for figure in figures] == [6, 6, 6, 2, 6]
+    # 3.63 GFLOP forward; backward twice that, but for the gradient of the pixels.
+    assert fine_tuning.training_operations(224) / 1e9 == pytest.approx(10.65, abs=0.05)
+
+
+@pytest.mark.slow
+def test_fine_tuning_runs_as_a_command() -> None:
+    figures = fine_tuning.measure(images=8, n=2, sizes_px=(32,), former=False)
+    assert [figure.n for figure in figures] == [2, 2, 2]
+    assert min(figure.value for figure in figures) > 0
+
+
+def test_the_script_for_a_gpu_compares_weights(tmp_path: Path) -> None:
+    for name, value in (("one", 1.0), ("same", 1.0), ("other", 2.0)):
+        torch.save({"state_dict": {"head": torch.full((2,), value), "norm": torch.ones(2)}}, tmp_path / name)
+    assert on_gpu.differences(tmp_path / "one", tmp_path / "same") == []
+    assert on_gpu.differences(tmp_path / "one", tmp_path / "other") == ["head"]
+
+
+@pytest.mark.slow
+def test_the_script_for_a_gpu_runs_on_a_cpu(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(on_gpu, "decoded", lambda size: [])  # a test of its own
+    figures = on_gpu.measure(on_gpu.Size(images=200, photographs=8, size_px=32, batch=20, epochs=2, rounds=1))
+    assert len(figures) == 4, capsys.readouterr().err
+    assert {figure.name: figure.value for figure in figures}["tensors that differ after a resume, deterministic"] == 0

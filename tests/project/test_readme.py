@@ -13,6 +13,7 @@ import pytest
 
 from tests.conftest import Tlearn
 from tests.helpers.fake_pictures import write_flat, write_folder, write_splits, write_table
+from tests.helpers.labelling.answered_pages import visited
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = {path.relative_to(ROOT).as_posix(): path.read_text("utf-8") for path in ROOT.glob("*.md")}
@@ -31,7 +32,8 @@ OFFLINE = {"quickstart.yaml", "quickstart_transfer.yaml", "advised.yaml"}
 MADE = ("ckpt", "json", "safetensors")  # endings of files that docs/python.md writes
 OWN_PICTURES = {"folder.yaml", "stream.yaml", "table.yaml"}  # long forms, and short ones
 OWN_PICTURES |= {"my_pictures", "my_shards", "my_table.csv", "my_boxes.csv"}
-LOOKS = {"fit", "plan", "probe", "advise", "doctor", "compare"}  # all other verbs take a run
+OWN_PICTURES |= {"photos"}  # of which `label` asks for labels
+LOOKS = {"fit", "plan", "probe", "advise", "doctor", "compare", "label", "review"}  # all other verbs take a run
 
 
 def commands_of(text: str) -> list[str]:
@@ -53,6 +55,8 @@ def shortened(command: str, cifar_root: Path) -> list[str]:
     for option, value in (("--seeds", "1"), ("--image_sizes", "16")):
         if option in words:
             words[words.index(option) + 1] = value
+    if {"label", "review"} & set(words):
+        words += ["--model.weights=null"]
     if {"fit", "plan", "compare", "advise"} & set(words):
         epochs = "2" if "40" in words else "1"  # a resume needs an epoch more than what it resumes
         words += ["--trainer.limit_train_batches=1", "--data.batch_size=4", "--trainer.max_epochs", epochs]
@@ -67,8 +71,9 @@ def test_commands(
     document: str, tlearn: Tlearn, cifar_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("tlearn.pages.server.running.run_server", visited)
     write_splits(tmp_path / "my_pictures")
-    write_flat(tmp_path / "photos")
+    write_flat(tmp_path / "photos", 24)
     write_table(tmp_path).rename(tmp_path / "my_table.csv")
     head, *rows = (tmp_path / "my_table.csv").read_text().splitlines()
     boxed = [f"{head},box", *(f'{row},"4,4,50,50"' for row in rows)]

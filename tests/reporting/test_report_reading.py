@@ -86,6 +86,12 @@ def test_random_weights_and_the_size_of_the_data_are_said() -> None:
     card = made_card() | {"model": {"backbone": "resnet18"}}
     card["data"]["shape_px"] = [32, 32]
     assert trained_words(card) == "Everything trained from random weights at 32 px"
+    for frozen, words in (
+        ({"freeze_until": "layer3"}, "Training of what lies behind layer3, from random weights at 32 px"),
+        ({"freeze_backbone": True}, "A new head on the fixed network of random weights at 32 px"),
+        ({"head_solver": "lbfgs"}, "A head solved by lbfgs on the fixed network of random weights at 32 px"),
+    ):
+        assert trained_words(card | {"model": card["model"] | frozen}) == words
 
 
 def test_test_and_validation_stand_side_by_side(page: Page) -> None:

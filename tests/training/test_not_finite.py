@@ -34,9 +34,14 @@ class SpoilLoss(Callback):
     def __init__(self, step: int) -> None:
         self.step = step
 
-    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
-        if trainer.global_step + 1 == self.step:
-            spoil(cast(TransferModule, pl_module))
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        module = cast(TransferModule, pl_module)
+
+        def spoil_before(*_: Any) -> None:
+            if trainer.training and trainer.global_step + 1 == self.step:
+                spoil(module)
+
+        module.head.register_forward_pre_hook(spoil_before)
 
 
 class SpoilWeights(Callback):

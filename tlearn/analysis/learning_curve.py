@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -21,6 +22,9 @@ _USUAL_EXPONENT = 0.3  # of the power law; a few points cannot tell it well, so 
 _EXPONENT_SPREAD, _EXPONENTS = 0.2, np.linspace(0.05, 1.2, 24)
 _RESAMPLES = 100
 _ERROR_FLOOR = 1e-3  # an error of 0 has no logarithm
+_FEWEST_POINTS = 3  # of a curve of three numbers
+
+_Numbers = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -88,18 +92,49 @@ def forecast(points: Sequence[CurvePoint]) -> Forecast | None:
     The form is that of learning-curve reviews (Viering and Loog, 2022, arXiv 2103.10948); ``b`` is drawn towards 0.3.
     The interval is that of 100 fits to points redrawn within their deviations. Never asked beyond twice the images.
     """
-    if len(points) < 3:
+    if not (found := expected_gains(points, [2 * points[-1].images])):
         return None
+    last, before = points[-1], points[-2]
+    noise = (last.deviation**2 + before.deviation**2) ** 0.5
+    is_flat = before.error - last.error < noise
+    return Forecast(list(points), found[0].gain, found[0].low, found[0].high, is_flat)
+
+
+class Gain(NamedTuple):
+    """What the score gains, from the last point of a curve to another number of images.
+
+    Attributes:
+        images: That number.
+        gain: The difference of the scores.
+        low: Its 5th percentile.
+        high: Its 95th.
+    """
+
+    images: int
+    gain: float
+    low: float
+    high: float
+
+
+def expected_gains(points: Sequence[CurvePoint], images: Sequence[int]) -> list[Gain]:
+    """Tell what more images would bring, as `forecast` does; nothing below three points.
+
+    Args:
+        points: The measured sizes of the training set, ascending.
+        images: Other sizes, of at most twice the last.
+    """
+    if len(points) < _FEWEST_POINTS:
+        return []
     sizes = np.array([point.images for point in points], dtype=float) / points[-1].images
     errors = np.array([point.error for point in points])
     deviations = np.array([max(point.deviation, 2e-3) for point in points])
     random = np.random.default_rng(0)
-    gains = [_gain(sizes, errors + deviations * random.normal(size=len(errors)), deviations) for _ in range(_RESAMPLES)]
-    low, high = np.percentile(gains, [5, 95])
-    last, before = points[-1], points[-2]
-    noise = (last.deviation**2 + before.deviation**2) ** 0.5
-    is_flat = before.error - last.error < noise
-    return Forecast(list(points), float(_gain(sizes, errors, deviations)), float(low), float(high), is_flat)
+    shares = np.array(images, dtype=float) / points[-1].images
+    drawn = (errors + deviations * random.normal(size=len(errors)) for _ in range(_RESAMPLES))
+    gains = [_gains(sizes, each, deviations, shares) for each in drawn]
+    low, high = np.percentile(gains, [5, 95], axis=0)
+    found = zip(images, _gains(sizes, errors, deviations, shares), low, high, strict=True)
+    return [Gain(count, *map(float, numbers)) for count, *numbers in found]
 
 
 def log_curve(loggers: Iterable[Logger], found: Forecast) -> None:
@@ -109,10 +144,10 @@ def log_curve(loggers: Iterable[Logger], found: Forecast) -> None:
             logger.log_metrics({"advise/score_over_images": 1 - point.error}, step=point.images)
 
 
-def _gain(sizes: NDArray[np.float64], errors: NDArray[np.float64], deviations: NDArray[np.float64]) -> float:
+def _gains(sizes: _Numbers, errors: _Numbers, deviations: _Numbers, shares: _Numbers) -> _Numbers:
     """Fit by least squares: for each exponent of a grid the other two are linear, within 0 <= c <= the least error."""
     least = max(float(errors.min()), _ERROR_FLOOR)
-    best, gain = np.inf, 0.0
+    best, gains = np.inf, np.zeros_like(shares)
     for b in _EXPONENTS:
         columns = np.stack([sizes**-b, np.ones_like(sizes)], axis=1) / deviations[:, None]
         wanted = errors / deviations
@@ -121,8 +156,8 @@ def _gain(sizes: NDArray[np.float64], errors: NDArray[np.float64], deviations: N
         a = max(float(columns[:, 0] @ rest / (columns[:, 0] @ columns[:, 0])), 0.0)
         misfit = float(np.square(rest - a * columns[:, 0]).sum()) + ((b - _USUAL_EXPONENT) / _EXPONENT_SPREAD) ** 2
         if misfit < best:
-            best, gain = misfit, a * (1 - 2**-b)
-    return gain
+            best, gains = misfit, a * (1 - shares**-b)
+    return gains
 
 
 def _stratified_order(task: Task, targets: Tensor, draw: int) -> Tensor:

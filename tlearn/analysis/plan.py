@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import time
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
-from statistics import mean
 from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import nn
 
+from tlearn.analysis.epoch_times import epoch_times, forward_time
 from tlearn.base.errors import TlearnError
 from tlearn.base.machine import resident_since_start
 from tlearn.base.notebook.html_table import html_table
-from tlearn.base.progress import Progress
 from tlearn.models.freezing import group_by_rule
-from tlearn.models.state import evaluating
 from tlearn.training.module import TransferModule, model_of
 from tlearn.training.optimizer import rising_share, scale_rates
-from tlearn.training.strategies.feature_cache import check_views, frozen_epochs, obstacle, obstacle_to_storing
-from tlearn.training.strategies.plain_steps import training_batches, training_step
-from tlearn.training.typed import data_of
-
-_WARM_STEPS, _TIMED_STEPS, _TIMED_S = 3, 40, 8.0
+from tlearn.training.strategies.feature_cache import check_views, obstacle, obstacle_to_storing
+from tlearn.training.strategies.kept.maps import frozen_epochs
 
 
 @dataclass(frozen=True)
@@ -62,7 +55,8 @@ class Plan:
         epoch_time_s: Expected duration of every epoch with its validation.
         probe_time_s: Seconds of the pass over all images that a solved head needs if its features are not kept. Solving
             is not included.
-        features_time_s: Seconds of the passes over all images that fill the feature cache; 0 without it.
+        features_time_s: Seconds of the passes over all images that fill the feature cache, with features or with the
+            maps of frozen stages; 0 without it.
         run_time_s: The sum of all three; start-up and checkpoints are not in it.
         peak_memory_bytes: Peak memory of this process, or of the GPU if one is used, after a few real steps.
         adaptive: The scheduler follows a metric: its later rates cannot be told in advance.
@@ -124,15 +118,15 @@ def make_plan(trainer: Trainer, module: TransferModule) -> Plan:
     never = [name for name, rule in module.rules.items() if rule.lr_scale is None]
     if never:
         groups.append(_group(module, "frozen", never, None, [0.0] * epochs))
-    forward_s = _forward_time(trainer, module)
+    forward_s = forward_time(trainer, module)
     training_pass_s = forward_s * trainer.num_training_batches
     validation_s = forward_s * sum(int(count) for count in trainer.num_val_batches)
     cached = 0 if obstacle(trainer, module) else int(min(epochs, frozen_epochs(module)))
     passes_s = training_pass_s * module.caching.cache_views + validation_s
     keeps = not obstacle_to_storing(trainer, module)
-    features_time_s = passes_s if cached or (module.head_start.solves_head and keeps) else 0.0
+    times, features_time_s = epoch_times(trainer, module, epochs, forward_s, cached)
+    features_time_s += passes_s if cached or (module.head_start.solves_head and keeps) else 0.0
     probe_time_s = passes_s if module.head_start.solves_head and not keeps else 0.0
-    times = _epoch_times(trainer, module, epochs, validation_s, cached)
     return Plan(
         groups=groups,
         trainable=sum(group.parameters for group in groups if group.from_epoch is not None),
@@ -197,60 +191,6 @@ def _step_without_training(scheduler: Any, steps: int) -> None:
         warnings.simplefilter("ignore")  # that no optimizer stepped is the point
         for _ in range(steps):
             scheduler.step()
-
-
-def _epoch_times(
-    trainer: Trainer, module: TransferModule, epochs: int, validation_s: float, cached: int
-) -> list[float]:
-    """Time a step of every phase; in the first ``cached`` epochs the head alone runs, on features."""
-    batches, optimizer = training_batches(trainer, module), trainer.optimizers[0]
-
-    def step() -> None:
-        """Take a training step on images, or on features of zeros: their values do not matter for its time."""
-        batch = next(batches)
-        if epoch < cached:
-            batch = batch._replace(
-                images=torch.zeros(len(batch.images), module.backbone.num_features).to(module.device)
-            )
-        training_step(trainer, module, optimizer, batch)
-
-    phases = {rule.from_epoch for rule in module.rules.values() if rule.lr_scale is not None}
-    times: list[float] = []
-    for epoch in range(epochs):
-        if epoch == 0 or epoch in phases:
-            module.open_stages(epoch)
-            step_s = _mean_time(step, f"timing epoch {epoch + 1}")
-        validates = (
-            epoch >= cached and trainer.enable_validation and (epoch + 1) % (trainer.check_val_every_n_epoch or 1) == 0
-        )
-        times.append(step_s * trainer.num_training_batches + validation_s * validates)
-    return times
-
-
-def _forward_time(trainer: Trainer, module: TransferModule) -> float:
-    """Return the seconds of a batch without gradients."""
-    data = data_of(trainer)
-    loader: Any = data.val_dataloader() if data.validates else data.train_dataloader()
-    batch = next(iter(loader))
-    images = batch.images.to(module.device)
-    with evaluating(module), trainer.precision_plugin.forward_context():
-        return _mean_time(lambda: module(images), "timing validation")
-
-
-def _mean_time(work: Callable[[], object], what: str) -> float:
-    times: list[float] = []
-    with Progress(what, _WARM_STEPS + _TIMED_STEPS, "batches at most") as progress:
-        for _ in range(_WARM_STEPS):
-            work()
-            progress.advance()
-        while len(times) < _TIMED_STEPS and sum(times) < _TIMED_S:
-            start = time.perf_counter()
-            work()
-            if torch.cuda.is_available():
-                torch.cuda.synchronize()
-            times.append(time.perf_counter() - start)
-            progress.advance()
-    return mean(times)  # not the median: what is slow now and then counts in an epoch too
 
 
 def _peak_memory(device: torch.device) -> int:

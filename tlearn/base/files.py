@@ -54,6 +54,11 @@ def safe_cell(cell: Any) -> Any:
     return f"'{cell}" if isinstance(cell, str) and _FORMULA.match(cell) else cell
 
 
+def plain_cell(cell: str) -> str:
+    """Return the text that `safe_cell` was given."""
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
+
+
 def write_whole(path: Path, text: str) -> None:
     """Write a text file in UTF-8, whole or not at all, as `whole_file` does."""
     content = text.encode()
@@ -166,6 +171,11 @@ def _remove(partial: Path) -> None:
     except OSError as error:
         if error.errno != errno.EROFS:  # went read-only meanwhile, and that has been said
             raise
+
+
+def large_size(size_bytes: int) -> str:
+    """Write out a number of bytes, in megabytes or gigabytes."""
+    return f"{size_bytes / 1e9:.1f} GB" if size_bytes >= 1e9 else f"{size_bytes / 1e6:.1f} MB"
 
 
 def _size(size_bytes: int) -> str:

@@ -12,6 +12,8 @@ from typing import NamedTuple
 import psutil
 import torch
 
+from tlearn.base.process.haste import give_back_memory
+
 with suppress(ModuleNotFoundError):  # Windows has none
     import resource
 
@@ -156,6 +158,7 @@ class PeakMemory:
         if self._device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self._device)
             return True
+        give_back_memory()  # else what earlier work had would count as this work's
         try:
             _CLEAR.write_text(_RESET_HIGH_WATER_MARK, encoding="ascii")
             return _high_water_mark() > 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 import unicodedata
 from collections.abc import Iterable
@@ -14,7 +15,21 @@ _TRUTH = {"true": "True", "false": "False"}
 
 def composed(text: str) -> str:
     """Return a text in Unicode's composed form (NFC): macOS stores the names of files decomposed."""
-    return unicodedata.normalize("NFC", text)
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
+def visible(text: str) -> str:
+    """Return a text with escapes for what no eye sees, or what would move a terminal's cursor."""
+    return text if text.isprintable() else "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
+
+
+def path_form(path: str) -> str:
+    """Return the form in which paths in a list are compared, whether Windows, macOS or Linux wrote it.
+
+    ``./cat.png`` is ``cat.png``.
+    """
+    form = composed(path).replace("\\", "/")
+    return posixpath.normpath(form) if "./" in form or "//" in form else form
 
 
 def canonical(name: object) -> str:

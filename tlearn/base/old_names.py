@@ -10,6 +10,8 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
+from tlearn.base.imports.stand_ins import quick_imports
+
 # Files that configs and scripts may name, for each held a public class. A file that became a folder is not here.
 _MOVED = {
     "tlearn.data.augment": "tlearn.data.images.augment",
@@ -83,7 +85,9 @@ def old_names(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
     def attribute(name: str) -> Any:
         if name not in homes:
             raise AttributeError(f"module '{package}' has no attribute '{name}'")
-        return getattr(import_module(homes[name]), name)
+        with quick_imports():
+            home = import_module(homes[name])
+        return getattr(home, name)
 
     return attribute
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple, TypeVar
 
 import torch
@@ -45,6 +46,31 @@ def gathered(rows: Tensor) -> list[Tensor]:
     parts = [torch.empty_like(padded) for _ in counts]
     dist.all_gather(parts, padded)
     return [part[: int(count)].cpu() for part, count in zip(parts, counts, strict=True)]
+
+
+def passed_on(parts: list[Tensor], shape: tuple[int, ...], dtype: torch.dtype) -> Iterator[Tensor]:
+    """Yield the parts of all processes to each of them, in the order of ranks, one at a time and on the CPU.
+
+    Args:
+        parts: Those of this process, (n, ...) each.
+        shape: Of a row.
+        dtype: Of all of them.
+    """
+    share = own_share()
+    for rank in range(share.processes):
+        for number in range(_told(len(parts), rank)):
+            mine = parts[number] if rank == share.rank else None
+            rows = _told(0 if mine is None else len(mine), rank)
+            part = torch.empty(rows, *shape, dtype=dtype) if mine is None else mine.contiguous()
+            sent = _sendable(part.flatten().view(torch.uint8))  # not every backend knows every type
+            dist.broadcast(sent, rank)
+            yield sent.cpu().view(dtype).view(part.shape)
+
+
+def _told(number: int, rank: int) -> int:
+    told = _sendable(torch.tensor([number]))
+    dist.broadcast(told, rank)
+    return int(told)
 
 
 def collected(rows: list[T]) -> list[T]:

@@ -24,6 +24,7 @@ from tlearn.cli.resume import Checkpoint
 from tlearn.cli.targets.run_places import BOARD
 from tlearn.data.datamodule import ImageDataModule
 from tlearn.data.decoding.reading_options import stored_reading
+from tlearn.data.listed import listed_folder
 from tlearn.data.plain.classes import Classes, classes_of
 from tlearn.data.plain.given import GIVEN, GivenDataModule
 from tlearn.data.plain.view import PlainDataView, view_of
@@ -41,7 +42,7 @@ from tlearn.models.network import Network
 
 log = logging.getLogger(__name__)
 
-DATA_MODULES = (cifar10, digits, folder, huggingface, shards, table, to_predict, torchvision)
+DATA_MODULES = (cifar10, digits, folder, huggingface, listed_folder, shards, table, to_predict, torchvision)
 
 # 20 epochs are the tutorial's. The loss of every 10th batch is a curve in TensorBoard. tlearn has a summary and
 # samplers of its own. A second device may be in use by somebody else.

@@ -10,6 +10,8 @@ from functools import partial
 from importlib import import_module
 
 from tlearn.base.errors import TlearnError, unknown
+from tlearn.base.imports.stand_ins import quick_imports
+from tlearn.base.process.haste import keep_for_good, reuse_memory
 from tlearn.base.progress import Progress
 from tlearn.base.terminal.wrapping import wrapped
 from tlearn.cli.arguments import Arguments, VerbParser, split_arguments
@@ -33,9 +35,12 @@ _OWN_FILE = {
     "folds": "tlearn.commands.compare.folds",
     "doctor": "tlearn.commands.doctor",
     "drift": "tlearn.commands.drift.drift",
+    "label": "tlearn.commands.pages.label",
+    "review": "tlearn.commands.pages.review",
     "optimize": "tlearn.commands.optimize",
     "report": "tlearn.commands.report",
     "export": "tlearn.commands.export",
+    "serve": "tlearn.commands.pages.serve",
     "cache": "tlearn.commands.cache",
     "completion": "tlearn.cli.help.completion",
 }
@@ -53,14 +58,20 @@ def main(args: Sequence[str] | None = None) -> int:
     Args:
         args: The words after ``tlearn``; those of this process by default.
     """
+    if args is not None:
+        with isolated():
+            return _main(args, owns_process=False)
+    reuse_memory()
     with isolated():
-        return _main(sys.argv[1:] if args is None else args)
+        code = _main(sys.argv[1:], owns_process=True)
+    keep_for_good()  # the process ends now
+    return code
 
 
-def _main(words: Sequence[str]) -> int:
+def _main(words: Sequence[str], owns_process: bool) -> int:
     _print_whatever_comes()
     try:
-        _dispatch(split_arguments(words))
+        _dispatch(split_arguments(words), owns_process)
     except Exception as error:
         if os.environ.get("TLEARN_DEBUG") == "1":
             raise
@@ -96,7 +107,7 @@ def _interrupted(interrupt: KeyboardInterrupt) -> int:
     return 130
 
 
-def _dispatch(arguments: Arguments) -> None:
+def _dispatch(arguments: Arguments, owns_process: bool) -> None:
     if arguments.verb is None:
         _front_page(arguments.options)
         return
@@ -115,8 +126,14 @@ def _dispatch(arguments: Arguments) -> None:
     if name == "quickstart":
         _quickstart(arguments)
         return
-    with Progress(f"{arguments.verb}: loading PyTorch"):
+    _run(name, arguments, owns_process)
+
+
+def _run(name: str, arguments: Arguments, owns_process: bool) -> None:
+    with Progress(f"{arguments.verb}: loading PyTorch"), quick_imports():
         module = import_module(_OWN_FILE[name])
+    if owns_process:
+        keep_for_good()
     module.run(arguments)
 
 

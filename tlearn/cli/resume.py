@@ -42,8 +42,8 @@ _FIXED_ON_RESUME = (
 )
 _NOTHING = ("null", "None")
 _STEPS, _ENDING = ": steps are left", ": all is trained, what a run writes at its end is missing"
-# Where the data lie and who reads them may change, their content is checked by itself.
-_FREE_ON_RESUME = ("data.init_args.root", "data.init_args.download", "data.init_args.num_workers")
+# Where the data lie, who reads them and what is kept of them may change, their content is checked by itself.
+_FREE_ON_RESUME = tuple(f"data.init_args.{name}" for name in ("root", "download", "num_workers", "picture_cache_gb"))
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""The verb ``cache``: list the features kept under ``.cache/tlearn``, and remove them. Loads no torch."""
+"""The verb ``cache``: list features, maps and pictures kept under ``.cache/tlearn``, or remove them. Loads no torch."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from rich.table import Table
 from tlearn.base.errors import TlearnError, unknown
 from tlearn.base.feature_store import FOLDER, Entry, entries, remove
 from tlearn.cli.arguments import Arguments
+from tlearn.data.kept import store as pictures
 
 _SHOWN_DIGITS = 8
 _USAGE = "cache ls | cache rm NAME ... | cache rm all"
@@ -25,16 +26,20 @@ def run(arguments: Arguments) -> None:
     """
     words = arguments.options
     if words == ["ls"] and not arguments.configs:
-        _show(entries())
+        _show(_entries())
     elif words[:1] == ["rm"] and words[1:] and not arguments.configs:
         _remove(words[1:])
     else:
         raise TlearnError(f"expected {_USAGE}, got '{' '.join(['cache', *words])}'")
 
 
+def _entries() -> list[Entry]:
+    return [*entries(), *pictures.entries()]
+
+
 def _show(found: Sequence[Entry]) -> None:
     if not found:
-        print(f"no features in {FOLDER.absolute()}")
+        print(f"no features or pictures in {FOLDER.absolute()}")
         return
     table = Table(box=SIMPLE_HEAD, padding=0)
     for column in ("name", "written", "split", "network", "px", "precision"):
@@ -53,17 +58,22 @@ def _row(entry: Entry) -> list[str]:
     if not entry.shape:
         return [*start, "damaged", "-", "-", "-", "-", *end]
     about = entry.about
+    if "kept" in about:  # decoded pictures
+        size_px = str(about.get("size_px", "a fraction"))
+        return [*start, "pictures", str(about["kept"]), size_px, "uint8", str(entry.shape[0]), *end]
     split = f"{about.get('split')} {about['view']}" if "view" in about else str(about.get("split"))
-    network = f"{about.get('backbone')} {'+'.join(map(str, about.get('tap', ())))}"
+    stages = f"{about['border']} map" if "border" in about else "+".join(map(str, about.get("tap", ())))
+    network = f"{about.get('backbone')} {stages}"
     size_px, precision = str(about.get("image_size") or "own"), str(about.get("precision"))
     return [*start, split, network, size_px, precision, " x ".join(map(str, entry.shape)), *end]
 
 
 def _remove(names: Sequence[str]) -> None:
-    found = entries()
+    found = _entries()
     chosen = found if list(names) == ["all"] else [_named(name, found) for name in dict.fromkeys(names)]
+    kept = {entry.name for entry in pictures.entries()}
     for entry in chosen:
-        remove(entry.name)
+        (pictures.remove if entry.name in kept else remove)(entry.name)
     print(f"removed {_count(chosen)}, {_megabytes(chosen)} MB, from {FOLDER.absolute()}")
 
 

@@ -25,6 +25,7 @@ from tlearn.data.datamodule import Split
 from tlearn.data.decoding.reading_options import Reading
 from tlearn.data.doctor.diagnosis import diagnose, summary_of
 from tlearn.data.doctor.groups import group_findings
+from tlearn.data.doctor.label_list import label_list_facts, label_list_findings
 from tlearn.data.doctor.lists import diagnose_labels, names_and_places, rare_classes, skipped_files
 from tlearn.data.doctor.numbers import lines_of, numbers_of
 from tlearn.data.doctor.words import finding_lines, split_line
@@ -162,7 +163,15 @@ def run(arguments: Arguments) -> None:
     _write(out, looked, excluded)
     print(f"every file by name: {out}")
     _refuse_errors(data, looked.findings, looked.fix)
-    print(f"next: {command_line(*(('doctor', *looked.words, '--fix') if could_fix else ('advise', *looked.words)))}")
+    print(f"next: {command_line(*_next_words(looked, could_fix))}")
+
+
+def _next_words(looked: _Looked, could_fix: bool) -> list[str]:
+    if could_fix:
+        return ["doctor", *looked.words, "--fix"]
+    if looked.data.class_names or looked.data.task == "regression":
+        return ["advise", *looked.words]
+    return ["label", *looked.words, "--next", "50"]
 
 
 class _Looked(NamedTuple):
@@ -187,7 +196,7 @@ def _look(arguments: Arguments) -> _Looked:
         raise TlearnError(f"doctor looks at picture files; {type(data).__name__} has none of its own")
     pictures, findings = _pictures_of(data)
     pictures, first = names_and_places(data, pictures)
-    findings += [*first, *skipped_files(data)]
+    findings += [*first, *skipped_files(data), *label_list_findings(data.listed)]
     names = data.class_names if data.task == "classification" else []
     is_pretrained = cli.plain["model"]["weights"] is not None
     with Progress("comparing pictures"):
@@ -232,7 +241,7 @@ def _write(out: Path, looked: _Looked, excluded: dict[str, str]) -> None:
         "findings": [asdict(finding) for finding in looked.findings],
         "excluded": excluded,
     }
-    write_whole(out, json.dumps(content, indent=1))
+    write_whole(out, json.dumps(content | label_list_facts(looked.data.listed), indent=1))
 
 
 def _targets(data: ImageFilesDataModule, pictures: list[Picture]) -> list[Finding]:

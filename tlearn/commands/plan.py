@@ -51,7 +51,7 @@ def print_plan(plan: Plan) -> None:
     if plan.probe_time_s:
         print(f"before the first step the head is solved: the pass over the images takes {plan.probe_time_s:.1f} s")
     if plan.features_time_s:
-        print(f"the frozen network runs once and its features are kept: that takes {plan.features_time_s:.1f} s")
+        print(f"what is frozen runs once and what it gives is kept: that takes {plan.features_time_s:.1f} s")
     changes = [epoch for epoch in shown if epoch == 0 or plan.epoch_time_s[epoch] != plan.epoch_time_s[epoch - 1]]
     times = [f"{plan.epoch_time_s[epoch]:.1f} s" for epoch in changes]
     each = ", then ".join(

@@ -112,7 +112,7 @@ def print_copies(found: Probe) -> None:
 
 _HEAD = ("tap", "head_hidden", "head_dropout")
 # They hold whatever the strategy is.
-_WHATEVER = ("batch_norm", "unfreeze_warmup_steps", "feature_cache")
+_WHATEVER = ("batch_norm", "unfreeze_warmup_steps", "feature_cache", "feature_cache_gb")
 # The options of the model that are a strategy, with their values where there is none.
 STRATEGY: dict[str, Any] = {
     option.name: option.default

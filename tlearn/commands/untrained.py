@@ -77,6 +77,17 @@ class UntrainedCLI(TransferCLI):
             logger.save()
             logger.finalize("success")
 
+    @contextmanager
+    def looking(self) -> Iterator[None]:
+        """Give data and network as they are when a fit begins, without a run folder.
+
+        Raises:
+            TlearnError: Whatever a fit would refuse before its first step.
+        """
+        self.run_data.look(self.model)
+        with rigged(self.trainer, self.model, self.datamodule):
+            yield
+
 
 def untrained(
     arguments: Arguments, makes: Literal["data", "all"] = "all", change: Change | None = None

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from tlearn.data.images.on_disk import StreamedImages, in_threads
     from tlearn.data.images.sampling import EpochBatchSampler
     from tlearn.data.images.split import stratified_split, take_per_class
+    from tlearn.data.labels.apply import apply_moves, planned_moves, undo_moves
+    from tlearn.data.labels.label_list import LABELS, Decision, LabelList
+    from tlearn.data.listed.listed_folder import ListedFolderDataModule
     from tlearn.data.shards.datamodule import StreamingDataModule
     from tlearn.data.shards.writer import write_shards
     from tlearn.data.sources.bases import InMemoryDataModule
@@ -36,11 +39,13 @@ if TYPE_CHECKING:
 __all__ = [
     "CIFAR10_CLASSES",
     "EXCLUSIONS",
+    "LABELS",
     "UNREADABLE",
     "Augment",
     "BatchAugment",
     "BatchKey",
     "CIFAR10DataModule",
+    "Decision",
     "DigitsDataModule",
     "EpochBatchSampler",
     "Finding",
@@ -53,6 +58,8 @@ __all__ = [
     "ImageTableDataModule",
     "InMemoryDataModule",
     "InMemoryImages",
+    "LabelList",
+    "ListedFolderDataModule",
     "Picture",
     "PredictFilesDataModule",
     "Split",
@@ -60,6 +67,7 @@ __all__ = [
     "StreamingDataModule",
     "TorchvisionDataModule",
     "UnreadableImageError",
+    "apply_moves",
     "diagnose",
     "diagnose_labels",
     "find_pictures",
@@ -71,6 +79,7 @@ __all__ = [
     "names_and_places",
     "number_of",
     "pixels_of",
+    "planned_moves",
     "rare_classes",
     "read_exclusions",
     "read_image",
@@ -79,6 +88,7 @@ __all__ = [
     "stratified_split",
     "summary_of",
     "take_per_class",
+    "undo_moves",
     "uniform",
     "write_exclusions",
     "write_shards",
@@ -92,6 +102,7 @@ __getattr__ = old_names(
         "BatchKey": "tlearn.data.images.image_set",
         "CIFAR10DataModule": "tlearn.data.sources.cifar10",
         "CIFAR10_CLASSES": "tlearn.data.sources.cifar10",
+        "Decision": "tlearn.data.labels.label_list",
         "DigitsDataModule": "tlearn.data.sources.digits",
         "EXCLUSIONS": "tlearn.data.files.exclusions",
         "EpochBatchSampler": "tlearn.data.images.sampling",
@@ -105,6 +116,9 @@ __getattr__ = old_names(
         "ImageTableDataModule": "tlearn.data.sources.table",
         "InMemoryDataModule": "tlearn.data.sources.bases",
         "InMemoryImages": "tlearn.data.images.in_memory",
+        "LABELS": "tlearn.data.labels.label_list",
+        "LabelList": "tlearn.data.labels.label_list",
+        "ListedFolderDataModule": "tlearn.data.listed.listed_folder",
         "Picture": "tlearn.data.files.findings",
         "PredictFilesDataModule": "tlearn.data.sources.to_predict",
         "Split": "tlearn.data.datamodule",
@@ -113,6 +127,7 @@ __getattr__ = old_names(
         "TorchvisionDataModule": "tlearn.data.sources.torchvision",
         "UNREADABLE": "tlearn.data.sources.to_predict",
         "UnreadableImageError": "tlearn.data.files.reading",
+        "apply_moves": "tlearn.data.labels.apply",
         "diagnose": "tlearn.data.doctor.diagnosis",
         "diagnose_labels": "tlearn.data.doctor.lists",
         "find_pictures": "tlearn.data.files.listing",
@@ -124,6 +139,7 @@ __getattr__ = old_names(
         "names_and_places": "tlearn.data.doctor.lists",
         "number_of": "tlearn.data.files.listing",
         "pixels_of": "tlearn.data.files.reading",
+        "planned_moves": "tlearn.data.labels.apply",
         "rare_classes": "tlearn.data.doctor.lists",
         "read_exclusions": "tlearn.data.files.exclusions",
         "read_image": "tlearn.data.files.reading",
@@ -132,6 +148,7 @@ __getattr__ = old_names(
         "stratified_split": "tlearn.data.images.split",
         "summary_of": "tlearn.data.doctor.diagnosis",
         "take_per_class": "tlearn.data.images.split",
+        "undo_moves": "tlearn.data.labels.apply",
         "uniform": "tlearn.data.images.keyed_random",
         "write_exclusions": "tlearn.data.files.exclusions",
         "write_shards": "tlearn.data.shards.writer",

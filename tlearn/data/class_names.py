@@ -24,7 +24,7 @@ class ClassRemark:
         what: The remark, a sentence.
     """
 
-    kind: Literal["layout", "names_merged", "names_alike", "names_of_no_value", "rare_classes"]
+    kind: Literal["layout", "names_merged", "names_alike", "names_of_no_value", "rare_classes", "listed_classes"]
     severity: Literal["warning", "note"]
     what: str
 

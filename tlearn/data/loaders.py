@@ -10,11 +10,12 @@ from typing import Any
 import torch
 from lightning.pytorch import Trainer
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from tlearn.base.processes import ALONE, Share
 from tlearn.base.types import Batch
 from tlearn.data.images.image_set import BatchKey, ImageSet
+from tlearn.data.images.in_memory import CachedFeatures
 from tlearn.data.images.sampling import EpochBatchSampler
 
 _MERGED_ROWS = 4096
@@ -37,15 +38,15 @@ class ResumableLoader(Resumable, DataLoader[Batch]):
 
 
 class PhasedLoader(Resumable):
-    """Serve features while there are some, and images afterwards; each pass asks anew."""
+    """Serve features, or maps, while there are some, and images afterwards; each pass asks anew."""
 
     def __init__(
-        self, features: Callable[[], Dataset[Batch] | None], images: DataLoader[Batch], merges: bool = False
+        self, features: Callable[[], CachedFeatures | None], images: DataLoader[Batch], merges: bool = False
     ) -> None:
         """Take both sources.
 
         Args:
-            features: Returns the features, or ``None`` once images are wanted.
+            features: Returns the features or maps, or ``None`` once images are wanted.
             images: The loader of the images; its sampler decides order and batches in both phases.
             merges: Serve features in batches of thousands, which is quicker where a head is only evaluated.
         """
@@ -62,7 +63,7 @@ class PhasedLoader(Resumable):
         if features is None:
             yield from self.images
             return
-        for batch_key in _merged(self.sampler) if self.merges else self.sampler:
+        for batch_key in _merged(self.sampler) if self.merges and features.merges else self.sampler:
             yield features[batch_key]
 
 

@@ -20,6 +20,7 @@ from tlearn.data.files.reading import Framing
 from tlearn.data.images.augment import NO_AUGMENT, Augment, BatchAugment
 from tlearn.data.images.image_set import BatchKey, ImageSet
 from tlearn.data.images.in_memory import CachedFeatures, InMemoryImages
+from tlearn.data.images.kept_maps import CachedMaps, KeptMaps, on_device
 from tlearn.data.images.sampling import EpochBatchSampler
 from tlearn.data.loaders import (
     PhasedLoader,
@@ -48,6 +49,7 @@ class ServingDataModule(LightningDataModule, ABC):
         super().__init__()
         self._sets: dict[str, ImageSet] = {}
         self._features: dict[str, CachedFeatures] = {}
+        self._maps: dict[str, CachedMaps] = {}
         self._seed = self._passes = 0
 
     @property
@@ -134,12 +136,29 @@ class ServingDataModule(LightningDataModule, ABC):
 
     @property
     def serves_features(self) -> bool:
-        """Tell whether the next pass serves features in place of images."""
+        """Tell whether the next pass serves features of a frozen backbone in place of images."""
         return bool(self._features)
+
+    def serve_maps(self, maps: Mapping[str, KeptMaps]) -> None:
+        """Serve, from the next pass on, what the frozen stages make of the images; the network goes on from there.
+
+        Args:
+            maps: Those of each split; each epoch draws one of its views for each image.
+        """
+        device = self._device_for(sum(kept.nbytes for kept in maps.values()))
+        self._features = {}
+        self._maps = {
+            split: CachedMaps(on_device(kept, device), self._sets[split], self._seed) for split, kept in maps.items()
+        }
+
+    @property
+    def serves_maps(self) -> bool:
+        """Tell whether the next pass serves maps of frozen stages in place of images."""
+        return bool(self._maps)
 
     def serve_images(self) -> None:
         """Serve images again, from the next pass on."""
-        self._features = {}
+        self._features, self._maps = {}, {}
 
     @property
     def train_batches(self) -> int:
@@ -190,12 +209,12 @@ class ServingDataModule(LightningDataModule, ABC):
         return self._passes - 1
 
     def _phased(self, split: str, images: DataLoader[Batch]) -> DataLoader[Batch] | PhasedLoader:
-        if not self._features:
+        if not self._features and not self._maps:
             return images
         # A limit counts batches of the size that was asked for.
         limit = self.trainer.limit_val_batches if self.trainer else 1.0
         merges = split == "val" and isinstance(limit, float) and limit == 1.0
-        return PhasedLoader(lambda: self._features.get(split), images, merges)
+        return PhasedLoader(lambda: self._features.get(split) or self._maps.get(split), images, merges)
 
     def _plain_loader(self, split: Literal["val", "test"]) -> DataLoader[Batch]:
         return self._evaluation_loader(self._sets[split].on(self._device_for(self._sets[split].nbytes)))

@@ -48,7 +48,7 @@ def say_what_is_there(
     about, unread = f"{split}: {len(good)} images", told_of_unread(files.skipped, split)
     if task == "classification":
         labels = files.targets[good].tolist()
-        about += f" of {len(set(labels))} classes ({counts_of(labels, class_names)})"
+        about += f" of {number_of(len(set(labels)), 'class', 'classes')} ({counts_of(labels, class_names)})"
         absent = [name for number, name in enumerate(class_names) if number not in set(labels)]
         if absent and split == "train":
             told = "; ".join(filter(None, [unread, files.remarks]))

@@ -114,7 +114,8 @@ class PredictionWriterCallback(BasePredictionWriter):
         faults, remarks = (texts or [""] * len(places) for texts in (batch.faults, batch.remarks))
         marks: list[tuple[str, ...]] = [()] * len(places)
         if self._assessor is not None:
-            assessments = self._assessor.assess(self._head.features, module.in_unit(self._head.output))
+            seen = self._head.take()
+            assessments = self._assessor.assess(seen.features, module.in_unit(seen.output))
             middle = with_assessments(self._assessor, middle, assessments)
             marks = [() if fault else marks_of(each) for fault, each in zip(faults, assessments, strict=True)]
         rows = [

@@ -18,19 +18,17 @@ from tlearn.base.notebook.html_table import html_table
 from tlearn.base.places import DEFAULT_ROOT, find_checkpoint
 from tlearn.base.progress import tracked
 from tlearn.base.types import LABEL_THRESHOLD
-from tlearn.data.decoding.samples import lacks_extra
-from tlearn.data.files.reading import Framing, framed, read_and_remark, reason_of
 from tlearn.data.images.on_disk import in_threads
+from tlearn.deploy.given_pictures import Picture, pixels_of
 from tlearn.deploy.loading import framing_of, load_scored
 from tlearn.deploy.reliability.assessor import UNASSESSED, Assessment, Assessor, Neighbour
 from tlearn.deploy.reliability.opening import assessor_for
 from tlearn.deploy.reliability.options import CoverageBy, ReliabilityOptions
+from tlearn.models.alone import answered_alone
 from tlearn.models.network import Network
 from tlearn.models.state import check_answers
 
 _BATCH = 32
-
-Picture = str | Path | Image.Image | Tensor
 
 
 @dataclass(frozen=True)
@@ -213,22 +211,42 @@ class Predictor:
             raise TlearnError(f"expected a list of pictures, got one {type(pictures).__name__}; put it in brackets")
         assessor, rest = self._assessor_for(options), iter(pictures)
         while batch := list(islice(rest, _BATCH)):
-            images, remarks = zip(*in_threads(lambda picture: _pixels(picture, self.framing), batch), strict=True)
-            with torch.inference_mode():
-                features = self.module.features(torch.stack(images).to(self.module.preprocess.mean.device))
-                output = self.module(features)
-                answers = self.module.answer_of(output).cpu()
-            check_answers(answers, self._source)
-            worth = [UNASSESSED] * len(batch)
-            if assessor is not None:
-                worth = assessor.assess(features, self.module.in_unit(output))
-            for picture, answer, remark, each in zip(batch, answers, remarks, worth, strict=True):
+            images, remarks = zip(*in_threads(lambda picture: pixels_of(picture, self.framing), batch), strict=True)
+            found = self.answered(torch.stack(images), assessor)
+            for picture, prediction, remark in zip(batch, found, remarks, strict=True):
                 path = str(picture) if isinstance(picture, (str, Path)) else None
-                yield replace(self._prediction(path, answer), remark=remark, worth=each)
+                yield replace(prediction, path=path, remark=remark)
+
+    def answered(self, images: Tensor, assessor: Assessor | None = None) -> list[Prediction]:
+        """Answer for pictures that are read and framed, uint8 (B, C, S, S), each as if it were alone.
+
+        Args:
+            images: As `framing` gives them.
+            assessor: Says what the answers are worth; from `assessor_for`.
+
+        Raises:
+            TlearnError: An answer is no number.
+        """
+        with torch.inference_mode():
+            found = answered_alone(self.module, images.to(self.module.preprocess.mean.device))
+        answers = found.answers.cpu()
+        check_answers(answers, self._source)
+        worth = [UNASSESSED] * len(answers)
+        if assessor is not None:
+            worth = assessor.assess(found.features, self.module.in_unit(found.output))
+        return [replace(self._prediction(None, row), worth=each) for row, each in zip(answers, worth, strict=True)]
+
+    def assessor_for(self, options: ReliabilityOptions) -> Assessor | None:
+        """Return what says how much answers are worth, ``None`` where nothing is asked and the run has kept nothing.
+
+        Raises:
+            TlearnError: An option is wrong, or the run has kept too little for it.
+        """
+        return assessor_for(self.module, self._checkpoint, options)
 
     def _assessor_for(self, options: ReliabilityOptions) -> Assessor | None:
         if options != self._assessed:  # read when it is first needed: `load` is quick without
-            self._assessor, self._assessed = assessor_for(self.module, self._checkpoint, options), options
+            self._assessor, self._assessed = self.assessor_for(options), options
         return self._assessor
 
     def _prediction(self, path: str | None, answer: Tensor) -> Prediction:
@@ -253,18 +271,3 @@ def load(run: str | Path, device: str = "cpu", *, backbone: nn.Module | None = N
     path = find_checkpoint(str(run), Path(DEFAULT_ROOT), "best")
     network, score = load_scored(path, backbone)
     return Predictor(network.to(device), str(path), score, path)
-
-
-def _pixels(picture: Picture, framing: Framing) -> tuple[Tensor, str]:
-    if isinstance(picture, Tensor):
-        channels = framing.reading.num_channels
-        if picture.dtype != torch.uint8 or picture.ndim != 3 or len(picture) != channels:
-            told = f"{str(picture.dtype).removeprefix('torch.')} {tuple(picture.shape)}"
-            raise TlearnError(f"expected a picture as uint8 ({channels}, H, W), got {told}")
-        return framed(picture.cpu(), framing), ""
-    try:
-        return read_and_remark(picture if isinstance(picture, Image.Image) else Path(picture), framing)
-    except Exception as error:  # an image that Pillow opened may still turn out damaged, in every way that there is
-        name = "an image" if isinstance(picture, Image.Image) else str(Path(picture).absolute())
-        reason = reason_of(error)
-        raise TlearnError(f"{name}: {reason}{'' if lacks_extra(reason) else '; mend it or leave it out'}") from error

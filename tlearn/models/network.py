@@ -16,6 +16,7 @@ from torch.nn.utils import parameters_to_vector
 from tlearn.base.types import Task
 from tlearn.models.about import About
 from tlearn.models.backbones.backbone import Backbone
+from tlearn.models.backbones.cut import Border, cut_behind
 from tlearn.models.backbones.folding import folded
 from tlearn.models.backbones.input_channels import RGB
 from tlearn.models.backbones.live_taps import LiveTapsConv2d, leave_out_padding, put_back
@@ -47,6 +48,7 @@ class Network(nn.Module):
         native_size: Side in pixels that the weights were trained at; ``None`` where nobody knows.
         starts_at_random: There are no weights to transfer from.
         calibration: What turns logits into probabilities; as trained unless a fit has found better.
+        border: Where maps come from that stand in place of images, in a run that has them; ``None`` otherwise.
         pictures: How picture files become what the network was trained on, see `tlearn.data.Framing`; ``None`` where
             nobody has said.
     """
@@ -83,6 +85,7 @@ class Network(nn.Module):
         self.native_size: int | None = None
         self.calibration = AS_TRAINED
         self.pictures: dict[str, Any] | None = None
+        self.border: Border | None = None
         self._unit: TargetUnit | None = None  # until there are values, or a head that was trained
         self._computes_fast, self._copies = False, dict[torch.dtype | None, Backbone]()
         self.register_load_state_dict_post_hook(_forget_copies)  # type: ignore[no-untyped-call]
@@ -91,7 +94,7 @@ class Network(nn.Module):
             self._load(options.weights, given)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Turn uint8 images (B, C, H, W), or cached features (B, D), into logits (B, K), or values (B, K).
+        """Turn uint8 images (B, C, H, W), features (B, D) or maps of the border into logits (B, K), or values (B, K).
 
         The head computes in float32 in any mixed precision: casting its weights takes longer than its product.
         """
@@ -101,9 +104,15 @@ class Network(nn.Module):
         return output
 
     def features(self, images: Tensor) -> Tensor:
-        """Turn uint8 images (B, C, H, W) into what the head sees, (B, D)."""
+        """Turn uint8 images (B, C, H, W), or floats, the border's maps (B, ...), into what the head sees, (B, D)."""
+        if self.border is not None and images.is_floating_point():
+            return cut_behind(self.backbone, self.border.stage).after(images.to(self.border.dtype))
         pixels = self.preprocess(images)
         network = self._fast_copy(pixels) if self._computes_fast else self.backbone
+        kind = pixels.device.type
+        casts = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)  # the device "meta" never
+        if network is self.backbone and network.is_plain and casts:
+            pixels = pixels.to(torch.get_autocast_dtype(kind))  # its first layer would, and keep both alive
         features: Tensor = network(pixels)
         return features
 

@@ -8,6 +8,7 @@ from functools import partial
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from tlearn.base.process.beside import Beside
 from tlearn.reporting.evaluation import Answers, answers_from
 from tlearn.reporting.figures import (
     SHOWN_CLASSES,
@@ -17,7 +18,7 @@ from tlearn.reporting.figures import (
     reliability_figure,
     scatter_figure,
 )
-from tlearn.reporting.loggers import attempt, show, step_of, takes_pictures, tensorboard_writers
+from tlearn.reporting.loggers import attempt, finish, show, step_of, takes_pictures, tensorboard_writers
 from tlearn.reporting.pictures import grad_cam_figure, worst_figure
 from tlearn.training.evaluation import Outputs
 from tlearn.training.module import TransferModule, model_of
@@ -41,6 +42,7 @@ class EvaluationPagesCallback(Callback):
         self._drawn: dict[str, Outputs] = {}
         self._took_s: dict[str, float] = {}
         self._validations, self._first_s, self._spent_s = 0, 0.0, 0.0
+        self._encoded: list[Beside[None]] = []
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw everything at the first validation, later what there is time for."""
@@ -59,11 +61,17 @@ class EvaluationPagesCallback(Callback):
         last = model_of(trainer).evaluation.last
         if last is not None and takes_pictures(trainer):
             self._draw(trainer, model_of(trainer), lambda name: self._drawn.get(name) is not last)
+        finish(self._encoded)
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw everything."""
         if takes_pictures(trainer):
             self._draw(trainer, model_of(trainer), lambda _: True)
+        finish(self._encoded)
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Wait for the pictures before loggers close their files."""
+        finish(self._encoded)
 
     def _answers(self, module: TransferModule) -> Answers | None:
         last = module.evaluation.last
@@ -82,7 +90,8 @@ class EvaluationPagesCallback(Callback):
         answers = self._answers(module)
         if answers is None:
             return
-        for name, page in _pages(trainer, module, answers):
+        encoded = self._encoded if self._validations == 1 else None  # later the clock must see all of what figures take
+        for name, page in _pages(trainer, module, answers, encoded):
             if is_wanted(name):
                 start_s = time.perf_counter()
                 attempt(f"the page {answers.outputs.split}/{name}", page)
@@ -91,7 +100,9 @@ class EvaluationPagesCallback(Callback):
                 self._drawn[name] = answers.outputs
 
 
-def _pages(trainer: Trainer, module: TransferModule, answers: Answers) -> Iterator[tuple[str, Callable[[], None]]]:
+def _pages(
+    trainer: Trainer, module: TransferModule, answers: Answers, encoded: list[Beside[None]] | None
+) -> Iterator[tuple[str, Callable[[], None]]]:
     """Yield the names of figures and the functions that draw them, the most important first."""
     data = data_of(trainer)
     figures: dict[str, Callable[[], Pixels]] = {}
@@ -109,11 +120,11 @@ def _pages(trainer: Trainer, module: TransferModule, answers: Answers) -> Iterat
     if is_shown and answers.outputs.split == "val":
         figures["grad_cam"] = lambda: grad_cam_figure(data, answers, module)
     for name, draw in figures.items():
-        yield name, partial(_show, trainer, f"{answers.outputs.split}/{name}", draw)
+        yield name, partial(_show, trainer, f"{answers.outputs.split}/{name}", draw, encoded)
 
 
-def _show(trainer: Trainer, tag: str, draw: Callable[[], Pixels]) -> None:
-    show(trainer, tag, draw(), step_of(trainer))
+def _show(trainer: Trainer, tag: str, draw: Callable[[], Pixels], encoded: list[Beside[None]] | None) -> None:
+    show(trainer, tag, draw(), step_of(trainer), encoded)
 
 
 def _pr_curves(trainer: Trainer, answers: Answers) -> None:

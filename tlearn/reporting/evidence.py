@@ -19,7 +19,6 @@ from tlearn.models.reliability.evidence import FILE, Evidence, Source, fingerpri
 from tlearn.models.reliability.properties import properties_of, properties_of_files
 from tlearn.models.reliability.strangers import StrangerDetector, fit_detector, held_out_scores, scores_of
 from tlearn.models.state import evaluating
-from tlearn.models.weights.safe_load import read_checkpoint
 from tlearn.reporting.best_network import kept_checkpoint, network_behind
 from tlearn.reporting.card.reliability import write_reliability
 from tlearn.reporting.loggers import attempt
@@ -53,14 +52,14 @@ def _write(trainer: Trainer, module: TransferModule) -> None:
     if data is None or checkpoint is None:
         return
     network = network_behind(checkpoint, module)
-    evidence, held = _gather(trainer, module, network, data, checkpoint)
+    evidence, held = _gather(trainer, module, network, data)
     folder = run_folder(trainer)
     evidence.write(folder / FILE)
     write_reliability(folder, data, evidence, network.calibration, held.split, held.looked, held.scores)
 
 
 def _gather(
-    trainer: Trainer, module: TransferModule, network: Network, data: ImageDataModule, checkpoint: Path
+    trainer: Trainer, module: TransferModule, network: Network, data: ImageDataModule
 ) -> tuple[Evidence, _Held]:
     source, outputs = _held_out(trainer, module)
     train = data.dataset("train")
@@ -77,7 +76,7 @@ def _gather(
         held = _look(trainer, network, data, source, outputs, detector)
     reference, images = _spread(len(held.features), MOST_REFERENCE), data.dataset(held.split)
     evidence = Evidence(
-        network=fingerprint_of(read_checkpoint(checkpoint)["state_dict"]),
+        network=fingerprint_of(network.network_state()),
         task=module.task,
         class_names=list(module.class_names),
         training_pictures=len(train),

@@ -9,20 +9,20 @@ import textwrap
 import warnings
 from collections.abc import Callable, Sequence
 from functools import cache, wraps
-from typing import Any, ParamSpec
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 import numpy as np
 import torch
-from matplotlib import font_manager, rc_context
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
 from tlearn.models.calibration import AS_TRAINED, calibration_words
 from tlearn.models.reliability.calibration_error import BINS, Reliability
 from tlearn.reporting.evaluation import Answers, class_scores, confusion_matrix, reliability
+
+if TYPE_CHECKING:  # Matplotlib is imported where something is drawn: it takes 0.3 s
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 Pixels = NDArray[np.uint8]
 P = ParamSpec("P")
@@ -53,6 +53,8 @@ def _with_large_letters(draw: Callable[P, Pixels]) -> Callable[P, Pixels]:
 
     @wraps(draw)
     def styled(*args: P.args, **kwargs: P.kwargs) -> Pixels:
+        from matplotlib import rc_context
+
         with rc_context({"font.family": _fonts(), "font.size": _PT}):
             return draw(*args, **kwargs)
 
@@ -219,6 +221,8 @@ def _figure(
     height_in: float, title: str, left_in: float, bottom_in: float = 1.0, right_in: float = 0.2
 ) -> tuple[Figure, Axes]:
     """Make axes of a height below a title, with margins in inches; Matplotlib's own layout takes half of the time."""
+    from matplotlib.figure import Figure
+
     lines = textwrap.wrap(title, int(_WIDTH_IN / _LETTER_IN))
     top_in = len(lines) * _LINE_IN + 0.2
     whole_in = height_in + bottom_in + top_in
@@ -255,11 +259,15 @@ def _reliability_panel(axes: Axes, found: Reliability, name: str, legend: bool) 
 
 @cache
 def _fonts() -> list[str]:
+    from matplotlib import font_manager
+
     there = font_manager.get_font_names()
     return ["DejaVu Sans", *(name for name in there if name.startswith(_FURTHER_FONTS))]
 
 
 def _pixels(figure: Figure) -> Pixels:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
     canvas: Any = FigureCanvasAgg(figure)  # matplotlib annotates no method of it
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font")  # drawn as a box

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import MLFlowLogger, WandbLogger
 
 from tlearn.base.errors import one_line
+from tlearn.base.process.beside import Beside
 from tlearn.reporting.figures import Pixels
 
 log = logging.getLogger(__name__)
@@ -36,15 +38,38 @@ def takes_pictures(trainer: Trainer) -> bool:
     return any(isinstance(logger, kinds) or hasattr(_writer(logger), "add_image") for logger in trainer.loggers)
 
 
-def show(trainer: Trainer, tag: str, picture: Pixels, step: int) -> None:
-    """Log a picture (H, W, 3) under a name to each logger that can show one."""
+def show(trainer: Trainer, tag: str, picture: Pixels, step: int, beside: list[Beside[None]] | None = None) -> None:
+    """Log a picture (H, W, 3) under a name to each logger that can show one.
+
+    Args:
+        trainer: Has the loggers.
+        tag: The name.
+        picture: What to show.
+        step: Where TensorBoard's slider has it.
+        beside: TensorBoard's picture is encoded in a thread, which takes it a tenth of a second, and the work is added
+            here. Wait for it before the run ends, because its logger then closes the file.
+    """
     for logger in trainer.loggers:
         if isinstance(logger, WandbLogger):
             logger.log_image(tag, [picture], step)
         elif isinstance(logger, MLFlowLogger):
             logger.experiment.log_image(logger.run_id, picture, key=tag.replace("/", "."), step=step)
         elif hasattr(_writer(logger), "add_image"):
-            _writer(logger).add_image(tag, picture, step, dataformats="HWC")
+            add = partial(_writer(logger).add_image, tag, picture, step, dataformats="HWC")
+            if beside is None:
+                add()
+            else:
+                beside.append(Beside(partial(_encode, tag, add)))
+
+
+def finish(beside: list[Beside[None]]) -> None:
+    """Wait for pictures that `show` encodes."""
+    while beside:
+        beside.pop(0).found()
+
+
+def _encode(tag: str, add: Callable[[], object], beside: Beside[None]) -> None:
+    attempt(f"the picture {tag}", add)
 
 
 def write(trainer: Trainer, tag: str, markdown: str, step: int = 0) -> None:

@@ -9,11 +9,12 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 from torchvision.transforms.v2.functional import resize
 
+from tlearn.base.process.beside import Beside
 from tlearn.data.datamodule import ImageDataModule, Split
 from tlearn.reporting.evaluation import Answers, Verdict, in_words, is_wrong, least_sure, verdict, worst_mistakes
 from tlearn.reporting.figures import Pixels, gallery_figure, overlay, title_of
 from tlearn.reporting.grad_cam import grad_cam
-from tlearn.reporting.loggers import attempt, show, takes_pictures
+from tlearn.reporting.loggers import attempt, finish, show, takes_pictures
 from tlearn.training.module import TransferModule, model_of
 from tlearn.training.typed import data_of
 
@@ -103,6 +104,9 @@ def tiles(pictures: Tensor) -> Tensor:
 class InputPicturesCallback(Callback):
     """Show augmented training images and validation images after preprocessing, with their labels."""
 
+    def __init__(self) -> None:
+        self._encoded: list[Beside[None]] = []
+
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw both grids, if a logger takes pictures."""
         module = model_of(trainer)
@@ -110,6 +114,14 @@ class InputPicturesCallback(Callback):
         if not takes_pictures(trainer) or not trainer.is_global_zero or trainer.global_step:
             return
         attempt("the grid of images", lambda: self._draw(trainer, module, data))
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Wait for the pictures."""
+        finish(self._encoded)
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Wait for the pictures before loggers close their files."""
+        finish(self._encoded)
 
     def _draw(self, trainer: Trainer, pl_module: TransferModule, data: ImageDataModule) -> None:
         splits: dict[Split, str] = {"train": "training", "val": "validation"}
@@ -120,7 +132,8 @@ class InputPicturesCallback(Callback):
             pictures = (seen(pl_module, batch.images) * 255).round().to(torch.uint8)
             labels = [label_of(pl_module, target) for target in batch.targets]
             title = _noted(f"{name} images, as seen", pictures.shape[1])
-            show(trainer, f"data/{split}", gallery_figure(tiles(in_colours(pictures)), labels, title), 0)
+            figure = gallery_figure(tiles(in_colours(pictures)), labels, title)
+            show(trainer, f"data/{split}", figure, 0, self._encoded)
 
 
 def label_of(module: TransferModule, target: Tensor) -> str:

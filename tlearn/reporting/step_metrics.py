@@ -18,6 +18,7 @@ from tlearn.base.machine import Neighbours, free_threads
 from tlearn.base.processes import summed
 from tlearn.base.types import Batch
 from tlearn.training.callbacks.stopping import StopCallback
+from tlearn.training.callbacks.taken_steps import TakenSteps
 from tlearn.training.module import model_of
 from tlearn.training.typed import callbacks_of, logging_interval, on_features
 
@@ -39,10 +40,11 @@ class ThroughputCallback(Callback):
         self._images, self._pause_s, self._start_s = 0, 0.0, time.perf_counter()
 
     def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: Batch, batch_idx: int
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
         """Count the images of a batch."""
-        self._images += len(batch.images)
+        taken: TakenSteps | None = outputs.get("taken")
+        self._images += taken.images if taken else len(batch.images)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Stop the clock."""
@@ -69,6 +71,8 @@ class GradientNormCallback(Callback):
     It is computed every ``trainer.log_every_n_steps`` steps. While the head trains on cached features it is computed
     once an epoch, because it takes a tenth of such a step.
     """
+
+    needs_each_step: ClassVar = False
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
         """Compute and log the norm, if this step is one of those."""
@@ -125,6 +129,10 @@ class StepLossCallback(Callback):
         """Log the loss of this batch, or keep it for the end of the epoch."""
         module = model_of(trainer)
         every = logging_interval(trainer)
+        taken: TakenSteps | None = outputs.get("taken")
+        if taken:
+            self._keep(taken, every)
+            return
         step = trainer.global_step
         weight = module.loss_weight
         loss = outputs["loss"] * trainer.accumulate_grad_batches  # Lightning has divided the loss by this
@@ -135,6 +143,12 @@ class StepLossCallback(Callback):
             self._waiting.setdefault(step - 1, loss)
         else:
             module.log(STEP_LOSS, loss, prog_bar=True, sync_dist=True)
+
+    def _keep(self, taken: TakenSteps, every: int) -> None:
+        self._last = taken.losses[-1]
+        for loss, step in taken.each() if every else ():
+            if step and step % every == 0:
+                self._waiting.setdefault(step - 1, loss)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the points that were kept, and set the last value for callbacks that monitor it."""
@@ -203,8 +217,22 @@ class LearningRatesCallback(Callback):
         is_time = batch_idx == 0 or trainer._logger_connector.should_update_logs
         if self._is_second or step == self._step or not is_time:
             return
+        self._log(trainer, step, module.rates_in_use())
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        """Log the rates of the steps that a plain loop has taken on cached features."""
+        taken: TakenSteps | None = outputs.get("taken")
+        if taken is None or self._is_second:
+            return
+        for step in taken.logged(logging_interval(trainer)):
+            if step > self._step:
+                self._log(trainer, step, taken.rates_of(step))
+
+    def _log(self, trainer: Trainer, step: int, rates_by_name: dict[str, float]) -> None:
         self._step, kind = step, type(trainer.optimizers[0]).__name__
-        rates = {f"lr-{kind}/{name}": rate for name, rate in module.rates_in_use().items()}
+        rates = {f"lr-{kind}/{name}": rate for name, rate in rates_by_name.items()}
         trainer.callback_metrics.update({name: torch.tensor(rate) for name, rate in rates.items()})
         for logger in trainer.loggers:
             logger.log_metrics(rates, step=step)

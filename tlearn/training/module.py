@@ -65,8 +65,7 @@ class TransferModule(OptimizedModule):
         freeze_backbone: The network is a fixed feature extractor, only the head trains.
         freeze_until: Freeze the stages up to and including this one: ``stem``, ``layer1`` to ``layer4`` in a ResNet.
         lr_scales: Stage or pattern to factor on the learning rate, e.g. ``{backbone: 0.1}``.
-        rules: The whole table instead of the three shorthands above: pattern to factor, ``null`` for frozen; the first
-            match wins.
+        rules: The whole table in place of the shorthands above: pattern to factor, ``null`` for frozen; first wins.
         unfreeze: Stage, or ``backbone`` for the rest, to the epoch, counted from 0, that starts to train it, e.g.
             ``{layer4: 2, layer3: 5}``. What it does not name stays frozen; the head trains from the start.
         unfreeze_warmup_steps: Steps in which the learning rate of a newly opened stage rises to its own.
@@ -80,8 +79,9 @@ class TransferModule(OptimizedModule):
             validation likes best (WiSE-FT; Wortsman et al., 2022, arXiv 2109.01903). Needs ``head_init: probe``.
         label_smoothing: Share of each target spread over all classes, in the training loss alone.
         class_weights: One weight per class, or ``balanced``, in the training loss alone: for classes of uneven size.
-        feature_cache: ``auto`` computes the features of a frozen backbone once, keeps them under ``.cache/tlearn`` and
-            trains the head on them; ``refresh`` computes them anew, ``off`` never caches.
+        feature_cache: ``auto`` computes what is frozen once, keeps its features, or maps if later stages train, under
+            ``.cache/tlearn`` and trains the rest on them; ``refresh`` computes them anew, ``off`` never caches.
+        feature_cache_gb: Gigabytes that a run may add in maps (80,000 of 14 x 14 x 256 in bf16); else none are kept.
         cache_views: How many forms of each training image the cache keeps where images are augmented, the first as it
             is; each epoch shows one of them. 1 keeps none, and augmented images run through the network every time.
         head_solver: ``sgd`` trains the head by the optimizer. ``lbfgs`` (logistic regression) and ``ridge`` (least
@@ -91,8 +91,7 @@ class TransferModule(OptimizedModule):
         lr_scheduler: None by default, as in the tutorial.
         lr_interval: When the scheduler steps, and so what its numbers count: each ``epoch`` or each ``step`` of the
             optimizer; ``null`` is ``step`` for OneCycleLR and CyclicLR, made for it, and ``epoch`` for all others.
-        warmup_steps: Steps in which all learning rates rise in a straight line to their own. The scheduler counts from
-            the first step and does not see it.
+        warmup_steps: Steps in which all learning rates rise in a straight line to their own; no scheduler sees it.
         warmup_epochs: The same, in epochs.
 
     Raises:
@@ -128,6 +127,7 @@ class TransferModule(OptimizedModule):
         label_smoothing: ClosedUnitInterval = 0.0,
         class_weights: Literal["balanced"] | list[PositiveFloat] | None = None,
         feature_cache: Literal["auto", "off", "refresh"] = "auto",
+        feature_cache_gb: PositiveFloat = 8.0,
         cache_views: PositiveInt = 1,
         head_solver: Literal["sgd", "lbfgs", "ridge"] = "sgd",
         optimizer: OptimizerCallable = lambda p: torch.optim.SGD(p, lr=1e-3, momentum=0.9),
@@ -160,13 +160,6 @@ class TransferModule(OptimizedModule):
         self.open_stages(epoch=0)
         if not self.starts_at_random:
             warn_of_folded_norms(self.backbone, self.rules)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        """Set an attribute; torch's way looks for parameters, too slow for what Lightning sets at every hook."""
-        if name == "_current_fx_name":
-            object.__setattr__(self, name, value)
-        else:
-            super().__setattr__(name, value)
 
     def setup(self, stage: str) -> None:
         """Meet the pictures, which may be refused, and compute as fast as pictures of the data's size allow."""
@@ -233,13 +226,17 @@ class TransferModule(OptimizedModule):
         Raises:
             TlearnError: An option acts through a callback, and the trainer has none such.
         """
-        own = self._seed + (self.current_epoch << 32) + (self.trainer.global_rank << 24) + batch_idx
-        seed_generator(self.device, own)
+        self.seed_step(batch_idx)
         if self.global_step == 0 and batch_idx == 0:
             check_served(self.trainer, self.head_start, self.caching, self.backbone_trains)
             side_px = self.preprocess.image_size or min(shape_of_data(self._trainer) or batch.images.shape[-2:])
             if self.trainer.is_global_zero:
                 warn_of_small_pictures(side_px, self.native_size)
+
+    def seed_step(self, batch_idx: int) -> None:
+        """Seed what dropout draws in a batch of the epoch at hand."""
+        own = self._seed + (self.current_epoch << 32) + (self.trainer.global_rank << 24) + batch_idx
+        seed_generator(self.device, own)
 
     def configure_callbacks(self) -> list[Callback]:
         """Add no callback; the first hook of a run, in which those are refused that cannot work.

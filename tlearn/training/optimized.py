@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -123,13 +125,18 @@ class OptimizedModule(SteppingModule):
         if self.head_start.head_solver != "sgd":
             optimizer_closure()  # loss and metrics of the solved head
             return
-        groups = optimizer.param_groups
+        with self.warming_up(optimizer.param_groups):
+            self.rates_used = {name: float(group["lr"]) for name, group in named_groups(optimizer.param_groups)}
+            super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
+
+    @contextmanager
+    def warming_up(self, groups: Sequence[dict[str, Any]]) -> Iterator[None]:
+        """Lower the learning rates of an optimizer's groups to those of the warm-up, for the step at hand."""
         rates = [group["lr"] for group in groups]
         for group in groups:
             group["lr"] = group["lr"] * self._warmup(group.get("from_epoch", 0))
-        self.rates_used = {name: float(group["lr"]) for name, group in named_groups(groups)}
         try:
-            super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
+            yield
         finally:  # a checkpoint that is written at an error holds the scheduler's rates too
             for group, rate in zip(groups, rates, strict=True):
                 group["lr"] = rate

@@ -83,14 +83,16 @@ class HeadStartOptions(Options):
 
 @dataclass(frozen=True)
 class CacheOptions(Options):
-    """What is kept of a frozen backbone's features; see `tlearn.TransferModule` for each option."""
+    """What is kept of what frozen stages compute; see `tlearn.TransferModule` for each option."""
 
     feature_cache: FeatureCache = "auto"
+    feature_cache_gb: float = 8.0
     cache_views: int = 1
 
     def check(self) -> None:
         """Check the choice."""
         one_of("feature_cache", self.feature_cache, get_args(FeatureCache))
+        above_0("feature_cache_gb", self.feature_cache_gb)
         self._replace("cache_views", whole_number("model.cache_views", self.cache_views, 1))
 
 

@@ -13,6 +13,7 @@ from tlearn.base.types import Batch
 from tlearn.data.decoding.reading_options import Reading
 from tlearn.data.files.reading import Framing
 from tlearn.data.plain.batches import Wanted, as_batch
+from tlearn.models.alone import answered_alone
 from tlearn.models.calibration import CalibratedOn
 from tlearn.models.losses import Objective, compute_loss
 from tlearn.models.metrics import EpochMetrics
@@ -162,9 +163,12 @@ class SteppingModule(ResumableModule):
         return self._evaluate(self.test_metrics, batch)
 
     def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        """Return ``indices`` (B,) with ``probabilities`` (B, K) or ``values`` (B, K), float32 in any precision."""
-        answer = self.answer(batch.images)
-        return {"indices": batch.indices, "values" if self.task == "regression" else "probabilities": answer}
+        """Return ``indices`` (B,) with ``probabilities`` (B, K) or ``values`` (B, K), float32 in any precision.
+
+        They do not depend on the batch; see `tlearn.models.alone`.
+        """
+        answers = answered_alone(self, batch.images).answers
+        return {"indices": batch.indices, "values" if self.task == "regression" else "probabilities": answers}
 
     def on_validation_start(self) -> None:
         """Refuse to validate a network that is no number, where that is all that is asked.

@@ -107,7 +107,9 @@ class Seen(Exception):  # noqa: N818  # no fault
     """Ends a verb once its parser is made."""
 
 
-@pytest.mark.parametrize("verb", ["plan", "probe", "advise", "doctor", "compare", "optimize", "report", "quickstart"])
+@pytest.mark.parametrize(
+    "verb", ["plan", "probe", "advise", "doctor", "compare", "optimize", "report", "quickstart", "label"]
+)
 def test_own_options_are_on_the_page(verb: str, tlearn: Tlearn, monkeypatch: pytest.MonkeyPatch) -> None:
     own: list[str] = []
 

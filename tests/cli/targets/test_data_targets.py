@@ -102,11 +102,13 @@ def test_a_class_of_its_own_is_told_before_the_network_is_made(
     assert f"no folder train in {tmp_path / word}, which holds 8 pictures and no folder; " in answer.err
     assert answer.err.endswith(f"; did you mean {tmp_path / above}?\n")
     monkeypatch.chdir(word)
-    assert tlearn("doctor", ".").err.endswith(f"; did you mean {tmp_path / above}?\n")
+    assert tlearn("fit", ".").err.endswith(f"; did you mean {tmp_path / above}?\n")
     (tmp_path / "alone").mkdir()
     shutil.copy(next(Path().glob("*.png")), tmp_path / "alone")
     shutil.move(tmp_path / "alone", tmp_path / "deeper/alone")
-    assert "did you mean" not in tlearn("fit", str(tmp_path / "deeper/alone")).err
+    lonely = tlearn("fit", str(tmp_path / "deeper/alone")).err
+    assert "did you mean" not in lonely
+    assert "pictures without labels: tlearn label FOLDER" in lonely
 
 
 def test_a_config_beside_a_folder_gives_the_strategy_alone(tlearn: Tlearn) -> None:

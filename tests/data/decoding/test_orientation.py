@@ -16,7 +16,7 @@ from tlearn.data.decoding.decode import decode, pixels_of
 from tlearn.data.decoding.reading_options import BEFORE, Reading
 from tlearn.data.files.inspection import inspect_file
 from tlearn.data.files.reading import Framing
-from tlearn.data.images.on_disk import ItemPictures
+from tlearn.data.images.item_pictures import ItemPictures
 
 KINDS: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 100, "subsampling": 0},

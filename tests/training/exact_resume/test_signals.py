@@ -25,7 +25,7 @@ SLOW_STEPS = """
 import sys, time
 from tlearn import main
 from tlearn.models import TransferModule
-from tlearn.training.strategies import feature_cache
+from tlearn.training.strategies.kept import rows
 
 def slow(name, owner, attribute):
     call = getattr(owner, attribute)
@@ -37,7 +37,7 @@ def slow(name, owner, attribute):
 
 slow("step", TransferModule, "training_step")
 slow("validation", TransferModule, "validation_step")
-slow("features", feature_cache, "fill")
+slow("features", rows, "fill_rows")
 sys.exit(main(sys.argv[1:]))
 """
 NONE: Mapping[str, str] = {}

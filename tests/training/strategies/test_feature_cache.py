@@ -185,7 +185,7 @@ def test_a_plan_counts_the_pass_once(tlearn: Tlearn, small: str, tmp_path: Path)
     for cache in ("auto", "off"):
         answer = tlearn("plan", "-c", small, *FROZEN, "--model.feature_cache", cache, "--out", "plan.json")
         assert answer.code == 0, answer.err
-        assert ("the frozen network runs once and its features are kept" in answer.out) == (cache == "auto")
+        assert ("what is frozen runs once and what it gives is kept" in answer.out) == (cache == "auto")
         planned.append(json.loads((tmp_path / "plan.json").read_text()))
     assert planned[0]["features_time_s"] > 0
     assert planned[1]["features_time_s"] == 0
@@ -194,7 +194,7 @@ def test_a_plan_counts_the_pass_once(tlearn: Tlearn, small: str, tmp_path: Path)
 
 
 def test_cache_lists_and_removes(tlearn: Tlearn, small: str, tmp_path: Path) -> None:
-    assert "no features in" in tlearn("cache", "ls").out
+    assert "no features or pictures in" in tlearn("cache", "ls").out
     for size_px in ("16", "20"):
         assert tlearn("fit", "-c", small, *FROZEN, "--model.image_size", size_px).code == 0
     names = [path.stem for path in entries(tmp_path)]

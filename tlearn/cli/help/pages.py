@@ -10,6 +10,7 @@ from string import Template
 
 from tlearn.base.program import program
 from tlearn.cli.help.parts import PARTS
+from tlearn.cli.help.web_pages import WEB_PAGES
 
 PAGES = {
     "fit": """\
@@ -242,8 +243,8 @@ options                            what it does [default]
     "cache": """\
 usage: $program cache ls | cache rm NAME ... | cache rm all
 
-Lists the features that fits of a frozen network keep in .cache/tlearn of this
-folder, or removes those named.""",
+Lists what .cache/tlearn of this folder keeps, features of frozen networks and
+large pictures once they are decoded, or removes those named.""",
     "completion": """\
 usage: $program completion bash | completion zsh
 
@@ -257,7 +258,7 @@ labels each, and compares that with training from scratch.
 
 options
   --trainer.default_root_dir DIR   where runs lie; else runs/""",
-}
+} | WEB_PAGES
 
 
 def page(verb: str) -> str:

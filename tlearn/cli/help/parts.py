@@ -35,6 +35,11 @@ stays fixed, its head is solved, at 224 px. table.yaml trains all of it.""",
   --trainer.default_root_dir DIR   where runs lie; else runs/""",
     "of_fit": """\
 All other options of fit count too: '$program fit --help'.""",
+    "server": """\
+  --host ADDRESS                   to listen on [127.0.0.1]: this machine alone
+  --port N                         else the first free one from 8760 on
+  --token TEXT                     every request needs it; 16 or more characters
+  --open                           open the page in the browser""",
     "evaluation": """\
 options                            what it does [default]
   --ckpt_path WHICH                best, last or wise_ft of the run; else best

@@ -17,6 +17,8 @@ from tlearn.version import __version__
 
 VERBS = {
     "doctor": "look at every picture file: unreadable, doubled, mislabelled",
+    "label": "the pictures to label next, on a page that takes the answers",
+    "review": "a page of the labels, the most doubtful first, to mend them",
     "advise": "which strategy, image size and rates pay for them, and why",
     "fit": "train a network on pictures",
     "test": "loss and accuracy of a run on test images",
@@ -24,11 +26,12 @@ VERBS = {
     "predict": "the classes of photos, as a table",
     "report": "report.html and card.md of a run, made anew",
     "export": "the network of a run as .onnx, .pt2 or .safetensors, checked",
+    "serve": "drop pictures on a page, or send them over HTTP, for answers",
     "plan": "what fit would do: rates, what trains when, seconds, memory",
     "probe": "what each stage of a network is worth for these pictures",
     "compare": "fit configs on the same images, and rank them with intervals",
     "optimize": "pack a folder of pictures into shards, which fit streams",
-    "cache": "list or remove the features that are kept in this folder",
+    "cache": "list or remove features and pictures kept in this folder",
     "completion": "let the shell complete verbs, options and files",
     "quickstart": "offline, a few minutes: learn digits, transfer, compare",
 }
@@ -49,7 +52,7 @@ verbs:
 
 TARGET of doctor, advise, fit, plan and probe is a folder of pictures, a table
 (.csv, .parquet) or a config (.yaml); of test, validate, predict, report and
-export it is a run, such as runs/my_pictures.
+export it is a run, such as runs/my_pictures; of review it is any of them.
 
 start:
   {program()} quickstart

@@ -26,11 +26,7 @@ def arguments_of(
     Raises:
         TlearnError: There is no such target or config, or a value that no option can hold.
     """
-    words = list[str]()
-    for name, value in (options or {}).items():
-        text = value if isinstance(value, str) else str(value) if isinstance(value, Path) else as_json(value, name)
-        check_typed(f"--{name}", text)
-        words.append(f"--{name}={text}")
+    words = option_words(options)
     if config is None:
         return Arguments(verb, [], words, where="in options")
     if is_config(config):
@@ -38,6 +34,20 @@ def arguments_of(
     word = str(config)
     words.insert(0, f"./{word}" if word.startswith("-") else word)
     return with_target(Arguments(verb, [], words, where="in options"))
+
+
+def option_words(options: Mapping[str, Any] | None) -> list[str]:
+    """Return the words of options that are given from Python.
+
+    Raises:
+        TlearnError: A value that no option can hold.
+    """
+    words = list[str]()
+    for name, value in (options or {}).items():
+        text = value if isinstance(value, str) else str(value) if isinstance(value, Path) else as_json(value, name)
+        check_typed(f"--{name}", text)
+        words.append(f"--{name}={text}")
+    return words
 
 
 def arguments_of_run(

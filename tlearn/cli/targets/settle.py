@@ -16,8 +16,10 @@ from tlearn.cli.arguments import Arguments, Target
 from tlearn.cli.config_files import Config, find_config, read_config
 from tlearn.cli.targets.kinds import Kind, kind_of, name_of, names_of_runs, near, runs_named
 from tlearn.data.files.folder_layout import refuse_without_folders
+from tlearn.data.files.listing import class_folders
+from tlearn.data.labels.label_list import are_labels_listed
 
-DATA_VERBS = ("fit", "plan", "probe", "advise", "doctor")
+DATA_VERBS = ("fit", "plan", "probe", "advise", "doctor", "review")
 RUN_VERBS = ("validate", "test", "predict", "export")  # report reads its own: it looks for a card
 # The config that a target stands for, and the option of its data that names the place.
 _MEANT: dict[Kind, tuple[str, str]] = {
@@ -46,9 +48,16 @@ def with_target(arguments: Arguments) -> Arguments:
     Raises:
         TlearnError: There is no such thing, the verb takes another kind, or the place is given twice.
     """
+    if arguments.verb == "review" and _names_run(arguments):
+        return _of_run(arguments)
     if arguments.verb in DATA_VERBS:
         return _of_data(arguments)
     return _of_run(arguments) if arguments.verb in RUN_VERBS else arguments
+
+
+def _names_run(arguments: Arguments) -> bool:
+    words = arguments.take_loose()[0]
+    return bool(words) and _are_runs(words[:1])
 
 
 def _of_data(arguments: Arguments) -> Arguments:
@@ -67,19 +76,35 @@ def _of_data(arguments: Arguments) -> Arguments:
         raise TlearnError(_no_data(verb, word, kind, named=bool(rest.configs)))
     config, option = _MEANT[kind]
     _refuse_place_twice(word, option, rest)
-    if kind == "folder":
-        refuse_without_folders(Path(word).expanduser())
+    listed = _listed(Path(word).expanduser(), verb) if kind == "folder" else None
     place = word if "://" in word else str(Path(word))  # without the slash that a shell puts behind it
     if not rest.configs:
         own = (f"--data.init_args.{option}={place}",)
         target = Target(word, name_of(word), options=own)
-        return replace(rest, target=target, configs=[Config(find_config(config))], options=[*own, *rest.options])
-    data, said = _data_of(place, config, option, rest.configs)
+        beside = [Config({"data": listed})] if listed else []
+        meant = [Config(find_config(config)), *beside]
+        return replace(rest, target=target, configs=meant, options=[*own, *rest.options])
+    plain = listed or read_config(find_config(config))["data"]
+    data, said = _data_of(place, plain, option, rest.configs)
     target = Target(word, name_of(word), tuple(rest.configs), said=said)
     stripped = [each.without("data") for each in rest.configs]
     if not _is_place(_given_data(rest.configs)["init_args"].get(option), place):
         stripped = [each.without("advice") for each in stripped]  # what it expects was measured on other pictures
     return replace(rest, target=target, configs=[*stripped, Config({"data": data})])
+
+
+def _listed(folder: Path, verb: str) -> dict[str, Any] | None:
+    """Return the data of a folder whose list alone gives the labels; ``None`` for one of class folders.
+
+    Raises:
+        TlearnError: It is neither, and the verb needs labels.
+    """
+    if not are_labels_listed(folder):
+        if class_folders(folder):
+            return None
+        if verb != "doctor":
+            refuse_without_folders(folder)
+    return {"class_path": "ListedFolderDataModule", "init_args": {"needs_labels": False} if verb == "doctor" else {}}
 
 
 def _no_data(verb: str, word: str, kind: Kind, named: bool) -> str:
@@ -106,9 +131,8 @@ def _refuse_place_twice(word: str, option: str, arguments: Arguments) -> None:
         raise TlearnError(f"{word} and {typed} both say where the pictures are; drop one")
 
 
-def _data_of(place: str, meant: str, option: str, configs: Sequence[Config]) -> tuple[dict[str, Any], str]:
+def _data_of(place: str, plain: dict[str, Any], option: str, configs: Sequence[Config]) -> tuple[dict[str, Any], str]:
     """Return the data of a target beside configs, which give the strategy, and the line that says so."""
-    plain = read_config(find_config(meant))["data"]
     given = _given_data(configs)
     if _class_of(given) == _class_of(plain):
         kept, held = given["init_args"], "the other options of its data hold"
@@ -179,9 +203,7 @@ def _checkpoint(arguments: Arguments, word: str, typed: str | None) -> Path:
         TlearnError: The word names no run.
     """
     kind, verb = kind_of(word), f"{arguments.verb}"
-    if not _are_runs([word]):
-        raise TlearnError(_no_run(verb, word, kind))
-    path = Path(word)
+    path = run_of(verb, word)
     if typed is None:
         return path
     if typed not in KEYWORDS or kind == "checkpoint":
@@ -189,6 +211,17 @@ def _checkpoint(arguments: Arguments, word: str, typed: str | None) -> Path:
     if kind == "run":
         return path / ("" if path.name == "checkpoints" else "checkpoints") / f"{typed}.ckpt"
     raise TlearnError(f"--ckpt_path {typed} is of one run; name it: {verb} {word}/version_N --ckpt_path {typed}")
+
+
+def run_of(verb: str, word: str) -> Path:
+    """Return the place of a run, a folder of runs or a checkpoint that a word names.
+
+    Raises:
+        TlearnError: It names none.
+    """
+    if not _are_runs([word]):
+        raise TlearnError(_no_run(verb, word, kind_of(word)))
+    return Path(word)
 
 
 def _no_run(verb: str, word: str, kind: Kind) -> str:

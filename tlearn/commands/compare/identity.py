@@ -21,7 +21,7 @@ from tlearn.data.images.on_disk import StreamedImages
 from tlearn.models.state import fingerprint
 
 # These options and the seed do not change a run's identity. The data are identified by their fingerprint, not by path.
-_PLACES = {"trainer": ("default_root_dir", "logger"), "data.init_args": ("root", "download")}
+_PLACES = {"trainer": ("default_root_dir", "logger"), "data.init_args": ("root", "download", "picture_cache_gb")}
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,9 @@ from tlearn.reporting.tensorboard.hparams import HyperParametersCallback, best_t
 from tlearn.reporting.terminal.outcome import OutcomeCallback
 from tlearn.training.callbacks.checkpoints import BestCheckpoint, best_checkpoint
 from tlearn.training.module import TransferModule, model_of
-from tlearn.training.strategies.feature_cache import features_of, frozen_epochs, obstacle, obstacle_to_storing
+from tlearn.training.strategies.feature_cache import features_of, obstacle, obstacle_to_storing
 from tlearn.training.strategies.features import run_over_split
+from tlearn.training.strategies.kept.maps import frozen_epochs
 from tlearn.training.typed import callbacks_of, data_of, on_features, own_data_of
 from tlearn.version import __version__
 

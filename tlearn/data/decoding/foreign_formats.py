@@ -87,8 +87,9 @@ _STARTS = (
 
 def is_picture_name(name: str) -> bool:
     """Tell whether a file is read as a picture, by its ending and by what is installed."""
-    ending = PurePath(name).suffix.lower()
-    return name.lower().endswith(EXTENSIONS) or (ending in _OF_EXTRAS and unread_by_name(name) is None)
+    if name.lower().endswith(EXTENSIONS):  # at once: there may be many thousands
+        return True
+    return PurePath(name).suffix.lower() in _OF_EXTRAS and unread_by_name(name) is None
 
 
 def unread_by_name(name: str) -> str | None:

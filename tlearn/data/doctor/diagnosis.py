@@ -97,6 +97,8 @@ def _unreadable(pictures: Sequence[Picture]) -> Iterator[Finding]:
 def _same(pictures: Sequence[Picture], task: Task) -> Iterator[Finding]:
     groups = [[pictures[n] for n in group] for group in same_content([p.facts.digest for p in pictures])]
     contrary = [group for group in groups if _is_contrary(group)]
+    decided = [group for group in contrary if all(p.is_decided for p in group)]
+    contrary = [group for group in contrary if group not in decided]
     rest = [group for group in groups if not _is_contrary(group)]
     across = [group for group in rest if len({p.split for p in group}) > 1]
     within = [group for group in rest if len({p.split for p in group}) == 1]
@@ -107,6 +109,9 @@ def _same(pictures: Sequence[Picture], task: Task) -> Iterator[Finding]:
         reasons = {p.name: f"the same picture is labelled {_labels(group)}" for group in contrary for p in group}
         what = f"{number_of(len(contrary), 'picture')} under two labels: nobody can learn both"
         yield Finding("contrary_labels", "warning", what, names_of(contrary), reasons)
+    if decided:
+        what = f"{number_of(len(decided), 'picture')} under two labels, as somebody has decided: nobody can learn both"
+        yield Finding("contrary_labels_decided", "note", what, names_of(decided))
     if across:
         what = f"{number_of(len(across), 'picture')} in more than one split: what is measured on them flatters"
         yield Finding("duplicates_across_splits", "warning", what, names_of(across), _copies(across))
@@ -161,7 +166,7 @@ def _near_findings(groups: Sequence[Sequence[Picture]], kind: str, how: str) -> 
 def _is_contrary(group: Sequence[Picture]) -> bool:
     """Tell whether labels contradict each other; unknown ones do not."""
     if not any(p.labels for p in group):
-        return len({p.label for p in group}) > 1
+        return len({p.label for p in group if p.label}) > 1
     held = {name for p in group for name in p.labels or ()}
     return any(held - set(p.labels or ()) - set(p.unknown) for p in group)
 

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tlearn.base.name_forms import visible
 from tlearn.data.files.findings import Finding
 from tlearn.data.files.listing import number_of
 
@@ -30,12 +31,16 @@ def split_line(split: str, about: Mapping[str, Any]) -> str:
         split: Its name.
         about: Its part of `tlearn.data.doctor.diagnosis.summary_of`.
     """
-    line, classes = f"{split}: {number_of(about['images'], 'picture')}", about["classes"]
+    classes = {name: count for name, count in about["classes"].items() if name}
+    unlabelled = about["classes"].get("", 0)
+    line = f"{split}: {number_of(about['images'], 'picture')}"
     if classes:  # values are no labels
         each = ", ".join(f"{name} {count}" for name, count in classes.items())
         least, most = min(classes.values()), max(classes.values())
         counts = each if len(classes) <= _NAMED else f"{least} each" if least == most else f"{least} to {most} each"
         line += f" of {number_of(len(classes), 'class', 'classes')} ({counts})"
+    if unlabelled:
+        line += f"{' and' if classes else ','} {unlabelled} without a label"
     if about.get("groups"):
         line += f" in {number_of(about['groups'], 'group')}"
     formats = {_FORMATS.get(name, name): count for name, count in about["formats"].items()}
@@ -77,4 +82,4 @@ def finding_lines(finding: Finding, width: int | None) -> list[str]:
 
 
 def _together(group: Sequence[str]) -> str:
-    return " = ".join(group[:4]) + (" ..." if len(group) > 4 else "")
+    return " = ".join(map(visible, group[:4])) + (" ..." if len(group) > 4 else "")

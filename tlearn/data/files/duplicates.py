@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,7 +76,7 @@ def _candidates(hashes: NDArray[np.uint64], bits: int) -> NDArray[np.int64]:
     same = inverse[order][1:] == inverse[order][:-1]
     pairs = [np.stack([order[:-1][same], order[1:][same]], axis=1)]
     for band in _bands(values, bits + 1):
-        pairs += [_close(members, values, bits, first) for members in _equal(band)]
+        pairs += [np.stack([first[a], first[b]], axis=1) for a, b in _close(band, values, bits)]
     return np.unique(np.concatenate(pairs), axis=0)
 
 
@@ -86,23 +86,24 @@ def _bands(values: NDArray[np.uint64], count: int) -> Iterable[NDArray[np.uint64
         yield (values >> np.uint64(low)) & np.uint64((1 << (high - low)) - 1)
 
 
-def _equal(band: NDArray[np.uint64]) -> list[NDArray[np.int64]]:
-    order = np.argsort(band, kind="stable")
-    ends = np.flatnonzero(np.diff(band[order])) + 1
-    return [members for members in np.split(order, ends) if len(members) > 1]
-
-
 def _close(
-    members: NDArray[np.int64], values: NDArray[np.uint64], bits: int, first: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    found = []
-    for start in range(0, len(members), 1024):
-        rows = members[start : start + 1024]
-        apart = np.bitwise_count(values[rows][:, None] ^ values[members][None, :])
-        left, right = np.nonzero(apart <= bits)
-        a, b = rows[left], members[right]
-        found.append(np.stack([first[a], first[b]], axis=1)[a < b])
-    return np.concatenate(found)
+    band: NDArray[np.uint64], values: NDArray[np.uint64], bits: int
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Yield pairs of hashes that share a band and are close, by their positions.
+
+    In the order of the band first neighbours are compared, then those between which one more lies, and so on: all
+    groups of a band at once.
+    """
+    order = np.argsort(band, kind="stable")
+    left, shared = np.arange(len(order)), band[order]
+    for apart in range(1, len(order)):
+        left = left[: np.searchsorted(left, len(order) - apart)]
+        left = left[shared[left] == shared[left + apart]]
+        if not len(left):
+            return
+        a, b = order[left], order[left + apart]
+        near = np.bitwise_count(values[a] ^ values[b]) <= bits
+        yield a[near], b[near]
 
 
 def _parts(values: NDArray[np.int64]) -> list[NDArray[np.int64]]:

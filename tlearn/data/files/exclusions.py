@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tlearn.base.errors import TlearnError
 from tlearn.base.files import write_whole
-from tlearn.base.name_forms import composed
+from tlearn.base.name_forms import path_form
 
 EXCLUSIONS = "tlearn-exclude.json"
 
@@ -33,12 +33,8 @@ def read_exclusions(root: Path) -> dict[str, str]:
 
 def kept_positions(names: Sequence[str], excluded: Iterable[str]) -> list[int]:
     """Return the positions of names that are not excluded, in whatever form Windows or macOS wrote the list."""
-    forms = {_form(name) for name in excluded}
-    return [number for number, name in enumerate(names) if not forms or _form(name) not in forms]
-
-
-def _form(name: str) -> str:
-    return composed(name).replace("\\", "/")
+    forms = {path_form(name) for name in excluded}
+    return [number for number, name in enumerate(names) if not forms or path_form(name) not in forms]
 
 
 def write_exclusions(root: Path, excluded: Mapping[str, str]) -> Path:

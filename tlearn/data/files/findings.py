@@ -14,7 +14,8 @@ class Picture(NamedTuple):
 
     With several labels an image, ``labels`` are those that it has and ``unknown`` those that are not known. A
     regression has neither. ``is_part`` tells that it is an object inside a picture, whose look as a whole says nothing.
-    ``group`` names what is never divided, such as its site or patient, if that is known.
+    ``group`` names what is never divided, such as its site or patient, if that is known. ``is_decided`` tells that
+    somebody has looked at it and decided on its label.
     """
 
     split: str
@@ -25,6 +26,7 @@ class Picture(NamedTuple):
     unknown: tuple[str, ...] = ()
     is_part: bool = False
     group: str | None = None
+    is_decided: bool = False
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tlearn.base.errors import TlearnError
+from tlearn.base.program import program
 from tlearn.data.decoding.foreign_formats import is_picture_name, unread_by_name
 from tlearn.data.files.listing import Found, class_folders, counted, find_pictures, listed, number_of
 
@@ -120,6 +121,14 @@ def split_folder(root: Path, split: str) -> Path | None:
     return next((root / name for name in class_folders(root) if name.lower() in _NAMES[split]), None)
 
 
+def folder_above(root: Path) -> Path | None:
+    """Return the folder that may be meant instead of one without folders: one in which several hold pictures."""
+    parent = root.absolute().parent
+    if not _holds_classes(parent):
+        return None
+    return parent.parent if _is_split(parent.name) else parent
+
+
 def _holds_classes(folder: Path) -> bool:
     """Tell whether pictures lie in several of a folder's folders, none looked into deeper."""
     try:
@@ -165,14 +174,14 @@ def _refuse_without_train(root: Path, held_back: list[str]) -> None:
     hint = f"; did you mean {place / inner[0]}?" if inner else ""
     if root.name.lower() in TRAIN and names:
         hint = f"; did you mean {place.parent}?"
-    if not names and _holds_classes(place.parent):
-        above = place.parent.parent if _is_split(place.parent.name) else place.parent
+    if not names and (above := folder_above(root)):
         hint = f"; did you mean {above}?"
     if hint or not names:
         loose = find_pictures(root).names
         of_what = f"{number_of(len(loose), 'picture')} and no folder" if loose and not names else ""
+        way = f"; pictures without labels: {program()} label FOLDER" if of_what and not hint else ""
         raise TlearnError(
-            f"no folder train in {place}, which holds {of_what or listed(names, 'no folder')}; {LAYOUT}{hint}"
+            f"no folder train in {place}, which holds {of_what or listed(names, 'no folder')}; {LAYOUT}{hint}{way}"
         )
     alike = held_back or _like_splits(names)
     if alike:

@@ -208,7 +208,11 @@ def inspect_files(
         what: Text before the progress bar, which only a terminal shows.
         reading: Which plane and which bands are looked at.
     """
-    reading = reading or Reading()
+    return inspect_and_stamp(paths, what, reading or Reading())[0]
+
+
+def inspect_and_stamp(paths: Sequence[Path], what: str, reading: Reading) -> tuple[list[Inspection], list[str]]:
+    """Inspect files as `inspect_files` does; return also the state each was in, as `stamp_of_file` gives it."""
     decoders = f"{heif_version()}{science_version()}"
     seen = f"{decoders} {reading.page} {reading.channels} {reading.num_channels} {reading.max_megapixels}"
     stamps = [stamp_of(path, seen) for path in paths]
@@ -223,7 +227,7 @@ def inspect_files(
             for number, each in block:
                 facts[number] = each
             store.save((paths[number], stamps[number], each) for number, each in block if each.digest)
-    return [each for each in facts if each is not None]
+    return [each for each in facts if each is not None], [" ".join(stamp.split(" ", 3)[:3]) for stamp in stamps]
 
 
 def _inspected(paths: Iterable[Path], count: int, what: str, reading: Reading) -> Iterator[Inspection]:

@@ -31,6 +31,7 @@ _KINDS = (
 _LENGTHS = (8, 192, 48)  # of a good picture's hash, thumbnail and hashes turned
 _HASH = _COLUMNS.index("perceptual_hash") - 2  # among the facts
 _AT_ONCE = 500
+_MISSING = "missing"
 
 
 def stamp_of(path: Path, reading: str) -> str:
@@ -38,11 +39,17 @@ def stamp_of(path: Path, reading: str) -> str:
 
     A copy with the old date, as rsync makes, keeps the mtime but not the ctime.
     """
+    stamp = stamp_of_file(path)
+    return stamp if stamp == _MISSING else f"{stamp} {PIL.__version__} {reading}"
+
+
+def stamp_of_file(path: Path) -> str:
+    """Return size, mtime and ctime of a file."""
     try:
         stat = path.stat()
     except (OSError, ValueError):  # a ValueError: no file can have that name
-        return "missing"
-    return f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns} {PIL.__version__} {reading}"
+        return _MISSING
+    return f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}"
 
 
 class InspectionStore:

@@ -11,6 +11,7 @@ from pathlib import Path
 from tlearn.base.errors import TlearnError
 from tlearn.data.decoding.foreign_formats import is_picture_name, unread_by_name
 
+LOCK = ".tlearn-labels.csv.lock"  # of the list of labels beside the pictures; nothing to tell anybody of
 # Left in folders by operating systems and archives. Names that begin with a dot are hidden anyway.
 _LITTER = frozenset({"__macosx", "thumbs.db", "desktop.ini", "@eadir", "$recycle.bin"})
 
@@ -84,6 +85,8 @@ def find_pictures(folder: Path) -> Found:
 def _walk(folder: Path, prefix: str, found: Found, seen: set[str]) -> None:
     for entry in _entries(folder):
         name = prefix + entry.name
+        if entry.name == LOCK:
+            continue
         if is_hidden(entry.name):
             found.hidden += 1
         elif _is_folder(entry):

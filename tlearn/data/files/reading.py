@@ -12,7 +12,7 @@ import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from jsonargparse.typing import PositiveInt
@@ -60,6 +60,15 @@ class Framing:
         return f"Framing({square}{'' if is_plain else f', reading={self.reading}'})"
 
 
+class Place(NamedTuple):
+    """A rectangle in a picture or square, in pixels."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+
 def framing_in(pictures: Mapping[str, Any]) -> Framing:
     """Return the framing that a checkpoint keeps.
 
@@ -88,14 +97,29 @@ def read_image(
     Raises:
         UnreadableImageError: It gives no picture.
     """
+    return framed(unframed(path, framing, draws, part), framing, draws)
+
+
+def unframed(
+    path: Path, framing: Framing, draws: Tensor | None = None, part: Callable[[Tensor], Tensor] | None = None
+) -> Tensor:
+    """Decode a picture file as `read_image` does, large enough for the square that is cut from it; uint8 (C, H, W).
+
+    Raises:
+        UnreadableImageError: It gives no picture.
+    """
     source = read_source(path)
     if part is not None:  # all pixels: how large the object is in the picture is not known here
-        return framed(part(decode(source, framing.reading)), framing, draws)
-    return decoded(source, framing, draws)
+        return part(decode(source, framing.reading))
+    return decode(source, framing.reading, least_px_of(framing, draws))
 
 
-def read_and_remark(picture: Path | Image.Image, framing: Framing) -> tuple[Tensor, str]:
+def read_and_remark(picture: Path | bytes | Image.Image, framing: Framing) -> tuple[Tensor, str]:
     """Read a picture file, or an image that Pillow has opened, and say what sets it apart from the training pictures.
+
+    Args:
+        picture: A path, the bytes of a file, or an image.
+        framing: How it becomes a square.
 
     Returns:
         As `read_image` does, and the remark; see `tlearn.data.decoding.intensity`.
@@ -103,17 +127,18 @@ def read_and_remark(picture: Path | Image.Image, framing: Framing) -> tuple[Tens
     Raises:
         UnreadableImageError: It gives no picture.
     """
-    least_px = _least_px(framing, None)
+    least_px = least_px_of(framing, None)
     if isinstance(picture, Image.Image):
         pixels, remark = pixels_and_remark(picture, framing.reading, least_px)
     else:
-        pixels, remark = decode_and_remark(read_source(picture), framing.reading, least_px)
+        source = picture if isinstance(picture, bytes) else read_source(picture)
+        pixels, remark = decode_and_remark(source, framing.reading, least_px)
     return framed(pixels, framing), remark
 
 
 def decoded(source: bytes | Path, framing: Framing, draws: Tensor | None = None) -> Tensor:
     """Decode the bytes of a picture file, or a large file at a path, as `read_image` does."""
-    return framed(decode(source, framing.reading, _least_px(framing, draws)), framing, draws)
+    return framed(decode(source, framing.reading, least_px_of(framing, draws)), framing, draws)
 
 
 def read_bytes(path: Path) -> bytes:
@@ -129,11 +154,20 @@ def read_bytes(path: Path) -> bytes:
         data = path.read_bytes()
     except (OSError, ValueError) as error:  # a ValueError: no file can have that name
         raise UnreadableImageError(getattr(error, "strerror", None) or str(error)) from error
+    check_bytes(data, path.name)
+    return data
+
+
+def check_bytes(data: bytes, name: str) -> None:
+    """Check what a file of some name holds, before it is decoded.
+
+    Raises:
+        UnreadableImageError: It is empty, or a camera's raw data.
+    """
     if not data:
         raise UnreadableImageError("the file is empty")
-    if path.suffix.lower() in RAW:
-        raise UnreadableImageError(str(unread_by_name(path.name)))
-    return data
+    if Path(name).suffix.lower() in RAW:
+        raise UnreadableImageError(str(unread_by_name(name)))
 
 
 def read_source(path: Path) -> bytes | Path:
@@ -158,28 +192,39 @@ def framed(pixels: Tensor, framing: Framing, draws: Tensor | None = None) -> Ten
     size_px, (height, width) = framing.size_px, pixels.shape[-2:]
     if draws is not None:
         top, left, height, width = resized_crop_box(draws, height, width)
-    elif framing.crop_mode == "letterbox":
-        return _letterboxed(pixels, size_px)
     else:
-        side = max(1, round(framing.crop_pct * min(height, width)))
-        top, left, height, width = (height - side) // 2, (width - side) // 2, side, side
+        (top, left, height, width), bars = shown_part(framing, height, width)
+        if bars is not None:
+            return _letterboxed(pixels, size_px, bars)
     cut = pixels[:, top : top + height, left : left + width]
     resized: Tensor = F.resize(cut, [size_px, size_px], antialias=True)
     return resized.contiguous()
 
 
-def _letterboxed(pixels: Tensor, size_px: int) -> Tensor:
-    height, width = pixels.shape[-2:]
-    scale = size_px / max(height, width)
-    inner = [max(1, round(height * scale)), max(1, round(width * scale))]
+def shown_part(framing: Framing, height: int, width: int) -> tuple[Place, Place | None]:
+    """Return which part of a picture (H, W) the square shows.
+
+    Returns:
+        Its place in the picture, and its place in the square where there are bars round it; else ``None``.
+    """
+    if framing.crop_mode == "letterbox":
+        size_px = int(framing.size_px)
+        scale = size_px / max(height, width)
+        inner = max(1, round(height * scale)), max(1, round(width * scale))
+        return Place(0, 0, height, width), Place((size_px - inner[0]) // 2, (size_px - inner[1]) // 2, *inner)
+    side = max(1, round(framing.crop_pct * min(height, width)))
+    return Place((height - side) // 2, (width - side) // 2, side, side), None
+
+
+def _letterboxed(pixels: Tensor, size_px: int, bars: Place) -> Tensor:
+    top, left, *inner = bars
     fill = _LETTERBOX_FILL if len(pixels) == 3 else (0,) * len(pixels)
     square = torch.tensor(fill, dtype=torch.uint8).view(-1, 1, 1).repeat(1, size_px, size_px)
-    top, left = (size_px - inner[0]) // 2, (size_px - inner[1]) // 2
     square[:, top : top + inner[0], left : left + inner[1]] = F.resize(pixels, inner, antialias=True)
     return square
 
 
-def _least_px(framing: Framing, draws: Tensor | None) -> int:
+def least_px_of(framing: Framing, draws: Tensor | None) -> int:
     """Return the shortest side of a picture that need not be enlarged."""
     if draws is not None:
         share = math.sqrt(float(draws[0]))

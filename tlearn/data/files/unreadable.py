@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tlearn.base.next_command import command_line
 from tlearn.data.decoding.samples import lacks_extra
+from tlearn.data.files.exclusions import EXCLUSIONS
 
 _SHOWN = 10
 _LEAVE_OUT = "--data.init_args.on_error skip leaves them out of this run"
@@ -35,6 +36,12 @@ def told_of_all(bad: Mapping[int, str], count: int, root: Path, names: Sequence[
     doctors = "" if any(map(lacks_extra, reasons)) else doctor  # which lists no good file
     way = "" if len(bad) == count else f"; {doctors}{_LEAVE_OUT}"
     return f"{len(bad)} of {count} {split} pictures cannot be read: {told}{way}"
+
+
+def told_of_none_left(bad: Mapping[int, str], excluded: int, count: int, root: Path, split: str) -> str:
+    """Say that no file of a split is left: so many are on the exclusion list, the others cannot be read."""
+    left_out = f"{excluded} of them on the list {EXCLUSIONS}, {len(bad)} unreadable{told_of_reasons(bad)}"
+    return f"no {split} images left in {root.absolute()}: {count} files, {left_out}"
 
 
 def told_of_reasons(bad: Mapping[int, str], most: int = 2) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
 from torch import Tensor
 
 from tlearn.base.errors import TlearnError
+from tlearn.data.files.exclusions import kept_positions, read_exclusions
 from tlearn.data.files.file_list import FileList
 from tlearn.data.files.listing import number_of
 from tlearn.data.images.keyed_random import keys_of_names, uniform
@@ -34,6 +36,19 @@ def held_back(names: Sequence[str], fraction: float) -> Tensor:
 def drawn_by(names: Sequence[str], groups: Sequence[str | None] | None) -> list[str]:
     """Return the names by which files (N,) are drawn: those of their groups, where there are any."""
     return list(names) if groups is None else [group or name for name, group in zip(names, groups, strict=True)]
+
+
+def left_to_train(root: Path, names: Sequence[str], groups: Sequence[str | None] | None, fraction: float) -> list[int]:
+    """Return the positions of the training files (N,) that are neither excluded nor held back to test on.
+
+    Args:
+        root: The folder that the names are relative to, with the exclusion list.
+        names: N names of files.
+        groups: N names of groups, where there are any.
+        fraction: The share; see `held_back`.
+    """
+    tested = held_back(drawn_by(names, groups), fraction)
+    return [number for number in kept_positions(names, read_exclusions(root)) if not tested[number]]
 
 
 def left_or_held_back(files: FileList, is_test: bool, fraction: float) -> FileList:

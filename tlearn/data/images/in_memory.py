@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -71,7 +72,13 @@ class InMemoryImages(ImageSet):
 
 
 class CachedFeatures(Dataset[Batch]):
-    """Features in place of the images that they were computed from."""
+    """Features in place of the images that they were computed from.
+
+    Attributes:
+        merges: An evaluation may take many batches at once.
+    """
+
+    merges: ClassVar[bool] = True
 
     def __init__(self, views: Sequence[Tensor], images: ImageSet, seed: int) -> None:
         """Hold references; nothing is copied.
@@ -95,10 +102,14 @@ class CachedFeatures(Dataset[Batch]):
         if len(self.views) == 1:
             features = _gather(self.views[0], positions)
         else:
-            chosen = (uniform(self.seed, epoch, rows, _VIEW) * len(self.views)).long()
+            chosen = self.chosen(epoch, rows)
             forms = torch.stack([_gather(view, positions) for view in self.views])
             features = forms[chosen.to(forms.device, non_blocking=True), torch.arange(len(rows), device=forms.device)]
         return Batch(features, _gather(self.targets, rows), rows)
+
+    def chosen(self, epoch: int, indices: Tensor) -> Tensor:
+        """Return the number of the view that an epoch shows of each of some images (B,), given by their indices."""
+        return (uniform(self.seed, epoch, indices, _VIEW) * len(self.views)).long()
 
 
 def _gather(rows: Tensor, positions: Tensor) -> Tensor:

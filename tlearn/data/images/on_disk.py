@@ -4,31 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
-from PIL import Image, ImageFile
 from torch import Tensor
 from torch.utils.data import get_worker_info
 
 from tlearn.base.errors import TlearnError
 from tlearn.base.machine import cores_allowed
 from tlearn.base.program import program
-from tlearn.data.decoding.decode import decode, deep_samples_of
-from tlearn.data.decoding.reading_options import Reading
-from tlearn.data.decoding.samples import Samples
 from tlearn.data.files.boxes import Box, cut, name_with_box
-from tlearn.data.files.reading import Framing, UnreadableImageError, framed, pixels_of, read_image, reason_of
+from tlearn.data.files.inspection_store import stamp_of_file
+from tlearn.data.files.reading import Framing, UnreadableImageError, read_image
 from tlearn.data.images.augment import BatchAugment
+from tlearn.data.images.frames import Frames
 from tlearn.data.images.image_set import ImageSet
 from tlearn.data.images.in_memory import fingerprint
 from tlearn.data.images.keyed_random import keys_of_names
+from tlearn.data.kept.files import KeptFiles
 
 _Read = TypeVar("_Read")
 
@@ -53,6 +51,9 @@ class Pictures(Protocol):
     def draw_keys(self) -> Tensor:
         """Return int64 (N,), the keys that decide, with a seed, which pictures validate."""
 
+    def state(self, position: int) -> str:
+        """Return a text that changes when somebody replaces a picture; always the same where nobody can."""
+
 
 class FilePictures:
     """Picture files under a folder.
@@ -64,6 +65,7 @@ class FilePictures:
         contents: N hashes of the files' bytes, for the fingerprint; without them the names are hashed.
         boxes: int64 (N, 4), the objects to cut out of the files; see `tlearn.data.files.boxes`.
         has_other_colours: Some are of another colour space than sRGB.
+        kept: What is kept of large files, so that they are decoded once.
     """
 
     def __init__(
@@ -73,8 +75,10 @@ class FilePictures:
         contents: Sequence[bytes] = (),
         boxes: Tensor | None = None,
         has_other_colours: bool = False,
+        kept: KeptFiles | None = None,
     ) -> None:
         self.root, self.contents, self.boxes, self.has_other_colours = root, contents, boxes, has_other_colours
+        self.kept = kept
         self._names = np.array([os.fsencode(name) for name in names], dtype=np.bytes_)
 
     def __len__(self) -> int:
@@ -104,7 +108,8 @@ class FilePictures:
         """
         try:
             part = None if self.boxes is None else partial(cut, box=self._box(position))
-            return read_image(self.path(position), framing, draws, part)
+            read = read_image if self.kept is None else partial(self.kept.read, position)
+            return read(self.path(position), framing, draws, part)
         except UnreadableImageError as error:
             raise TlearnError(
                 f"{self.path(position).absolute()}: {error}; mend it, or leave it out: {program()} doctor --fix"
@@ -117,93 +122,20 @@ class FilePictures:
 
     def fingerprint(self) -> str:
         """Hash the contents in their order."""
-        digest = hashlib.blake2b(digest_size=16)
-        for content in self.contents or self._names:
-            digest.update(bytes(content) + b"\0")
-        return digest.hexdigest()
+        each = b"".join(bytes(content) + b"\0" for content in self.contents or self._names)
+        return hashlib.blake2b(each, digest_size=16).hexdigest()
 
     def colour_note(self) -> str:
         """Tell whether any is of another colour space."""
         return CONVERTED if self.has_other_colours else ""
 
+    def state(self, position: int) -> str:
+        """Return size and times of the file."""
+        return stamp_of_file(self.path(position))
+
     def draw_keys(self) -> Tensor:
         """Hash names, so that a picture stays in training or in validation when others come and go."""
         return keys_of_names(bytes(name) for name in self._names)
-
-
-class ItemDataset(Protocol):
-    """A map-style dataset of (picture, label); a picture is an image, or the bytes of a file."""
-
-    def __len__(self) -> int:
-        """Count items."""
-
-    def __getitem__(self, position: int) -> tuple[Image.Image | bytes, object]:
-        """Return one."""
-
-
-@contextmanager
-def _let_go(picture: Image.Image | bytes) -> Iterator[Image.Image | bytes]:
-    """Close the file of an image that was opened for this and is not loaded afterwards."""
-    yield picture
-    if isinstance(picture, ImageFile.ImageFile) and picture.tile:
-        picture.close()
-
-
-class ItemPictures:
-    """Pictures that a dataset of another library decodes.
-
-    Args:
-        items: The dataset.
-        identity: Its name, version and number of items, which stand for it in the fingerprint.
-    """
-
-    def __init__(self, items: ItemDataset, identity: str) -> None:
-        self.items, self.identity = items, identity
-
-    def __len__(self) -> int:
-        """Count items."""
-        return len(self.items)
-
-    def read(self, position: int, framing: Framing, draws: Tensor | None = None) -> Tensor:
-        """Read an item and frame it.
-
-        Raises:
-            TlearnError: The item cannot be decoded.
-        """
-        try:
-            with _let_go(self.items[position][0]) as picture:
-                if isinstance(picture, bytes):
-                    return framed(decode(picture, framing.reading), framing, draws)  # all pixels, whatever the size
-                return framed(pixels_of(picture, framing.reading), framing, draws)
-        except Exception as error:  # another library's code reads another's files
-            raise self._fault(position, error) from error
-
-    def samples(self, position: int, reading: Reading) -> Samples | None:
-        """Return the numbers of an item; ``None`` for one of 8 bits, which is not decoded.
-
-        Raises:
-            TlearnError: The item cannot be read.
-        """
-        try:
-            with _let_go(self.items[position][0]) as picture:
-                return deep_samples_of(picture, reading)
-        except Exception as error:  # another library's code reads another's files
-            raise self._fault(position, error) from error
-
-    def _fault(self, position: int, error: Exception) -> TlearnError:
-        return TlearnError(f"item {position} of {self.identity}: {reason_of(error)}; mend or replace it")
-
-    def fingerprint(self) -> str:
-        """Hash the identity: hashing the items would decode them all."""
-        return hashlib.blake2b(self.identity.encode(), digest_size=16).hexdigest()
-
-    def colour_note(self) -> str:
-        """Tell that any may be of another colour space: looking would open them all."""
-        return CONVERTED
-
-    def draw_keys(self) -> Tensor:
-        """Return positions, because items have no names."""
-        return torch.arange(len(self))
 
 
 class StreamedImages(ImageSet):
@@ -226,7 +158,7 @@ class StreamedImages(ImageSet):
         transform: BatchAugment | None = None,
     ) -> None:
         super().__init__(targets, indices, transform)
-        self.pictures, self.framing = pictures, framing
+        self.pictures, self.framing, self._frames = pictures, framing, Frames()
         self.num_channels = framing.reading.num_channels
 
     @property
@@ -237,18 +169,21 @@ class StreamedImages(ImageSet):
     def part(self, indices: Tensor) -> StreamedImages:
         """Return other images of the same source."""
         part = StreamedImages(self.pictures, self.framing, self.targets, indices)
-        part.groups = self.groups
+        part.groups, part._frames = self.groups, self._frames
         return part
 
     def serve(self, rows: Tensor, epoch: int) -> tuple[Tensor, Tensor]:
         """Decode a batch and transform it."""
         draws = self.transform.crop_draws(rows, epoch) if self.transform else None
         each = draws if draws is not None else [None] * len(rows)
-        images = torch.stack(
-            in_threads(lambda row, draw: self.pictures.read(row, self.framing, draw), rows.tolist(), each)
-        )
+        images = torch.stack(in_threads(self._framed, rows.tolist(), each))
         targets = self.targets[rows]
         return self.transform(images, targets, rows, epoch, is_cut=True) if self.transform else (images, targets)
+
+    def _framed(self, row: int, draws: Tensor | None) -> Tensor:
+        if draws is not None:
+            return self.pictures.read(row, self.framing, draws)
+        return self._frames.get(row, lambda: self.pictures.read(row, self.framing), self.pictures.state(row))
 
     def draw_keys(self) -> Tensor:
         """Return the keys of these pictures."""
@@ -256,8 +191,15 @@ class StreamedImages(ImageSet):
 
     def fingerprint(self) -> str:
         """Hash the pictures, how they are framed and converted, and the targets."""
+        return fingerprint(self.targets, about=self._about_pixels())
+
+    def pixels_fingerprint(self) -> str:
+        """Hash the pictures and how they are framed and converted, whatever their targets are."""
+        return fingerprint(about=self._about_pixels())
+
+    def _about_pixels(self) -> str:
         colours = self.pictures.colour_note() if self.framing.reading.converts_colour else ""
-        return fingerprint(self.targets, about=f"{self.pictures.fingerprint()} {self.framing}{colours}")
+        return f"{self.pictures.fingerprint()} {self.framing}{colours}"
 
 
 def in_threads(read: Callable[..., _Read], *arguments: Iterable[object]) -> list[_Read]:

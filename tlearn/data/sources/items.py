@@ -14,7 +14,8 @@ from tlearn.base.errors import TlearnError
 from tlearn.data.class_names import alike_hint
 from tlearn.data.files.listing import counts_of, listed
 from tlearn.data.files.reading import Framing
-from tlearn.data.images.on_disk import ItemDataset, ItemPictures, StreamedImages
+from tlearn.data.images.item_pictures import ItemDataset, ItemPictures
+from tlearn.data.images.on_disk import StreamedImages
 from tlearn.data.images.sampled_ranges import MOST_SAMPLED, sampled_ranges
 from tlearn.data.sources.bases import PictureDataModule
 

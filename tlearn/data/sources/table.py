@@ -17,21 +17,21 @@ from tlearn.base.types import Task
 from tlearn.data.class_names import ClassRemark, Spelling, alike_hint, frequent_classes
 from tlearn.data.datamodule import Split
 from tlearn.data.files.boxes import read_boxes
-from tlearn.data.files.exclusions import kept_positions, read_exclusions
 from tlearn.data.files.file_list import FileList
-from tlearn.data.files.listing import counted, number_of
+from tlearn.data.files.listing import counted
 from tlearn.data.groups.rule import checked_group, is_expression, rule_of
-from tlearn.data.images.held_back import drawn_by, held_back
+from tlearn.data.images.held_back import left_to_train
 from tlearn.data.images.split import class_numbers
+from tlearn.data.labels.counting import listed_labels
 from tlearn.data.sources.labelled_files import ImageFilesDataModule
 from tlearn.data.sources.table_cells import (
     EmptyLabels,
     UncertainLabels,
     is_missing,
-    is_number,
+    leave_out_rows,
     names_in,
     read_label_columns,
-    rows_named,
+    refuse_what_is_no_number,
     seeming_separators,
 )
 from tlearn.data.sources.table_file import column_of, column_of_groups, read_table, splits_of
@@ -105,13 +105,14 @@ class ImageTableDataModule(ImageFilesDataModule):
         self._labels = {name: column_of(self._columns, name, self.table, "label_column") for name in labels}
         boxes = [crop_column] if isinstance(crop_column, str) else crop_column or []
         self._boxes = [column_of(self._columns, name, self.table, "crop_column") for name in boxes]
+        place = self.table.parent if root is None else Path(root).expanduser()
+        self._apply_list(place)
         self._left_out = self._leave_out_bad_rows(options.get("on_error") == "skip")
         self._names, self._unknown = self._read_names(label_column, label_separator, empty_labels, uncertain_labels)
         self._spell(stored_classes or [])
         seen = self._spelled(labels) if not isinstance(label_column, str) else self._trained_names(stored_classes)
         columns = labels if len(labels) > 1 else []  # one column of numbers needs no name
         names = columns if task == "regression" else self._class_names(seen, classes)
-        place = self.table.parent if root is None else Path(root).expanduser()
         used = [str(path) for path, split in zip(self._paths, self._splits, strict=True) if split]
         warn_of_outside(self.table, place, used)
         names, rare = self._frequent(names, place, min_per_class, options)
@@ -216,8 +217,7 @@ class ImageTableDataModule(ImageFilesDataModule):
             raise TlearnError("data.init_args.min_per_class: a regression has no classes; drop it")
         files, _ = found_paths(root, [str(self._paths[row]) for row in rows])
         groups = self._groups_of_rows("train", rows, files)
-        tested = held_back(drawn_by(files, groups), options.get("test_fraction", 0.0))
-        kept = [number for number in kept_positions(files, read_exclusions(root)) if not tested[number]]
+        kept = left_to_train(root, files, groups, options.get("test_fraction", 0.0))
         counts = Counter(name for number in kept for name in self._names[rows[number]])
         return frequent_classes(names, counts, min_per_class, 2 if self.task == "classification" else 1)
 
@@ -251,28 +251,28 @@ class ImageTableDataModule(ImageFilesDataModule):
             "label": [row for row in range(len(self._paths)) if any(is_missing(values[row]) for values in labels)],
             "group": [row for row, name in enumerate(self._groups or ()) if not name and self._splits[row] == "train"],
         }
-        told: dict[Split, list[str]] = {}
-        for what, rows in faults.items():
-            if rows and not skips:
-                raise TlearnError(
-                    f"{self.table.absolute()}, {rows_named([self._lines[row] for row in rows])}: no {what}; fill it in "
-                    "or remove the row, or leave it out: --data.init_args.on_error skip"
-                )
-            for split, count in Counter(self._splits[row] for row in rows).items():
-                if split is not None:
-                    told.setdefault(split, []).append(f"{number_of(count, 'row')} without a {what}")
-            for row in rows:
-                self._splits[row] = None
+        told = leave_out_rows(faults, self._splits, skips, self.table, self._lines)
         if self.task == "regression":
-            self._refuse_what_is_no_number()
+            used = [row for row, split in enumerate(self._splits) if split is not None]
+            refuse_what_is_no_number(self._labels, used, self._where)
         return told
 
-    def _refuse_what_is_no_number(self) -> None:
-        for name, values in self._labels.items():
-            for row, value in enumerate(values):
-                if self._splits[row] is not None and not is_number(value):
-                    column = f"{name} is " if len(self._labels) > 1 else ""
-                    raise TlearnError(f"{self._where(row)}: {column}'{value}' is no number; the task is regression")
+    def _apply_list(self, root: Path) -> None:
+        """Let the list of labels beside the pictures say what rows are labelled, and which are left out."""
+        self._listed = listed_labels(root)
+        if not self._listed:
+            return
+        if self.task != "classification" or self._boxes:
+            self._listed.refuse("several objects in a picture" if self._boxes else f"task {self.task}")
+        ((column, values),) = self._labels.items()
+        paths, _ = found_paths(root, ["" if is_missing(path) else str(path) for path in self._paths])
+        given, new = ["" if is_missing(value) else str(value).strip() for value in values], list(values)
+        for row, label in enumerate(self._listed.labels_of([str(split) for split in self._splits], paths, given)):
+            if label is None:
+                self._splits[row] = None
+            elif label != given[row]:
+                new[row] = label
+        self._labels = {column: new}
 
     def _where(self, row: int) -> str:
         return f"{self.table.absolute()}, row {self._lines[row]}"

@@ -7,10 +7,12 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from tlearn.base.errors import TlearnError
-from tlearn.data.files.listing import listed
+from tlearn.data.datamodule import Split
+from tlearn.data.files.listing import listed, number_of
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +30,57 @@ def is_number(value: Any) -> bool:
         return math.isfinite(float(value))
     except (TypeError, ValueError):
         return False
+
+
+def refuse_what_is_no_number(
+    columns: Mapping[str, Sequence[Any]], rows: Sequence[int], where: Callable[[int], str]
+) -> None:
+    """Check the values of a regression.
+
+    Args:
+        columns: Name to cells.
+        rows: Those that are used.
+        where: Tells the place of a row in the table.
+
+    Raises:
+        TlearnError: A cell holds no number; names the row.
+    """
+    for name, values in columns.items():
+        for row in rows:
+            if not is_number(values[row]):
+                column = f"{name} is " if len(columns) > 1 else ""
+                raise TlearnError(f"{where(row)}: {column}'{values[row]}' is no number; the task is regression")
+
+
+def leave_out_rows(
+    faults: Mapping[str, Sequence[int]], splits: list[Split | None], skips: bool, table: Path, lines: Sequence[int]
+) -> dict[Split, list[str]]:
+    """Leave out rows that lack something if that is wanted, and return remarks for each split.
+
+    Args:
+        faults: What they lack, to the rows.
+        splits: The split of each row, which becomes ``None``.
+        skips: That is wanted.
+        table: The file, for messages.
+        lines: The line of each row in an editor, likewise.
+
+    Raises:
+        TlearnError: There are some, and that is not wanted; names all of one kind.
+    """
+    told: dict[Split, list[str]] = {}
+    for what, every in faults.items():
+        rows = [row for row in every if splits[row] is not None]
+        if rows and not skips:
+            raise TlearnError(
+                f"{table.absolute()}, {rows_named([lines[row] for row in rows])}: no {what}; fill it in "
+                "or remove the row, or leave it out: --data.init_args.on_error skip"
+            )
+        for split, count in Counter(splits[row] for row in rows).items():
+            if split is not None:
+                told.setdefault(split, []).append(f"{number_of(count, 'row')} without a {what}")
+        for row in rows:
+            splits[row] = None
+    return told
 
 
 def names_in(value: Any, separator: str) -> list[str]:

@@ -9,10 +9,13 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NoReturn
 
+from tlearn.base.errors import TlearnError
 from tlearn.base.name_forms import composed
 from tlearn.data.decoding.foreign_formats import is_picture_name
 from tlearn.data.files.listing import number_of
+from tlearn.data.files.unreadable import told_of_all
 
 log = logging.getLogger(__name__)
 
@@ -174,6 +177,28 @@ def misplaced(faults: Mapping[str, str], count: int, root: Path) -> str:
         f"{len(missing)} of {number_of(count, 'picture')} do not lie under {root.absolute()}: the first is {first}, "
         f"{about}; give the folder that paths start from as data.init_args.root, or mend the paths"
     )
+
+
+def refuse(
+    split: str, names: Sequence[str], bad: Mapping[int, str], looked_at: int, root: Path, source: Path
+) -> NoReturn:
+    """Refuse files that cannot be read.
+
+    Args:
+        split: The split that they are in.
+        names: Those of all its files.
+        bad: Position of a file to the reason.
+        looked_at: How many files were looked at.
+        root: The folder that names are relative to.
+        source: The folder or table that was given.
+
+    Raises:
+        TlearnError: Always.
+    """
+    told = misplaced({names[number]: why for number, why in bad.items()}, looked_at, root)
+    if told:
+        raise TlearnError(f"{split}: {told}")
+    raise TlearnError(told_of_all(bad, len(names), root, names, split, source))
 
 
 def missing_files(faults: Mapping[str, str]) -> Sequence[str]:

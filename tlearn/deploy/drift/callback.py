@@ -56,12 +56,15 @@ class DriftCallback(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Keep what is compared of a batch."""
-        if self._evidence is None or batch.faults is None:
+        if self._evidence is None:
+            return
+        seen = self._head.take()
+        if batch.faults is None:
             return
         data = own_data_of(trainer)
         paths = data.picture_names(batch.indices.cpu()) if data is not None and data.has_picture_names else None
         faulty = [bool(fault) for fault in batch.faults]
-        self._pictures.add(batch.images, self._head.features, self._head.output, paths or [], faulty)
+        self._pictures.add(batch.images, seen.features, seen.output, paths or [], faulty)
 
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Say it; whatever fails costs the line alone: the predictions are written."""

@@ -21,7 +21,6 @@ from tlearn.models.losses import answers_of
 from tlearn.models.reliability.answer_sets import answer_sets, label_sets
 from tlearn.models.reliability.evidence import Evidence
 from tlearn.models.reliability.intervals import intervals
-from tlearn.models.reliability.neighbours import nearest
 from tlearn.models.reliability.strangers import (
     LEAST_HELD_OUT,
     STRANGER_SHARE,
@@ -130,11 +129,11 @@ class Assessor:
             self.detector = StrangerDetector.restored(evidence.strangers)
             self.stranger_scores = evidence.stranger_scores
         if options.nearest:
-            self._known, self._known_names = evidence.known_features, evidence.known_names
+            self._known, self._known_names = evidence.known, evidence.known_names
             self._known_labels = labels_of(evidence.task, evidence.class_names, evidence.known_targets)
 
     def assess(self, features: Tensor, outputs: Tensor) -> list[Assessment]:
-        """Assess the answers for pictures.
+        """Assess the answers for pictures, each by itself: nothing depends on the others.
 
         Args:
             features: What the head saw, (B, D).
@@ -144,66 +143,67 @@ class Assessor:
             TlearnError: They are not finite.
         """
         features, outputs = features.detach().float().cpu(), outputs.detach().float().cpu()
+        rows = zip(features.split(1), outputs.split(1), strict=True)
+        # Products of matrices round a row in unlike ways in unlike company, and where it lies in memory.
+        return [self._assessed(row.clone(), output.clone()) for row, output in rows]
+
+    def _assessed(self, features: Tensor, outputs: Tensor) -> Assessment:
+        """Assess one answer: features (1, D), outputs (1, K)."""
         answers = answers_of(self.task, outputs, self._calibration)
-        strange = self._stranger_shares(features, outputs)
-        sets, (low, high), unsure = self._sets(answers), self._intervals(answers), self._unsure(answers)
-        near = self._nearest(features)
-        return [
-            Assessment(
-                answer_set=self._named(sets[row]) if sets is not None else None,
-                low=low[row],
-                high=high[row],
-                stranger=strange[row],
-                why_unknown=self._why(unsure[row], strange[row]),
-                unknown_labels=self._named(unsure[row]) if self.task == "multilabel" else [],
-                nearest=near[row],
-            )
-            for row in range(len(answers))
-        ]
+        stranger, (low, high), unsure = (
+            self._stranger(features, outputs),
+            self._interval(answers),
+            self._unsure(answers),
+        )
+        return Assessment(
+            answer_set=self._set(answers),
+            low=low,
+            high=high,
+            stranger=stranger,
+            why_unknown=self._why(unsure, stranger),
+            unknown_labels=self._named(unsure) if self.task == "multilabel" else [],
+            nearest=self._nearest(features),
+        )
 
-    def _stranger_shares(self, features: Tensor, outputs: Tensor) -> list[float | None]:
+    def _stranger(self, features: Tensor, outputs: Tensor) -> float | None:
         if not self.knows_strangers:
-            return [None] * len(features)
-        return list(stranger_share(scores_of(self.detector, features, outputs), self.stranger_scores).tolist())
+            return None
+        return float(stranger_share(scores_of(self.detector, features, outputs), self.stranger_scores))
 
-    def _sets(self, answers: Tensor) -> list[list[bool]] | None:
+    def _set(self, answers: Tensor) -> list[str] | None:
         rule = self.rules.sets
         if rule is None:
             return None
         found = label_sets(rule, answers)[..., 1] if rule.method == "labels" else answer_sets(rule, answers)
-        return list(found.tolist())
+        return self._named(found[0].tolist())
 
-    def _intervals(self, answers: Tensor) -> tuple[list[list[float]], list[list[float]]]:
+    def _interval(self, answers: Tensor) -> tuple[list[float], list[float]]:
         if self.rules.intervals is None:
-            nothing: list[list[float]] = [[]] * len(answers)
-            return nothing, nothing
+            return [], []
         low, high = intervals(self.rules.intervals, answers)
-        return low.tolist(), high.tolist()
+        return low[0].tolist(), high[0].tolist()
 
-    def _unsure(self, answers: Tensor) -> list[list[bool]]:
+    def _unsure(self, answers: Tensor) -> list[bool]:
         """Return which answers are not given for want of confidence: one of a picture, or one for each label."""
         if not self.rules.thresholds:
-            return [[]] * len(answers)
+            return []
         several = self.task == "multilabel"
         sure = torch.maximum(answers, 1 - answers) if several else answers.amax(dim=1, keepdim=True)
         least = [float("inf") if each.confidence is None else each.confidence for each in self.rules.thresholds]
-        return list((sure.double() < torch.tensor(least, dtype=torch.float64)).tolist())
+        return list((sure.double() < torch.tensor(least, dtype=torch.float64))[0].tolist())
 
     def _why(self, unsure: list[bool], stranger: float | None) -> tuple[str, ...]:
         is_stranger = self.options.unknown and stranger is not None and stranger > STRANGER_SHARE
         nothing_sure = bool(unsure) and all(unsure)
         return ("confidence",) * nothing_sure + ("stranger",) * is_stranger
 
-    def _nearest(self, features: Tensor) -> list[list[Neighbour]]:
+    def _nearest(self, features: Tensor) -> list[Neighbour]:
         if not self.options.nearest or not len(self._known):
-            return [[] for _ in features]
-        found = nearest(self._known, features, self.options.nearest)
+            return []
+        found = self._known.nearest(features, self.options.nearest)
         return [
-            [
-                Neighbour(self._known_names[row], self._known_labels[row], distance)
-                for distance, row in zip(distances, rows, strict=True)
-            ]
-            for distances, rows in zip(found.distances.tolist(), found.rows.tolist(), strict=True)
+            Neighbour(self._known_names[row], self._known_labels[row], distance)
+            for distance, row in zip(found.distances[0].tolist(), found.rows[0].tolist(), strict=True)
         ]
 
     def _named(self, marks: Sequence[bool]) -> list[str]:

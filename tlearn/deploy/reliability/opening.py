@@ -8,7 +8,7 @@ from tlearn.base.errors import TlearnError
 from tlearn.deploy.reliability.assessor import Assessor
 from tlearn.deploy.reliability.options import ReliabilityOptions
 from tlearn.models.network import Network
-from tlearn.models.reliability.evidence import evidence_of
+from tlearn.models.reliability.evidence import Found, evidence_of
 from tlearn.models.reliability.strangers import LEAST_HELD_OUT
 
 
@@ -28,7 +28,16 @@ def assessor_for(network: Network, checkpoint: Path | None, options: Reliability
         if options.asked:
             raise TlearnError(f"{options.asked} needs what a fit keeps beside its checkpoint; this network has none")
         return None
-    found = evidence_of(checkpoint)
+    return assessor_of(network, evidence_of(checkpoint), options)
+
+
+def assessor_of(network: Network, found: Found, options: ReliabilityOptions) -> Assessor | None:
+    """Return what `assessor_for` does, of evidence that has been looked for.
+
+    Raises:
+        TlearnError: As there.
+    """
+    options.check()
     evidence = found.needed(options.asked) if options.asked else found.evidence
     if evidence is None:
         return None

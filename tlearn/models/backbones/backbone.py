@@ -15,7 +15,7 @@ from torchvision.models.vision_transformer import interpolate_embeddings
 from tlearn.base.errors import TlearnError, unknown
 from tlearn.models.backbones.families import check_taps, family_of, place, place_tokens
 from tlearn.models.backbones.input_channels import RGB, first_convolution, see_channels
-from tlearn.models.backbones.patches import not_divided
+from tlearn.models.backbones.patches import not_divided, size_cost
 from tlearn.models.freezing import hold_frozen_in_eval
 from tlearn.models.preprocess import IMAGENET_MEAN, IMAGENET_STD
 
@@ -212,13 +212,21 @@ class TorchvisionBackbone(Backbone):
             TlearnError: The network takes pictures of one size alone, and these have another.
         """
         self.check_size(x)
+        return self.pooled_in(self.stages, x, watch)
+
+    def through(self, stage: str, x: Tensor) -> Tensor:
+        """Run one stage."""
+        if stage == "stem" and self.family.stem:
+            return self.family.stem(self, x)
+        for path in self.layout[stage]:
+            x = self.get_submodule(path)(x)
+        return x
+
+    def pooled_in(self, stages: tuple[str, ...], x: Tensor, watch: Watch = unwatched) -> list[Tensor]:
+        """Run some stages, up to the last, on what comes before them, and pool as `pooled` does."""
         pooled = []
-        for stage, paths in self.layout.items():
-            if stage == "stem" and self.family.stem:
-                x = self.family.stem(self, x)
-            else:
-                for path in paths:
-                    x = self.get_submodule(path)(x)
+        for stage in stages:
+            x = self.through(stage, x)
             if stage in self.taps:
                 pooled.append(self.family.pool(watch(stage, x)))
         for path in self.after_pool:
@@ -247,14 +255,6 @@ class TorchvisionBackbone(Backbone):
             if any(parameter.startswith(f"{path}.") for path in paths):
                 return stage
         return self.stages[-1] if parameter.startswith(self.after_pool) else self.stages[0]  # else the tokens of a ViT
-
-
-def size_cost(name: str, size_px: int, native_px: int) -> str:
-    """Say what it costs to build a network for another size than that of its weights; empty where it is theirs."""
-    if size_px == native_px:
-        return ""
-    ratio = (size_px / native_px) ** 2
-    return f"{name} is built for {size_px} px in place of {native_px} px: {ratio:.2g} times the pixels and tokens"
 
 
 def _torchvision_network(name: str, size_px: int | None) -> nn.Module:

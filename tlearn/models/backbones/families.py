@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tlearn.base.errors import TlearnError, unknown
+from tlearn.models.backbones.lean_stem import resnet_stem
 
 Stages = dict[str, tuple[str, ...]]
 
@@ -118,7 +119,7 @@ def _vit_stem(backbone: nn.Module, x: Tensor) -> Tensor:
 
 
 FAMILIES = (
-    Family(("resnet*", "resnext*", "wide_resnet*"), _resnet),
+    Family(("resnet*", "resnext*", "wide_resnet*"), _resnet, stem=resnet_stem),
     Family(("regnet_*",), _regnet),
     Family(("convnext_*",), _downsampled, pool=_pool_once_more, after_pool=("classifier.0",)),
     Family(("swin_*",), _swin, pool=_pool_channels_last, as_map=_channels_first),

@@ -14,12 +14,12 @@ from tlearn.models.backbones.backbone import (
     Backbone,
     TorchvisionBackbone,
     Watch,
-    size_cost,
     unwatched,
 )
 from tlearn.models.backbones.families import check_taps
 from tlearn.models.backbones.input_channels import RGB
 from tlearn.models.backbones.own_backbone import OwnBackbone, is_own, own_network
+from tlearn.models.backbones.patches import size_cost
 from tlearn.models.backbones.timm_networks import converted, create_network
 
 
@@ -146,6 +146,13 @@ class TimmBackbone(Backbone):
             f"timm/{config['architecture']} gives no map at {tap} that could be shown; tap an earlier stage "
             f"({', '.join(earlier) or 'it has none'})"
         )
+
+    def module_at(self, stage: str) -> str | None:
+        """Name timm's part that ends a stage; ``None`` for the stem, and where a tap leaves the end out."""
+        if not self._whole or stage not in self._index:
+            return None
+        network: Any = self.network_
+        return str(network.feature_info[self._index[stage]]["module"])
 
     def stage_of(self, parameter: str) -> str:
         """Name the stage that a parameter of this module belongs to."""

@@ -11,6 +11,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from tlearn.base.errors import TlearnError, one_line, unknown
+from tlearn.base.imports.stand_ins import quick_imports
 from tlearn.models.backbones.backbone import TIMM
 from tlearn.models.backbones.input_channels import RGB
 from tlearn.models.backbones.patches import not_divided
@@ -35,7 +36,8 @@ def timm_package() -> Any:
         TlearnError: It is not installed.
     """
     try:
-        import timm
+        with quick_imports():
+            import timm
     except ImportError as error:
         raise TlearnError("a timm/ backbone needs timm; run: pip install 'tlearn[timm]'") from error
     return timm

@@ -11,8 +11,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import brentq
-from scipy.stats import beta, binom
 from torch import Tensor
 
 from tlearn.base.errors import TlearnError
@@ -187,12 +185,16 @@ def _fallback(units: NDArray[np.int64], tails: Numbers, min_accuracy: float, lev
 
 def _binomial_tail(errors: Numbers, units: NDArray[np.int64], risk: float) -> Numbers:
     """Return the probability of so few errors or fewer, if each answer were wrong with probability `risk`."""
+    from scipy.stats import binom  # here and below: it takes half a second, and an answer may need none
+
     found: Numbers = binom.cdf(np.round(errors), units, risk)
     return found
 
 
 def _bounded_tail(errors: Numbers, units: NDArray[np.int64], risk: float) -> Numbers:
     """Return a bound of the same for sums of errors from 0 to 1 each: Hoeffding's or Bentkus'."""
+    from scipy.stats import binom
+
     mean = np.minimum(errors / np.maximum(units, 1), risk)
     with np.errstate(divide="ignore", invalid="ignore"):
         entropy = np.where(mean > 0, mean * np.log(mean / risk), 0) + (1 - mean) * np.log((1 - mean) / (1 - risk))
@@ -203,6 +205,9 @@ def _bounded_tail(errors: Numbers, units: NDArray[np.int64], risk: float) -> Num
 
 def _lower_bound(errors: float, units: int, level: float, grouped: bool) -> float:
     """Return the accuracy that is exceeded with probability ``1 - level``, for one threshold."""
+    from scipy.optimize import brentq
+    from scipy.stats import beta
+
     if not grouped:
         return float(beta.ppf(level, units - round(errors), round(errors) + 1))
     sums, counts = np.array([errors]), np.array([units])
@@ -220,6 +225,8 @@ def _needed(units: NDArray[np.int64], errors: Numbers, count: int, min_accuracy:
     Half an error is added to those seen, for the best threshold is so partly by luck, and a third of the level is
     taken, which is left of it where there are three starts.
     """
+    from scipy.stats import binom
+
     fewest = fewest_right(min_accuracy, 1 - level)
     if not errors.any():
         return max(fewest, count + 1)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -18,6 +19,7 @@ from tlearn.base.feature_store import key_of
 from tlearn.base.files import whole_file
 from tlearn.base.types import Task
 from tlearn.models.network import PARTS
+from tlearn.models.reliability.neighbours import KnownFeatures
 from tlearn.models.state import fingerprint
 from tlearn.models.weights.safe_load import read_checkpoint
 
@@ -73,6 +75,11 @@ class Evidence:
         """Return N."""
         return len(self.logits)
 
+    @cached_property
+    def known(self) -> KnownFeatures:
+        """Return the known pictures, among which neighbours are found; made once."""
+        return KnownFeatures(self.known_features)
+
     def write(self, path: Path) -> None:
         """Write all of it as tensors and plain values.
 
@@ -124,6 +131,12 @@ def evidence_of(checkpoint: Path) -> Found:
     path = next((place for place in places if place.is_file()), None)
     if path is None:
         return Found(None, f"there is no {places[0]}; fit again, and keep it beside the checkpoint")
+    return _found_in(path, checkpoint, _stamp(path), _stamp(checkpoint))
+
+
+@lru_cache(maxsize=1)  # two parts of a prediction ask for the same
+def _found_in(path: Path, checkpoint: Path, *_: tuple[int, ...]) -> Found:
+    """Read the evidence of a checkpoint, again where one of the two files is another."""
     try:
         found = _read(path)
     except TlearnError as error:
@@ -131,6 +144,14 @@ def evidence_of(checkpoint: Path) -> Found:
     if found.network != fingerprint_of(read_checkpoint(checkpoint)["state_dict"]):
         return Found(None, f"{path} is not of {checkpoint}; take best.ckpt of that run, or fit again")
     return Found(found)
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    """Return what tells a file from one that was written in its place; nothing of one that is not there."""
+    if not path.is_file():
+        return ()
+    found = path.stat()
+    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def _read(path: Path) -> Evidence:

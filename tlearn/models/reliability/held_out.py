@@ -9,7 +9,6 @@ import math
 from typing import NamedTuple
 
 import torch
-from scipy.stats import beta
 from torch import Tensor
 
 from tlearn.base.errors import TlearnError
@@ -115,6 +114,8 @@ def coverage_spread(count: int, coverage: float, within: float = 0.95) -> tuple[
         coverage: What was asked for.
         within: In what share of draws it lies between the two.
     """
+    from scipy.stats import beta  # here: it takes half a second
+
     if count < fewest(coverage):
         return 1.0, 1.0
     rank = _rank(count, coverage)

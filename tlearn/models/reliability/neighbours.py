@@ -11,7 +11,6 @@ from torch import Tensor
 from tlearn.base.errors import TlearnError
 
 _MOST_CELLS = 2**22  # of one block of distances: 16 MB
-_AT_ONCE = 1024  # known pictures
 _STEP = 2.0**-16  # of a distance; a product of matrices rounds equal rows in unlike ways, by 3e-6 at 2,000 features
 
 
@@ -28,35 +27,51 @@ class Neighbours(NamedTuple):
     rows: Tensor
 
 
-def nearest(known: Tensor, features: Tensor, count: int) -> Neighbours:
-    """Find the nearest known pictures of each asked one by cosine distance, in float32.
+class KnownFeatures:
+    """The features of M known pictures, among which neighbours are found by cosine distance in float32.
 
     Args:
-        known: (M, D) of any floating type.
-        features: (B, D) of any floating type.
-        count: How many for each; with fewer known ones, all of them. Equal distances stand in the order of their rows.
+        known: (M, D) of any floating type; they are kept as float32 of length 1.
 
     Raises:
-        TlearnError: A feature is not finite, ``count`` is below 1, or the widths differ.
+        TlearnError: A feature is not finite.
     """
-    if count < 1:
-        raise TlearnError(f"{count} nearest pictures were asked for; ask for 1 or more")
-    check_features("the known features", known)
-    check_features("the features", features)
-    if known.shape[1] != features.shape[1]:
-        raise TlearnError(
-            f"the known pictures have {known.shape[1]} features, these have {features.shape[1]}; take the network that "
-            "the known ones were computed with"
-        )
-    count = min(count, len(known))
-    distances, rows = features.new_empty(len(features), count, dtype=torch.float32), list[Tensor]()
-    for part, into in zip(blocks(features, len(known)), blocks(distances, len(known)), strict=True):
-        # Block by block: as float32 all known features at once would take twice the memory that they are kept in.
-        found = [cosine_distances(part, unit_rows(rows_of_known).T) for rows_of_known in known.split(_AT_ONCE)]
-        all_of_them = (torch.cat(found, dim=1) / _STEP).round() * _STEP
-        into.copy_(all_of_them.topk(count, largest=False).values)
-        rows.append(_rows_at(all_of_them, into))
-    return Neighbours(distances, torch.cat(rows) if rows else distances.long())
+
+    def __init__(self, known: Tensor) -> None:
+        check_features("the known features", known)
+        self._directions = unit_rows(known)
+
+    def __len__(self) -> int:
+        """Count the known pictures."""
+        return len(self._directions)
+
+    def nearest(self, features: Tensor, count: int) -> Neighbours:
+        """Find the nearest known pictures of each asked one.
+
+        Args:
+            features: (B, D) of any floating type.
+            count: How many for each; with fewer known ones, all of them. Equal distances stand in the order of their
+                rows.
+
+        Raises:
+            TlearnError: A feature is not finite, ``count`` is below 1, or the widths differ.
+        """
+        if count < 1:
+            raise TlearnError(f"{count} nearest pictures were asked for; ask for 1 or more")
+        check_features("the features", features)
+        known = self._directions
+        if known.shape[1] != features.shape[1]:
+            raise TlearnError(
+                f"the known pictures have {known.shape[1]} features, these have {features.shape[1]}; take the network "
+                "that the known ones were computed with"
+            )
+        count = min(count, len(known))
+        distances, rows = features.new_empty(len(features), count, dtype=torch.float32), list[Tensor]()
+        for part, into in zip(blocks(features, len(known)), blocks(distances, len(known)), strict=True):
+            found = (cosine_distances(part, known.T) / _STEP).round() * _STEP
+            into.copy_(found.topk(count, largest=False).values)
+            rows.append(_rows_at(found, into))
+        return Neighbours(distances, torch.cat(rows) if rows else distances.long())
 
 
 def unit_rows(features: Tensor) -> Tensor:
@@ -82,7 +97,7 @@ def check_features(what: str, features: Tensor) -> None:
     """
     if features.ndim != 2:
         raise TlearnError(f"{what} have the shape {tuple(features.shape)}; expected (pictures, features)")
-    if not features.isfinite().all():
+    if features.numel() and not torch.stack(features.aminmax()).isfinite().all():  # NaN is the least and the most
         bad = int((~features.isfinite()).any(dim=1).sum())
         raise TlearnError(
             f"{what} are not finite for {bad} of {len(features)} pictures; compute them in --trainer.precision 32-true"

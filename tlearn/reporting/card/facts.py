@@ -17,6 +17,7 @@ from tlearn.base.machine import cores_allowed
 from tlearn.base.program import program
 from tlearn.data.datamodule import ImageDataModule
 from tlearn.data.doctor.diagnosis import diagnose
+from tlearn.data.doctor.label_list import label_list_findings
 from tlearn.data.sources.labelled_files import ImageFilesDataModule
 from tlearn.models.backbones.input_channels import RGB
 from tlearn.reporting.parameters import summarise
@@ -98,7 +99,8 @@ def doctor_facts(data: ImageDataModule, is_pretrained: bool) -> dict[str, Any]:
         return {"findings": [], "note": note}
     pictures = [picture for split in ("train", "val") for picture in data.pictures_of(split)]
     names = data.class_names if data.task == "classification" else []
-    found = diagnose(pictures, names, data.framing, is_pretrained, data.task)
+    found = label_list_findings(data.listed)[:1]  # not of rows that may be of test pictures
+    found += diagnose(pictures, names, data.framing, is_pretrained, data.task)
     return {
         "findings": [{"severity": each.severity, "what": each.what, "files": each.files[:20]} for each in found],
         "note": f"looked at {len(pictures)} picture files of training and validation",

@@ -36,6 +36,8 @@ UNSET = ("\N{EN DASH}", "[]", "{}")  # values of options that are not set
 
 def visible(text: object) -> str:
     """Escape characters that are invisible or act on their neighbours: newlines, controls, changes of direction."""
+    if str(text).isprintable():  # a picture as text has 30,000 characters
+        return str(text)
     seen = (unicodedata.category(c)[0] == "C" or c in "\u2028\u2029" for c in str(text))
     return "".join(c.encode("unicode_escape").decode() if acts else c for c, acts in zip(str(text), seen, strict=True))
 

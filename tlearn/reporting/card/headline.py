@@ -94,13 +94,14 @@ def trained_words(card: Mapping[str, Any]) -> str:
 def _strategy(model: Mapping[str, Any]) -> str:
     """Name the strategy by the options that decide it; an option that is missing is at its default."""
     solver, behind = model.get("head_solver"), model.get("freeze_until")
-    if "weights" not in model:
-        return "Everything trained from random weights"
-    if solver not in (None, "sgd"):
-        return f"A head solved by {solver} on the fixed network"
-    if _is_true(model.get("freeze_backbone")):
-        return "A new head on the fixed network"
+    is_solved, is_fixed = solver not in (None, "sgd"), _is_true(model.get("freeze_backbone"))
     what = f"what lies behind {behind}" if behind else ""
+    is_random = "weights" not in model
+    if is_solved or is_fixed:
+        head = f"A head solved by {solver}" if is_solved else "A new head"
+        return f"{head} on the fixed network" + (" of random weights" if is_random else "")
+    if is_random:
+        return f"Training of {what}, from random weights" if behind else "Everything trained from random weights"
     if model.get("head_init") == "probe":
         return f"LP-FT of {what}" if behind else "LP-FT"
     return f"Fine-tuning of {what or 'everything'}"

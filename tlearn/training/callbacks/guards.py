@@ -15,6 +15,7 @@ from tlearn.base.types import Batch
 from tlearn.models.metrics import metric_names
 from tlearn.models.state import how_to_lower, rates_text
 from tlearn.training.callbacks.checkpoints import BestCheckpoint, LastCheckpoint
+from tlearn.training.callbacks.taken_steps import TakenSteps
 from tlearn.training.module import model_of
 from tlearn.training.typed import callbacks_of, logging_interval, on_features
 
@@ -51,10 +52,12 @@ class FiniteLossCallback(Callback):
             DivergedError: A loss is not finite. The message names epoch, step and learning rates.
         """
         module = model_of(trainer)
-        self._waiting.append(
-            (self._done + 1, outputs["loss"], self._rates)
-        )  # batches that are accumulated share a step
-        self._done, self._rates = trainer.global_step, module.rates_used or self._rates
+        taken: TakenSteps | None = outputs.get("taken")
+        for loss, step in taken.each() if taken else [(outputs["loss"], trainer.global_step)]:
+            self._waiting.append((self._done + 1, loss, self._rates))  # batches that are accumulated share a step
+            if step > self._done:
+                self._rates = (taken.rates_of(self._done) if taken else module.rates_used) or self._rates
+            self._done = step
         every = logging_interval(trainer)
         is_time = len(self._waiting) >= every > 0 and not on_features(trainer)
         if is_time or trainer.is_last_batch:

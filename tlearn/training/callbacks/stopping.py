@@ -156,6 +156,10 @@ class StopCallback(Callback):
         where = f"after step {trainer.global_step}" if self._saved else "without saving"
         return f"stopped {where}\nto go on: {resume_command(path, self.own)}"
 
+    def is_signalled(self) -> bool:
+        """Tell whether this process has had a signal."""
+        return self._asked is not None
+
     def _is_asked(self, trainer: Trainer) -> bool:
         """Tell whether any process has had a signal, so that all stop at the same step."""
         return bool(trainer.strategy.reduce_boolean_decision(self._asked is not None, all=False))

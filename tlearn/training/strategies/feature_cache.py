@@ -1,12 +1,11 @@
-"""Compute the features of a frozen backbone once, and train the head on them. N images, D features."""
+"""Compute what is frozen once: the features of a frozen backbone, or the map behind its frozen stages.
+
+N images, D features.
+"""
 
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Iterator
-from dataclasses import asdict
-from importlib.metadata import version
 from typing import Any, Literal
 
 import torch
@@ -14,49 +13,22 @@ from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 
 from tlearn.base.errors import TlearnError
-from tlearn.base.feature_store import FOLDER, Features, fill, key_of, load
-from tlearn.base.processes import ALONE, gathered, own_share, summed
+from tlearn.base.processes import gathered, own_share
 from tlearn.data.datamodule import ImageDataModule
-from tlearn.models.state import fingerprint
 from tlearn.training.exact_resume import finished_epochs
 from tlearn.training.module import TransferModule, model_of
+from tlearn.training.strategies.each_step import needs_images
+from tlearn.training.strategies.feature_steps import take_plain_steps
 from tlearn.training.strategies.features import iterate_over_split
+from tlearn.training.strategies.kept.maps import BorderMaps, Phase, frozen_epochs, phases_of
+from tlearn.training.strategies.kept.rows import Kind, describe, kept, rows_of_split
 from tlearn.training.typed import FitSplit, OptionCallback, data_of, is_trial, on_features, own_data_of
 
 log = logging.getLogger(__name__)
 
-_FORMAT = 3
 _PARTIAL = "the run sees only a part of the images"
 _OWN = "the network is your own, whose code may change under its name"
 _AUGMENTED = "data.augment changes the images in every epoch (model.cache_views: 8 would keep eight forms of each)"
-
-
-def frozen_epochs(module: TransferModule) -> float:
-    """Return the number of epochs before a parameter of the backbone trains; infinity if none ever does."""
-    rules = [rule for name, rule in module.rules.items() if name.startswith("backbone.") and rule.lr_scale is not None]
-    return min((rule.from_epoch for rule in rules), default=float("inf"))
-
-
-def describe(trainer: Trainer, module: TransferModule) -> dict[str, Any]:
-    """Return everything that determines the features, except the choice of images, as plain values."""
-    device = module.device
-    weights = {name: [str(x.dtype), list(x.shape), fingerprint(x)] for name, x in module.backbone.state_dict().items()}
-    chip = torch.cuda.get_device_name(device) if device.type == "cuda" else torch.backends.cpu.get_cpu_capability()
-    arguments = module.hparams.get("backbone_args")
-    return {
-        "format": _FORMAT,
-        "backbone": module.hparams["backbone"],
-        **({"backbone_args": arguments} if arguments else {}),
-        "tap": list(module.backbone.taps),
-        "trains": module.backbone_trains,  # if not, a folded copy computes, with other last bits
-        "weights": key_of(weights),
-        "image_size": module.preprocess.image_size,
-        "normalise": [module.preprocess.mean.tolist(), module.preprocess.std.tolist()],
-        "precision": str(trainer.precision),
-        "device": f"{device.type} {chip}",
-        "classes": list(module.class_names),
-        "versions": {name: version(name) for name in ("torch", "torchvision", "timm") if _matters(name, module)},
-    }
 
 
 def features_of(trainer: Trainer, module: TransferModule, split: FitSplit, again: bool = False) -> list[Tensor]:
@@ -78,117 +50,66 @@ def features_of(trainer: Trainer, module: TransferModule, split: FitSplit, again
     views = range(module.caching.cache_views if split == "train" else 1)
     if obstacle_to_storing(trainer, module):
         return [_by_shares(trainer, module, split, view) for view in views]
-    origin = describe(trainer, module)
-    return [_cached(trainer, module, split, view, origin, again) for view in views]
-
-
-def _cached(
-    trainer: Trainer, module: TransferModule, split: FitSplit, view: int, origin: dict[str, Any], again: bool
-) -> Tensor:
-    start = time.perf_counter()
-    data = data_of(trainer)
-    # All folds share their images: who trains on some and validates on others needs the same features.
-    passed: FitSplit | Literal["fit"] = "fit" if data.folds else split
-    images = data.fit_images() if passed == "fit" else data.dataset(split)
-    about = origin | {"data": data.fingerprint_of(split), "split": passed, "rows": fingerprint(images.indices)}
-    if view:
-        about |= {"view": view, "seed": data.seed, "augment": asdict(data.augment)}
-    again = again or (passed, split) == ("fit", "val")  # renewed, and told, for train
-    renew = module.caching.feature_cache == "refresh" and not again
-    found, shape = None if renew else load(about), (len(images), module.backbone.num_features)
-    how = "from the cache"
-    missing = found is None or found.shape != shape  # a file of another shape is not ours
-    if summed(torch.tensor(int(missing))):  # in any process
-        found, how = _computed(trainer, module, passed, view, about, shape, renew)
-    assert found is not None
-    log.log(
-        logging.DEBUG if again else logging.INFO,
-        "%s: %d images x %d, %.1f MB in %s, %s in %.1f s",
-        *(_named(passed, view), *found.shape, found.nbytes / 1e6),
-        *(FOLDER, how, time.perf_counter() - start),
-    )
-    features = torch.from_numpy(found)
-    return features if passed == split else features[torch.searchsorted(images.indices, data.dataset(split).indices)]
-
-
-def _computed(
-    trainer: Trainer,
-    module: TransferModule,
-    split: FitSplit | Literal["fit"],
-    view: int,
-    about: dict[str, Any],
-    shape: tuple[int, int],
-    renew: bool,
-) -> tuple[Features, str]:
-    """Compute features and store them. Several processes compute a share each; the first on each machine writes."""
-    how = "from the cache"
-
-    def chunks() -> Iterator[Features]:
-        nonlocal how
-        how = "computed once"  # not reached if another run has stored them meanwhile
-        for rows in iterate_over_split(trainer, module, split, module.features, view, what=_named(split, view)):
-            yield rows.numpy()
-
-    if own_share() == ALONE:
-        return fill(about, shape, chunks(), renew), how
-    whole: Features = _by_shares(trainer, module, split, view).numpy()
-    if trainer.local_rank == 0:
-        fill(about, shape, [whole], renew)
-    trainer.strategy.barrier()
-    stored = load(about)
-    # Machines that share no folder each keep their own.
-    return whole if stored is None else stored, "computed once"
-
-
-def _named(split: FitSplit | Literal["fit"], view: int) -> str:
-    images = "all folds" if split == "fit" else split
-    return f"features of {images}, view {view}" if view else f"features of {images}"
+    kind = Kind("features", module.features, (module.backbone.num_features,), torch.float32, describe(trainer, module))
+    rows = rows_of_split(data_of(trainer), split)
+    found = [kept(trainer, module, kind, split, view, again) for view in views]
+    return found if rows is None else [view[rows] for view in found]
 
 
 def _by_shares(trainer: Trainer, module: TransferModule, split: FitSplit | Literal["fit"], view: int) -> Tensor:
-    own = iterate_over_split(trainer, module, split, module.features, view, own_share(), _named(split, view))
+    what = f"features of {split}, view {view}" if view else f"features of {split}"
+    own = iterate_over_split(trainer, module, split, module.features, view, own_share(), what)
     return torch.cat(gathered(torch.cat([torch.empty(0, module.backbone.num_features), *own])))
 
 
 class FeatureCacheCallback(OptionCallback):
-    """Let the data serve cached features while the backbone is frozen, then images.
+    """Let the data serve cached features while the backbone is frozen, maps while some stages are, then images.
 
-    The model needs no switch: it tells features from images by their shape.
+    The network tells features from images by their shape, and maps by their type once it knows the border.
     """
 
     serves = frozenset({"feature_cache", "cache_views"})
 
     def __init__(self) -> None:
         self._first_epoch = 0
+        self._phases: list[Phase] = []
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Note the first epoch of a resumed run; Lightning sets its counters only after `on_fit_start`."""
         self._first_epoch = finished_epochs(checkpoint)
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Compute or load the features, unless there is an obstacle.
+        """Compute or load what the first epoch trains on, unless there is an obstacle.
 
         Raises:
             TlearnError: There is nothing to cache, but ``feature_cache: refresh`` or ``cache_views`` asks for it.
         """
         module = model_of(trainer)
         reason = obstacle(trainer, module, self._first_epoch)
-        if reason and module.caching.feature_cache == "refresh":
-            raise TlearnError(f"model.feature_cache refresh: nothing to cache, {reason}; set it to auto")
+        self._phases, no_maps = map_phases(trainer, module)
+        if reason and not self._phases and module.caching.feature_cache == "refresh":
+            raise TlearnError(f"model.feature_cache refresh: nothing to cache, {no_maps or reason}; set it to auto")
         if module.caching.cache_views > 1 and not 0 < frozen_epochs(module) <= self._first_epoch:
             check_views(trainer, module)
-        if reason is None:
+        if reason is None or self._phases:
             module.measure_pixels()  # callbacks begin before the module does
+        if reason is None:
             data = data_of(trainer)
-            there: tuple[FitSplit, ...] = ("train", "val") if data.validates else ("train",)
-            data.serve_features({split: features_of(trainer, module, split) for split in there})
+            data.serve_features({split: features_of(trainer, module, split) for split in _splits(data)})
+            take_plain_steps(trainer, module)
         elif reason in (_AUGMENTED, _OWN):
             log.info("features are not cached: %s", reason)
+        else:
+            self._serve_maps(trainer, self._first_epoch)
+            if no_maps:
+                log.info("the frozen stages run anew in every epoch: %s", no_maps)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Switch to images when the first stage opens; the loaders ask at the start of each pass what to serve."""
+        """Switch to maps or images when a stage opens; the loaders ask at the start of each pass what to serve."""
         if trainer.current_epoch >= frozen_epochs(model_of(trainer)):
-            _serve_images(trainer)
+            if on_features(trainer):
+                _serve_images(trainer)
+            self._serve_maps(trainer, trainer.current_epoch)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Switch to images."""
@@ -202,10 +123,57 @@ class FeatureCacheCallback(OptionCallback):
         """Switch to images, also if no epoch was left to train: Lightning then does not call `on_train_end`."""
         _serve_images(trainer)
 
+    def _serve_maps(self, trainer: Trainer, epoch: int) -> None:
+        """Serve the maps that this epoch trains on, or images where it has none."""
+        stage = next((phase.stage for phase in self._phases if phase.start <= epoch < phase.end), None)
+        module = model_of(trainer)
+        if stage is None or (module.border and module.border.stage == stage):
+            if stage is None:
+                _serve_images(trainer)
+            return
+        data, maps = data_of(trainer), BorderMaps(trainer, module, stage)
+        if reason := maps.too_large():
+            log.warning("%s: the frozen stages run anew in every epoch", reason)
+            self._phases = []  # a shallower map is larger still
+            _serve_images(trainer)
+            return
+        data.serve_maps({split: maps.of(split) for split in _splits(data)})
+        module.border = maps.border
+
+
+def _splits(data: ImageDataModule) -> tuple[FitSplit, ...]:
+    return ("train", "val") if data.validates else ("train",)
+
 
 def _serve_images(trainer: Trainer) -> None:
-    if on_features(trainer):
-        data_of(trainer).serve_images()
+    data = own_data_of(trainer)
+    if data is not None and (data.serves_features or data.serves_maps):
+        data.serve_images()
+    model_of(trainer).border = None
+
+
+def map_phases(trainer: Trainer, module: TransferModule) -> tuple[list[Phase], str | None]:
+    """Return the epochs that train on maps of the frozen stages, and the border of each.
+
+    Returns:
+        The phases, empty if no epoch does, and why the maps of frozen stages are not kept, where that is worth saying.
+    """
+    if obstacle_to_storing(trainer, module):
+        return [], None
+    data = data_of(trainer)
+    share = min(1.0, _images_an_epoch(trainer, data) / max(1, len(data.dataset("train"))))
+    try:
+        phases = phases_of(module, _epochs(trainer), share)
+    except TlearnError as error:
+        return [], str(error)
+    if not any(phase.stage for phase in phases):
+        return [], None
+    if reason := needs_images(trainer, module):
+        return [], reason
+    augment = data.augment
+    if data.is_augmented and (module.caching.cache_views == 1 or augment.mixup_alpha or augment.cutmix_alpha):
+        return [], _AUGMENTED
+    return phases, None
 
 
 def obstacle(trainer: Trainer, module: TransferModule, first_epoch: int = 0) -> str | None:
@@ -241,15 +209,20 @@ def check_views(trainer: Trainer, module: TransferModule) -> None:
     """
     data = data_of(trainer)
     views = module.caching.cache_views
-    reason = obstacle(trainer, module)
+    reason, (phases, _) = obstacle(trainer, module), map_phases(trainer, module)
     if reason == _PARTIAL:
         return  # a trial
+    if phases and reason and not frozen_epochs(module):  # the stages that are frozen have views of their maps
+        reason = None
     if reason is None and not data.is_augmented:
         reason = "data.augment is off and all views would be alike"
     if reason is None and (data.augment.mixup_alpha or data.augment.cutmix_alpha):
         reason = "mixup and cutmix blend targets too, in pairs that the cache does not know"
     if reason:
         raise TlearnError(f"model.cache_views {views} keeps augmented views for a frozen backbone, but {reason}")
+    if not frozen_epochs(module):
+        log.info("model.cache_views: the maps of each training image are kept in %d views", views)
+        return
     images, width = len(data.dataset("train")), module.backbone.num_features
     epochs = min(frozen_epochs(module), _epochs(trainer))
     log.info(
@@ -265,10 +238,10 @@ def _epochs(trainer: Trainer) -> float:
 
 
 def _seen_images(trainer: Trainer, data: ImageDataModule) -> float:
-    limit = trainer.limit_train_batches
-    images = limit * data.batch_size if isinstance(limit, int) else limit * len(data.dataset("train"))
+    images = _images_an_epoch(trainer, data)
     return float(images * _epochs(trainer)) if images else 0.0
 
 
-def _matters(package: str, module: TransferModule) -> bool:
-    return package != "timm" or str(module.hparams["backbone"]).startswith("timm/")
+def _images_an_epoch(trainer: Trainer, data: ImageDataModule) -> float:
+    limit = trainer.limit_train_batches
+    return limit * data.batch_size if isinstance(limit, int) else limit * len(data.dataset("train"))

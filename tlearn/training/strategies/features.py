@@ -57,6 +57,12 @@ class BatchSizeTuner:
         return min(wanted, self._whole)
 
 
+def _decoded_sizes(size: int, images: int, device: torch.device) -> Iterator[int]:
+    """Yield sizes of batches of files: on a CPU twice the size, which is faster with the same bits, then the rest."""
+    pairs = images // (2 * size) if device.type == "cpu" else 0
+    return itertools.chain(itertools.repeat(2 * size, pairs), itertools.repeat(size))
+
+
 def positions_of(share: Share, images: int, largest: int) -> range:
     """Return the positions of the images that one process computes; the last process gets the remainder.
 
@@ -99,8 +105,9 @@ def iterate_over_split(
     view: int = 0,
     share: Share = ALONE,
     what: str = "",
+    dtype: torch.dtype = torch.float32,
 ) -> Iterator[Tensor]:
-    """Yield the rows of `run_over_split` batch by batch, float32 (n, ...) on the CPU.
+    """Yield the rows of `run_over_split` batch by batch, (n, ...) on the CPU, float32 unless another type is asked for.
 
     View 0 shows the images as they are, any other number one augmented form of them. With the share of a process, only
     its images are computed. What is computed is what the line of progress says, the split by default. The split ``fit``
@@ -112,12 +119,12 @@ def iterate_over_split(
     size = max(_FEWEST, min(256, _PIXELS // size_px**2))
     positions = positions_of(share, len(images), 2 * size)
     sizes = BatchSizeTuner(size, len(positions), module.device.type == "cpu" and data.is_in_memory)
-    asked = iter(lambda: sizes.next, 0) if data.is_in_memory else itertools.repeat(size)
+    asked = iter(lambda: sizes.next, 0) if data.is_in_memory else _decoded_sizes(size, len(positions), module.device)
     progress = Progress(what or split, len(positions), "images")
     with progress, evaluating(module), trainer.precision_plugin.forward_context(), FreeThreads() as threads:
         for pixels in data.pixels(split, asked, view, positions):
             start_s = time.perf_counter()
-            yield compute(pixels.to(module.device)).float().cpu()
+            yield compute(pixels.to(module.device)).to(dtype).cpu()
             sizes.note(len(pixels), time.perf_counter() - start_s)
             progress.advance(len(pixels))
             threads.follow()

@@ -107,7 +107,7 @@ def solve_head(
         weight, bias = turned.back(weight, bias)
         factor = 1.0
         if is_ridge and task == "classification":
-            factor = _best_factor(val[0] @ weight.T + bias, val[1])
+            factor = best_factor(val[0] @ weight.T + bias, val[1])
             weight, bias = weight * factor, bias * factor
         loss = float(compute_loss(task, val[0] @ weight.T + bias, val[1]))
         if best is None or loss < best.val_loss:
@@ -221,7 +221,8 @@ def _logistic_loss(turned: Turned, wanted: Tensor, strength: float, layer: Tenso
     return loss + penalty, torch.cat([gradient, rest.mean(dim=1, keepdim=True).double()], dim=1)
 
 
-def _best_factor(outputs: Tensor, targets: Tensor) -> float:
+def best_factor(outputs: Tensor, targets: Tensor) -> float:
+    """Return the factor that makes logits of the outputs of ridge regression (N, K), by their loss on targets (N,)."""
     factors = torch.logspace(-1, 3, 121)
     losses = torch.stack([F.cross_entropy(outputs * factor, targets) for factor in factors])
     return float(factors[losses.argmin()])

@@ -56,8 +56,16 @@ def left_out_outputs(turned: Turned, wanted: Tensor, folds: Sequence[Tensor]) ->
         wanted: What a layer should give, float32 (N, K).
         folds: Positions of the images that are left out together; every image is in one.
     """
-    if len(folds) < 2:  # nothing is left to learn from
+    strength = chosen_strength(turned, wanted, folds)
+    if strength is None:
         return wanted.mean(dim=0).expand_as(wanted)
+    return left_out_at(turned, wanted, folds, strength)
+
+
+def chosen_strength(turned: Turned, wanted: Tensor, folds: Sequence[Tensor]) -> float | None:
+    """Return the strength of `left_out_outputs`; ``None`` where nothing is left to learn from, or all is rounding."""
+    if len(folds) < 2:
+        return None
     layers = [_Layer(*each) for each in ridge_path(turned, wanted)]
     errors = torch.zeros(len(layers), dtype=torch.float64)
     for fold in _in_parts(folds):
@@ -65,9 +73,7 @@ def left_out_outputs(turned: Turned, wanted: Tensor, folds: Sequence[Tensor]) ->
         errors[: len(found)] += torch.tensor(found, dtype=torch.float64)
         errors[len(found) :] = torch.inf  # too weak to tell what a fold does to itself from rounding
     best = int(errors.argmin())
-    if not errors[best].isfinite():
-        return wanted.mean(dim=0).expand_as(wanted)
-    return left_out_at(turned, wanted, folds, STRENGTHS[best])
+    return STRENGTHS[best] if bool(errors[best].isfinite()) else None
 
 
 def left_out_at(turned: Turned, wanted: Tensor, folds: Sequence[Tensor], strength: float) -> Tensor:

@@ -86,7 +86,7 @@ def out_of_fold(
     else:
         logits = _logistic(turned, wanted, folds, solved.strength)
     if task == "classification":
-        logits[_unanswered(targets, folds, num_classes)] = torch.nan
+        logits[unanswered(targets, folds, num_classes)] = torch.nan
     return OutOfFold(logits, numbers)
 
 
@@ -109,7 +109,7 @@ def fold_numbers_for(
     return fold_numbers(labels, groups, min(MOST_FOLDS, units), _SEED)
 
 
-def _unanswered(targets: Tensor, folds: Sequence[Tensor], num_classes: int) -> Tensor:
+def unanswered(targets: Tensor, folds: Sequence[Tensor], num_classes: int) -> Tensor:
     """Return the images (positions) whose class lives in their fold alone: no head without it knows the class."""
     counts = torch.bincount(targets, minlength=num_classes)
     lonely = [fold[(torch.bincount(targets[fold], minlength=num_classes) == counts)[targets[fold]]] for fold in folds]

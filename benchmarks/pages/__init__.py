@@ -1,0 +1,1 @@
+"""How quick the local pages are, in a real browser."""

@@ -1,0 +1,1 @@
+"""One file for each section of docs/speed.md that compares with an earlier build of tlearn."""

@@ -1,0 +1,1 @@
+"""How heavy libraries are imported without what they bring along for nothing."""

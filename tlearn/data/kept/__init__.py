@@ -1,0 +1,1 @@
+"""Pixels of large pictures, kept so that they are decoded once."""

@@ -1,0 +1,1 @@
+"""A folder whose labels stand in its list of labels alone."""

@@ -1,0 +1,1 @@
+"""Local web pages: review the labels, label the next pictures, serve the network. Needs the extra ``web``."""

@@ -1,0 +1,1 @@
+"""Label the pictures that teach most, a batch at a time."""

@@ -1,0 +1,1 @@
+"""Behind the page of ``review``: order, proposals, neighbours, decisions. No web in it."""
