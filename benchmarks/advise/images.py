@@ -26,6 +26,7 @@ CIFAR = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse"
 PHOTO_PX = 128
 _MOST_TEST = 1000
 _FEWEST_VAL = 2  # of a class
+_ENDINGS = (".jpg", ".jpeg", ".png")
 
 
 class DrawnDataModule(ImageDataModule):
@@ -52,14 +53,16 @@ def draw(dataset: str, classes: Sequence[str], labels: int, seed: int, root: Pat
     """Write the images of a scenario and seed.
 
     Args:
-        dataset: ``cifar10``, ``hymenoptera`` or ``digits``.
-        classes: Names to use, in this order.
+        dataset: ``cifar10``, ``hymenoptera``, ``digits``, or a folder in ``sets`` with ``train/<class>`` and
+            ``test/<class>``.
+        classes: Names to use, in this order; none for all.
         labels: Training images of each class.
         seed: Decides which; another seed draws other ones. The test images are the same for all.
         root: Folder with the data sets.
         out: The file.
     """
-    names, pool, test = SOURCES[dataset](root)
+    names, pool, test = SOURCES[dataset](root) if dataset in SOURCES else _of_folder(root / "sets" / dataset)
+    classes = classes or names
     numbers = [names.index(name) for name in classes]
     random = np.random.default_rng(1000 + seed)
     count_val = max(_FEWEST_VAL, round(labels / 4))
@@ -98,18 +101,23 @@ def _cifar10(root: Path) -> tuple[list[str], tuple[Any, Any], tuple[Any, Any]]:
 
 def _hymenoptera(root: Path) -> tuple[list[str], tuple[Any, Any], tuple[Any, Any]]:
     names = ["ants", "bees"]
+    return names, _photos(root / "hym" / "train", names), _photos(root / "hym" / "val", names)
 
-    def read(split: str) -> tuple[Any, Any]:
-        images, labels = [], []
-        for number, name in enumerate(names):
-            for path in sorted((root / "hym" / split / name).glob("*.jpg")):
-                photo = torch.from_numpy(np.array(Image.open(path).convert("RGB"))).permute(2, 0, 1)
-                small = F.center_crop(F.resize(photo, [PHOTO_PX], antialias=True), [PHOTO_PX])
-                images.append(small.numpy())
-                labels.append(number)
-        return np.stack(images), np.array(labels)
 
-    return names, read("train"), read("val")
+def _of_folder(root: Path) -> tuple[list[str], tuple[Any, Any], tuple[Any, Any]]:
+    names = sorted(path.name for path in (root / "train").iterdir() if path.is_dir())
+    return names, _photos(root / "train", names), _photos(root / "test", names)
+
+
+def _photos(root: Path, names: Sequence[str]) -> tuple[Any, Any]:
+    images, labels = [], []
+    for number, name in enumerate(names):
+        for path in sorted(path for path in (root / name).iterdir() if path.suffix in _ENDINGS):
+            photo = torch.from_numpy(np.array(Image.open(path).convert("RGB"))).permute(2, 0, 1)
+            small = F.center_crop(F.resize(photo, [PHOTO_PX], antialias=True), [PHOTO_PX])
+            images.append(small.numpy())
+            labels.append(number)
+    return np.stack(images), np.array(labels)
 
 
 def _digits(root: Path) -> tuple[list[str], tuple[Any, Any], tuple[Any, Any]]:

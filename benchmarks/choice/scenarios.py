@@ -1,0 +1,63 @@
+"""The scenarios: a data set, so many labels a class, and a network that learned something else.
+
+The rule of the choice is settled on `SETTLED_ON` and scored on `HELD_BACK`, which nobody looked at before. Both were
+named before the first run. The issue that asked for the rule had shown single runs of eight of these sets; its
+thresholds are none of this rule's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SETTLED_ON = ("cifar10", "hymenoptera", "omniglot_alphabets", "pcb_defects", "sign_digits", "chest_xray")
+HELD_BACK = ("fashion_mnist", "grocery_fine", "spoken_digit_spectrograms", "apple_leaves", "bccd_cells")
+SETS = (*SETTLED_ON, *HELD_BACK)
+IMAGE_SIZE_PX = 96
+EPOCHS = {10: 16, 25: 10, 100: 6}
+NETWORKS = {
+    "lite0": ("timm/tf_efficientnet_lite0", "tf_efficientnet_lite0.in1k.safetensors"),
+    "lite2": ("timm/tf_efficientnet_lite2", "tf_efficientnet_lite2.in1k.safetensors"),
+    "mobilenet": ("timm/mobilenetv2_100", "mobilenetv2_100.in1k.nohead.safetensors"),
+    "insects": ("timm/mobilenetv2_100", "mobilenetv2_100.inat_insects_int8.safetensors"),
+}
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One of them.
+
+    Attributes:
+        dataset: One of `SETS`.
+        labels: Training images of a class; validation has a quarter as many.
+        source: One of `NETWORKS`.
+    """
+
+    dataset: str
+    labels: int
+    source: str
+
+    @property
+    def name(self) -> str:
+        """Name it."""
+        return f"{self.dataset}-{self.labels}-{self.source}"
+
+    @property
+    def epochs(self) -> int:
+        """Count the epochs of a run: fewer labels make fewer steps in one."""
+        return EPOCHS[self.labels]
+
+    @property
+    def is_held_back(self) -> bool:
+        """Tell whether it scores the rule, and did not settle it."""
+        return self.dataset in HELD_BACK
+
+
+# In this order, so that a part of them is a design too: all sets with one network, then other networks, then sizes.
+SCENARIOS = [
+    *(Scenario(dataset, 25, "lite0") for dataset in SETS),
+    *(Scenario(dataset, 10, "lite0") for dataset in SETS),
+    *(Scenario(dataset, 25, "mobilenet") for dataset in SETS),
+    *(Scenario(dataset, 25, "lite2") for dataset in ("hymenoptera", "pcb_defects", "grocery_fine", "bccd_cells")),
+    *(Scenario(dataset, 25, "insects") for dataset in ("hymenoptera", "sign_digits", "apple_leaves", "fashion_mnist")),
+    *(Scenario(dataset, 100, "lite0") for dataset in ("omniglot_alphabets", "chest_xray", "bccd_cells", "cifar10")),
+]
