@@ -185,7 +185,8 @@ def main() -> None:
                     found = run_member(scenario, member, seed, given.root, given.weights, given.out)
                     append(found, RUNS)
                     told = asdict(found)
-                    print({name: told[name] for name in ("scenario", "member", "seed", "test_acc", "time_s")}, flush=True)
+                    shown = {name: told[name] for name in ("scenario", "member", "seed", "test_acc", "time_s")}
+                    print(shown, flush=True)
 
 
 if __name__ == "__main__":
