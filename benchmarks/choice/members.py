@@ -121,7 +121,7 @@ def run_member(scenario: Scenario, member: str, seed: int, root: Path, weights: 
         answers |= {f"{split}_best": logits(cli, split) for split in ("val", "test")}
     targets = {split: cli.datamodule.stored[split][1] for split in ("train", "val", "test")}
     held_out = cli.model.out_of_fold
-    kept = {name: value.numpy() for name, value in answers.items()}
+    kept: dict[str, Any] = {name: value.numpy() for name, value in answers.items()}
     kept |= {f"{split}_targets": value.numpy() for split, value in targets.items()}
     if held_out is not None:
         kept |= {"oof": held_out.logits.float().numpy(), "oof_rows": held_out.indices.numpy()}
