@@ -1,0 +1,53 @@
+"""The members of a race are those that the benchmark of the choice ran."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+from benchmarks.choice import members, scenarios
+from tlearn.analysis.race.recipes import CHOSEN, HEAD, LAST, TUNED, epochs_of, heads_of, options_of, tuned_of
+from tlearn.training.module import TransferModule
+
+STAGES = ("stem", "layer1", "layer2", "layer3", "layer4")
+
+
+@pytest.mark.parametrize("member", [LAST, HEAD, *TUNED])
+def test_each_member_is_that_of_the_benchmark(member: str) -> None:
+    default = {name: value.default for name, value in inspect.signature(TransferModule).parameters.items()}
+    told = {name: value for name, value in options_of(member, STAGES, 10).items() if value != default[name]}
+    assert told == members.options_of(member, STAGES, 10)
+
+
+def test_all_members_of_the_benchmark_race() -> None:
+    assert {LAST, HEAD, *TUNED} == set(members.MEMBERS)
+
+
+@pytest.mark.parametrize(("labels", "epochs"), scenarios.EPOCHS.items())
+def test_epochs_are_those_of_the_benchmark(labels: int, epochs: int) -> None:
+    assert epochs_of(labels) == epochs
+
+
+@pytest.mark.parametrize(("images", "epochs"), [(1, 16), (10, 16), (10.5, 10), (50, 10), (51, 6), (200, 6), (201, 3)])
+def test_more_images_make_fewer_epochs(images: float, epochs: int) -> None:
+    assert epochs_of(images) == epochs
+
+
+def test_a_recipe_sets_back_what_a_config_may_have_set() -> None:
+    for member in (LAST, HEAD, *TUNED):
+        assert set(CHOSEN) - set(options_of(member, STAGES, 10)) <= {"optimizer"}
+    assert options_of("lp_ft_1e-4", STAGES, 10)["freeze_backbone"] is False
+
+
+def test_a_network_of_one_stage_has_one_head_and_no_half_of_it_is_frozen() -> None:
+    assert heads_of(["all"]) == (LAST,)
+    assert tuned_of(["all"]) == ("lp_ft_3e-4", "lp_ft_1e-4", "lp_ft_1e-3")
+    assert options_of("lp_ft_3e-4", ["all"], 3)["tap"] is None
+
+
+def test_other_tasks_have_the_same_members_as_far_as_a_head_can_be_solved() -> None:
+    assert options_of(LAST, STAGES, 10, "regression")["head_solver"] == "ridge"
+    head = options_of(HEAD, STAGES, 10, "multilabel")
+    assert (head["head_solver"], head["freeze_backbone"]) == ("sgd", True)
+    assert options_of("lp_ft_3e-4", STAGES, 10, "multilabel")["head_init"] == "random"
