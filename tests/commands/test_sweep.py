@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from tests.conftest import Tlearn
-from tlearn.commands.compare.sweep import drawn_in_logs
+from tlearn.commands.compare.study import drawn_in_logs
 
 FROZEN = ["--model.freeze_backbone", "true", "--data.val_fraction", "0.2"]
 

@@ -52,7 +52,7 @@ def shortened(command: str, cifar_root: Path) -> list[str]:
         words += ["--model.image_size", "32"]
     elif configs and not OFFLINE & set(configs):
         words += ["--data.root", str(cifar_root)]
-    for option, value in (("--seeds", "1"), ("--image_sizes", "16")):
+    for option, value in (("--seeds", "1"), ("--trials", "2"), ("--image_sizes", "16")):
         if option in words:
             words[words.index(option) + 1] = value
     if {"label", "review"} & set(words):

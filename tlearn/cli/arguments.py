@@ -14,7 +14,7 @@ from tlearn.cli.config_files import Config, check_typed, find_config, is_number
 
 _CONFIG_OPTIONS = ("-c", "--config")
 # Options that take no value: what follows one of them is a word of its own.
-_FLAGS = ("--find_lr", "--no_find_lr", "--fix", "--open", "--yes", "--print_config", "-h", "--help")
+_FLAGS = ("--find_lr", "--no_find_lr", "--fix", "--open", "--yes", "--print_config", "--no-wait", "-h", "--help")
 
 HELP_TOPICS = ("all", "data")
 

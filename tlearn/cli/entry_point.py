@@ -44,7 +44,7 @@ _OWN_FILE = {
     "cache": "tlearn.commands.cache",
     "completion": "tlearn.cli.help.completion",
 }
-_OF_SWEEPS = ("--seeds", "--trials", "--out")
+_OF_SWEEPS = ("--seeds", "--trials", "--storage", "--no-wait", "--out")
 _SWEEPS = "fit TARGET --sweep OPTION=A,B --seeds N; to fit once with another seed: --seed_everything N"
 _QUICKSTART = "tlearn.commands.quickstart"
 

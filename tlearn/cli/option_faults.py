@@ -30,7 +30,7 @@ _NOT_A_NUMBER = (
 )
 _PARENTS = ("data", "model.optimizer", "model.lr_scheduler")
 _KINDS = ("int", "float", "bool", "str", "list", "dict")
-_OF_SWEEPS = ("--sweep", "--seeds", "--trials")
+_OF_SWEEPS = ("--sweep", "--seeds", "--trials", "--storage", "--no-wait")
 _MOST_NAMED = 3
 
 

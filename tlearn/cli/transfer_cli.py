@@ -64,8 +64,9 @@ _Kind = TypeVar("_Kind", bound="TransferCLI")
 # Help for options that commands/compare/sweep.py parses before this parser runs.
 _SWEEP_HELP = (
     "--sweep OPTION=VALUE,VALUE,... (again for another option) fits every combination and compares them; --seeds N "
-    "runs each with N seeds; --trials N lets Optuna draw N combinations, also from OPTION=LOWEST..HIGHEST; --out FILE "
-    "writes all of it as JSON"
+    "runs each with N seeds; --trials N lets Optuna draw N combinations, also from OPTION=LOWEST..HIGHEST, "
+    "and with --storage FILE_OR_URL any number of processes share them; --no-wait leaves to other processes what they "
+    "have begun; --out FILE writes all of it as JSON"
 )
 
 

@@ -138,6 +138,8 @@ options                            what it does [default]
   --folds K                        for each seed K runs, each on another fold
   --name NAME                      the runs lie in runs/compare/NAME
   --out FILE                       write all of it, each image's score too
+  --no-wait                        leave runs to the other processes of the
+                                   same command that have begun them
   --trainer.max_epochs N           as any other option of fit, for all configs
 
 Values of an option: '$program fit A.yaml --sweep OPTION=A,B'.""",

@@ -12,10 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tlearn.base.errors import DivergedError, TlearnError
+from tlearn.base.errors import TlearnError
 from tlearn.base.files import check_folder_of
 from tlearn.base.progress import Progress
-from tlearn.base.terminal.wrapping import wrapped
 from tlearn.cli.arguments import Arguments, VerbParser, folds_option, positive_int, with_own
 from tlearn.cli.config_files import Config, find_config
 from tlearn.cli.isolation import called_from_python
@@ -24,11 +23,14 @@ from tlearn.commands.compare.comparison import Comparison, comparison_of, folded
 from tlearn.commands.compare.folded_experiment import FoldedExperiment
 from tlearn.commands.compare.identity import CheckedVariant, Variant
 from tlearn.commands.compare.runs import Entrant, Experiment, RunResult
+from tlearn.commands.compare.sharing import fit_together, leaving_the_rest_to_others
 
 log = logging.getLogger(__name__)
 
 # What one may want to differ, but should know of.
 _BUDGET = {"trainer.max_epochs": ("trainer", "max_epochs"), "data.init_args.batch_size": ("data", "batch_size")}
+
+_STORAGE = "--storage"
 
 Source = str | Path | Mapping[str, Any]
 
@@ -44,7 +46,8 @@ def compare(
 ) -> Comparison:
     """Fit several configs with the same seeds, and compare what their best epochs answer on the same images.
 
-    A run that is finished is not done again.
+    A run that is finished is not done again. Processes that are given the same share the runs, each of which is done
+    once, and all return the same.
 
     Args:
         configs: Two configs or more, each as for `tlearn.fit`; a mapping gives each of them a name.
@@ -73,7 +76,8 @@ def run(arguments: Arguments) -> None:
     """Print who did best and what it cost, and write it where ``--out`` says."""
     own, arguments = take_common(_parser(), arguments)
     arguments = _with_bare_configs(arguments)
-    show(_compare(own, arguments, [(config.name, config) for config in arguments.configs]), own.out)
+    with leaving_the_rest_to_others():
+        show(_compare(own, arguments, [(config.name, config) for config in arguments.configs]), own.out)
 
 
 def _parser() -> VerbParser:
@@ -94,10 +98,10 @@ def _compare(own: Namespace, arguments: Arguments, configs: Sequence[tuple[str, 
     if own.folds:
         folded = FoldedExperiment(own.folds, own.seeds)
         _say_what_differs([folded.enter(variant).parts[0] for variant in variants])
-        return folded_comparison(folded, fit_all(folded.entrants))
+        return folded_comparison(folded, fit_all(folded.entrants, not own.no_wait))
     experiment = Experiment(own.seeds)
     _say_what_differs([experiment.enter(variant) for variant in variants])
-    return comparison_of(experiment, fit_all(experiment.entrants))
+    return comparison_of(experiment, fit_all(experiment.entrants, not own.no_wait))
 
 
 def common_parser(seeds: int) -> VerbParser:
@@ -105,6 +109,8 @@ def common_parser(seeds: int) -> VerbParser:
     parser = VerbParser()
     parser.option("--seeds", "a number", positive_int("--seeds"), default=seeds)
     parser.option("--out", "the name of a file to write", Path)
+    parser.option(_STORAGE, "a file or the URL of a database")
+    parser.flag("--no-wait")
     return parser
 
 
@@ -117,6 +123,11 @@ def take_common(parser: VerbParser, arguments: Arguments) -> tuple[Namespace, Ar
     own, arguments = parser.take(arguments)
     if own.out is not None:
         check_folder_of(own.out)
+    if own.storage is not None and getattr(own, "trials", None) is None:
+        raise TlearnError(
+            f"{_STORAGE} is for the draws of fit --sweep ... --trials N; here workers share the runs by their folders "
+            f"alone: drop {_STORAGE}, and type the same command in each"
+        )
     for option, why in (
         ("--ckpt_path", "it resumes one run"),
         ("--resume", "it resumes one run"),
@@ -127,29 +138,18 @@ def take_common(parser: VerbParser, arguments: Arguments) -> tuple[Namespace, Ar
     return own, arguments
 
 
-def fit_all(entrants: Sequence[Entrant]) -> dict[str, list[RunResult]]:
-    """Fit all that have entered, and return name to results; a variant whose loss is no number is left out, and said.
+def fit_all(entrants: Sequence[Entrant], waits: bool = True, leaves_out: bool = True) -> dict[str, list[RunResult]]:
+    """Fit all that have entered, together with other processes of the same command; see `fit_together`.
 
     Raises:
         TlearnError: None is left.
     """
-    results = dict[str, list[RunResult]]()
-    with saying_what_is_kept(), Progress("run", sum(each.open_runs for each in entrants)) as progress:
-        for each in entrants:
-            with leaving_out_what_diverges(each.name):
-                results[each.name] = each.fit(progress)
+    jobs = [job for entrant in entrants for job in entrant.jobs]
+    with saying_what_is_kept(), Progress("run", sum(job.outcome() is None for job in jobs)) as progress:
+        results = fit_together(entrants, progress, waits, leaves_out)
     if not results:
         raise TlearnError("the loss of every variant became no number, nothing is left to compare; lower the rates")
     return results
-
-
-@contextmanager
-def leaving_out_what_diverges(name: str) -> Iterator[None]:
-    """Say of a variant that its loss is no number, and go on without it."""
-    try:
-        yield
-    except DivergedError as error:
-        print(wrapped(f"{name} is left out: {error}", sys.stderr), file=sys.stderr)
 
 
 @contextmanager

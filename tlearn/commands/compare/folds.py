@@ -15,9 +15,8 @@ from tlearn.base.errors import TlearnError
 from tlearn.base.intervals import percent
 from tlearn.base.next_command import command_line
 from tlearn.base.notebook.html_table import html_table
-from tlearn.base.progress import Progress
 from tlearn.cli.arguments import Arguments, VerbParser, folds_option
-from tlearn.commands.compare.compare import saying_what_is_kept
+from tlearn.commands.compare.compare import fit_all
 from tlearn.commands.compare.folded_experiment import FoldedExperiment
 from tlearn.commands.compare.identity import Variant
 from tlearn.commands.compare.measured_fit import SCORE
@@ -135,8 +134,7 @@ def fit_folds(arguments: Arguments) -> tuple[FoldedRun, Arguments]:
     experiment = FoldedExperiment(own.folds, None)
     experiment.enter(Variant("", arguments.run_name, arguments))
     (entrant,) = experiment.entrants
-    with saying_what_is_kept(), Progress("run", entrant.open_runs) as progress:
-        runs = entrant.fit(progress)
+    runs = fit_all([entrant], leaves_out=False)[entrant.name]
     (folded,) = experiment.variants
     (seed,) = {run.seed for run in runs}
     answers = experiment.held_out(folded, seed)

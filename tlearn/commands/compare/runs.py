@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,10 @@ from typing import Any
 import numpy as np
 
 from tlearn.analysis.ranking import Scores
+from tlearn.base.errors import DivergedError
 from tlearn.base.feature_store import key_of
 from tlearn.base.files import write_whole
 from tlearn.base.places import DEFAULT_ROOT
-from tlearn.base.progress import Progress
 from tlearn.cli.arguments import Arguments
 from tlearn.cli.defaults import FOLLOWED
 from tlearn.commands.compare.held_out import HELD_OUT, HeldOut, saved
@@ -31,10 +32,12 @@ from tlearn.commands.compare.identity import (
     refuse_other_images,
     refuse_what_leaves_nothing,
 )
+from tlearn.commands.compare.lease import Lease
 from tlearn.commands.compare.measured_fit import SCORE, measured_fit
 from tlearn.commands.untrained import UntrainedCLI, untrained
 
-RESULT = "result.json"
+RESULT, DIVERGED = "result.json", "diverged.json"
+_OUTCOMES = (RESULT, DIVERGED)
 _SEED = "--seed_everything"
 
 
@@ -98,18 +101,22 @@ class Experiment:
             TlearnError: Whatever the parser refuses, an option that leaves nothing to compare, or other validation
                 images, task or classes than the first variant's.
         """
-        options = [*variant.arguments.options, *([f"{_SEED}=0"] if self._given else [])]
-        cli = untrained(replace(variant.arguments, options=options), makes="data")
-        refuse_what_leaves_nothing(variant.name, cli.plain, resumes=cli.checkpoint is not None)
-        checked = CheckedVariant(variant, cli.plain, hash_of(cli.plain), self._identity_of(cli))
+        checked = self.check(variant)
         if self.variants:
             refuse_other_images(self.variants[0], checked)
         self.variants.append(checked)
         return checked
 
-    def fit(self, checked: CheckedVariant, progress: Progress) -> list[RunResult]:
-        """Fit a variant with every seed, each a step of progress, but for runs that are finished already."""
-        return [_finished_or_run(checked, seed, progress) for seed in self.seeds_of(checked)]
+    def check(self, variant: Variant) -> CheckedVariant:
+        """Check a variant, and look at its data, without letting it take part.
+
+        Raises:
+            TlearnError: Whatever the parser refuses, or an option that leaves nothing to compare.
+        """
+        options = [*variant.arguments.options, *([f"{_SEED}=0"] if self._given else [])]
+        cli = untrained(replace(variant.arguments, options=options), makes="data")
+        refuse_what_leaves_nothing(variant.name, cli.plain, resumes=cli.checkpoint is not None)
+        return CheckedVariant(variant, cli.plain, hash_of(cli.plain), self._identity_of(cli))
 
     def seeds_of(self, checked: CheckedVariant) -> list[int]:
         """Return the seeds of a variant's runs."""
@@ -143,81 +150,114 @@ class Entrant:
     name: str
     parts: list[tuple[Experiment, CheckedVariant]]
 
-    def fit(self, progress: Progress) -> list[RunResult]:
-        """Fit each part with every seed, each a step of progress, but for runs that are finished already."""
-        return [run for experiment, checked in self.parts for run in experiment.fit(checked, progress)]
+    @property
+    def jobs(self) -> list[Job]:
+        """Return its runs: of each part one for each seed."""
+        return [Job(self.name, part, seed) for of, part in self.parts for seed in of.seeds_of(part)]
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """A run of a variant with one seed.
+
+    Attributes:
+        entrant: Whose run it is.
+        checked: The variant.
+        seed: ``seed_everything``.
+    """
+
+    entrant: str
+    checked: CheckedVariant
+    seed: int
+
+    def __str__(self) -> str:
+        """Name it, for whoever waits."""
+        return f"{self.checked.variant.name}, seed {self.seed}"
 
     @property
-    def open_runs(self) -> int:
-        """Count the runs that are still to be done."""
-        return sum(finished(part, seed) is None for of, part in self.parts for seed in of.seeds_of(part))
+    def folder(self) -> Path:
+        """Return the folder that holds its result and its run folder."""
+        return Path(self.checked.plain["trainer"]["default_root_dir"] or DEFAULT_ROOT, self._place)
+
+    def outcome(self) -> RunResult | DivergedError | None:
+        """Return what came of it, if it is done and is still one of these options and data."""
+        if (found := self._kept(DIVERGED)) is not None:
+            return DivergedError(found["says"])
+        try:
+            result = RunResult(**(self._kept(RESULT) or {}))
+        except TypeError:  # none, or another version's
+            return None
+        return result if not self._is_fold or held_out_of(self.checked, self.seed) else None
+
+    def run(self, lease: Lease) -> RunResult | DivergedError | None:
+        """Do the run; another one in its place, or half a one, is replaced.
+
+        Returns:
+            What came of it; ``None`` where another worker has taken it meanwhile.
+
+        Raises:
+            TlearnError: Whatever the fit refuses.
+        """
+        self._make_room(lease)
+        print(f"\n{self}", flush=True)
+        gc.collect()  # the run before is in circles; its memory is not this one's
+        variant, data = self.checked.variant, self.checked.data
+        options = [*variant.arguments.options, f"{_SEED}={self.seed}"]
+        about: dict[str, Any] = {**self._identity, "seed": self.seed, "score": SCORE[data.task]}
+        try:
+            measured, answers = measured_fit(Arguments("fit", variant.arguments.configs, options), self._place)
+        except DivergedError as error:
+            if not lease.is_held():
+                return None
+            write_whole(self.folder / DIVERGED, json.dumps({**about, "says": str(error)}))
+            return error
+        if not lease.is_held():
+            return None
+        result = RunResult(**about, **measured)
+        if answers is not None:
+            answers.save(self.folder / HELD_OUT)
+        write_whole(self.folder / RESULT, json.dumps(asdict(result)))
+        return result
+
+    def _make_room(self, lease: Lease) -> None:
+        left = list(self.folder.glob("version_*"))
+        if left:
+            changed = any((self.folder / name).exists() for name in _OUTCOMES)
+            why = "its config or data changed" if changed else "it was not finished"
+            then = "is replaced" if lease.alone else "stays beside the new one: its worker is silent, and may wake"
+            print(f"{self}: {why}; the run in {self.folder} {then}", flush=True)
+        for name in _OUTCOMES:  # first: it must never speak of another run
+            (self.folder / name).unlink(missing_ok=True)
+        for run in left if lease.alone else []:
+            shutil.rmtree(run)
+
+    @property
+    def _place(self) -> str:
+        return f"{self.checked.variant.folder}-seed{self.seed}"
+
+    @property
+    def _identity(self) -> dict[str, Any]:
+        data = self.checked.data
+        return {"config_hash": self.checked.config_hash, "train": data.train, "val": data.val}
+
+    @property
+    def _is_fold(self) -> bool:
+        return (self.checked.plain["data"].get("init_args") or {}).get("folds") is not None
+
+    def _kept(self, name: str) -> dict[str, Any] | None:
+        """Read what a run of these options and data left."""
+        try:
+            found: dict[str, Any] = json.loads((self.folder / name).read_text(encoding="utf-8"))
+            return found if self._identity.items() <= found.items() else None
+        except (OSError, ValueError, AttributeError):  # none, or half a one
+            return None
 
 
-def scores_of(results: list[RunResult]) -> Scores:
+def scores_of(results: Sequence[RunResult]) -> Scores:
     """Return the scores of a variant's runs, (S, N)."""
     return np.array([result.scores for result in results], dtype=np.float64)
 
 
-def _place(checked: CheckedVariant, seed: int) -> str:
-    return f"{checked.variant.folder}-seed{seed}"
-
-
-def _folder(checked: CheckedVariant, seed: int) -> Path:
-    return Path(checked.plain["trainer"]["default_root_dir"] or DEFAULT_ROOT, _place(checked, seed))
-
-
-def finished(checked: CheckedVariant, seed: int) -> RunResult | None:
-    """Return what a run gave, if it is done and is still one of these options and data."""
-    try:
-        found = RunResult(**json.loads((_folder(checked, seed) / RESULT).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):  # none, half a one, or another version's
-        return None
-    wanted = (checked.config_hash, checked.data.train, checked.data.val)
-    if (found.config_hash, found.train, found.val) != wanted:
-        return None
-    return found if not _is_fold(checked) or held_out_of(checked, seed) else None
-
-
 def held_out_of(checked: CheckedVariant, seed: int) -> HeldOut | None:
     """Return the answers of a finished run to the images of its fold; ``None`` where it validated on no fold."""
-    return saved(_folder(checked, seed) / HELD_OUT)
-
-
-def _is_fold(checked: CheckedVariant) -> bool:
-    return (checked.plain["data"].get("init_args") or {}).get("folds") is not None
-
-
-def _finished_or_run(checked: CheckedVariant, seed: int, progress: Progress) -> RunResult:
-    """Take a finished run; another one in its place, or half a one, is replaced."""
-    folder, who = _folder(checked, seed), f"{checked.variant.name}, seed {seed}"
-    if found := finished(checked, seed):
-        print(f"{who}: finished before, taken from {folder / RESULT}", flush=True)
-        return found
-    progress.next(who)
-    if list(folder.glob("version_*")):
-        why = "its config or data changed" if (folder / RESULT).exists() else "it was not finished"
-        print(f"{who}: {why}; the run in {folder} is replaced", flush=True)
-    (folder / RESULT).unlink(missing_ok=True)  # first: it must never speak of another run
-    for run in folder.glob("version_*"):
-        shutil.rmtree(run)
-    return _run(checked, seed)
-
-
-def _run(checked: CheckedVariant, seed: int) -> RunResult:
-    print(f"\n{checked.variant.name}, seed {seed}", flush=True)
-    gc.collect()  # the run before is in circles; its memory is not this one's
-    arguments, place = checked.variant.arguments, _place(checked, seed)
-    options = [*arguments.options, f"{_SEED}={seed}"]
-    measured, answers = measured_fit(Arguments("fit", arguments.configs, options), place)
-    data = checked.data
-    about: dict[str, Any] = {
-        "config_hash": checked.config_hash,
-        "train": data.train,
-        "val": data.val,
-        "score": SCORE[data.task],
-    }
-    result = RunResult(**about, seed=seed, **measured)
-    if answers is not None:
-        answers.save(_folder(checked, seed) / HELD_OUT)
-    write_whole(_folder(checked, seed) / RESULT, json.dumps(asdict(result)))
-    return result
+    return saved(Job("", checked, seed).folder / HELD_OUT)
