@@ -133,7 +133,16 @@ def test_only_what_is_missing_runs_after_an_interruption(
             raise KeyboardInterrupt
         return step(module, *batch)
 
-    words = ("fit", "-c", whole, *FROZEN, "--folds", "2")
+    words = (
+        "fit",
+        "-c",
+        whole,
+        *FROZEN,
+        "--folds",
+        "2",
+        "--model.feature_cache",
+        "off",
+    )  # each step is one of Lightning's
     with monkeypatch.context() as patched:
         patched.setattr(TransferModule, "training_step", interrupted)
         answer = tlearn(*words)

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import SMALL, Tlearn
+from tlearn.base.locks import NOT_LOCKED
 from tlearn.commands.compare import lease, sharing
 from tlearn.training.module import TransferModule
 
@@ -223,7 +224,7 @@ def test_a_folder_is_held_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert mine is not None
     assert (mine.alone, mine.is_held()) == (True, True)
     assert lease.Leases().take(folder) is None  # by the kernel's lock
-    monkeypatch.setattr(lease, "lock_folder", lambda _: lease.NOT_LOCKED)
+    monkeypatch.setattr(lease, "lock_folder", lambda _: NOT_LOCKED)
     monkeypatch.setattr(lease, "unlock_folder", lambda _: None)
     watching = lease.Leases()
     assert watching.take(folder) is None  # by the file, where disks lock no folder
