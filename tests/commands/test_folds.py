@@ -133,16 +133,8 @@ def test_only_what_is_missing_runs_after_an_interruption(
             raise KeyboardInterrupt
         return step(module, *batch)
 
-    words = (
-        "fit",
-        "-c",
-        whole,
-        *FROZEN,
-        "--folds",
-        "2",
-        "--model.feature_cache",
-        "off",
-    )  # each step is one of Lightning's
+    steps = ("--model.feature_cache", "off")  # features have none of Lightning's
+    words = ("fit", "-c", whole, *FROZEN, *steps, "--folds", "2")
     with monkeypatch.context() as patched:
         patched.setattr(TransferModule, "training_step", interrupted)
         answer = tlearn(*words)

@@ -15,7 +15,7 @@ import pytest
 
 from tests.conftest import SMALL, Tlearn
 from tlearn.base.locks import NOT_LOCKED
-from tlearn.commands.compare import lease, sharing
+from tlearn.commands.compare import lease, sharing, study
 from tlearn.training.module import TransferModule
 
 ROOT = Path(__file__).parents[2]
@@ -135,8 +135,8 @@ def trials_in(storage: str) -> list[Any]:
         if "://" in storage
         else optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(storage))
     )
-    (study,) = optuna.get_all_study_summaries(opened)
-    return list(optuna.load_study(study_name=study.study_name, storage=opened).trials)
+    (found,) = optuna.get_all_study_summaries(opened)
+    return list(optuna.load_study(study_name=found.study_name, storage=opened).trials)
 
 
 def test_a_trial_that_was_stopped_is_taken_again_with_its_values(
@@ -146,6 +146,7 @@ def test_a_trial_that_was_stopped_is_taken_again_with_its_values(
     with monkeypatch.context() as patched:
         patched.setattr(TransferModule, "training_step", stop)
         assert tlearn(*words).code == 130
+    monkeypatch.setattr(study, "_SEED", 7)  # values that were drawn again would be others
     answer = tlearn(*words)
     assert answer.code == 0, answer.err
     stopped, again, other = trials_in("sweep.log")
