@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tlearn.base.types import Batch
     from tlearn.cli import main
     from tlearn.cli.callbacks import callbacks_for
-    from tlearn.commands.advise import Advice, advise
+    from tlearn.commands.advise.advise import Advice, advise
     from tlearn.commands.compare.compare import compare
     from tlearn.commands.compare.comparison import Comparison
     from tlearn.commands.compare.folds import FoldedRun
@@ -94,7 +94,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Advice": "tlearn.commands.advise",
+    "Advice": "tlearn.commands.advise.advise",
     "Batch": "tlearn.base.types",
     "CIFAR10DataModule": "tlearn.data",
     "Comparison": "tlearn.commands.compare.comparison",
@@ -119,7 +119,7 @@ _HOMES = {
     "TlearnError": "tlearn.base.errors",
     "TorchvisionDataModule": "tlearn.data",
     "TransferModule": "tlearn.training.module",
-    "advise": "tlearn.commands.advise",
+    "advise": "tlearn.commands.advise.advise",
     "callbacks_for": "tlearn.cli.callbacks",
     "compare": "tlearn.commands.compare.compare",
     "doctor": "tlearn.commands.doctor",

@@ -17,7 +17,7 @@ from typing import Any
 from benchmarks.advise.runs import images_of, words_of
 from benchmarks.advise.scenarios import SCENARIOS, Scenario
 from tlearn.cli.arguments import split_arguments
-from tlearn.commands.advise import ask
+from tlearn.commands.advise.advise import ask
 
 FACTS = Path(__file__).parent / "facts.jsonl"
 

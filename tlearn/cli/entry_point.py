@@ -29,7 +29,7 @@ _OWN_FILE = {
     "predict": "tlearn.commands.predict",
     "plan": "tlearn.commands.plan",
     "probe": "tlearn.commands.probe",
-    "advise": "tlearn.commands.advise",
+    "advise": "tlearn.commands.advise.advise",
     "compare": "tlearn.commands.compare.compare",
     "sweep": "tlearn.commands.compare.sweep",
     "folds": "tlearn.commands.compare.folds",

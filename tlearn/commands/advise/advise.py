@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from tlearn.analysis.decision import Decision, decide
-from tlearn.analysis.effects import EFFECTS
+from tlearn.analysis.effects import EFFECTS, GAINS
 from tlearn.analysis.learning_curve import log_curve
 from tlearn.analysis.measurements import Measurements, measure, parts_of
 from tlearn.analysis.probe import log_curves
@@ -27,7 +27,7 @@ from tlearn.cli.defaults import plain_config
 from tlearn.cli.faults import translated_faults
 from tlearn.cli.isolation import called_from_python
 from tlearn.cli.targets.calls import arguments_of
-from tlearn.commands.advise_text import expectation, print_advice, why
+from tlearn.commands.advise.text import expectation, price_line, print_advice, why
 from tlearn.commands.probe import STRATEGY, drop_strategy, take_words, write_result
 from tlearn.commands.untrained import UntrainedCLI, untrained
 from tlearn.models.options import LossOptions, names_of
@@ -41,6 +41,7 @@ DECIDED = ("image_size", "optimizer", "lr_interval", *(STRATEGY.keys() - set(_OF
 _IN_TRIALS = (*names_of(LossOptions), "batch_norm")
 _PARTS = ("trainer", "model")
 _DEFAULT_OUT = Path(ADVISED)
+_WIDTH = 79  # columns of a line that is wrapped
 
 
 @dataclass(frozen=True)
@@ -109,17 +110,21 @@ def run(arguments: Arguments) -> None:
     places = _keep(asked)
     advice.write(out)
     if advice.not_kept:
-        print(_said(advice.not_kept))
+        print(textwrap.fill(_said(advice.not_kept), _WIDTH, break_long_words=False, break_on_hyphens=False))
     print(f"advice took {advice.time_s:.0f} s; all of it: {', '.join(map(str, places))}")
+    if advice.decision.price is not None:
+        print(price_line(advice.decision.price))
     print(f"next: {command_line('fit', out)}")
+    print(f"or a race of real runs that keeps the best: {asked.race}")
 
 
 class Asked(NamedTuple):
-    """A command line of advice, the advice, and the file to write the config to."""
+    """A command line of advice, the advice, the file to write the config to, and the command of a race in its place."""
 
     cli: UntrainedCLI
     advice: Advice
     out: Path | None
+    race: str
 
 
 def ask(arguments: Arguments) -> Asked:
@@ -134,11 +139,12 @@ def ask(arguments: Arguments) -> Asked:
         log_curves(cli.trainer.loggers, measured.probe)
         if measured.forecast:
             log_curve(cli.trainer.loggers, measured.forecast)
-    decision = decide(measured, EFFECTS)
+    decision = decide(measured, EFFECTS, GAINS)
     config = advised_config(given, measured, decision)
     dropped = not_kept(given.plain, given.typed, config)
     text, time_s = why(measured, decision), measured.start_s + measured.time_s
-    return Asked(cli, Advice(config, text, decision, measured, dropped, time_s), out)
+    race = command_line("fit", *arguments.again(), "--budget", "auto")
+    return Asked(cli, Advice(config, text, decision, measured, dropped, time_s), out, race)
 
 
 def _keep(asked: Asked) -> list[Path]:
