@@ -13,6 +13,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from tlearn.base.errors import one_line
 from tlearn.training.callbacks.guards import FiniteLossCallback
+from tlearn.training.callbacks.pausing import RunPausedError
 from tlearn.training.callbacks.stopping import StopCallback
 from tlearn.training.typed import callbacks_of
 
@@ -55,6 +56,8 @@ class EndingCallback(Callback):
             return  # training had ended before
         name = signal_name(exception)
         by, words = ("signal", name) if name else ("fault", one_line(exception))
+        if isinstance(exception, RunPausedError):
+            by, words = "pause", "a pause"
         epochs: Any = trainer.fit_loop.epoch_progress.current
         self.facts = {"by": by, "words": words, "epoch": epochs.started, "step": trainer.global_step}
 

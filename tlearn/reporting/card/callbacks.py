@@ -33,6 +33,7 @@ from tlearn.training.callbacks.checkpoints import (
     saved_epochs,
 )
 from tlearn.training.callbacks.freeze_audit import FreezeAuditCallback
+from tlearn.training.callbacks.pausing import RunPausedError
 from tlearn.training.module import TransferModule, model_of
 from tlearn.training.typed import data_of
 
@@ -83,7 +84,7 @@ class RunCardCallback(Callback):
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Write what is known; an error in this does not hide the one that ended the run."""
-        interrupted = isinstance(exception, (KeyboardInterrupt, SIGTERMException))
+        interrupted = isinstance(exception, (KeyboardInterrupt, SIGTERMException, RunPausedError))
         status = "interrupted" if interrupted else f"failed: {one_line(exception)}"
         attempt("the card of the run", lambda: self._write(trainer, model_of(trainer), status))
 

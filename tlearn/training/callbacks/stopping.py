@@ -42,6 +42,9 @@ class StopCallback(Callback):
     Args:
         own: Options that the command which resumes has to type, for they name code of the user's own.
         requeues: The command resumes by itself when it is run again.
+
+    Attributes:
+        again: The command that goes on where the run is a part of something larger; else it is resumed by itself.
     """
 
     # A run that a signal ends inside an epoch continues there; these would take the epoch for finished.
@@ -49,6 +52,7 @@ class StopCallback(Callback):
 
     def __init__(self, own: Sequence[str] = (), requeues: bool = False) -> None:
         self.own, self.requeues = own, requeues
+        self.again: str | None = None
         self._asked: int | None = None
         self._steps = self._saved = self._trains = False
         self._is_first = True  # of several processes: rank 0
@@ -154,7 +158,7 @@ class StopCallback(Callback):
         if path is None or not path.is_file():
             return "stopped before the first checkpoint; the same command starts anew"
         where = f"after step {trainer.global_step}" if self._saved else "without saving"
-        return f"stopped {where}\nto go on: {resume_command(path, self.own)}"
+        return f"stopped {where}\nto go on: {self.again or resume_command(path, self.own)}"
 
     def is_signalled(self) -> bool:
         """Tell whether this process has had a signal."""
