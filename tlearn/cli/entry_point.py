@@ -33,6 +33,7 @@ _OWN_FILE = {
     "compare": "tlearn.commands.compare.compare",
     "sweep": "tlearn.commands.compare.sweep",
     "folds": "tlearn.commands.compare.folds",
+    "race": "tlearn.commands.race.race",
     "doctor": "tlearn.commands.doctor",
     "drift": "tlearn.commands.drift.drift",
     "label": "tlearn.commands.pages.label",
@@ -141,6 +142,8 @@ def _function_of(arguments: Arguments) -> str:
     verb, typed = arguments.verb or "fit", [option for option, _ in arguments.pairs()]
     if "--folds" in typed and "--sweep" in typed:
         raise TlearnError("--sweep compares values on one split, --folds fits every fold; drop one of the two")
+    if verb == "fit" and "--budget" in typed:
+        return "race"
     if verb == "fit" and "--folds" in typed:
         return "folds"
     if verb == "doctor" and "--against" in typed:

@@ -20,8 +20,11 @@ from tlearn.cli.targets.calls import arguments_of
 from tlearn.cli.transfer_cli import TransferCLI
 from tlearn.cli.transfer_cli import run as run_verb
 from tlearn.commands.compare.folds import FoldedRun, fit_folds
+from tlearn.commands.race.hint import say_what_training_costs
+from tlearn.commands.race.race import race
 from tlearn.deploy.predictor import Predictor
 from tlearn.deploy.predictor import load as load_predictor
+from tlearn.reporting.card.files import read_card
 from tlearn.training.callbacks.checkpoints import best_checkpoint, last_checkpoint, run_folder
 from tlearn.training.typed import callbacks_of, is_trial
 
@@ -75,6 +78,7 @@ def fit(
     resume: Literal["auto"] | None = None,
     find_lr: bool = False,
     folds: None = None,
+    budget: str | None = None,
 ) -> Run: ...
 @overload
 def fit(
@@ -96,6 +100,7 @@ def fit(
     resume: Literal["auto"] | None = None,
     find_lr: bool = False,
     folds: int | None = None,
+    budget: str | None = None,
 ) -> Run | FoldedRun:
     """Train a network, as ``tlearn fit`` does.
 
@@ -111,6 +116,8 @@ def fit(
         find_lr: Find the learning rate by a range test before the first step.
         folds: Fit so many times, from 2 on, and validate on another fold of the training images each time. Runs that
             are finished are not done again.
+        budget: A time, such as ``10m``, or ``auto``: the head is solved, then networks are trained in a race for this
+            time, and the best of it, or an average of two, is the run. Typed again, a race that was stopped goes on.
 
     Returns:
         The run; with ``folds`` what all of them answered to images that they had not seen.
@@ -119,17 +126,27 @@ def fit(
         TlearnError: A fault in the config, the options, the data or the machine; the command line prints the same line.
         KeyboardInterrupt: Ctrl-C; the run can be resumed.
     """
-    words = {"ckpt_path": ckpt_path, "resume": resume, "folds": folds}
+    words = {"ckpt_path": ckpt_path, "resume": resume, "folds": folds, "budget": budget}
     with called_from_python():
         given = {**(options or {}), **{name: value for name, value in words.items() if value is not None}}
         arguments = with_data(arguments_of("fit", config, given), data)
         arguments.options.extend(["--find_lr"] if find_lr else [])
+        if budget is not None:
+            return _run_in(race(arguments))
         return run(arguments) if folds is None else fit_folds(arguments)[0]
 
 
 def run(arguments: Arguments) -> Run:
     """Train as a command line says."""
-    return _run_of(run_verb(arguments))
+    cli = run_verb(arguments)
+    say_what_training_costs(arguments, cli)
+    return _run_of(cli)
+
+
+def _run_in(folder: Path) -> Run:
+    """Return the finished run in a folder."""
+    best: dict[str, Any] = read_card(folder).get("best") or {}
+    return Run(folder, best.get("metrics", {}), folder / best.get("checkpoint", "checkpoints/best.ckpt"), "finished")
 
 
 def _run_of(cli: TransferCLI) -> Run:

@@ -49,6 +49,7 @@ $place
   --resume auto                    go on with the newest that is unfinished
   --sweep OPTION=A,B               compare values; with it --seeds N
   --folds K                        fit K times, each on another fold
+  --budget TIME                    race networks: 90s, 10m, 2h, auto
   --print_config                   print the config that would be used
 
 '--help data' lists the options of each kind of data, '--help all' all options.""",

@@ -41,7 +41,7 @@ from tlearn.training.typed import callbacks_of
 
 Outcome = Literal["not begun", "under way", "paused", "finished", "left out"]
 RECORD, ANSWERS = "member.json", "answers.npz"
-# The race says in a line what these would say at length; pictures for TensorBoard are left to the run that it ends with.
+# The race says in a line what these would say at length, and nobody looks at pictures of each member.
 _QUIET = (
     EpochLinesCallback,
     OutcomeCallback,
@@ -68,7 +68,7 @@ class Member:
         seconds: Of all its legs.
         outcome: How far it is.
         why: Why it was left out.
-        legs: How often it was begun or gone on with by this command.
+        stages: Those of its network that can be tapped; known of a head that was solved.
     """
 
     name: str
@@ -82,7 +82,7 @@ class Member:
     seconds: float = 0.0
     outcome: Outcome = "not begun"
     why: str = ""
-    legs: int = 0
+    stages: list[str] = field(default_factory=list)
 
     @property
     def run(self) -> Path:
@@ -101,8 +101,9 @@ class Member:
 
     def write(self) -> None:
         """Keep what is known of it."""
-        kept = {name: value for name, value in asdict(self).items() if name not in ("folder", "options", "legs")}
-        write_whole(self.folder / RECORD, json.dumps({**kept, "options": self.options}))
+        self.folder.mkdir(parents=True, exist_ok=True)
+        kept = {name: value for name, value in asdict(self).items() if name != "folder"}
+        write_whole(self.folder / RECORD, json.dumps(kept))
 
     def answers(self) -> Answers | None:
         """Return what its best epoch answers; ``None`` before it is finished."""
@@ -137,11 +138,13 @@ def member_of(track: Track, name: str, stages: Sequence[str], planned: int) -> M
         known = json.loads((folder / RECORD).read_text(encoding="utf-8"))
         if known["identity"] != member.identity:
             return member
-        for key in ("losses", "epoch_s", "start_s", "seconds", "outcome", "why"):
+        for key in ("losses", "epoch_s", "start_s", "seconds", "outcome", "why", "stages"):
             setattr(member, key, known[key])
     if member.outcome == "finished" and (member.answers() is None or not member.best.is_file()):
         return Member(name, options, planned, folder, member.identity)
     if member.outcome in ("under way", "paused"):
+        if planned == 1:  # a head that is solved cannot be gone on with
+            return Member(name, options, planned, folder, member.identity)
         _take_up(member)
     return member
 
@@ -155,6 +158,8 @@ def _take_up(member: Member) -> None:
     member.epoch_s = _mean(noted.get("seconds", [])) or member.epoch_s
     member.seconds = max(member.seconds, sum(noted.get("seconds", [])))
     member.outcome = "paused" if _last(member).is_file() else "not begun"
+    if len(member.losses) >= member.planned:  # killed after its last epoch: its end is written once more
+        (member.run / "card.json").unlink(missing_ok=True)
 
 
 def _last(member: Member) -> Path:
@@ -182,7 +187,7 @@ def run_leg(track: Track, member: Member, is_due: Callable[[PauseCallback], bool
     if not goes_on:
         shutil.rmtree(member.folder, ignore_errors=True)
         member.losses, member.epoch_s, member.seconds, before_s = [], None, 0.0, 0.0
-    member.outcome, member.legs = "under way", member.legs + 1
+    member.outcome = "under way"
     member.write()
     arguments = track.arguments_of(member.options, member.planned, _last(member) if goes_on else None)
     pause, done = PauseCallback(is_due), len(member.losses)

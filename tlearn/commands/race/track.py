@@ -24,7 +24,7 @@ _REFUSED = {
     "--ckpt_path": "--ckpt_path goes on with one run; a race that was stopped goes on by itself",
     "--resume": "a race that was stopped goes on by itself",
 }
-_EPOCHS = "--trainer.max_epochs"
+EPOCHS = "--trainer.max_epochs"
 _VALUES_A_CLASS = 10  # a regression has no classes: its epochs are those of so many
 
 
@@ -43,7 +43,6 @@ class Track:
         train_images: N.
         keeps_tap: The stages that feed the head were typed.
         has_test: The data have images to test.
-        own: Names of code of the user's own, for commands.
     """
 
     arguments: Arguments
@@ -74,8 +73,7 @@ class Track:
 def with_options(arguments: Arguments, options: dict[str, Any], epochs: int, more: Sequence[str] = ()) -> Arguments:
     """Return a command line with other options of the model, which beat those of configs."""
     configs = [*arguments.configs, Config({"model": options})]
-    typed = [word for word in _without(arguments, _EPOCHS)]
-    words = [*typed, f"{_EPOCHS}={epochs}", *more]
+    words = [*words_without(arguments, EPOCHS), f"{EPOCHS}={epochs}", *more]
     return replace(arguments, configs=configs, options=words, words=[], target=None)
 
 
@@ -104,12 +102,12 @@ def track_of(arguments: Arguments) -> Track:
     identity, seed = look(data), cli.plain["seed_everything"]
     images = len(data.dataset("train"))
     classes = _VALUES_A_CLASS if data.task == "regression" else max(data.num_classes, 1)
-    typed = arguments.value_of(_EPOCHS)
+    typed = arguments.value_of(EPOCHS)
     return Track(
         arguments=arguments,
         place=place,
         folder=Path(trainer["default_root_dir"] or DEFAULT_ROOT, place),
-        identity={"config": hash_of(cli.plain), "train": identity.train, "val": identity.val},
+        identity={"config": hash_of(cli.plain), "train": identity.train, "val": identity.val, "seed": seed},
         data=identity,
         seed=seed if type(seed) is int else 0,
         epochs=_number(typed) if typed else epochs_of(images / classes),
@@ -127,8 +125,8 @@ def epochs_of_head(track: Track) -> int:
 def replaced(arguments: Arguments) -> list[str]:
     """List the options that typed configs set and a race sets itself."""
     typed = arguments.target.configs if arguments.target else arguments.configs
-    contents = [config.content for config in typed]
-    return [f"model.{name}" for name in CHOSEN if last_value(contents, f"model.{name}") is not None]
+    given = {name for config in typed for name in config.content.get("model") or {}}
+    return [f"model.{name}" for name in CHOSEN if name in given]
 
 
 def _refuse(arguments: Arguments) -> None:
@@ -164,12 +162,13 @@ def _refuse_data(data: ImageDataModule) -> None:
         )
 
 
-def _without(arguments: Arguments, option: str) -> list[str]:
+def words_without(arguments: Arguments, option: str) -> list[str]:
+    """Return the options of a command line but one, a word each."""
     kept = [(name, value) for name, value in arguments.pairs() if name != option]
     return [name if value is None else f"{name}={value}" if name else value for name, value in kept]
 
 
 def _number(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise TlearnError(f"{_EPOCHS}: a race needs a whole number from 1 on, got '{text}'")
+        raise TlearnError(f"{EPOCHS}: a race needs a whole number from 1 on, got '{text}'")
     return int(text)

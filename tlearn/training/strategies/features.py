@@ -6,6 +6,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterator
 from typing import Literal
+from weakref import WeakKeyDictionary
 
 import torch
 from lightning.pytorch import Trainer
@@ -19,6 +20,7 @@ from tlearn.training.module import TransferModule
 from tlearn.training.typed import FitSplit, data_of
 
 _FEWEST = 8  # in a batch: below, the bits of features may differ
+_pass_s: WeakKeyDictionary[TransferModule, float] = WeakKeyDictionary()  # of an image, in the last pass of a network
 _PIXELS = 2**18  # in a batch: 256 images of 32 px, the fastest there; few enough at 224 px to keep memory low
 
 
@@ -121,6 +123,7 @@ def iterate_over_split(
     sizes = BatchSizeTuner(size, len(positions), module.device.type == "cpu" and data.is_in_memory)
     asked = iter(lambda: sizes.next, 0) if data.is_in_memory else _decoded_sizes(size, len(positions), module.device)
     progress = Progress(what or split, len(positions), "images")
+    began_s = time.perf_counter()
     with progress, evaluating(module), trainer.precision_plugin.forward_context(), FreeThreads() as threads:
         for pixels in data.pixels(split, asked, view, positions):
             start_s = time.perf_counter()
@@ -128,3 +131,9 @@ def iterate_over_split(
             sizes.note(len(pixels), time.perf_counter() - start_s)
             progress.advance(len(pixels))
             threads.follow()
+    _pass_s[module] = (time.perf_counter() - began_s) / max(1, len(positions))
+
+
+def pass_s_of(module: TransferModule) -> float | None:
+    """Return the seconds of an image in the last pass of a network, decoding included; ``None`` before the first."""
+    return _pass_s.get(module)

@@ -21,6 +21,7 @@ from tlearn.reporting.card.format import MAIN_METRIC, options, part, visible
 from tlearn.reporting.card.headline import interval_note, splits_words
 from tlearn.reporting.card.html.charts import Line, line_chart
 from tlearn.reporting.card.html.pictures import pictures_view
+from tlearn.reporting.card.html.race import race_view
 from tlearn.reporting.card.html.reliability import reliability_view
 from tlearn.reporting.card.html.results import evaluation_view, metrics_view
 from tlearn.reporting.card.html.svg import Format
@@ -57,6 +58,7 @@ def report_html(folder: Path) -> str:
         "metrics": metrics_view(evaluations),
         "splits_words": _notes(card, images, evaluations),
         "matrix_words": _MATRIX_WORDS,
+        "race": race_view(_read_evaluation(folder / "race.json")),
         "pictures": pictures_view(known, training),
         "reliability": reliability_view(_read_evaluation(folder / "evaluation" / "reliability.json")),
         "charts": _charts(card, curves),
@@ -97,6 +99,7 @@ def _contents(shown: Mapping[str, Any]) -> list[tuple[str, str]]:
     matrices = [evaluation["matrix"] for evaluation in evaluations if evaluation["matrix"]]
     there = {
         ("results", "Results"): evaluations,
+        ("race", "The race"): shown["race"],
         ("pictures", "Pictures"): pictures["wrong"] or pictures["right"] or pictures["training"],
         ("confusion", "Confusions"): has("confusions") or (matrices and not matrices[0]["large"]),
         ("classes", "Classes"): has("classes"),

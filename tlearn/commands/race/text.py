@@ -1,0 +1,120 @@
+"""What a race prints: a line for each member and leg, a table, the choice with its reason and price."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+
+from tlearn.analysis.race.choice import Choice, Finisher
+from tlearn.analysis.race.paired import image_losses, image_scores
+from tlearn.base.intervals import percent
+from tlearn.base.types import Task
+from tlearn.commands.race.members import Answers, Member
+from tlearn.reporting.card.format import duration
+
+_WIDTH = 80
+_CALLED = {"last": "head, last stage", "head": "head, all stages"}
+_SCORE = {"classification": "acc", "multilabel": "labels right", "regression": "mae"}
+
+
+def say(text: str = "") -> None:
+    """Print a text in lines of 80 columns, behind what stderr has to show."""
+    sys.stderr.flush()
+    print(textwrap.fill(text, _WIDTH, subsequent_indent="  ", break_on_hyphens=False), flush=True)
+
+
+def called(name: str) -> str:
+    """Return the name of a member as it is shown."""
+    return _CALLED.get(name, name)
+
+
+def length(seconds: float) -> str:
+    """Say a time roughly: ``12 s``, ``4 min``, ``2 h 5 min``."""
+    if seconds < 90:
+        return f"{max(seconds, 1):.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else duration(seconds)
+
+
+def reached(task: Task, outputs: Answers | Finisher, targets: Answers) -> str:
+    """Say loss and score on the validation images: ``val loss 0.1834  acc 93.4 %``."""
+    loss = float(image_losses(task, outputs.outputs, targets.targets).mean())
+    score = float(image_scores(task, outputs.outputs, targets.targets).mean())
+    shown = f"{-score:.4g}" if task == "regression" else percent(score)
+    return f"val loss {loss:.4f}  {_SCORE[task]} {shown}"
+
+
+def say_leg(member: Member, task: Task, took_s: float, then: str) -> None:
+    """Print the line of a member behind a leg.
+
+    Args:
+        member: The member.
+        task: Of the race.
+        took_s: Seconds of the leg.
+        then: What happens to it next.
+    """
+    answers = member.answers()
+    is_done = member.outcome == "finished" and answers is not None
+    result = reached(task, answers, answers) if is_done and answers else _loss(member)
+    epochs = "" if member.planned == 1 else f"{len(member.losses)}/{member.planned} epochs  "
+    print(f"{called(member.name):<17} {epochs}{result}  {length(took_s)}, {then}", flush=True)
+
+
+def _loss(member: Member) -> str:
+    return f"val loss {member.losses[-1]:.4f}" if member.losses else "no epoch done"
+
+
+def table_of(members: list[Member], finishers: list[Finisher], task: Task, chosen: str) -> str:
+    """Return the table of what was run and what could be the result; the chosen has a star."""
+    answers = next(found for member in members if (found := member.answers()))
+    known = {each.name: each for each in finishers}
+    rows = [("", "", "epochs", "val loss", _SCORE[task], "seconds", "")]
+    for member in members:
+        mark = "*" if member.name == chosen else ""
+        done = f"{len(member.losses)}/{member.planned}"
+        loss, score = figures(task, known.get(member.name), answers)
+        if not loss and member.losses:
+            loss = f"{member.losses[-1]:.4f}"
+        rows.append((mark, called(member.name), done, loss, score, f"{member.seconds:.0f}", outcome_of(member)))
+    for each in finishers:
+        if len(each.members) > 1:
+            loss, score = figures(task, each, answers)
+            rows.append(("*" if each.name == chosen else "", each.name, "", loss, score, "", "average"))
+    widths = [max(len(row[column]) for row in rows) for column in range(6)]
+    return "\n".join(_row(row, widths) for row in rows)
+
+
+def _row(row: tuple[str, ...], widths: list[int]) -> str:
+    left = f"{row[0]:<{max(widths[0], 1)}} {row[1]:<{widths[1]}}"
+    right = "  ".join(f"{cell:>{width}}" for cell, width in zip(row[2:6], widths[2:6], strict=True))
+    return f"{left}  {right}  {row[6]}".rstrip()
+
+
+def figures(task: Task, finisher: Finisher | None, answers: Answers) -> tuple[str, str]:
+    """Return loss and score on the validation images as they are shown; empty without answers."""
+    if finisher is None:
+        return "", ""
+    loss = float(image_losses(task, finisher.outputs, answers.targets).mean())
+    score = float(image_scores(task, finisher.outputs, answers.targets).mean())
+    return f"{loss:.4f}", f"{-score:.4g}" if task == "regression" else percent(score)
+
+
+def outcome_of(member: Member) -> str:
+    """Say in a few words what became of a member."""
+    if member.outcome == "finished":
+        return "solved" if member.planned == 1 and member.name in _CALLED else "finished"
+    if member.outcome == "left out":
+        return "left out"
+    return member.why or member.outcome
+
+
+def price(choice: Choice, members: list[Member]) -> str:
+    """Say what the result costs: passes for each picture, and what it took to make it."""
+    passes = choice.finisher.passes
+    took_s = sum(member.seconds for member in members if member.name in choice.finisher.members)
+    if passes == 1:
+        return f"price: one pass of the network a picture; it took {length(took_s)} to make"
+    return (
+        f"price: {passes} networks answer, so a picture costs {passes} passes, twice the time"
+        if passes == 2
+        else f"price: {passes} networks answer, so a picture costs {passes} passes"
+    ) + f"; they took {length(took_s)} to make"
