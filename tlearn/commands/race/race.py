@@ -96,7 +96,7 @@ class _Race:
             self._head(member_of(self.track, name, stages, epochs_of_head(self.track)))
         best = min(self.heads, key=lambda each: each.losses[-1])
         took = text.length(self.clock.elapsed_s)
-        text.say(f"floor: {text.called(best.name)}, {took} after the start; nothing worse than it will be the result")
+        text.say(f"floor: {text.called(best.name)}, had after {took}; the result is as good at the least, within noise")
         self.clock.reserve_s = 2 * max(member.seconds for member in self.heads)
         return stages
 
@@ -132,7 +132,7 @@ class _Race:
         return Costs(self.track.epochs, max((each for each in measured if each), default=guess), start_s)
 
     def _train(self) -> None:
-        stops, tried = rungs(self.track.epochs), 0
+        stops = rungs(self.track.epochs)
         self.first_s = self.clock.elapsed_s
         self._settle()
         for member in self.tuned:
@@ -140,8 +140,7 @@ class _Race:
                 text.say_leg(member, self.task, member.seconds, "finished before")
         while leg := next_leg([m.standing for m in self._running()], stops, self.costs, self.clock.left_s):
             member = next(each for each in self.tuned if each.name == leg.name)
-            self._leg(member, leg, tried)
-            tried += 1
+            self._leg(member, leg)
         missing = missing_s([each.standing for each in self._running()], self.costs, self.clock.left_s)
         if missing and not any(each.outcome == "finished" for each in self.tuned):
             self._say_what_was_needed(missing)
@@ -159,9 +158,9 @@ class _Race:
         costs = self.costs
         self.clock.settle(self.first_s + costs.start_s + costs.epochs * costs.epoch_s)
 
-    def _leg(self, member: Member, leg: Leg, tried: int) -> None:
+    def _leg(self, member: Member, leg: Leg) -> None:
         before_s, done = member.seconds, len(member.losses)
-        with quietly(logging.WARNING if tried else logging.INFO):
+        with quietly(logging.WARNING):  # the heads have had the same warnings
             try:
                 run_leg(self.track, member, self._is_due(member, leg), self.typed)
             except Exception as error:
