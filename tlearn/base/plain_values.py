@@ -6,7 +6,7 @@ A checkpoint holds plain values and tensors alone. What a user's array is a view
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from enum import Enum
 from typing import Any
 
@@ -114,3 +114,12 @@ def _foreign(value: Any) -> Any:
 
 def _refuse(value: Any) -> Any:
     raise NotPlainError(f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins."))
+
+
+def leaves_of(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield what stands at the ends of nested mappings, by its own name."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from leaves_of(item, str(key))
+    else:
+        yield name, value

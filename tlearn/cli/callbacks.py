@@ -232,8 +232,8 @@ def head_and_rate(model: TransferModule, finds_rate: bool) -> list[Callback]:
     Raises:
         TlearnError: A learning rate is to be found for a head that is solved.
     """
-    if finds_rate and model.head_start.head_solver != "sgd":
-        raise TlearnError(f"model.head_solver {model.head_start.head_solver} takes no steps; drop --find_lr")
+    if finds_rate and (option := model.without_steps):
+        raise TlearnError(f"{option} takes no steps; drop --find_lr")
     head: list[Callback] = [HeadProbeCallback()] if model.head_start.solves_head else []
     return [*head, *([LearningRateFinderCallback()] if finds_rate else [])]
 

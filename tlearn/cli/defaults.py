@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -53,8 +53,6 @@ TRAINER_DEFAULTS = {
     "use_distributed_sampler": False,
     "devices": 1,
 }
-# Options of training by steps, on random changes of images; those that a solved head refuses are not among them.
-_OF_STEPS = ("trainer.max_epochs", "model.optimizer", "data.augment")
 LOGGER = f"lightning.pytorch.loggers.{BOARD}"
 
 
@@ -114,20 +112,6 @@ def settle_machine(config: Namespace, verb: str) -> None:
         trainer.enable_progress_bar = True
     if trainer.precision is None:
         trainer.precision = best_precision(str(trainer.accelerator))
-
-
-def settle_solved_head(config: Namespace, typed: Sequence[str] = ()) -> None:
-    """Give a head that is solved, not trained, its one epoch; say which of the options typed it does not use."""
-    if (solver := config.model.head_solver) == "sgd":
-        return
-    config.trainer.max_epochs = config.trainer.check_val_every_n_epoch = 1
-    names = dict.fromkeys(name.removeprefix("--").replace(".init_args.", ".") for name in typed)
-    idle = [name for name in names if name.startswith(_OF_STEPS)]
-    if idle:
-        log.warning(
-            "model.head_solver %s takes no steps, so %s %s nothing; to train by steps: --model.head_solver sgd",
-            *(solver, " and ".join(idle), "does" if len(idle) == 1 else "do"),
-        )
 
 
 def plain_config(parser: LightningArgumentParser, config: Namespace) -> dict[str, Any]:

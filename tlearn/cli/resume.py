@@ -56,6 +56,7 @@ class Checkpoint:
         epoch: The number of finished epochs.
         steps: The number of finished steps.
         about: What the model says of itself: ``task``, ``class_names``, ``pictures``, ``temperature``.
+        members: Of an ensemble: what builds its members again; ``None`` of any other network.
     """
 
     path: Path
@@ -63,6 +64,7 @@ class Checkpoint:
     epoch: int
     steps: int
     about: dict[str, Any]
+    members: list[dict[str, Any]] | None = None
 
     @property
     def class_names(self) -> list[str]:
@@ -112,10 +114,10 @@ def _left_of(run: Path) -> str:
     checkpoint = read_checkpoint(run / "checkpoints" / "last.ckpt")
     try:
         done, steps, config = finished_epochs(checkpoint), int(checkpoint["global_step"]), checkpoint[CONFIG_KEY]
-        is_trained, solver = _limit_reached(config, done, steps), config["model"].get("head_solver", "sgd")
+        is_trained, is_without = _limit_reached(config, done, steps), _takes_no_steps(config)
     except (KeyError, TypeError, ValueError):
         return _STEPS  # not ours: whoever opens it says so
-    if _says_finished(run, done, config) or solver != "sgd":
+    if _says_finished(run, done, config) or is_without:
         return ""
     if is_trained:
         return _ENDING
@@ -138,14 +140,19 @@ def only_ends(checkpoint: Checkpoint, config: Mapping[str, Any]) -> bool:
 
 def _limit_reached(config: Mapping[str, Any], epochs: int, steps: int) -> str:
     """Say in words which limit of a run leaves nothing to train; empty where none does."""
-    if config["model"].get("head_solver", "sgd") != "sgd":
-        return ""  # the model refuses to resume a solved head in its own words
+    if _takes_no_steps(config):
+        return ""  # the model refuses to resume it in its own words
     trainer = config["trainer"]
     for limit, unit, done in (("max_epochs", "epochs", epochs), ("max_steps", "steps", steps)):
         planned = trainer.get(limit)
         if planned is not None and 0 <= planned <= done:
             return f"{done} {unit} behind it, none is left: raise trainer.{limit}"
     return ""
+
+
+def _takes_no_steps(config: Mapping[str, Any]) -> bool:
+    """Tell whether a run solves a head, or puts trained networks together."""
+    return bool(config["model"].get("head_solver", "sgd") != "sgd" or config["model"].get("ensemble"))
 
 
 def _says_finished(run: Path, done: int, config: Mapping[str, Any]) -> bool:
@@ -199,7 +206,8 @@ def open_checkpoint(arguments: Arguments) -> Checkpoint | None:
         check_size(config)
     except (KeyError, TypeError, ValueError, TlearnError) as error:
         raise TlearnError(f"{path} does not hold what a checkpoint of tlearn holds: {one_line(error, 200)}") from error
-    return Checkpoint(path, config, epoch, steps, about)
+    members = content.get("hyper_parameters", {}).get("ensemble")
+    return Checkpoint(path, config, epoch, steps, about, members)
 
 
 def defaults_from(checkpoint: Checkpoint, verb: str) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -30,8 +30,9 @@ from tlearn.cli.defaults import (
     settle_logger,
     settle_machine,
     settle_pictures,
-    settle_solved_head,
 )
+from tlearn.cli.ensembles.settle import put_ensemble, settle_ensemble
+from tlearn.cli.ensembles.without_steps import settle_without_steps
 from tlearn.cli.faults import TransferParser, translated_faults
 from tlearn.cli.option_faults import check_scheduler_name
 from tlearn.cli.predicting.options import add_prediction_options, callbacks_to_predict, settle_prediction
@@ -155,9 +156,11 @@ class TransferCLI(LightningCLI):
     def before_instantiate_classes(self) -> None:
         """Check the options against the checkpoint, then settle what depends on the machine."""
         config = self.config[self.verb]
-        settle_solved_head(config, self.typed if self.verb == "fit" and self.runs else ())
+        settle_without_steps(config, self.typed if self.verb == "fit" and self.runs else ())
         settle_logger(config, self.run_name)
+        ensemble = settle_ensemble(config, self.checkpoint, self.verb if not self.runs else "")
         self.plain = plain_config(self.verb_parser, config)
+        put_ensemble(config, ensemble, self.plain)
         self.config_dump = deepcopy(self.plain)  # Lightning would dump it again, for the checkpoint's hyper-parameters
         settle_pictures(config, self.checkpoint)
         if self.checkpoint is not None:

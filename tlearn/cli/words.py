@@ -10,6 +10,7 @@ from typing import Any
 from tlearn.base.errors import TlearnError
 from tlearn.cli.arguments import Arguments
 from tlearn.cli.config_files import Config
+from tlearn.cli.ensembles.settle import words_with_members
 from tlearn.cli.resume import Checkpoint, defaults_from, overridden_model_options
 from tlearn.data.decoding.reading_options import options_in, stored_reading
 from tlearn.data.plain.given import GIVEN
@@ -32,7 +33,9 @@ def words_of(arguments: Arguments, checkpoint: Checkpoint | None) -> list[str]:
         TlearnError: Pictures are named for a checkpoint that does not say how pictures were read.
     """
     own = _own_data(arguments)
-    typed = [config.word if own is None else _without_other_data(config, own) for config in arguments.configs]
+    members = words_with_members(arguments) if checkpoint is None else None
+    configs = arguments.configs if members is None else members
+    typed = [config.word if own is None else _without_other_data(config, own) for config in configs]
     if checkpoint is None:
         return [*typed, *arguments.options]
     named = f"--ckpt_path={checkpoint.path}"

@@ -19,7 +19,7 @@ from tlearn.models.network import Network
 from tlearn.models.options import NetworkOptions, names_of
 from tlearn.version import __version__
 
-_SELDOM = ("backbone_args", "pixel_mean", "pixel_std")  # told where they are set
+_SELDOM = ("backbone_args", "pixel_mean", "pixel_std", "ensemble")  # told where they are set
 
 
 def metadata_of(module: Network, checkpoint: Path | None) -> dict[str, Any]:

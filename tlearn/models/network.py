@@ -6,7 +6,7 @@ Letters: B images, C channels of them, H and W pixels, K classes, D features.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Self
 
 import torch
@@ -22,7 +22,9 @@ from tlearn.models.backbones.input_channels import RGB
 from tlearn.models.backbones.live_taps import LiveTapsConv2d, leave_out_padding, put_back
 from tlearn.models.backbones.timm_backbone import build_backbone
 from tlearn.models.calibration import AS_TRAINED
+from tlearn.models.ensembles.build import build_ensemble
 from tlearn.models.freezing import hold_frozen_in_eval
+from tlearn.models.heads import build_head
 from tlearn.models.losses import answers_of
 from tlearn.models.options import BatchNorm, NetworkOptions, options_from
 from tlearn.models.preprocess import UNKNOWN, Preprocess
@@ -70,14 +72,12 @@ class Network(nn.Module):
         self.options = options
         self.task: Task = options.task
         self.num_classes, self.num_outputs, self.class_names = options.num_classes, options.num_outputs, options.names
-        channels, shape = options.in_channels, (options.tap, options.image_size, options.backbone_args)
-        self.backbone = build_backbone(options.backbone, *shape, channels, own)
+        channels = options.in_channels
+        self.backbone, self.head = build_ensemble(options) if options.ensemble else _build_parts(options, own)
         given = given_statistics(options.pixel_mean, options.pixel_std, channels)
         known = given or (self.backbone if channels == RGB else None)
         statistics = (known.mean, known.std) if known else ([UNKNOWN] * channels,) * 2
         self.preprocess = Preprocess(options.image_size, *statistics)
-        hidden = options.head_hidden or ()
-        self.head = build_head(self.backbone.num_features, self.num_outputs, hidden, options.head_dropout)
         if self.backbone.is_plain:
             self.backbone.to(memory_format=torch.channels_last)
         self.backbone.batch_norm_follows = batch_norm == "follows"
@@ -237,23 +237,11 @@ class Network(nn.Module):
             log.info(self.backbone.built_for)
 
 
-def build_head(num_features: int, num_outputs: int, hidden: Sequence[int] = (), dropout: float = 0.0) -> nn.Module:
-    """Build the head; without hidden layers it is the tutorial's single linear layer.
-
-    Args:
-        num_features: D, what the backbone gives.
-        num_outputs: K, the number of classes, or 1 for a regression.
-        hidden: Width of each hidden layer; each is followed by ReLU.
-        dropout: Share of inputs dropped before every linear layer while training; 0 as in the tutorial.
-    """
-    widths = [num_features, *hidden]
-    layers: list[nn.Module] = []
-    for width, following in zip(widths, [*hidden, num_outputs], strict=True):
-        if dropout:
-            layers.append(nn.Dropout(dropout))
-        layers += [nn.Linear(width, following), nn.ReLU()]
-    layers.pop()  # no ReLU after the last one
-    return layers[0] if len(layers) == 1 else nn.Sequential(*layers)
+def _build_parts(options: NetworkOptions, own: nn.Module | None) -> tuple[Backbone, nn.Module]:
+    shape = options.tap, options.image_size, options.backbone_args
+    backbone = build_backbone(options.backbone, *shape, options.in_channels, own)
+    hidden = options.head_hidden or ()
+    return backbone, build_head(backbone.num_features, options.num_outputs, hidden, options.head_dropout)
 
 
 def network_in(checkpoint: Mapping[str, Any], own: nn.Module | None = None) -> Network:

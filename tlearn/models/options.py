@@ -69,6 +69,7 @@ class NetworkOptions(Options):
     pixel_std: list[float] | None = None
     head_hidden: list[int] | None = None
     head_dropout: float = 0.0
+    ensemble: list[dict[str, Any]] | None = None
 
     def check(self) -> None:
         """Check the task, the share of dropout, and that there is one name for each class."""
@@ -96,6 +97,7 @@ class NetworkOptions(Options):
         for option in ("pixel_mean", "pixel_std"):
             count = "three" if self.in_channels == 3 else self.in_channels
             of_kind(option, getattr(self, option), list, f"a list of {count} numbers")
+        of_kind("ensemble", self.ensemble, list, "a list of runs or checkpoints")
         of_kind("head_hidden", self.head_hidden, list, "a list of widths")
         for width in self.head_hidden or ():
             whole_number("model.head_hidden", width, 1)

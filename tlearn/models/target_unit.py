@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from tlearn.base.errors import TlearnError
+from tlearn.models.ensembles.averaging_head import AveragingHead
 
 _LEAST_STEPS = 1000  # of float32, in a deviation: below, rounding is seen
 
@@ -78,11 +79,15 @@ def change_unit(head: nn.Module, old: TargetUnit, new: TargetUnit) -> None:
     """Change the last layer of a head so that it answers the same values in another unit.
 
     Args:
-        head: Its last linear layer gives K outputs.
+        head: Its last linear layer gives K outputs; of several heads that are averaged each does.
         old: The unit that it was trained in.
         new: The unit that it is to answer in.
     """
     if old == new:
+        return
+    if isinstance(head, AveragingHead):
+        for each in head.heads:
+            change_unit(each, old, new)
         return
     last = [part for part in head.modules() if isinstance(part, nn.Linear)][-1]
     outputs = last.out_features

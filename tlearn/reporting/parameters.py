@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
+from tlearn.models.ensembles.build import members_in
 from tlearn.models.freezing import Rule
 from tlearn.training.module import TransferModule
 
@@ -42,10 +43,12 @@ def summarise(module: TransferModule) -> list[StageSummary]:
 
 def _stage(module: TransferModule, stage: str) -> StageSummary:
     names = [name for name, of in module.stages.items() if of == stage]
-    free = [name for name in names if module.get_parameter(name).requires_grad]
+    takes_none = bool(module.options.ensemble)  # no step: its heads are left as they are
+    free = [name for name in names if module.get_parameter(name).requires_grad and not takes_none]
     trainable = sum(module.get_parameter(name).numel() for name in free)
     frozen = sum(module.get_parameter(name).numel() + module.left_out(name) for name in names if name not in free)
-    scales = dict.fromkeys(_rate(module.rules[name]) for name in names if module.rules[name].lr_scale is not None)
+    moving = [] if takes_none else [name for name in names if module.rules[name].lr_scale is not None]
+    scales = dict.fromkeys(_rate(module.rules[name]) for name in moving)
     owners = {module.get_submodule(name.rpartition(".")[0]) for name in names}
     norms = [owner for owner in owners if isinstance(owner, nn.modules.batchnorm._BatchNorm)]
     following = sum(norm.training for norm in norms)
@@ -86,6 +89,12 @@ def totals(trainable: int, frozen: int, idle: int) -> str:
 
 def _of_network(module: TransferModule, stages: list[StageSummary]) -> str:
     """Say how large the network is that was taken, which readers may know, and what of it is not used."""
+    if described := module.options.ensemble:
+        passes = len({each.network for each in members_in(described)})
+        size_mb = sum(value.nbytes for value in module.network_state().values()) / 1e6
+        plural = "" if passes == 1 else "es"
+        each = f"{passes} pass{plural} over a network for each picture"
+        return f"{module.options.backbone}: {each}, {size_mb:,.1f} MB of weights"
     built = sum(s.trainable + s.frozen + s.left_out for s in stages if s.stage != "head")
     behind = module.backbone.behind_tap
     unused = f", {behind:,} of them behind the tap: not used" if behind else ""

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from tlearn.base.errors import TlearnError
+from tlearn.base.plain_values import leaves_of, plain
 from tlearn.data.datamodule import ImageDataModule
 from tlearn.data.images.image_set import ImageSet
 from tlearn.data.sources.bases import PictureDataModule
@@ -50,6 +52,21 @@ def check_channels(network: Network, data: ImageDataModule) -> None:
         f"the pictures have {here} channel{'s' * (here > 1)}, model.in_channels is {wanted}; set it to {here}, or "
         f"{remedy}"
     )
+
+
+def check_framing(network: Network, data: ImageDataModule) -> None:
+    """Check that pictures are read as those that the members of an ensemble learned from.
+
+    Raises:
+        TlearnError: They are not; the first option that differs is named with both values.
+    """
+    theirs, here = (dict(leaves_of(plain(each))) for each in (network.pictures or {}, asdict(data.framing)))
+    for name in theirs.keys() & here.keys():
+        if theirs[name] != here[name]:
+            raise TlearnError(
+                f"model.ensemble: its members learned from pictures read with {name} {theirs[name]}, these data read "
+                f"them with {name} {here[name]}; set data.init_args.{name} to theirs"
+            )
 
 
 def learn_statistics(network: Network, data: ImageDataModule | None) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 from jsonargparse.typing import ClosedUnitInterval, NonNegativeInt, PositiveFloat, PositiveInt
 from lightning.pytorch import Trainer
-from lightning.pytorch.callbacks import Callback, StochasticWeightAveraging, WeightAveraging
+from lightning.pytorch.callbacks import StochasticWeightAveraging, WeightAveraging
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import nn
 
@@ -18,6 +18,7 @@ from tlearn.base.types import Batch, Task
 from tlearn.models.backbones.own_backbone import name_and_network
 from tlearn.models.freezing import FreezeSchedule
 from tlearn.models.losses import Objective
+from tlearn.models.members import members_beside
 from tlearn.models.options import FreezeOptions, LossOptions, NetworkOptions, options_from
 from tlearn.training.checkpoint_content import keep_plain
 from tlearn.training.evaluation import Evaluation
@@ -27,7 +28,7 @@ from tlearn.training.optimized import OptimizedModule
 from tlearn.training.optimizer import SharedFunction, tutorial_optimizer
 from tlearn.training.options import CacheOptions, HeadStartOptions, RateOptions
 from tlearn.training.remarks import check_served, check_suits, warn_of_folded_norms, warn_of_small_pictures
-from tlearn.training.run_checks import check_finders, check_lengths
+from tlearn.training.run_checks import check_lengths
 from tlearn.training.typed import callbacks_of, labels_of, own_data_of, shape_of_data
 
 log = logging.getLogger(__name__)
@@ -93,6 +94,9 @@ class TransferModule(OptimizedModule):
             optimizer; ``null`` is ``step`` for OneCycleLR and CyclicLR, made for it, and ``epoch`` for all others.
         warmup_steps: Steps in which all learning rates rise in a straight line to their own; no scheduler sees it.
         warmup_epochs: The same, in epochs.
+        ensemble: Runs, names of runs or checkpoints, at most 8, whose networks answer together: probabilities, or
+            values, are averaged. Nothing trains; one epoch validates and calibrates them together. The network's
+            options are those of its members, and no other option that makes or trains one may be given.
 
     Raises:
         TlearnError: A name that does not exist, weights that cannot be had, nothing left to train, or options that
@@ -135,18 +139,26 @@ class TransferModule(OptimizedModule):
         lr_interval: Literal["epoch", "step"] | None = None,
         warmup_steps: PositiveInt | None = None,
         warmup_epochs: PositiveInt | None = None,
+        ensemble: list[str | dict[str, Any]] | None = None,
     ) -> None:
         name, own = name_and_network(backbone)
         given = locals() | {"backbone": name}
+        members = None if ensemble is None else members_beside(given, _parameters())
+        if members is not None:
+            given |= {**members.options(), "freeze_backbone": True}
+            own = None
         network, freeze = options_from(NetworkOptions, given), options_from(FreezeOptions, given)
         loss, head_start = options_from(LossOptions, given), options_from(HeadStartOptions, given)
         loss.check_for(network)
         super().__init__(network, freeze.batch_norm, own)
         self.save_hyperparameters(ignore=_HIDDEN, logger=False)
         keep_plain(self.hparams, class_names=network.class_names, num_classes=network.num_classes)
-        self.hparams.update(backbone=name, weights=None)  # a checkpoint brings its own weights
+        followed = {key: given[key] for key in ("backbone", "image_size", "in_channels", "ensemble")}
+        self.hparams.update(followed, weights=None)  # a checkpoint brings its own weights
         self.rates, self.caching = options_from(RateOptions, given), options_from(CacheOptions, given)
         self.measure(Objective(network.task, loss, network.num_classes))
+        if members is not None:
+            members.fill(self)
         # A lambda has no name that a pickle could hold; as a default it shows jsonargparse the class and its rate.
         self._optimizer = SharedFunction(tutorial_optimizer if optimizer is _default_of("optimizer") else optimizer)
         self._lr_scheduler = None if lr_scheduler is None else SharedFunction(lr_scheduler)
@@ -189,7 +201,7 @@ class TransferModule(OptimizedModule):
                 "model.unfreeze opens %s after %d epochs, this run ends after %d: it stays frozen",
                 *(rule.pattern, rule.from_epoch, self.trainer.max_epochs),
             )
-        if self.head_start.head_solver != "sgd":  # the command line has set it so; a Trainer of the user's has not
+        if self.without_steps:  # the command line has set it so; a Trainer of the user's has not
             self.trainer.fit_loop.max_epochs = self.trainer.check_val_every_n_epoch = 1
         if self.head_start.l2_sp and self.starts_at_random and not self.trainer.ckpt_path:
             raise TlearnError("model.l2_sp pulls towards pretrained weights, but model.weights is null; name some")
@@ -238,28 +250,6 @@ class TransferModule(OptimizedModule):
         own = self._seed + (self.current_epoch << 32) + (self.trainer.global_rank << 24) + batch_idx
         seed_generator(self.device, own)
 
-    def configure_callbacks(self) -> list[Callback]:
-        """Add no callback; the first hook of a run, in which those are refused that cannot work.
-
-        Raises:
-            TlearnError: There is one.
-        """
-        check_finders(callbacks_of(self.trainer))
-        return []
-
-    def refuse_resume(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse to go on from a solved head too, where there is nothing left to do.
-
-        Raises:
-            TlearnError: It is one.
-        """
-        if (solver := self.head_start.head_solver) != "sgd":
-            raise TlearnError(
-                f"model.head_solver {solver}: the head in the checkpoint is solved and there is nothing to "
-                "resume; test it, or solve anew without --ckpt_path"
-            )
-        super().refuse_resume(checkpoint)
-
 
 def model_of(trainer: Trainer) -> TransferModule:
     """Return the network of a run.
@@ -274,4 +264,9 @@ def model_of(trainer: Trainer) -> TransferModule:
 
 
 def _default_of(option: str) -> Any:
-    return inspect.signature(TransferModule.__init__).parameters[option].default
+    return _parameters()[option]
+
+
+def _parameters() -> dict[str, Any]:
+    """Return the options with their defaults."""
+    return {name: each.default for name, each in inspect.signature(TransferModule.__init__).parameters.items()}

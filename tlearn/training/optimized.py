@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from lightning.pytorch import Callback
 
 from tlearn.base.errors import TlearnError
 from tlearn.models.freezing import FreezeSchedule, Rule, hold_frozen_in_eval
@@ -25,7 +26,7 @@ from tlearn.training.optimizer import (
 )
 from tlearn.training.options import CacheOptions, HeadStartOptions, RateOptions
 from tlearn.training.remarks import check_plain
-from tlearn.training.run_checks import check_lengths, check_monitor_modes
+from tlearn.training.run_checks import check_finders, check_lengths, check_monitor_modes
 from tlearn.training.steps import SteppingModule
 from tlearn.training.typed import callbacks_of, own_data_of
 
@@ -66,6 +67,14 @@ class OptimizedModule(SteppingModule):
     def backbone_trains(self) -> bool:
         """Tell whether any parameter of the backbone trains, from the start or later."""
         return self.freezing.trained_by is not None
+
+    @property
+    def without_steps(self) -> str:
+        """Return the option by which a fit takes no step of an optimizer; empty where it takes some."""
+        if self.options.ensemble:
+            return "model.ensemble"
+        solver = self.head_start.head_solver
+        return "" if solver == "sgd" else f"model.head_solver {solver}"
 
     def meet_pictures(self) -> None:
         """Check the run's pictures, and what the options ask of them.
@@ -122,12 +131,36 @@ class OptimizedModule(SteppingModule):
 
     def optimizer_step(self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Any = None) -> None:
         """Step, with the lower rates of stages that are warming up; the scheduler never sees those."""
-        if self.head_start.head_solver != "sgd":
-            optimizer_closure()  # loss and metrics of the solved head
+        if self.without_steps:
+            optimizer_closure()  # loss and metrics alone
             return
         with self.warming_up(optimizer.param_groups):
             self.rates_used = {name: float(group["lr"]) for name, group in named_groups(optimizer.param_groups)}
             super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
+
+    def configure_callbacks(self) -> list[Callback]:
+        """Add no callback; the first hook of a run, in which those are refused that cannot work.
+
+        Raises:
+            TlearnError: There is one.
+        """
+        check_finders(callbacks_of(self.trainer))
+        return []
+
+    def refuse_resume(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse to go on too where a fit takes no steps, and there is nothing left to do.
+
+        Raises:
+            TlearnError: It is so.
+        """
+        if option := self.without_steps:
+            what, anew = "the head in the checkpoint is solved", "solve"
+            if self.options.ensemble:
+                what, anew = "its members are trained", "fit"
+            raise TlearnError(
+                f"{option}: {what} and there is nothing to resume; test it, or {anew} anew without --ckpt_path"
+            )
+        super().refuse_resume(checkpoint)
 
     @contextmanager
     def warming_up(self, groups: Sequence[dict[str, Any]]) -> Iterator[None]:

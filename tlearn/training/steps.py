@@ -20,7 +20,7 @@ from tlearn.models.metrics import EpochMetrics
 from tlearn.models.reliability.calibrate import fit_calibration
 from tlearn.models.state import check_loss, check_network
 from tlearn.models.target_unit import TargetUnit, change_unit, unit_of
-from tlearn.training.channels import check_channels, learn_statistics
+from tlearn.training.channels import check_channels, check_framing, learn_statistics
 from tlearn.training.checkpoint_content import ResumableModule
 from tlearn.training.ddp import weight_among_processes
 from tlearn.training.evaluation import Evaluation, Outputs, calibration_errors
@@ -80,6 +80,8 @@ class SteppingModule(ResumableModule):
         data = own_data_of(self._trainer)
         if data is not None:
             check_channels(self, data)
+            if self.options.ensemble and self._trainer is not None and self._trainer.state.fn == "fit":
+                check_framing(self, data)
         if self.pictures is None:
             self.learn_of_pictures()
 
@@ -98,6 +100,8 @@ class SteppingModule(ResumableModule):
         Raises:
             TlearnError: They are constant.
         """
+        if self.options.ensemble:
+            return  # its members have their own
         data = own_data_of(self._trainer)
         if data is None:
             log.warning("values are learned as they are, without a data module of tlearn: bring them to deviation 1")

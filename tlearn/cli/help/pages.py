@@ -33,6 +33,7 @@ what trains, and how
   --model.unfreeze '{layer4: 2}'   epoch from which a stage trains
   --model.head_init probe          solve the head first, then train [random]
   --model.head_solver lbfgs        solve the head, and train nothing [sgd]
+  --model.ensemble '[RUN, RUN]'    train nothing: average trained runs
   --model.optimizer NAME           AdamW, or any of torch [SGD]
   --model.optimizer.lr RATE        learning rate [0.001]
   --model.lr_scheduler NAME        CosineAnnealingLR, or any of torch

@@ -93,6 +93,8 @@ def trained_words(card: Mapping[str, Any]) -> str:
 
 def _strategy(model: Mapping[str, Any]) -> str:
     """Name the strategy by the options that decide it; an option that is missing is at its default."""
+    if members := model.get("ensemble"):
+        return "Average of trained networks" + (f": {members}" if isinstance(members, str) else "")
     solver, behind = model.get("head_solver"), model.get("freeze_until")
     is_solved, is_fixed = solver not in (None, "sgd"), _is_true(model.get("freeze_backbone"))
     what = f"what lies behind {behind}" if behind else ""

@@ -79,6 +79,13 @@ def what_it_did(card: Mapping[str, Any]) -> str:
     network = str(model.get("backbone") or "A network")
     if card.get("status") == "tested":
         return f"{network} was tested on {_images(splits, 'test')}."
+    if model.get("ensemble"):
+        count = part(card, "parameters").get("frozen")
+        size = f" of {count:,} parameters together" if count else ""
+        return (
+            f"An {network}{size} answers with the average of its members, which had learned {_aim(card)} before; "
+            "nothing was trained here, they were calibrated together."
+        )
     weights = model.get("weights")
     start = f", starting from the weights {weights}," if weights else ", starting from random weights,"
     text = f"{network}{start if 'weights' in model else ''} learned {_aim(card)} from {_images(splits, 'train')}"

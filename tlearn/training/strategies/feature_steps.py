@@ -139,7 +139,7 @@ class _Stretch:
         has_own = partial(own_hook, module, TransferModule)
         self._clips = self._trainer.gradient_clip_val is not None or bool(has_own(["configure_gradient_clipping"]))
         self._may_log = bool(has_own(["configure_gradient_clipping", "training_loss"]))
-        self.learns = module.head_start.head_solver == "sgd"
+        self.learns = not module.without_steps
         self._opens = self._closes = self._is_last = False
         self._batch: Batch
         self.taken = TakenSteps(loop.global_step, [name for name, _ in named_groups(self._optimizer.param_groups)])

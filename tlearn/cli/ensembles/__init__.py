@@ -1,0 +1,1 @@
+"""Options of a command that makes one network of several runs."""
