@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from tlearn.cli.help.pages import page
 
-_LINE = re.compile(r"  (--[\w.]+)(?: ('[^']+'|\S+))?(?:  +(.*))?")
+_LINE = re.compile(r"  (--[\w.-]+)(?: ('[^']+'|\S+))?(?:  +(.*))?")
 _DEFAULT = re.compile(r"\[([^][]+)\]$")
 
 

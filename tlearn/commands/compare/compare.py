@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 # What one may want to differ, but should know of.
 _BUDGET = {"trainer.max_epochs": ("trainer", "max_epochs"), "data.init_args.batch_size": ("data", "batch_size")}
 
-_STORAGE = "--storage"
+STORAGE = "--storage"
 
 Source = str | Path | Mapping[str, Any]
 
@@ -109,7 +109,6 @@ def common_parser(seeds: int) -> VerbParser:
     parser = VerbParser()
     parser.option("--seeds", "a number", positive_int("--seeds"), default=seeds)
     parser.option("--out", "the name of a file to write", Path)
-    parser.option(_STORAGE, "a file or the URL of a database")
     parser.flag("--no-wait")
     return parser
 
@@ -123,17 +122,18 @@ def take_common(parser: VerbParser, arguments: Arguments) -> tuple[Namespace, Ar
     own, arguments = parser.take(arguments)
     if own.out is not None:
         check_folder_of(own.out)
-    if own.storage is not None and getattr(own, "trials", None) is None:
+    typed = [word.partition("=")[0] for word in arguments.options]
+    if STORAGE in typed or (vars(own).get("storage") and own.trials is None):
         raise TlearnError(
-            f"{_STORAGE} is for the draws of fit --sweep ... --trials N; here workers share the runs by their folders "
-            f"alone: drop {_STORAGE}, and type the same command in each"
+            f"{STORAGE} is for the draws of fit --sweep ... --trials N; here workers share the runs by their folders "
+            f"alone: drop {STORAGE}, and type the same command in each"
         )
     for option, why in (
         ("--ckpt_path", "it resumes one run"),
         ("--resume", "it resumes one run"),
         ("--seed_everything", "use --seeds N for 0 to N - 1"),
     ):
-        if any(word.partition("=")[0] == option for word in arguments.options):
+        if option in typed:
             raise TlearnError(f"every run of a comparison begins anew; drop {option}: {why}")
     return own, arguments
 

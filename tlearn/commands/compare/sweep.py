@@ -9,7 +9,7 @@ from typing import Any
 from tlearn.base.errors import TlearnError
 from tlearn.base.next_command import command_line
 from tlearn.cli.arguments import Arguments, positive_int
-from tlearn.commands.compare.compare import common_parser, fit_all, take_common
+from tlearn.commands.compare.compare import STORAGE, common_parser, fit_all, take_common
 from tlearn.commands.compare.comparison import comparison_of, show
 from tlearn.commands.compare.runs import Experiment, RunResult, scores_of
 from tlearn.commands.compare.search import search
@@ -29,6 +29,7 @@ def run(arguments: Arguments) -> None:
     """
     parser = common_parser(1)
     parser.option(_TRIALS, "a number", positive_int(_TRIALS))
+    parser.option(STORAGE, "a file or the URL of a database")
     own, arguments = take_common(parser, arguments)
     swept, arguments = take_sweeps(arguments)
     if not arguments.configs:
