@@ -25,7 +25,7 @@ from tlearn.models.reliability.drift import LEVEL
 
 TRAINED = ("fit", "validate", "test", "predict")
 MOST_LINES, WIDTH = 60, 80
-NOT_PARSED = ("--sweep", "--folds")  # before the parser runs
+NOT_PARSED = ("--sweep", "--folds", "--budget")  # before the parser runs
 FLAGS = ("--find_lr", "--print_config")
 TYPED = {"python -m tlearn": "/somewhere/tlearn/__main__.py", "tlearn": "/usr/bin/tlearn"}
 
