@@ -64,7 +64,7 @@ _STRATEGIES = {
     "Standing": "tlearn.analysis.ranking",
     "TemperatureCallback": "tlearn.training.strategies.former",
     "WiseFTCallback": "tlearn.training.strategies.wise_ft",
-    "interpolate": "tlearn.training.strategies.wise_ft",
+    "interpolate": "tlearn.models.soups.weights",
     "is_mcnemar": "tlearn.analysis.ranking",
     "obstacle_to_storing": "tlearn.training.strategies.feature_cache",
     "rank": "tlearn.analysis.ranking",

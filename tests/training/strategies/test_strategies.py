@@ -22,7 +22,7 @@ from tlearn.cli.transfer_cli import run
 from tlearn.models.losses import balanced_class_weights, compute_loss, pull_towards
 from tlearn.training.strategies.head_solver import solve_head
 from tlearn.training.strategies.lr_finder import suggest_rate
-from tlearn.training.strategies.wise_ft import interpolate
+from tlearn.models.soups.weights import interpolate
 
 
 @pytest.fixture

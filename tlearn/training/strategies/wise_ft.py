@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
-import torch
 from lightning.pytorch import LightningModule, Trainer
-from torch import Tensor
 
 from tlearn.base.errors import TlearnError
 from tlearn.base.progress import tracked
 from tlearn.models.calibration import Calibration
 from tlearn.models.losses import compute_loss
 from tlearn.models.reliability.calibrate import fit_calibration
+from tlearn.models.soups.weights import interpolate
 from tlearn.training.callbacks.checkpoints import best_checkpoint
 from tlearn.training.module import TransferModule, model_of
 from tlearn.training.strategies.feature_cache import FeatureCacheCallback
@@ -38,21 +36,6 @@ class Mixture(NamedTuple):
     accuracy: float
     loss: float
     calibration: Calibration
-
-
-def interpolate(start: Mapping[str, Tensor], tuned: Mapping[str, Tensor], share: float) -> dict[str, Tensor]:
-    """Return ``(1 - share) * start + share * tuned``, also for BatchNorm statistics; counters are those of ``tuned``.
-
-    Args:
-        start: State dict before the first step.
-        tuned: State dict with the same keys and shapes.
-        share: From 0 (start, exactly) to 1 (tuned, exactly).
-    """
-    mixed = {}
-    for name, value in tuned.items():
-        both = (start[name], value)
-        mixed[name] = torch.lerp(*both, share) if value.is_floating_point() else value.clone()
-    return mixed
 
 
 class WiseFTCallback(OptionCallback):

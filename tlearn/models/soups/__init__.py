@@ -1,0 +1,1 @@
+"""Average the weights of several networks of one architecture (model soups)."""
