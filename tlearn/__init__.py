@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from tlearn.commands.predict import Predictions, predict
     from tlearn.commands.probe import probe
     from tlearn.commands.report import report
+    from tlearn.commands.soup.soup import Soup, soup
     from tlearn.data.datamodule import ImageDataModule
     from tlearn.data.files.findings import Finding
     from tlearn.data.listed.listed_folder import ListedFolderDataModule
@@ -68,6 +69,7 @@ __all__ = [
     "Predictor",
     "Probe",
     "Run",
+    "Soup",
     "StreamingDataModule",
     "TlearnError",
     "TorchvisionDataModule",
@@ -89,6 +91,7 @@ __all__ = [
     "report",
     "review",
     "serve",
+    "soup",
     "test",
     "validate",
 ]
@@ -115,6 +118,7 @@ _HOMES = {
     "Predictor": "tlearn.deploy.predictor",
     "Probe": "tlearn.analysis.probe",
     "Run": "tlearn.commands.fit",
+    "Soup": "tlearn.commands.soup.soup",
     "StreamingDataModule": "tlearn.data",
     "TlearnError": "tlearn.base.errors",
     "TorchvisionDataModule": "tlearn.data",
@@ -135,6 +139,7 @@ _HOMES = {
     "report": "tlearn.commands.report",
     "serve": "tlearn.commands.pages.serve",
     "review": "tlearn.commands.pages.review",
+    "soup": "tlearn.commands.soup.soup",
     "test": "tlearn.commands.evaluate",
     "validate": "tlearn.commands.evaluate",
 }

@@ -38,6 +38,7 @@ _OWN_FILE = {
     "drift": "tlearn.commands.drift.drift",
     "label": "tlearn.commands.pages.label",
     "review": "tlearn.commands.pages.review",
+    "soup": "tlearn.commands.soup.soup",
     "optimize": "tlearn.commands.optimize",
     "report": "tlearn.commands.report",
     "export": "tlearn.commands.export",

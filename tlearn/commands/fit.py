@@ -140,7 +140,7 @@ def run(arguments: Arguments) -> Run:
     """Train as a command line says."""
     cli = run_verb(arguments)
     say_what_training_costs(arguments, cli)
-    return _run_of(cli)
+    return run_of(cli)
 
 
 def _run_in(folder: Path) -> Run:
@@ -149,7 +149,8 @@ def _run_in(folder: Path) -> Run:
     return Run(folder, best.get("metrics", {}), folder / best.get("checkpoint", "checkpoints/best.ckpt"), "finished")
 
 
-def _run_of(cli: TransferCLI) -> Run:
+def run_of(cli: TransferCLI) -> Run:
+    """Return the run of a command line that has run."""
     trainer = cli.trainer
     best, last = best_checkpoint(trainer), last_checkpoint(trainer)
     score = None if best is None else best.best_model_score

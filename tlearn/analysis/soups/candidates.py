@@ -58,8 +58,8 @@ class Judged:
         candidate: The candidate.
         interval: 95 % confidence interval of its mean score; ``None`` where all images score alike.
         difference: Its mean score less that of the best single run; ``None`` for a single run.
-        p_value: The probability of such a difference by chance, corrected for the number of tests (Holm, 1979); ``None``
-            likewise.
+        p_value: The probability of such a difference by chance, corrected for the number of tests (Holm, 1979);
+            ``None`` likewise.
     """
 
     candidate: Candidate

@@ -30,6 +30,7 @@ VERBS = {
     "plan": "what fit would do: rates, what trains when, seconds, memory",
     "probe": "what each stage of a network is worth for these pictures",
     "compare": "fit configs on the same images, and rank them with intervals",
+    "soup": "average runs of one network, and keep the best or simplest",
     "optimize": "pack a folder of pictures into shards, which fit streams",
     "cache": "list or remove features and pictures kept in this folder",
     "completion": "let the shell complete verbs, options and files",
@@ -52,7 +53,8 @@ verbs:
 
 TARGET of doctor, advise, fit, plan and probe is a folder of pictures, a table
 (.csv, .parquet) or a config (.yaml); of test, validate, predict, report and
-export it is a run, such as runs/my_pictures; of review it is any of them.
+export it is a run, such as runs/my_pictures; of soup two or more runs; of
+review it is any of them.
 
 start:
   {program()} quickstart

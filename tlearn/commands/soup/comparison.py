@@ -105,8 +105,10 @@ class _Kitchen:
 
     def __init__(self, val: _Split, members: Sequence[Member]) -> None:
         self._val, self._answers = val, val.answers
-        self.states = {(each.name,): dict(each.state) for each in members}
-        self.outputs = {names: self._answers.outputs(state, "val") for names, state in self.states.items()}
+        self.states: dict[tuple[str, ...], dict[str, Tensor]] = {(each.name,): dict(each.state) for each in members}
+        self.outputs: dict[tuple[str, ...], Tensor] = {}
+        for names, state in self.states.items():
+            self.outputs[names] = self._answers.outputs(state, "val")
 
     def of(self, names: tuple[str, ...]) -> Tensor:
         """Return the outputs of a soup (N, K), which is made if it is not there."""
@@ -135,16 +137,17 @@ def compare_soups(answers: Answers, members: Sequence[Member], keep: Kind | None
     task = members[0].options.task
     val = _Split(answers, "val", task)
     kitchen = _Kitchen(val, members)
-    singles = [val.candidate(name, "single", (name,), kitchen.of((name,))) for (name,) in kitchen.states.copy()]
+    names = [each.name for each in members]
+    singles = [val.candidate(name, "single", (name,), kitchen.of((name,))) for name in names]
     singles.sort(key=lambda each: each.loss)
     ranked = tuple(each.name for each in singles)
     greedy = greedy_soup(ranked, kitchen.loss_of)
     made = _made_of(ranked, greedy)
-    outputs = {name: _outputs(kind, names, task, kitchen) for name, (kind, names) in made.items()}
-    candidates = [*singles, *(val.candidate(name, *about, outputs[name]) for name, about in made.items())]
+    averages = [val.candidate(name, *about, _outputs(*about, task, kitchen)) for name, about in made.items()]
+    candidates = [*singles, *averages]
     chosen = kept_of(candidates, val.groups)
     kept = chosen if keep is None else compared_with(_forced(keep, candidates, greedy), chosen.least, val.groups)
-    states = {name: kitchen.states[names] for name, (kind, names) in made.items() if kind != "ensemble"}
+    states = {name: kitchen.states[of] for name, (kind, of) in made.items() if kind != "ensemble"}
     return SoupComparison(
         SCORE[task],
         val.table(candidates),

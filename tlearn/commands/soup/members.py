@@ -135,10 +135,10 @@ def _facts(first: Member, other: Member) -> list[tuple[str, Any, Any]]:
     }
     return [
         ("tasks", one.task, two.task),
-        ("classes", *(list(each["class_names"]) for each in about)),
+        ("classes", list(about[0]["class_names"]), list(about[1]["class_names"])),
         *((what, getattr(one, name) or None, getattr(two, name) or None) for what, name in of_options.items()),
-        ("framing of pictures", *(each.get("pictures") for each in about)),
-        ("units of their values", *(each.get("unit") for each in about)),
+        ("framing of pictures", about[0].get("pictures"), about[1].get("pictures")),
+        ("units of their values", about[0].get("unit"), about[1].get("unit")),
     ]
 
 

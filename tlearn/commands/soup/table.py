@@ -125,6 +125,4 @@ def _say(*texts: str) -> None:
 def _lines(texts: tuple[str, ...]) -> Iterator[str]:
     for text in filter(None, texts):
         for line in text.split("\n"):
-            yield textwrap.fill(
-                line, _COLUMNS, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
-            )
+            yield textwrap.fill(line, _COLUMNS, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
