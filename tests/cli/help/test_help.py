@@ -108,7 +108,7 @@ class Seen(Exception):  # noqa: N818  # no fault
 
 
 @pytest.mark.parametrize(
-    "verb", ["plan", "probe", "advise", "doctor", "compare", "optimize", "report", "quickstart", "label"]
+    "verb", ["plan", "probe", "advise", "doctor", "compare", "optimize", "report", "quickstart", "label", "soup"]
 )
 def test_own_options_are_on_the_page(verb: str, tlearn: Tlearn, monkeypatch: pytest.MonkeyPatch) -> None:
     own: list[str] = []

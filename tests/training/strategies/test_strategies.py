@@ -20,9 +20,9 @@ from tlearn.base.errors import TlearnError
 from tlearn.cli.arguments import split_arguments
 from tlearn.cli.transfer_cli import run
 from tlearn.models.losses import balanced_class_weights, compute_loss, pull_towards
+from tlearn.models.soups.weights import interpolate
 from tlearn.training.strategies.head_solver import solve_head
 from tlearn.training.strategies.lr_finder import suggest_rate
-from tlearn.models.soups.weights import interpolate
 
 
 @pytest.fixture

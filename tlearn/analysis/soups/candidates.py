@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Literal
 
 import numpy as np
+import torch
 
+from tlearn.analysis.race.paired import standard_error as error_of_images
 from tlearn.analysis.ranking import Groups, Scores, holm, interval_of, p_value_of
 
 Kind = Literal["single", "soup", "greedy", "ensemble"]
@@ -124,9 +127,10 @@ def compared_with(candidate: Candidate, least: Candidate, groups: Groups | None 
 
 
 def standard_error(values: Scores, groups: Groups | None = None) -> float:
-    """Return the standard error of the mean of (N,); with groups that over whole groups. 0 where there is one."""
-    centred = values - values.mean()
-    sums = centred if groups is None else np.bincount(np.unique(groups, return_inverse=True)[1], weights=centred)
+    """Return the standard error of the mean of (N,); with groups that over whole groups. Infinite for a single one."""
+    if groups is None:
+        return error_of_images(torch.from_numpy(values))
+    sums = np.bincount(np.unique(groups, return_inverse=True)[1], weights=values - values.mean())
     if len(sums) < 2:
-        return 0.0
+        return inf
     return float(np.sqrt(len(sums) / (len(sums) - 1) * np.square(sums).sum()) / len(values))

@@ -18,7 +18,7 @@ def greedy_soup(ranked: Sequence[str], loss_of: Callable[[tuple[str, ...]], floa
     Returns:
         The names of those that were taken in, in this order.
     """
-    taken = (ranked[0],)
+    taken: tuple[str, ...] = (ranked[0],)
     least = loss_of(taken)
     for name in ranked[1:]:
         loss = loss_of((*taken, name))

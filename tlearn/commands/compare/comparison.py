@@ -19,6 +19,7 @@ from tlearn.commands.compare.folded_experiment import FoldedExperiment
 from tlearn.commands.compare.measured_fit import SCORE
 from tlearn.commands.compare.runs import Experiment, RunResult, scores_of
 from tlearn.commands.compare.table import About, Cost, print_comparison
+from tlearn.commands.soup.hint import soup_line
 
 log = logging.getLogger(__name__)
 
@@ -120,6 +121,8 @@ def show(found: Comparison, out: Path | None) -> None:
     if out is not None:
         found.write(out)
         print(f"all of it: {out}")
+    if not found.out_of_fold and (line := soup_line(run for of in found.runs.values() for run in of)):
+        print(line)
 
 
 def _say_what_is_mixed(results: Mapping[str, list[RunResult]]) -> None:

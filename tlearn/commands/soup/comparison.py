@@ -9,13 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tlearn.analysis.race.paired import image_losses
 from tlearn.analysis.ranking import Groups, is_mcnemar
 from tlearn.analysis.soups.candidates import Candidate, Judged, Kept, Kind, compared_with, judged, kept_of
 from tlearn.analysis.soups.greedy import greedy_soup
-from tlearn.analysis.soups.losses import image_losses
 from tlearn.commands.compare.measured_fit import SCORE, image_scores
 from tlearn.commands.soup.answers import Answers, EvaluatedSplit
-from tlearn.commands.soup.members import Member
+from tlearn.commands.soup.members import Member, can_keep_ensembles
 from tlearn.models.calibration import AS_TRAINED
 from tlearn.models.ensembles.average import averaged_outputs
 from tlearn.models.losses import answers_of
@@ -89,7 +89,7 @@ class _Split:
 
     def candidate(self, name: str, kind: Kind, members: Sequence[str], outputs: Tensor) -> Candidate:
         learned = self.answers.learned(self.targets)
-        losses = image_losses(self.task, outputs, learned)
+        losses = image_losses(self.task, outputs, learned).double()
         check_loss(float(losses.mean()), name)
         given = self.answers.restored(answers_of(self.task, outputs, AS_TRAINED))
         return Candidate(name, kind, tuple(members), losses.numpy(), image_scores(self.task, given, self.targets))
@@ -145,7 +145,8 @@ def compare_soups(answers: Answers, members: Sequence[Member], keep: Kind | None
     made = _made_of(ranked, greedy)
     averages = [val.candidate(name, *about, _outputs(*about, task, kitchen)) for name, about in made.items()]
     candidates = [*singles, *averages]
-    chosen = kept_of(candidates, val.groups)
+    kinds = {"single", "soup", "greedy", *(["ensemble"] if can_keep_ensembles() else [])}
+    chosen = kept_of([each for each in candidates if each.kind in kinds], val.groups)
     kept = chosen if keep is None else compared_with(_forced(keep, candidates, greedy), chosen.least, val.groups)
     states = {name: kitchen.states[of] for name, (kind, of) in made.items() if kind != "ensemble"}
     return SoupComparison(

@@ -40,15 +40,7 @@ def fit_kept(found: SoupComparison, members: Sequence[Member], rest: Arguments, 
     Raises:
         TlearnError: Whatever the fit refuses.
     """
-    kept, of = found.kept.candidate, {each.name: each for each in members}
-    place = f"{_FOLDER}/{name}"
-    first = of[kept.members[0]]
-    if kept.kind in ("soup", "greedy"):
-        root = Path(rest.value_of("--trainer.default_root_dir") or DEFAULT_ROOT)
-        weights = [_written(root / place, first, found.states[kept.name])]
-    else:
-        weights = [of[each].checkpoint.path for each in kept.members]
-    config = _without_steps(fit_config(first, str(weights[0])), weights)
+    place, config = f"{_FOLDER}/{name}", _config(found, members, rest, name)
 
     def put(cli: UntrainedCLI) -> None:
         """Name the run after its place."""
@@ -59,9 +51,19 @@ def fit_kept(found: SoupComparison, members: Sequence[Member], rest: Arguments, 
     return run_of(fitted)
 
 
-def _without_steps(config: dict[str, Any], weights: Sequence[Path]) -> dict[str, Any]:
-    """Let nothing change the weights: the one epoch shows what they reach."""
-    optimizer = {"class_path": "SGD", "init_args": {"lr": 0.0}}
+def _config(found: SoupComparison, members: Sequence[Member], rest: Arguments, name: str) -> dict[str, Any]:
+    """Return the config of a fit that makes what is kept, without a step."""
+    kept, of = found.kept.candidate, {each.name: each for each in members}
+    first = of[kept.members[0]]
+    if kept.kind == "ensemble":
+        config = fit_config(first, "")
+        return {**config, "model": {"ensemble": [str(of[each].checkpoint.path) for each in kept.members]}}
+    weights = first.checkpoint.path
+    if kept.kind != "single":
+        root = Path(rest.value_of("--trainer.default_root_dir") or DEFAULT_ROOT)
+        weights = _written(root / _FOLDER / name, first, found.states[kept.name])
+    config = fit_config(first, str(weights))
+    optimizer = {"class_path": "SGD", "init_args": {"lr": 0.0}}  # nothing changes the weights
     model = {**config["model"], "freeze_backbone": True, "optimizer": optimizer}
     return {**config, "model": model, "trainer": {**config["trainer"], "max_epochs": 1}}
 

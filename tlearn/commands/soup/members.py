@@ -18,7 +18,7 @@ from tlearn.cli.arguments import Arguments
 from tlearn.cli.resume import Checkpoint, open_checkpoint
 from tlearn.cli.targets.settle import run_of
 from tlearn.models.network import PARTS
-from tlearn.models.options import NetworkOptions, options_from
+from tlearn.models.options import NetworkOptions, names_of, options_from
 from tlearn.models.weights.safe_load import read_checkpoint
 
 _PIXELS = ("preprocess.mean", "preprocess.std")
@@ -58,6 +58,11 @@ class Member:
         return f"random weights of seed {config.get('seed_everything')}" if weights is None else str(weights)
 
 
+def can_keep_ensembles() -> bool:
+    """Tell whether a run can be made of several networks."""
+    return "ensemble" in names_of(NetworkOptions)
+
+
 def members_of(words: Sequence[str]) -> list[Member]:
     """Open the runs that are named.
 
@@ -87,6 +92,8 @@ def _content(checkpoint: Checkpoint) -> dict[str, Any]:
     content = read_checkpoint(checkpoint.path)
     if not {"state_dict", "hyper_parameters"} <= content.keys():
         raise TlearnError(f"{checkpoint.path} does not hold what a checkpoint of tlearn holds: no weights or options")
+    if content["hyper_parameters"].get("ensemble"):
+        raise TlearnError(f"{checkpoint.path} is an ensemble, whose weights are of several networks; name its members")
     return content
 
 

@@ -15,9 +15,10 @@ from torch import Tensor
 from tlearn.base.machine import FreeThreads
 from tlearn.base.processes import ALONE, Share
 from tlearn.base.progress import Progress
+from tlearn.data.serving import Split
 from tlearn.models.state import evaluating
 from tlearn.training.module import TransferModule
-from tlearn.training.typed import FitSplit, data_of
+from tlearn.training.typed import data_of
 
 _FEWEST = 8  # in a batch: below, the bits of features may differ
 _pass_s: WeakKeyDictionary[TransferModule, float] = WeakKeyDictionary()  # of an image, in the last pass of a network
@@ -81,14 +82,14 @@ def positions_of(share: Share, images: int, largest: int) -> range:
 
 
 def run_over_split(
-    trainer: Trainer, module: TransferModule, split: FitSplit, compute: Callable[[Tensor], Tensor]
+    trainer: Trainer, module: TransferModule, split: Split, compute: Callable[[Tensor], Tensor]
 ) -> tuple[Tensor, Tensor]:
     """Compute something for every image of a split, never augmented, in the trainer's precision.
 
     Args:
         trainer: Gives the data and the precision.
         module: Gives the device. It is in eval mode meanwhile.
-        split: ``train`` or ``val``.
+        split: Which split; it is open.
         compute: Turns images (B, C, H, W) into rows (B, ...).
 
     Returns:
@@ -102,7 +103,7 @@ def run_over_split(
 def iterate_over_split(
     trainer: Trainer,
     module: TransferModule,
-    split: FitSplit | Literal["fit"],
+    split: Split | Literal["fit"],
     compute: Callable[[Tensor], Tensor],
     view: int = 0,
     share: Share = ALONE,
