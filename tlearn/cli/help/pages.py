@@ -10,10 +10,12 @@ from string import Template
 
 from tlearn.base.program import program
 from tlearn.cli.help.parts import PARTS
+from tlearn.cli.help.run_pages import RUN_PAGES
 from tlearn.cli.help.web_pages import WEB_PAGES
 
-PAGES = {
-    "fit": """\
+PAGES = (
+    {
+        "fit": """\
 usage: $program fit TARGET [--option VALUE ...]
 
 Trains on the training images, validates after every epoch, and keeps
@@ -54,7 +56,7 @@ $place
   --print_config                   print the config that would be used
 
 '--help data' lists the options of each kind of data, '--help all' all options.""",
-    "plan": """\
+        "plan": """\
 usage: $program plan TARGET [--option VALUE ...]
 
 Says what fit would do with the same words, and what that would cost on this
@@ -71,7 +73,7 @@ run
 $place
 
 $of_fit""",
-    "probe": """\
+        "probe": """\
 usage: $program probe TARGET [--option VALUE ...]
 
 Says what each stage of the network is worth for these pictures: one pass for
@@ -89,7 +91,7 @@ run
 $place
 
 $of_fit""",
-    "advise": """\
+        "advise": """\
 usage: $program advise TARGET [--option VALUE ...]
 
 Measures which strategy, image size and rates pay for these pictures, says why,
@@ -108,7 +110,7 @@ run
 $place
 
 $of_fit""",
-    "doctor": """\
+        "doctor": """\
 usage: $program doctor TARGET [--option VALUE ...]
        $program doctor PHOTOS --against RUN [--level 0.05] [--out FILE]
 
@@ -129,7 +131,7 @@ $target
 $pictures
 
 $of_fit""",
-    "compare": """\
+        "compare": """\
 usage: $program compare A.yaml B.yaml ... [--option VALUE ...]
 
 Fits configs on the same images with the same seeds, and ranks them: scores with
@@ -145,25 +147,7 @@ options                            what it does [default]
   --trainer.max_epochs N           as any other option of fit, for all configs
 
 Values of an option: '$program fit A.yaml --sweep OPTION=A,B'.""",
-    "soup": """\
-usage: $program soup RUN RUN [RUN ...] [--option VALUE ...]
-
-Compares runs of one network on their validation images with the mean of their
-weights (soup: one pass, as a single run) and of their probabilities (ensemble:
-a pass for each run), and makes a run of the simplest whose loss is within one
-standard error of the least: runs/soup/NAME/version_N.
-
-RUN     a run, such as runs/my_pictures/version_0, or a checkpoint; of the same
-        network, classes and validation images
-
-options                            what it does [default]
-  --keep KIND                      single, soup, greedy or ensemble
-  --against test                   compare on the test images too
-  --name NAME                      the run lies in runs/soup/NAME
-  --out FILE                       write all of it, each image's loss too
-  --data.init_args.root FOLDER     where the pictures are by now
-  --trainer.default_root_dir DIR   where runs lie; else runs/""",
-    "validate": """\
+        "validate": """\
 usage: $program validate RUN [--option VALUE ...]
 
 Loss and accuracy of a run's best checkpoint on its validation images.
@@ -173,7 +157,7 @@ $run
 $evaluation
 
 '--help all' lists every option, '--help data' those of each kind of data.""",
-    "test": """\
+        "test": """\
 usage: $program test RUN [--option VALUE ...]
 
 Loss and accuracy of a run's best checkpoint on its test images. They go into
@@ -184,7 +168,7 @@ $run
 $evaluation
 
 '--help all' lists every option, '--help data' those of each kind of data.""",
-    "predict": """\
+        "predict": """\
 usage: $program predict RUN [PHOTOS ...] [--option VALUE ...]
 
 Writes a row for each picture: its classes, the most probable first, and how
@@ -213,7 +197,7 @@ options                            what it does [default]
   --config CONFIG                  with --ckpt_path best: its newest run
 
 '--help all' lists every option.""",
-    "report": """\
+        "report": """\
 usage: $program report RUN
 
 Makes report.html and card.md of a run anew from what lies in its folder, and
@@ -223,7 +207,7 @@ $run
 
 options
   --ckpt_path RUN                  the same as RUN""",
-    "export": """\
+        "export": """\
 usage: $program export RUN --out FILE [--option VALUE ...]
 
 Writes the network of a run as one file, and compares its answers with those of
@@ -246,7 +230,7 @@ options
   --ckpt_path WHICH                best, last or wise_ft of the run; else best
   --config CONFIG                  with --ckpt_path best: its newest run
   --trainer.default_root_dir DIR   where that config's runs lie; else runs/""",
-    "optimize": """\
+        "optimize": """\
 usage: $program optimize FOLDER OUT [--option VALUE ...]
 
 Packs a folder of pictures into shards in OUT, bit by bit as they are. fit
@@ -262,17 +246,17 @@ options                            what it does [default]
   --data.init_args.num_channels N  channels that files are tried with [3]
   --data.init_args.test_fraction S  share of train to hold back for test
   --data.init_args.group WHAT      never divided: folder level or expression""",
-    "cache": """\
+        "cache": """\
 usage: $program cache ls | cache rm NAME ... | cache rm all
 
 Lists what .cache/tlearn of this folder keeps, features of frozen networks and
 large pictures once they are decoded, or removes those named.""",
-    "completion": """\
+        "completion": """\
 usage: $program completion bash | completion zsh
 
 Prints what a shell needs to complete verbs, options and files. One line in
 ~/.bashrc: eval "$$(tlearn completion bash)"; in ~/.zshrc likewise, with zsh.""",
-    "quickstart": """\
+        "quickstart": """\
 usage: $program quickstart [--trainer.default_root_dir FOLDER]
 
 Offline, in a few minutes: learns the digits 0-4, transfers to 5-9 with three
@@ -280,7 +264,10 @@ labels each, and compares that with training from scratch.
 
 options
   --trainer.default_root_dir DIR   where runs lie; else runs/""",
-} | WEB_PAGES
+    }
+    | WEB_PAGES
+    | RUN_PAGES
+)
 
 
 def page(verb: str) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from tlearn.analysis.ranking import Standing, is_mcnemar, rank
+from tlearn.analysis.soups.offer import soup_line
 from tlearn.base.feature_store import key_of
 from tlearn.base.files import write_whole
 from tlearn.base.notebook.html_table import html_table
@@ -19,7 +20,6 @@ from tlearn.commands.compare.folded_experiment import FoldedExperiment
 from tlearn.commands.compare.measured_fit import SCORE
 from tlearn.commands.compare.runs import Experiment, RunResult, scores_of
 from tlearn.commands.compare.table import About, Cost, print_comparison
-from tlearn.commands.soup.hint import soup_line
 
 log = logging.getLogger(__name__)
 
@@ -121,7 +121,9 @@ def show(found: Comparison, out: Path | None) -> None:
     if out is not None:
         found.write(out)
         print(f"all of it: {out}")
-    if not found.out_of_fold and (line := soup_line(run for of in found.runs.values() for run in of)):
+    runs = [run for of in found.runs.values() for run in of]
+    values = {run.checkpoint: run.value for run in runs}
+    if not found.out_of_fold and (line := soup_line(values, not runs[0].metric.endswith("loss"))):
         print(line)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -11,21 +11,21 @@ import yaml
 
 from tlearn.base.next_command import command_line
 from tlearn.base.places import run_folder_of
-from tlearn.commands.compare.runs import RunResult
 from tlearn.models.options import NetworkOptions, names_of
 
 _MOST = 3  # runs that are named: each costs an ensemble one more pass
 _FREE = ("num_classes", "class_names", "task", "head_dropout")  # told by the data, or without weights
 
 
-def soup_line(runs: Iterable[RunResult]) -> str:
+def soup_line(values: Mapping[str, float], higher_is_better: bool) -> str:
     """Return the command that averages the best runs of a comparison; empty where the best two are of two networks.
 
     Args:
-        runs: Of all variants and seeds, on the same validation images.
+        values: The best checkpoint of each run, on the same validation images, to the value that it reached.
+        higher_is_better: False for losses.
     """
-    ranked = sorted(runs, key=lambda run: run.value if run.metric.endswith("loss") else -run.value)
-    folders = [folder for run in ranked if (folder := run_folder_of(Path(run.checkpoint))) is not None]
+    ranked = sorted(values, key=lambda path: values[path], reverse=higher_is_better)
+    folders = [folder for path in ranked if (folder := run_folder_of(Path(path))) is not None]
     networks = [_network_in(folder) for folder in folders[:_MOST]]
     if len(networks) < 2 or not networks[0] or networks[0] != networks[1]:
         return ""
