@@ -23,7 +23,10 @@ _EARLIER = (
     "A head on {stage} beats one on all stages side by side beyond the noise: what comes after was learned for other "
     "pictures, and training seldom mends that."
 )
-_CHEAPER = "To train everything (LP-FT) is expected to bring {points}: within the noise, so the cheaper one is advised."
+_CHEAPER = (
+    "To train everything (LP-FT) is expected to bring {points}: within a point, or within the noise, so the cheaper "
+    "one is advised."
+)
 _PAYS = (
     "A short trial of training kept the loss on validation, and to train everything is expected to bring {points}, "
     "which is more than the noise of that forecast."

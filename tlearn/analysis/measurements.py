@@ -14,7 +14,7 @@ from tlearn.analysis.learning_curve import Forecast, forecast, measure_curve
 from tlearn.analysis.new_group import fold_of_each
 from tlearn.analysis.pilots import Pilot, PilotResult, run_pilots
 from tlearn.analysis.probe import Probe, probe, probe_stages, taps_of
-from tlearn.analysis.similarity import batch_norm_shift, logme
+from tlearn.analysis.similarity import batch_norm_shift, mean_logme
 from tlearn.analysis.stage_features import StageFeatures, stage_features
 from tlearn.analysis.stage_probe import TOGETHER, Labelled, StageProbe, best_of, wanted_outputs
 from tlearn.base.machine import PeakMemory
@@ -219,11 +219,7 @@ def choose_tap(at_size: Sequence[StageProbe], found: Probe) -> StageProbe:
 
 
 def _logme(module: TransferModule, rows: Labelled) -> float:
-    """Return the mean LogME of the columns that are known of the same images, weighted by their number."""
-    groups = known_groups(rows.features, wanted_outputs(module.task, rows.targets, module.num_classes))
-    return sum(logme(group.turned, group.wanted) * len(group.columns) for group in groups) / max(
-        sum(len(group.columns) for group in groups), 1
-    )
+    return mean_logme(known_groups(rows.features, wanted_outputs(module.task, rows.targets, module.num_classes)))
 
 
 def _solved(module: TransferModule, features: StageFeatures, stage: str) -> tuple[SolvedHead | None, float]:

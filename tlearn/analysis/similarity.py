@@ -6,6 +6,7 @@ Letters: N images, R directions, K outputs, C channels.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ from tlearn.base.progress import tracked
 from tlearn.models.state import evaluating
 from tlearn.training.module import TransferModule
 from tlearn.training.strategies.head_solver import Turned
+from tlearn.training.strategies.known_labels import KnownGroup
 from tlearn.training.typed import data_of
 
 _ROUNDS, _SETTLED = 30, 1e-4
@@ -38,6 +40,12 @@ def logme(turned: Turned, wanted: Tensor) -> float:
     return (
         sum(_evidence(squares, projected[:, k], centred[:, k], width) for k in range(wanted.shape[1])) / wanted.shape[1]
     )
+
+
+def mean_logme(groups: Sequence[KnownGroup]) -> float:
+    """Return the mean LogME of columns that are known of the same images, weighted by their number."""
+    total = sum(logme(group.turned, group.wanted) * len(group.columns) for group in groups)
+    return total / max(sum(len(group.columns) for group in groups), 1)
 
 
 def _evidence(squares: Tensor, projected: Tensor, wanted: Tensor, width: int) -> float:

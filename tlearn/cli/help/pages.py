@@ -100,6 +100,8 @@ and writes a config that follows it; then: '$program fit advised.yaml'.
 $target
 
   --image_sizes S,S                sides in px to try; else model.image_size
+  --backbones NAME,NAME=FILE       which of these networks, with weights of your
+                                   own from FILE; auto: those on this machine
   --folds K                        leave training pictures out by K folds
   --out FILE                       the config to write; else advised.yaml
 

@@ -1,0 +1,131 @@
+"""`advise --backbones`: probes on ever more pictures, the cheapest within the noise of the best, then the advice."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from torchvision.models import ResNet18_Weights, mobilenet_v2
+
+import tlearn as api
+from tests.conftest import Tlearn
+from tests.helpers.python_runs import small_network
+from tlearn.analysis.backbones.choice import TriedNetwork, cheapest, going_on, near_the_best
+from tlearn.analysis.backbones.halving import MOST_SHARE, nested_order, rounds_of
+from tlearn.models.weights.at_hand import networks_at_hand
+
+CHECKPOINT = "runs/small/version_0/checkpoints/best.ckpt"
+
+
+@pytest.mark.parametrize("networks", [2, 3, 4, 5, 8, 13])
+@pytest.mark.parametrize("images", [245, 1_000, 50_000])
+def test_rounds_cost_a_third_of_all(networks: int, images: int) -> None:
+    planned = rounds_of(networks, images, 8)
+    before = [0, *(each.images for each in planned)]
+    passes = sum(each.networks * (each.images - seen) for each, seen in zip(planned, before, strict=False))
+    assert 0.2 * networks * images < passes <= MOST_SHARE * networks * images
+    assert planned[0].networks == networks
+    assert planned[-1].networks == 2
+    assert before == sorted(before)
+
+
+def test_four_networks_have_two_rounds() -> None:
+    assert rounds_of(4, 1000, 8) == [(4, 175), (2, 525)]
+    assert rounds_of(4, 20, 8)[0] == (4, 8)  # fewer would tell nothing
+
+
+def test_each_beginning_has_the_classes_in_their_shares() -> None:
+    classes = torch.tensor([0] * 60 + [1] * 30 + [2] * 10)
+    order = nested_order(classes)
+    assert sorted(order.tolist()) == list(range(100))
+    for count in (10, 20, 50):
+        assert torch.bincount(classes[order[:count]]).tolist() == [6 * count // 10, 3 * count // 10, count // 10]
+    assert order.tolist() == nested_order(classes).tolist()
+    assert order.tolist() != list(range(100))
+
+
+def tried(name: str, seconds: float) -> TriedNetwork:
+    return TriedNetwork(name, name, "DEFAULT", 0.9, 0.8, 0.95, 100, seconds, 10.0, 0.0, None)
+
+
+def test_the_cheapest_within_the_noise_of_the_best() -> None:
+    wrong = {"slow": 10, "quick": 12, "bad": 40}
+    losses = {name: (torch.arange(100) < count).double() for name, count in wrong.items()}
+    assert going_on(losses, 2) == ["slow", "quick"]
+    assert near_the_best(losses) == ["slow"]  # two pictures more, and none the other way: more than one standard error
+    losses["quick"] = losses["slow"].roll(8)  # as many wrong, but others
+    losses["quick"][50] = 1.0
+    assert near_the_best(losses) == ["slow", "quick"]
+    everyone = [tried("slow", 9.0), tried("quick", 2.0), tried("bad", 1.0)]
+    assert cheapest(everyone, near_the_best(losses)).name == "quick"
+
+
+def test_a_network_is_chosen_and_the_advice_goes_on_with_it(
+    tlearn: Tlearn, small: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_network(monkeypatch)
+    assert tlearn("fit", "-c", small, "--model.tap", "null", "--trainer.max_epochs", "6").code == 0
+    torch.save(mobilenet_v2().state_dict(), "mobile.pth")
+    words = ["-c", small, "--data.train_per_class", "20", "--trainer.max_epochs", "1"]
+    answer = tlearn("advise", *words, "--backbones", f"resnet18={CHECKPOINT},mobilenet_v2=mobile.pth")
+    assert answer.code == 0, answer.err
+    (written,) = Path("runs/advise").glob("*/version_0/advice.json")
+    found = json.loads(written.read_text())["networks"]
+    assert (found["passes"], found["all_passes"]) == (42, 120)
+    assert {(each["name"], each["images"]) for each in found["tried"]} == {("resnet18", 21), ("mobilenet_v2", 21)}
+    assert found["chosen"]["name"] == "resnet18"  # it knows these digits; the other has random weights
+    assert all(each["low"] <= each["score"] <= each["high"] for each in found["tried"])
+    assert "network: resnet18 (the best of those that saw 21 pictures)" in answer.out
+    assert "pictures through networks: 42, 35 % of probing all fully" in answer.out
+    config = yaml.safe_load(Path("advised.yaml").read_text())
+    assert (config["model"]["backbone"], config["model"]["weights"]) == ("resnet18", CHECKPOINT)
+    assert f"--model.backbone=resnet18 --model.weights={CHECKPOINT} --budget auto" in answer.out.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [
+        ("resnet18", "--backbones compares two networks at least, got resnet18; to take it: --model.backbone resnet18"),
+        ("resnet18,resnet18", "--backbones names resnet18 twice; drop one"),
+        ("resnet18,=a.pth", "--backbones expects names such as resnet18,timm/tf_efficientnet_lite0=FILE, got"),
+        ("resnet18,mobilenet_v2=a.pth", "--backbones mobilenet_v2: no file of weights at a.pth; check the path"),
+        ("mobilenet_v2=m.pth,resnet81=m.pth", "resnet81"),
+        ("mobilenet_v2=m.pth,resnet18=small.yaml", "small.yaml"),
+        ("auto", "auto compares networks whose weights are on this machine, two at least; found none"),
+    ],
+)
+def test_refused_in_a_line(
+    tlearn: Tlearn, small: str, named: str, said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("tlearn.commands.advise.backbones.networks_at_hand", list)
+    monkeypatch.setattr("tlearn.commands.advise.backbones.contest", lambda *_: pytest.fail("pictures were looked at"))
+    torch.save(mobilenet_v2().state_dict(), "m.pth")
+    answer = tlearn("advise", "-c", small, "--backbones", named)
+    assert answer.code == 2
+    assert said in answer.err
+    assert len([line for line in answer.remarks.splitlines() if not line.startswith("weights m.pth: ")]) == 1
+    assert not (tmp_path / "advised.yaml").exists()
+
+
+def test_refused_from_python_and_beside_another_network(tlearn: Tlearn, small: str) -> None:
+    with pytest.raises(api.TlearnError, match="two networks at least, got resnet18"):
+        api.advise(small, backbones=["resnet18"])
+    with pytest.raises(api.TlearnError, match=r"--backbones and --model\.weights both say which network; drop one"):
+        api.advise(small, {"model.weights": "DEFAULT"}, backbones=["resnet18", "resnet34"])
+
+
+def test_networks_at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.hub.get_dir", lambda: str(tmp_path / "torch"))
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    assert networks_at_hand() == []
+    kept = tmp_path / "torch/checkpoints" / Path(ResNet18_Weights.DEFAULT.url).name
+    snapshots = tmp_path / "hub"
+    whole = snapshots / "models--timm--resnet10t.c3_in1k/snapshots/abc/model.safetensors"
+    other = snapshots / "models--timm--resnet14t.c3_in1k/snapshots/abc/config.json"
+    for path in (kept, whole, other):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    assert networks_at_hand() == ["resnet18", "timm/resnet10t.c3_in1k"]
