@@ -60,7 +60,9 @@ def test_the_cheapest_within_the_noise_of_the_best() -> None:
     losses["quick"][50] = 1.0
     assert near_the_best(losses) == ["slow", "quick"]
     everyone = [tried("slow", 9.0), tried("quick", 2.0), tried("bad", 1.0)]
-    assert cheapest(everyone, near_the_best(losses)).name == "quick"
+    assert cheapest(everyone, near_the_best(losses), "slow").name == "quick"
+    everyone[1] = tried("quick", 6.5)  # hardly quicker: no reason
+    assert cheapest(everyone, near_the_best(losses), "slow").name == "slow"
 
 
 def test_a_network_is_chosen_and_the_advice_goes_on_with_it(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields, replace
@@ -176,13 +177,13 @@ class _Looked(NamedTuple):
 
 
 def _look(arguments: Arguments) -> _Looked:
-    out, sizes_px, folds, arguments = take_words(arguments)
+    own, sizes_px, folds, arguments = take_words(arguments)
     cli = untrained(arguments, change=partial(drop_strategy, place="probe", sizes_px=sizes_px))
     parts = 3 if cli.model.task == "classification" else 2  # the head of the best is solved too
     with translated_faults(arguments), cli.measuring(), Progress("probe", parts, parts=True):
         found, _ = probe_stages(cli.trainer, cli.model, sizes_px, folds)
         log_curves(cli.trainer.loggers, found)
-    return _Looked(cli, found, out)
+    return _Looked(cli, found, own.out)
 
 
 def drop_strategy(cli: UntrainedCLI, place: str, sizes_px: Sequence[int]) -> None:
@@ -202,13 +203,22 @@ def drop_strategy(cli: UntrainedCLI, place: str, sizes_px: Sequence[int]) -> Non
         data.size_px = max(sizes_px)
 
 
-def take_words(arguments: Arguments) -> tuple[Path | None, tuple[int, ...], int | None, Arguments]:
+def take_words(
+    arguments: Arguments, parser: VerbParser | None = None
+) -> tuple[argparse.Namespace, tuple[int, ...], int | None, Arguments]:
     """Take ``--out``, ``--image_sizes`` and ``--folds`` out of a command line, and make the rest one of ``fit``.
+
+    Args:
+        arguments: The command line.
+        parser: Knows what else to take.
+
+    Returns:
+        All that was taken, of which the image sizes and the folds once more, and the rest.
 
     Raises:
         TlearnError: A value is missing or wrong, or ``--ckpt_path`` is given.
     """
-    parser = VerbParser()
+    parser = parser or VerbParser()
     parser.option("--image_sizes", "a value", _sizes, default=())
     parser.option("--folds", "a number", _folds)
     parser.option("--out", "a value", Path)
@@ -217,7 +227,7 @@ def take_words(arguments: Arguments) -> tuple[Path | None, tuple[int, ...], int 
         raise TlearnError("this looks at a network before it is trained; to look at your own: --model.weights PATH")
     if own.out is not None:
         check_folder_of(own.out)
-    return own.out, own.image_sizes, own.folds, replace(arguments, verb="fit")
+    return own, own.image_sizes, own.folds, replace(arguments, verb="fit")
 
 
 def _folds(text: str) -> int:

@@ -99,7 +99,7 @@ def test_options_to_compare_with_a_run_are_on_the_page(tlearn: Tlearn, monkeypat
 @pytest.mark.parametrize("verb", ["plan", "probe", "advise", "doctor"])
 def test_pages_of_verbs_that_look_name_options_of_fit(verb: str) -> None:
     fit = {option.name: option.default for option in options_of("fit")}
-    own = {"--out", "--image_sizes", "--fix", *AGAINST}
+    own = {"--out", "--image_sizes", "--backbones", "--fix", *AGAINST}
     assert {option.name: option.default for option in options_of(verb) if option.name not in own}.items() <= fit.items()
 
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+_QUICKER = 1.5  # times: a smaller difference is no reason, and may be that of a busy machine
+
 
 @dataclass(frozen=True)
 class TriedNetwork:
@@ -81,9 +83,17 @@ def near_the_best(losses: Mapping[str, Tensor]) -> list[str]:
     return [name for name, own in losses.items() if _is_near(own - losses[best])]
 
 
-def cheapest(tried: Sequence[TriedNetwork], names: Sequence[str]) -> TriedNetwork:
-    """Return the quickest of those named."""
-    return min((each for each in tried if each.name in names), key=lambda each: each.seconds_per_1000)
+def cheapest(tried: Sequence[TriedNetwork], near: Sequence[str], best: str) -> TriedNetwork:
+    """Return the quickest of those near the best that is clearly quicker than the best; else the best.
+
+    Args:
+        tried: All networks.
+        near: Names of those within the noise of the best.
+        best: Its name.
+    """
+    own = next(each for each in tried if each.name == best)
+    quicker = [each for each in tried if each.name in near and each.seconds_per_1000 * _QUICKER <= own.seconds_per_1000]
+    return min(quicker, key=lambda each: each.seconds_per_1000, default=own)
 
 
 def _is_near(more: Tensor) -> bool:

@@ -164,7 +164,7 @@ def contest(trainer: Trainer, entries: Mapping[str, Entry], folds: int | None = 
     (best,) = going_on(errors, 1)
     return Contest(
         tried=sorted(tried, key=lambda each: (-each.images, -each.score)),
-        chosen=cheapest(tried, near_the_best(errors)),
+        chosen=cheapest(tried, near_the_best(errors), best),
         best=next(each for each in tried if each.name == best),
         score=SCORES[first.task],
         image_size_px=size_px,

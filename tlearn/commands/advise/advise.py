@@ -26,7 +26,13 @@ from tlearn.cli.config_files import ADVISED
 from tlearn.cli.faults import translated_faults
 from tlearn.cli.isolation import called_from_python
 from tlearn.cli.targets.calls import arguments_of
-from tlearn.commands.advise.backbones import choose_network, print_networks, take_backbones, with_network
+from tlearn.commands.advise.backbones import (
+    choose_network,
+    named_networks,
+    parser_of_backbones,
+    print_networks,
+    with_network,
+)
 from tlearn.commands.advise.kept import Given, advised_config, kept_in_trials, not_kept, typed_keys
 from tlearn.commands.advise.text import price_line, print_advice, why
 from tlearn.commands.probe import take_words, write_result
@@ -134,8 +140,8 @@ def ask(arguments: Arguments, say: Callable[[Contest], None] = lambda _: None) -
         say: Told how the networks compare, where several are to choose from, before the rest begins.
     """
     begin_s = time.perf_counter()
-    named, arguments = take_backbones(arguments)
-    out, sizes_px, folds, arguments = take_words(arguments)
+    own, sizes_px, folds, arguments = take_words(arguments, parser_of_backbones())
+    named = named_networks(own.backbones, arguments)
     networks = choose_network(named, arguments, sizes_px, folds) if named else None
     if networks is not None:
         say(networks)
@@ -153,7 +159,7 @@ def ask(arguments: Arguments, say: Callable[[Contest], None] = lambda _: None) -
     dropped = not_kept(given.plain, given.typed, config)
     text, time_s = why(measured, decision), measured.start_s + measured.time_s
     race = command_line("fit", *arguments.again(), "--budget", "auto")
-    return Asked(cli, Advice(config, text, decision, measured, dropped, time_s, networks), out, race)
+    return Asked(cli, Advice(config, text, decision, measured, dropped, time_s, networks), own.out, race)
 
 
 def _keep(asked: Asked) -> list[Path]:

@@ -38,28 +38,36 @@ class Named(NamedTuple):
     weights: str
 
 
-def take_backbones(arguments: Arguments) -> tuple[list[Named], Arguments]:
-    """Take ``--backbones`` out of a command line; none where it is not given.
+def parser_of_backbones() -> VerbParser:
+    """Return a parser that takes ``--backbones``."""
+    parser = VerbParser()
+    parser.option(_OPTION, _FORM)
+    return parser
+
+
+def named_networks(text: str | None, arguments: Arguments) -> list[Named]:
+    """Read what ``--backbones`` has; none where it is not given.
+
+    Args:
+        text: Its value.
+        arguments: The rest of the command line.
 
     Raises:
         TlearnError: Fewer than two networks, one twice, a file that is none, or a network named elsewhere too.
     """
-    parser = VerbParser()
-    parser.option(_OPTION, _FORM)
-    own, rest = parser.take(arguments)
-    if own.backbones is None:
-        return [], rest
+    if text is None:
+        return []
     for other in ("--model.backbone", "--model.weights"):
-        if rest.value_of(other) is not None:
+        if arguments.value_of(other) is not None:
             raise TlearnError(f"{_OPTION} and {other} both say which network; drop one")
-    return named_in(own.backbones), rest
+    return named_in(text)
 
 
 def named_in(text: str) -> list[Named]:
     """Read ``NAME,NAME=FILE,auto``.
 
     Raises:
-        TlearnError: See `take_backbones`.
+        TlearnError: See `named_networks`.
     """
     found = list[Named]()
     for word in (part.strip() for part in text.split(",")):
