@@ -15,12 +15,15 @@ import tlearn as public
 from tests.conftest import Tlearn
 from tests.helpers.dashboard_server import eventually
 from tests.helpers.fake_pictures import write_folder
+from tlearn.analysis.race.choice import Choice, Finisher
 from tlearn.analysis.race.recipes import TUNED
 from tlearn.base.errors import DivergedError, TlearnError
+from tlearn.base.types import Task
 from tlearn.commands.race import race as module
 from tlearn.commands.race.budget import AUTO_FACTOR, Clock, seconds_of
 from tlearn.models.weights.safe_load import read_checkpoint
 from tlearn.training.callbacks.pausing import PauseCallback
+from tlearn.training.callbacks.stopping import StopCallback
 from tlearn.training.module import TransferModule
 
 TINY = ("--model.backbone", "timm/test_efficientnet", "--model.weights", "null", "--model.image_size", "32")
@@ -53,7 +56,7 @@ def test_a_race_ends_with_an_ordinary_run(tlearn: Tlearn, pictures: str, monkeyp
     assert answer.code == 0, answer.err
     lines = answer.out.splitlines()
     assert all(len(line) <= 80 or "runs/" in line for line in lines)
-    assert [line for line in lines if line.startswith("floor: head, ")]
+    assert [line for line in lines if line.startswith("floor: the ")]
     paused = [line for line in lines if " 1/3 epochs " in line and line.endswith("waits")]
     assert len(paused) == 3
     found = record()
@@ -250,3 +253,49 @@ def test_a_race_that_was_killed_goes_on_to_the_same_bits(tlearn: Tlearn, picture
         file = f"{name}/version_0/checkpoints/last.ckpt"
         gone_on, whole = weights_of(RACE / file), weights_of(Path("whole/pictures/race", file))
         assert all(torch.equal(gone_on[key], whole[key]) for key in whole)
+
+
+def test_an_average_is_a_run_that_gives_the_mean_of_its_members(
+    tlearn: Tlearn, pictures: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few_members(monkeypatch, "lp_ft_3e-4")
+
+    def choose_average(task: Task, finishers: list[Finisher], targets: torch.Tensor) -> Choice:
+        (average,) = (each for each in finishers if len(each.members) > 1)
+        assert average.members == ("head", "lp_ft_3e-4")
+        return Choice(average, "it was asked for.", [], [])
+
+    monkeypatch.setattr(module, "choose", choose_average)
+    answer = tlearn("fit", pictures, *TINY, "--trainer.max_epochs", "2", "--budget", "10m")
+    assert answer.code == 0, answer.err
+    assert "result: all-stage head + lp_ft_3e-4" in answer.out
+    assert "a picture costs 2 passes" in answer.out
+    assert answer.out.splitlines()[-1].startswith("next: tlearn predict runs/pictures/version_0 ")
+    assert answer.out.count("next:") == 1
+    card = json.loads(Path("runs/pictures/version_0/card.json").read_text())
+    assert card["command"].endswith("--budget 10m")
+    loss = next(each["val_loss"] for each in record()["finishers"] if len(each["members"]) > 1)
+    assert card["best"]["metrics"]["val/loss"] == pytest.approx(loss, abs=2e-3)
+    assert '<section id="race">' in Path("runs/pictures/version_0/report.html").read_text(encoding="utf-8")
+    single, both = public.load("runs/pictures/race/head/version_0"), public.load("runs/pictures/version_0")
+    assert both.class_names == single.class_names
+    assert tlearn("predict", "runs/pictures", "pictures/cat", "--out", "answers.csv").code == 0
+
+
+def test_a_signal_that_comes_while_a_run_is_paused_ends_the_race(
+    tlearn: Tlearn, pictures: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few_members(monkeypatch, "lp_ft_3e-4", "lp_ft_1e-4")
+    monkeypatch.setattr(StopCallback, "is_signalled", lambda _: bool(begun))
+    begun: list[int] = []
+    pause = PauseCallback.on_train_epoch_start
+
+    def note(callback: PauseCallback, trainer: Any, network: Any) -> None:
+        begun.extend([1] if callback.losses else [])
+        pause(callback, trainer, network)
+
+    monkeypatch.setattr(PauseCallback, "on_train_epoch_start", note)
+    answer = tlearn("fit", pictures, *TINY, "--trainer.max_epochs", "3", "--budget", "10m")
+    assert answer.code == 130
+    assert "to go on: tlearn fit pictures" in answer.out
+    assert len(begun) == 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import shutil
 from collections.abc import Sequence
@@ -23,11 +22,11 @@ from tlearn.base.places import newest_first, version_of
 from tlearn.base.types import Task
 from tlearn.cli.transfer_cli import run as run_verb
 from tlearn.commands.race.members import Answers, Member
+from tlearn.commands.race.text import called
 from tlearn.commands.race.track import EPOCHS, Track, words_without
 from tlearn.models.ensembles.average import averaged_outputs
 from tlearn.reporting.card.files import read_card, write_card, write_pages
 from tlearn.training.callbacks.checkpoints import run_folder
-from tlearn.training.module import TransferModule
 
 RACE_FILE = "race.json"
 
@@ -41,14 +40,14 @@ def finishers_of(task: Task, members: Sequence[Member]) -> list[Finisher]:
     """
     answers = {member.name: found for member in members if member.outcome == "finished" and (found := member.answers())}
     spent_s = {member.name: member.seconds for member in members}
-    singles = [Finisher(name, (name,), 1, spent_s[name], found.outputs) for name, found in answers.items()]
+    singles = [Finisher(called(name), (name,), 1, spent_s[name], found.outputs) for name, found in answers.items()]
     losses = {name: _loss(task, found) for name, found in answers.items()}
     trained = [name for name in answers if name not in (LAST, HEAD) and losses[name] < float("inf")]
     tuned = sorted(trained, key=losses.__getitem__)
     heads = [name for name in (HEAD, LAST) if name in answers]
     pairs = [(heads[0], tuned[0])] if heads and tuned else []
     pairs += [(tuned[0], tuned[1])] if len(tuned) > 1 else []
-    return [*singles, *(_average(task, pair, answers, spent_s) for pair in pairs if _averages())]
+    return [*singles, *(_average(task, pair, answers, spent_s) for pair in pairs)]
 
 
 def _average(task: Task, names: tuple[str, str], answers: dict[str, Answers], spent_s: dict[str, float]) -> Finisher:
@@ -59,11 +58,6 @@ def _average(task: Task, names: tuple[str, str], answers: dict[str, Answers], sp
 def _loss(task: Task, answers: Answers) -> float:
     loss = float(image_losses(task, answers.outputs, answers.targets).mean())
     return loss if loss == loss else float("inf")
-
-
-def _averages() -> bool:
-    """Tell whether a run may be made of several networks."""
-    return "ensemble" in inspect.signature(TransferModule).parameters
 
 
 def make_result(track: Track, choice: Choice, members: Sequence[Member], typed: str, content: dict[str, Any]) -> Path:

@@ -196,6 +196,8 @@ def run_leg(track: Track, member: Member, is_due: Callable[[PauseCallback], bool
         _put(cli.trainer, pause, _AnswersCallback(member.folder / ANSWERS), again)
         with translated_faults(arguments), suppress(RunPausedError):
             cli.train()
+        if any(isinstance(each, StopCallback) and each.is_signalled() for each in callbacks_of(cli.trainer)):
+            raise KeyboardInterrupt  # the signal came while the run was being paused, and waited for a step
     finally:
         seconds = time.perf_counter() - start_s
         member.losses = pause.losses or member.losses

@@ -96,7 +96,9 @@ class _Race:
             self._head(member_of(self.track, name, stages, epochs_of_head(self.track)))
         best = min(self.heads, key=lambda each: each.losses[-1])
         took = text.length(self.clock.elapsed_s)
-        text.say(f"floor: {text.called(best.name)}, had after {took}; the result is as good at the least, within noise")
+        text.say(
+            f"floor: the {text.called(best.name)}, had after {took}; the result is as good at the least, within noise"
+        )
         self.clock.reserve_s = 2 * max(member.seconds for member in self.heads)
         return stages
 
@@ -148,7 +150,7 @@ class _Race:
         for member in self._running():
             if member.outcome != "finished":
                 is_left = ended and len(member.losses) >= (stops or (1,))[0]
-                member.why = "others were better" if is_left else "no time left"
+                member.why = "not as good" if is_left else "no time left"
 
     def _running(self) -> list[Member]:
         return [member for member in self.tuned if member.outcome != "left out"]
@@ -219,7 +221,7 @@ class _Race:
             content = race_facts(self.track, members, finishers, choice, time)
             folder = make_result(self.track, choice, members, self.typed, content)
         print()
-        print(text.table_of(members, finishers, self.task, choice.finisher.name))
+        print(text.table_of(members, finishers, self.task, choice.finisher))
         print()
         text.say(f"result: {' + '.join(map(text.called, choice.finisher.members))}")
         text.say(f"why: {choice.reason}")

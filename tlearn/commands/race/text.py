@@ -13,7 +13,7 @@ from tlearn.commands.race.members import Answers, Member
 from tlearn.reporting.card.format import duration
 
 _WIDTH = 80
-_CALLED = {"last": "head, last stage", "head": "head, all stages"}
+_CALLED = {"last": "last-stage head", "head": "all-stage head"}
 _SCORE = {"classification": "acc", "multilabel": "labels right", "regression": "mae"}
 
 
@@ -56,29 +56,29 @@ def say_leg(member: Member, task: Task, took_s: float, then: str) -> None:
     is_done = member.outcome == "finished" and answers is not None
     result = reached(task, answers, answers) if is_done and answers else _loss(member)
     epochs = "" if member.planned == 1 else f"{len(member.losses)}/{member.planned} epochs  "
-    print(f"{called(member.name):<17} {epochs}{result}  {length(took_s)}, {then}", flush=True)
+    print(f"{called(member.name):<15}  {epochs}{result}  {length(took_s)}, {then}", flush=True)
 
 
 def _loss(member: Member) -> str:
     return f"val loss {member.losses[-1]:.4f}" if member.losses else "no epoch done"
 
 
-def table_of(members: list[Member], finishers: list[Finisher], task: Task, chosen: str) -> str:
+def table_of(members: list[Member], finishers: list[Finisher], task: Task, chosen: Finisher) -> str:
     """Return the table of what was run and what could be the result; the chosen has a star."""
     answers = next(found for member in members if (found := member.answers()))
-    known = {each.name: each for each in finishers}
+    known = {each.members[0]: each for each in finishers if len(each.members) == 1}
     rows = [("", "", "epochs", "val loss", _SCORE[task], "seconds", "")]
     for member in members:
-        mark = "*" if member.name == chosen else ""
+        mark = "*" if (member.name,) == chosen.members else ""
         done = f"{len(member.losses)}/{member.planned}"
         loss, score = figures(task, known.get(member.name), answers)
-        if not loss and member.losses:
+        if not loss and member.losses and task != "regression":  # whose losses in training are of another unit
             loss = f"{member.losses[-1]:.4f}"
         rows.append((mark, called(member.name), done, loss, score, f"{member.seconds:.0f}", outcome_of(member)))
     for each in finishers:
         if len(each.members) > 1:
             loss, score = figures(task, each, answers)
-            rows.append(("*" if each.name == chosen else "", each.name, "", loss, score, "", "average"))
+            rows.append(("*" if each is chosen else "", each.name, "", loss, score, "", "average"))
     widths = [max(len(row[column]) for row in rows) for column in range(6)]
     return "\n".join(_row(row, widths) for row in rows)
 
@@ -113,8 +113,4 @@ def price(choice: Choice, members: list[Member]) -> str:
     took_s = sum(member.seconds for member in members if member.name in choice.finisher.members)
     if passes == 1:
         return f"price: one pass of the network a picture; it took {length(took_s)} to make"
-    return (
-        f"price: {passes} networks answer, so a picture costs {passes} passes, twice the time"
-        if passes == 2
-        else f"price: {passes} networks answer, so a picture costs {passes} passes"
-    ) + f"; they took {length(took_s)} to make"
+    return f"price: {passes} networks answer, so a picture costs {passes} passes; they took {length(took_s)} to make"

@@ -7,7 +7,7 @@ from typing import Any
 
 from tlearn.reporting.card.format import duration, part
 
-_CALLED = {"last": "head on the last stage", "head": "head on all stages"}
+_CALLED = {"last": "last-stage head", "head": "all-stage head"}
 
 
 def race_view(content: Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -19,7 +19,8 @@ def race_view(content: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if not content or not isinstance(content.get("members"), list):
         return None
     choice = part(content, "choice")
-    known = {each.get("name"): each.get("val_loss") for each in content.get("finishers") or []}
+    single = [each for each in content.get("finishers") or [] if len(each.get("members") or ()) == 1]
+    known = {each["members"][0]: each.get("val_loss") for each in single}
     rows = [_row(member, known.get(member.get("name"))) for member in content["members"]]
     rows += [
         {"name": _words(each.get("members")), "epochs": "", "loss": _loss(each.get("val_loss")), "seconds": ""}
