@@ -19,6 +19,7 @@ from urllib.parse import quote, urlencode
 import numpy as np
 from PIL import Image
 
+from tests.browser.waiting import remember_words, wait_for_words, wait_until
 from tests.helpers.dashboard_server import eventually
 
 if TYPE_CHECKING:  # most people have no browser to test with; they read this file none the less
@@ -36,8 +37,10 @@ def chromium_path() -> str | None:
 
 @contextmanager
 def open_browser(executable: str) -> Iterator[Browser]:
-    """Start a browser that draws WebGL without a GPU."""
-    from playwright.sync_api import sync_playwright
+    """Start a browser that draws WebGL without a GPU; `expect` gets the patience of all else that waits."""
+    from playwright.sync_api import expect, sync_playwright
+
+    expect.set_options(timeout=_PATIENCE_MS)
 
     words = ["--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
     if os.geteuid() == 0:
@@ -59,6 +62,8 @@ def open_page(browser: Browser) -> Iterator[Page]:
 
 def see_scalars(page: Page, url: str, tags: Sequence[str], runs: str = "") -> None:
     """See a card for each tag on the first page, and a line in it that goes across; `runs` is a part of their names."""
+    from playwright.sync_api import expect
+
     wanted = "|".join(f"^{re.escape(tag)}$" for tag in tags)
     query = urlencode({"tagFilter": wanted, "runFilter": runs, "smoothing": 0})
     page.goto(f"{url}/?{query}#timeseries")
@@ -68,7 +73,7 @@ def see_scalars(page: Page, url: str, tags: Sequence[str], runs: str = "") -> No
         chart.wait_for()
         chart.evaluate("chart => chart.scrollIntoView({block: 'center'})")  # else half of it is behind the heading
         eventually(partial(_assert_line, chart, tag))
-    assert cards.count() == len(tags), f"{cards.count()} cards for {tags}"
+    expect(cards).to_have_count(len(tags))
     cards.first.evaluate("card => card.scrollIntoView({block: 'center'})")
 
 
@@ -84,12 +89,16 @@ def see_first_page(page: Page, url: str, width_px: int, tags: Sequence[str]) -> 
     page.goto(url)
     cards = page.locator("scalar-card")
     cards.nth(len(tags) - 1).wait_for()
-    place = cards.first.evaluate("card => card.getBoundingClientRect().bottom")
-    assert place <= SIZE_PX[1], f"the first card ends at {place}"
+    eventually(partial(_assert_on_screen, cards.first))
     for number, tag in enumerate(tags):
         card = cards.nth(number)
         card.locator(f'[title="{tag}"]').wait_for()
         eventually(partial(_assert_line, card.locator("line-chart"), tag))
+
+
+def _assert_on_screen(card: Locator) -> None:
+    place = card.evaluate("card => card.getBoundingClientRect().bottom")
+    assert place <= SIZE_PX[1], f"the first card ends at {place}"
 
 
 def see_images(page: Page, url: str, run: str, expected: Mapping[str, bytes]) -> None:
@@ -131,7 +140,8 @@ def see_hparams(page: Page, url: str, columns: Sequence[str], row: Sequence[str]
     """Tick settings and metrics, no others, and read their values in the table, where a run has a row."""
     page.goto(f"{url}/#hparams")
     pane, table = page.locator("tf-hparams-query-pane"), page.locator("tf-hparams-table-view")
-    pane.get_by_role("checkbox", name=columns[0], exact=True).wait_for()
+    for name in columns:
+        pane.get_by_role("checkbox", name=name, exact=True).wait_for()
     boxes = pane.locator(".hparam-checkbox, .metric-checkbox")
     for name, ticked in boxes.evaluate_all("boxes => boxes.map(box => [box.innerText.trim(), box.checked])"):
         if ticked != (name in columns):
@@ -156,9 +166,7 @@ def see_report(page: Page, report: Path, scheme: str, expected: Sequence[str]) -
     page.goto(report.as_uri(), wait_until="load")
     words = page.locator("body").inner_text()
     assert all(text in words for text in expected), f"{expected} are not all in {words}"
-    broken = "pictures => pictures.filter(picture => !picture.naturalWidth).length"
-    assert page.locator("img").count() > 0
-    assert page.locator("img").evaluate_all(broken) == 0
+    wait_until(page, "document.images.length > 0 && [...document.images].every(picture => picture.naturalWidth)")
     assert all(url.startswith(("file:", "data:")) for url in asked), f"it asks for {asked}"
     assert not faults, faults
     return float(_pixels(page.locator("body"))[:5, :5].mean() / 255)
@@ -186,10 +194,14 @@ def see_contents_lead_there(page: Page, report: Path) -> None:
     assert links.count() >= 5
     for number in range(links.count()):
         links.nth(number).click()
-        part = page.locator(str(links.nth(number).get_attribute("href")))
-        top = part.evaluate("part => part.getBoundingClientRect().top")
-        at_end = page.evaluate("innerHeight + scrollY >= document.documentElement.scrollHeight - 2")
-        assert abs(top) < 5 or at_end, (number, top)
+        eventually(partial(_assert_there, page, str(links.nth(number).get_attribute("href"))))
+
+
+def _assert_there(page: Page, target: str) -> None:
+    assert page.evaluate("location.hash") == target
+    top = page.locator(target).evaluate("part => part.getBoundingClientRect().top")
+    at_end = page.evaluate("innerHeight + scrollY >= document.documentElement.scrollHeight - 2")
+    assert abs(top) < 5 or at_end, (target, top)
 
 
 def copy_a_command(page: Page, report: Path) -> str:
@@ -197,32 +209,40 @@ def copy_a_command(page: Page, report: Path) -> str:
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.goto(report.as_uri())
     button = page.get_by_role("button", name="Copy").first
+    remember_words(button)
     button.focus()
     page.keyboard.press("Enter")
-    page.get_by_role("button", name="Copied").wait_for()
+    wait_for_words(page, "Copied")
     return str(page.evaluate("navigator.clipboard.readText()"))
 
 
 def enlarge_pictures(page: Page, report: Path) -> None:
     """Open a picture by the keyboard, go to the next one and back, and close it where one was."""
+    from playwright.sync_api import expect
+
     page.goto(report.as_uri())
     button = page.get_by_role("button", name="Enlarge: ").first
     small = button.locator("img")
-    source, width = small.get_attribute("src"), small.evaluate("picture => picture.getBoundingClientRect().width")
+    source, width = str(small.get_attribute("src")), small.evaluate("picture => picture.getBoundingClientRect().width")
     assert width >= 128, f"the first thumbnail is {width} px wide"
     button.focus()
     page.keyboard.press("Enter")
     large = page.locator("dialog img")
     large.wait_for()
-    assert large.get_attribute("src") == source
-    assert large.evaluate("picture => picture.getBoundingClientRect().width") > 1.5 * width
-    assert page.locator("dialog p").inner_text() == large.get_attribute("alt")
+    expect(large).to_have_attribute("src", source)
+    eventually(partial(_assert_wider, large, 1.5 * width))
+    expect(page.locator("dialog p")).to_have_text(str(large.get_attribute("alt")))
     page.keyboard.press("ArrowRight")
-    assert large.get_attribute("src") != source
+    expect(large).not_to_have_attribute("src", source)
     page.keyboard.press("ArrowLeft")
+    expect(large).to_have_attribute("src", source)
     page.keyboard.press("Escape")
     large.wait_for(state="hidden")
-    assert button.evaluate("button => button === document.activeElement")
+    expect(button).to_be_focused()
+
+
+def _assert_wider(picture: Locator, width_px: float) -> None:
+    assert picture.evaluate("picture => picture.getBoundingClientRect().width") > width_px
 
 
 def see_report_without_scripts(browser: Browser, report: Path) -> str:

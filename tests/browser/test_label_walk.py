@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
+from playwright.sync_api import expect
 
 from tests.browser.page_checks import watched
-from tests.browser.test_label_page import button, open_label, press, progress, shown
+from tests.browser.test_label_page import button, has_progressed, open_label, press, shown
 from tests.helpers.dashboard_server import eventually
 from tests.helpers.fake_pictures import COLOURS, picture
-from tests.pages.served import served
+from tests.pages.served import free_port, served
 from tlearn.analysis.pool.unlabelled_pool import UnlabelledPool
 from tlearn.data.files.reading import Framing
 from tlearn.data.labels.label_list import LabelList
@@ -86,8 +87,8 @@ def test_two_batches_from_an_empty_list(page: Page, pool: UnlabelledPool) -> Non
             page.get_by_role("listitem").get_by_text(name, exact=True).wait_for()
         page.get_by_role("button", name="Begin").click()
         page.get_by_text("typical of a cluster without a label").wait_for()
-        assert page.get_by_text("too early to say").count() == 1
-        assert page.locator("#answers .guess").all_inner_texts() == ["", "", ""]
+        expect(page.get_by_text("too early to say")).to_have_count(1)
+        expect(page.locator("#answers .guess")).to_have_text(["", "", ""])
         answer(page, BATCH)
         page.get_by_role("button", name=f"Label the next {BATCH} pictures").click()
         page.locator("#answers .guess:not(:empty)").wait_for()  # the network proposes by now
@@ -95,25 +96,26 @@ def test_two_batches_from_an_empty_list(page: Page, pool: UnlabelledPool) -> Non
         page.get_by_role("heading", name="Batch 2 is answered").wait_for()
         page.locator("#curve circle").nth(1).wait_for()
         page.get_by_text("The numbers").click()
-        assert page.locator("#curve tbody th").first.inner_text() == "10"
+        expect(page.locator("#curve tbody th").first).to_be_visible()
+        expect(page.locator("#curve tbody th").first).to_have_text("10")
         eventually(rows_come(pool.root, 2 * BATCH))
     labels = labels_in(pool.root)
     assert all(name.startswith(label) for name, label in labels.items())
 
 
 def test_a_new_start_goes_on_where_the_list_is(page: Page, pool: UnlabelledPool) -> None:
-    with labelling(pool) as address:
+    port = free_port()
+    with labelling(pool, port=port) as address:
         open_label(page, address)
         answer(page, 5)
         eventually(rows_come(pool.root, 5))
-    port = int(address.rstrip("/").rsplit(":", 1)[1])
     page.locator(".banner").get_by_text("All answers are saved.").wait_for()
     with labelling(pool, port=port):
         page.get_by_text(f"0 of {BATCH} answered").wait_for()  # another batch, without those five
         page.get_by_text("5 labelled of 90 pictures").wait_for()
         answer(page, 1)
         eventually(rows_come(pool.root, 6))
-        assert page.locator(".banner").is_hidden()
+        expect(page.locator(".banner")).to_be_hidden()
 
 
 def test_two_processes_on_one_folder_lose_nothing(browser: Browser, pool: UnlabelledPool) -> None:
@@ -140,4 +142,4 @@ def test_an_answer_is_in_the_list_when_the_server_is_killed(page: Page, pool: Un
         button(page, "None of these").click()
         eventually(rows_come(pool.root, 1))  # before anything ends
         assert [(row.path, row.decision) for row in LabelList(pool.root).read().values()] == [(name, "exclude")]
-        assert progress(page).startswith("1 of")
+        has_progressed(page, "1 of 12")

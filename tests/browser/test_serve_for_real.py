@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.browser.page_checks import watched
 from tests.conftest import Tlearn
@@ -75,7 +76,7 @@ def test_the_table_is_that_of_predict(
 
 
 def test_the_run_shows_its_own_pictures_and_where_it_looked(asked: Page) -> None:
-    assert "best validation accuracy" in asked.locator("#runs").inner_text()
+    expect(asked.locator("#runs")).to_contain_text("best validation accuracy", use_inner_text=True)
     eventually(lambda: _all_shown(asked))
     asked.get_by_role("button", name="Where did it look?").first.click()
     heat, picture = asked.locator(".heat:not([hidden])"), asked.locator(".picture").first
@@ -96,12 +97,12 @@ def _same_shape(heat: object, picture: object) -> None:
 def test_a_correction_lies_in_the_list_for_review_until_it_is_undone(asked: Page, folder: Path) -> None:
     corrections = folder / "runs/folder/version_0/corrections"
     asked.get_by_role("button", name="This is wrong").first.click()
-    asked.get_by_role("combobox", name="What is").wait_for()
+    expect(asked.get_by_role("combobox", name="What is")).to_be_focused()
     asked.keyboard.press("Enter")
     asked.get_by_text("Kept for review:").wait_for()
     (kept,) = LabelList(corrections).read().values()
     assert (kept.decision, (corrections / kept.path).is_file()) == ("label", True)
-    assert kept.label in asked.locator(".kept").inner_text()
+    expect(asked.locator(".kept")).to_contain_text(kept.label)
     asked.get_by_role("button", name="Undo").click()
     asked.locator(".kept").wait_for(state="detached")
     assert LabelList(corrections).read() == {}

@@ -5,23 +5,24 @@ from __future__ import annotations
 import base64
 import csv
 import io
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import pytest
 from PIL import Image
+from playwright.sync_api import expect
 
 from tests.browser.page_checks import PHONE_PX, assert_accessible, assert_fits, watched
-from tests.helpers.dashboard_server import eventually
+from tests.browser.waiting import remember_words, wait_for_words, wait_until
 from tests.helpers.made_run import HOSTILE
 from tests.helpers.serve_page.fake_serve import FakeServe
-from tests.pages.served import served
+from tests.pages.served import free_port, served
 from tlearn.pages.server.options import ServerOptions
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, FilePayload, Page, ViewportSize
+    from playwright.sync_api import Browser, FilePayload, Locator, Page, ViewportSize
 
 pytestmark = pytest.mark.browser
 PHONE: ViewportSize = {"width": PHONE_PX[0], "height": PHONE_PX[1]}
@@ -38,18 +39,12 @@ def open_page(page: Page, url: str, query: str = "") -> None:
     page.locator("body[data-ready]").wait_for()
 
 
-def wait_until(page: Page, what: str) -> None:
-    """Wait until an expression holds; Playwright's own way evaluates text in the page, which the page forbids."""
-    eventually(lambda: _assert_holds(page, what))
-
-
-def _assert_holds(page: Page, what: str) -> None:
-    assert page.evaluate(what), what
-
-
 def choose(page: Page, names: Sequence[str]) -> None:
+    cards = page.locator(".card")
+    count = cards.count() + len(names)
     page.locator("#files").set_input_files([picture(name) for name in names])
-    wait_until(page, "document.querySelectorAll('.card[data-state=waiting], .card[data-state=asking]').length === 0")
+    expect(cards).to_have_count(count)
+    expect(page.locator(".card[data-state=waiting], .card[data-state=asking]")).to_have_count(0)
 
 
 def table(page: Page) -> list[list[str]]:
@@ -62,8 +57,14 @@ def table(page: Page) -> list[list[str]]:
     return list(csv.reader(io.StringIO(text, newline="")))
 
 
-def card(page: Page, name: str) -> Any:
+def card(page: Page, name: str) -> Locator:
     return page.locator(".card").filter(has=page.get_by_role("heading", name=name, exact=True))
+
+
+def says(place: Locator, *parts: str) -> None:
+    """See what a place says on the screen, as soon as it does."""
+    for part in parts:
+        expect(place).to_contain_text(part, use_inner_text=True)
 
 
 def hand_over(page: Page, event: str, names: Sequence[str]) -> None:
@@ -97,22 +98,20 @@ def opened(page: Page, fake: FakeServe, query: str = "") -> Iterator[str]:
 def test_chosen_pictures_are_answered_at_once(page: Page) -> None:
     fake = FakeServe()
     with opened(page, fake):
-        assert "efficientnet_lite0 at 128 px" in page.locator("#runs").inner_text()
         trained = "Trained on 2026-11-29 with 244 pictures; test accuracy 96.1 % [91.7, 98.2], 147 of 153 test images"
-        assert trained in page.locator("#runs").inner_text()
+        says(page.locator("#runs"), "efficientnet_lite0 at 128 px", trained)
         choose(page, ["ants 1.jpg", "bees 2.jpg", "unsure 3.jpg", "broken 4.jpg"])
-        assert page.locator("#summary").inner_text() == "3 pictures: ants 2, bees 1; 1 picture could not be read."
-        words = card(page, "unsure 3.jpg").inner_text()
-        assert "ants 58 %" in words
-        assert "of 100 answers as sure as this, about 58 are right" in words
-        assert "One of these, in 90 of 100 pictures:\n\nants\nbees\n" in words
-        assert "it looks stranger than 42 of 100 held-out pictures" in words
-        assert card(page, "unsure 3.jpg").locator(".nearest li").count() == 5
-        shown = card(page, "unsure 3.jpg").locator(".nearest img")
-        assert shown.evaluate_all("all => all.every(each => each.complete && each.naturalWidth === 64)")
-        assert "broken or cut short: image file is truncated" in card(page, "broken 4.jpg").inner_text()
-        width = card(page, "unsure 3.jpg").locator(".classes .meter i").first.evaluate("bar => bar.style.width")
-        assert width == "58%"
+        expect(page.locator("#summary")).to_have_text("3 pictures: ants 2, bees 1; 1 picture could not be read.")
+        unsure = card(page, "unsure 3.jpg")
+        says(unsure, "ants 58 %", "of 100 answers as sure as this, about 58 are right")
+        says(unsure, "One of these, in 90 of 100 pictures:\n\nants\nbees\n")
+        says(unsure, "it looks stranger than 42 of 100 held-out pictures")
+        expect(unsure.locator(".nearest img")).to_have_count(5)
+        unsure.locator(".nearest").scroll_into_view_if_needed()  # they are fetched when they are seen
+        for number in range(5):
+            expect(unsure.locator(".nearest img").nth(number)).to_have_js_property("naturalWidth", 64)
+        says(card(page, "broken 4.jpg"), "broken or cut short: image file is truncated")
+        expect(unsure.locator(".classes .meter i").first).to_have_attribute("style", "width: 58%;")
         assert fake.queries == [{"top_k": "5", "coverage": "0.9", "unknown": "true", "nearest": "5"}]
 
 
@@ -120,30 +119,29 @@ def test_nothing_is_promised_of_a_stranger_or_without_a_measure(page: Page) -> N
     fake = FakeServe()
     with opened(page, fake):
         choose(page, ["stranger.jpg"])
-        words = card(page, "stranger.jpg").inner_text()
+        stranger = card(page, "stranger.jpg")
+        says(stranger, "The surest class would be ants (97 %).", "Answer set, of which nothing is promised here:")
+        words = stranger.inner_text()
         assert words.count("Like none of the training pictures.") == 1
-        assert "The surest class would be ants (97 %)." in words
-        assert "Answer set, of which nothing is promised here:" in words
         assert "of 100 pictures" not in words.replace("99 of 100 held-out", "")
         page.get_by_text("Settings: answer sets at 90 %, strangers unknown").click()
         page.get_by_label('Pictures like none of the training pictures are "unknown"').uncheck()
-        card(page, "stranger.jpg").get_by_text("not measured on pictures like this one").wait_for()
-        assert "answers as sure as this" not in card(page, "stranger.jpg").inner_text()
-        assert page.url.endswith("?unknown=false")
+        stranger.get_by_text("not measured on pictures like this one").wait_for()
+        expect(stranger).not_to_contain_text("answers as sure as this")
+        expect(page).to_have_url(re.compile(r"/\?unknown=false$"))
         assert "unknown" not in fake.queries[-1]
     with opened(page, FakeServe(health={"coverage": False, "min_accuracy": False, "strangers": False})):
         choose(page, ["ants.jpg"])
-        words = card(page, "ants.jpg").inner_text()
-        assert "this run could not measure" in words
-        assert "stranger" not in words
-        assert "no answer sets, strangers not told" in page.locator("#settings-now").inner_text()
+        says(card(page, "ants.jpg"), "this run could not measure")
+        expect(card(page, "ants.jpg")).not_to_contain_text("stranger")
+        says(page.locator("#settings-now"), "no answer sets, strangers not told")
 
 
 @pytest.mark.parametrize("event", ["drop", "paste"])
 def test_pictures_are_dropped_and_pasted(page: Page, event: str) -> None:
     with opened(page, FakeServe()):
         hand_over(page, event, ["bees 1.jpg", "ants 2.jpg"])
-        assert page.locator("#summary").inner_text() == "2 pictures: bees 1, ants 1."
+        expect(page.locator("#summary")).to_have_text("2 pictures: bees 1, ants 1.")
 
 
 def test_what_no_browser_shows_is_shown_by_the_server(page: Page) -> None:
@@ -162,9 +160,9 @@ def test_settings_stay_in_the_address_and_ask_anew(page: Page) -> None:
         page.get_by_label("Percent of the answers given that are right").press("Tab")
         card(page, "unsure ants.jpg").get_by_text("Less sure than 99.5 % accuracy needs.").wait_for()
         card(page, "stranger.jpg").get_by_text("Like none of the training pictures.").wait_for()
-        assert "The surest class would be ants (97 %)." in card(page, "stranger.jpg").inner_text()
-        assert page.locator("#summary").inner_text() == "2 pictures: unknown 2."
-        assert page.url.endswith("?min_accuracy=0.995")
+        says(card(page, "stranger.jpg"), "The surest class would be ants (97 %).")
+        expect(page.locator("#summary")).to_have_text("2 pictures: unknown 2.")
+        expect(page).to_have_url(re.compile(r"/\?min_accuracy=0\.995$"))
         page.reload()
         page.locator("body[data-ready]").wait_for()
         choose(page, ["stranger.jpg"])
@@ -178,15 +176,15 @@ def test_where_it_looked_is_laid_over_for_any_class(page: Page) -> None:
         page.get_by_role("button", name="Where did it look?").click()
         heat = page.get_by_role("img", name="Where the network looked for ants (97 %)")
         heat.wait_for()
-        assert float(heat.evaluate("heat => heat.style.opacity")) == 0.6
+        expect(heat).to_have_css("opacity", "0.6")
         strength = page.get_by_role("slider", name="Strength of the overlay in percent")
         strength.press("Home")
-        assert float(heat.evaluate("heat => heat.style.opacity")) == 0
+        expect(heat).to_have_css("opacity", "0")
         page.get_by_label("Which answer is explained").select_option(label="bees (2 %)")
         page.get_by_role("img", name="Where the network looked for bees (2 %)").wait_for()
         page.get_by_role("button", name="Hide").click()
-        assert page.locator(".heat").count() == 0
-        assert page.evaluate("document.activeElement.textContent") == "Where did it look?"
+        expect(page.locator(".heat")).to_have_count(0)
+        expect(page.get_by_role("button", name="Where did it look?")).to_be_focused()
 
 
 def test_a_correction_is_kept_by_the_keyboard_and_taken_back(page: Page) -> None:
@@ -195,9 +193,9 @@ def test_a_correction_is_kept_by_the_keyboard_and_taken_back(page: Page) -> None
         choose(page, ["one.jpg", "two.jpg"])
         page.keyboard.press("j")
         page.keyboard.press("j")
-        assert page.evaluate("document.activeElement.querySelector('h3').textContent") == "two.jpg"
+        expect(card(page, "two.jpg")).to_be_focused()
         page.keyboard.press("c")
-        page.get_by_role("combobox", name="What is").wait_for()
+        expect(page.get_by_role("combobox", name="What is")).to_be_focused()
         page.keyboard.type("wa")
         page.keyboard.press("Enter")
         card(page, "two.jpg").get_by_text("Kept for review: wasps, version_0/corrections/a-0123.jpg").wait_for()
@@ -205,24 +203,28 @@ def test_a_correction_is_kept_by_the_keyboard_and_taken_back(page: Page) -> None
         card(page, "two.jpg").get_by_role("button", name="Undo").click()
         card(page, "two.jpg").get_by_role("button", name="This is wrong").wait_for()
         assert fake.corrections == []
+        expect(card(page, "two.jpg")).to_be_focused()
         page.keyboard.press("Delete")
         card(page, "two.jpg").wait_for(state="detached")
-        assert page.locator("#summary").inner_text() == "1 picture: ants 1."
+        expect(page.locator("#summary")).to_have_text("1 picture: ants 1.")
 
 
 def test_two_runs_stand_side_by_side(page: Page) -> None:
     fake = FakeServe(runs=["cnn", "vit"])
     with opened(page, fake):
         choose(page, ["ants.jpg", "bees.jpg", "differ.jpg"])
-        assert page.locator("#summary").inner_text() == "The runs agree on 2 of 3 pictures."
+        expect(page.locator("#summary")).to_have_text("The runs agree on 2 of 3 pictures.")
         assert len(fake.queries) == 1
-        words = card(page, "differ.jpg").inner_text()
-        assert "The runs disagree." in words
-        left, right = card(page, "differ.jpg").locator("section").all()
-        assert left.bounding_box()["y"] == right.bounding_box()["y"]
-        assert ("ants 97 %" in left.inner_text(), "bees 97 %" in right.inner_text()) == (True, True)
+        says(card(page, "differ.jpg"), "The runs disagree.")
+        sections = card(page, "differ.jpg").locator("section")
+        expect(sections).to_have_count(2)
+        # Both at once: a picture that comes between two looks moves what is below it.
+        left, right = sections.evaluate_all("all => all.map(each => each.getBoundingClientRect().y)")
+        assert left == right
+        says(sections.nth(0), "ants 97 %")
+        says(sections.nth(1), "bees 97 %")
         page.get_by_label("only where the runs disagree").check()
-        assert page.locator(".card:visible").count() == 1
+        expect(page.locator(".card:visible")).to_have_count(1)
 
 
 def test_all_answers_are_a_table_that_no_spreadsheet_runs(page: Page) -> None:
@@ -243,33 +245,35 @@ def test_all_answers_are_a_table_that_no_spreadsheet_runs(page: Page) -> None:
 
 
 def test_many_pictures_go_in_batches_and_can_be_stopped(page: Page) -> None:
-    fake = FakeServe(delay_s=0.3)
+    fake = FakeServe(held_after=3)
     with opened(page, fake):
         page.locator("#files").set_input_files([picture(f"{number}.jpg") for number in range(60)])
+        expect(page.locator("#progress-text")).to_have_text("24 of 60 pictures answered")
         page.get_by_role("button", name="Stop").click()
         page.get_by_role("button", name="Send the rest").wait_for()
-        assert page.locator("#progress-text").inner_text().startswith("Stopped: ")
-        assert page.locator(".card[data-state=waiting]").count() > 0
+        expect(page.locator("#progress-text")).to_have_text("Stopped: 24 of 60 pictures answered")
+        expect(page.locator(".card[data-state=waiting]")).to_have_count(36)
+        fake.held_after = None
         page.get_by_role("button", name="Send the rest").click()
         page.get_by_text("60 pictures: ants 60.").first.wait_for()
-        assert page.locator("#progress-line").is_hidden()
+        expect(page.locator("#progress-line")).to_be_hidden()
     assert max(len(names) for names in fake.uploads) == 8
 
 
 def test_an_ended_server_is_said_and_what_is_left_can_be_sent_again(page: Page) -> None:
     fake = FakeServe()
-    with served(fake.app()) as url:
+    port = free_port()
+    with served(fake.app(), ServerOptions(port=port)) as url:
         open_page(page, url)
         choose(page, ["one.jpg"])
-    port = urlsplit(url).port
     page.locator("#files").set_input_files([picture("bees 2.jpg"), picture("bees 3.jpg")])
     alarm = page.get_by_role("alert").filter(has_text="The server has ended")
     alarm.wait_for()
-    assert "2 pictures were not answered." in alarm.inner_text()
+    says(alarm, "2 pictures were not answered.")
     with served(fake.app(), ServerOptions(port=port)):
         alarm.get_by_role("button", name="Send again").click()
         page.get_by_text("3 pictures: bees 2, ants 1.").first.wait_for()
-        assert alarm.count() == 0 or not alarm.is_visible()
+        expect(alarm).to_be_hidden()
 
 
 def test_a_refusal_is_its_line(page: Page) -> None:
@@ -279,13 +283,13 @@ def test_a_refusal_is_its_line(page: Page) -> None:
         page.locator("#files").set_input_files([picture("a.jpg"), picture("b.jpg")])
         line = "the run has kept no held-out answers. 2 pictures were not answered."
         page.get_by_role("alert").get_by_text(line).wait_for()
-        assert page.get_by_role("button", name="Stop").is_hidden()
+        expect(page.get_by_role("button", name="Stop")).to_be_hidden()
         page.get_by_role("button", name="Change the settings").click()
-        assert page.evaluate("document.activeElement.name") == "coverage_on"
+        expect(page.locator("[name=coverage_on]")).to_be_focused()
         fake.refuses = ""
         page.keyboard.press("Space")
         page.get_by_text("2 pictures: ants 2.").first.wait_for()
-        assert page.get_by_role("alert").inner_text() == ""
+        expect(page.get_by_role("alert")).to_be_empty()
         assert fake.queries[-1] == {"top_k": "5", "unknown": "true", "nearest": "5"}
 
 
@@ -302,6 +306,7 @@ def test_nothing_is_cut_on_a_phone(page: Page, scheme: Any, runs: list[str]) -> 
         chooser.value.set_files([picture("ants.jpg")])
         choose(page, [long, "unsure differ.jpg", "stranger.jpg", "broken.jpg"])
         page.get_by_role("button", name="Where did it look?").first.click()
+        page.get_by_role("img", name="Where the network looked for").wait_for()
         page.locator("details").evaluate_all("all => all.forEach(each => { each.open = true })")
         assert_fits(page)
         outside = """all => all.filter(each => {
@@ -315,20 +320,18 @@ def test_nothing_is_cut_on_a_phone(page: Page, scheme: Any, runs: list[str]) -> 
 def test_several_labels_and_values_are_answered_too(page: Page) -> None:
     with opened(page, FakeServe(health={"task": "multilabel"}), "?min_accuracy=0.9"):
         choose(page, ["a.jpg", "unsure b.jpg"])
-        assert "ants, bees" in card(page, "a.jpg").inner_text()
-        assert "These may hold: each class by itself is told rightly in 90 of 100" in card(page, "a.jpg").inner_text()
-        assert "unknown: ants" in card(page, "unsure b.jpg").inner_text()
+        says(card(page, "a.jpg"), "ants, bees")
+        says(card(page, "a.jpg"), "These may hold: each class by itself is told rightly in 90 of 100")
+        says(card(page, "unsure b.jpg"), "unknown: ants")
         header, first, second = table(page)
         assert header[1:5] == ["classes", "p_ants", "p_bees", "p_wasps"]
         assert first[1:3] == ["ants;bees", "0.971000"]
         assert dict(zip(header, second, strict=True))["unknown_classes"] == "ants"
     with opened(page, FakeServe(health={"task": "regression", "class_names": [], "min_accuracy": False})):
         choose(page, ["a.jpg"])
-        words = card(page, "a.jpg").inner_text()
-        assert "4.25" in words
-        assert "Between 3.5 and 5.125, in 90 of 100 pictures." in words
+        says(card(page, "a.jpg"), "4.25", "Between 3.5 and 5.125, in 90 of 100 pictures.")
         assert table(page)[0][:4] == ["path", "value", "value_low", "value_high"]
-        assert page.get_by_label("Answer only the surest pictures").is_disabled()
+        expect(page.get_by_label("Answer only the surest pictures")).to_be_disabled()
 
 
 @pytest.mark.parametrize("runs", [["cnn"], ["cnn", "vit"]])
@@ -353,6 +356,7 @@ def test_hostile_names_are_text(page: Page) -> None:
         page.get_by_role("button", name="Where did it look?").first.click()
         page.get_by_role("button", name="This is wrong").first.click()
         page.get_by_role("combobox", name="What is").wait_for()
+        page.get_by_role("img", name="Where the network looked for").wait_for()
         assert page.evaluate("window.hacked") is None
         assert page.locator(".card h3").all_text_contents() == names
         assert page.locator(".verdict b").all_text_contents() == [HOSTILE[0]] * 2 * len(names)
@@ -373,10 +377,10 @@ def test_memory_of_pictures_is_free_again(browser: Browser) -> None:
         open_page(page, url)
         choose(page, [f"{number}.jpg" for number in range(20)])
         wait_until(page, "[...document.querySelectorAll('.picture')].every(each => each.naturalWidth)")
-        assert page.evaluate("open_urls.size") == 0
+        wait_until(page, "open_urls.size === 0")
         page.get_by_role("button", name="Remove all").click()
-        assert page.locator(".card").count() == 0
-        assert page.evaluate("document.activeElement.id") == "choose"
+        expect(page.locator(".card")).to_have_count(0)
+        expect(page.locator("#choose")).to_be_focused()
     context.close()
 
 
@@ -386,8 +390,9 @@ def test_the_command_asks_for_the_same(page: Page) -> None:
         page.get_by_text("The same answer from a terminal").click()
         fields = """-F 'pictures=@"it'\\''s.jpg"' -F 'pictures=@"a;\\"b\\".jpg"'"""
         expected = f"curl {fields} '{url}predict?top_k=5&coverage=0.9&unknown=true&nearest=5'"
-        assert page.locator("#curl").inner_text() == expected
+        expect(page.locator("#curl")).to_have_text(expected)
         page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        remember_words(page.locator("#copy"))
         page.get_by_role("button", name="Copy").click()
-        page.get_by_role("button", name="Copied").wait_for()
+        wait_for_words(page, "Copied")
         assert page.evaluate("navigator.clipboard.readText()") == expected

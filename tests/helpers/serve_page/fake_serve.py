@@ -30,7 +30,7 @@ class FakeServe:
         runs: Their names; the last answers "bees" for a name with ``differ`` where the others answer "ants".
         class_names: What it tells apart; the first is answered unless another stands in the picture's name.
         health: More of what `/health` says of each run.
-        delay_s: How long `/predict` takes.
+        held_after: So many requests of `/predict` are answered, the others wait until it is ``None``.
         queries: Those of `/predict`, in order.
         uploads: Names in each request.
         corrections: What was kept.
@@ -40,7 +40,7 @@ class FakeServe:
     runs: list[str] = field(default_factory=lambda: ["version_0"])
     class_names: list[str] = field(default_factory=lambda: list(CLASSES))
     health: dict[str, Any] = field(default_factory=dict)
-    delay_s: float = 0.0
+    held_after: int | None = None
     queries: list[dict[str, str]] = field(default_factory=list)
     uploads: list[list[str]] = field(default_factory=list)
     corrections: list[dict[str, str]] = field(default_factory=list)
@@ -76,9 +76,11 @@ class FakeServe:
         async with request.form() as form:
             names = [str(getattr(each, "filename", each)) for each in form.getlist("pictures")]
         self.uploads.append(names)
+        place = len(self.uploads)
         if self.refuses:
             return JSONResponse({"error": self.refuses}, 400)
-        await asyncio.sleep(self.delay_s)
+        while self.held_after is not None and place > self.held_after:
+            await asyncio.sleep(0.01)
         answers = [
             answer
             for name in names
