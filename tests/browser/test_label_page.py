@@ -220,8 +220,11 @@ def test_a_choice_that_fails_says_why_and_can_be_tried_again(page: Page, session
         session.fault = "choosing failed (MemoryError)"
         press(page, "1" * 50)
         page.get_by_role("alert").get_by_text("choosing failed (MemoryError)").wait_for()
-        session.fault = ""
-        page.keyboard.press("Enter")
+        with held(page, "**/api/state") as look:
+            look.wait()  # what other tabs did: a key that is pressed meanwhile is not lost
+            session.fault = ""
+            page.keyboard.press("Enter")
+            expect(page.get_by_role("alert").get_by_text("choosing failed (MemoryError)")).to_have_count(0)
         page.get_by_role("button", name="Label the next 50 pictures").click()
         shows(page, "picture 0050.png")
 
@@ -337,16 +340,56 @@ def test_an_undo_never_goes_to_another_picture_that_a_new_start_shows(page: Page
     assert other.decisions == {0: ("label", "bees"), 1: ("label", "bees")}
 
 
-def test_an_answer_that_is_refused_comes_back(page: Page, session: FakeSession) -> None:
+@pytest.mark.parametrize("before", [1, 2])
+def test_an_answer_that_is_refused_comes_back_after_the_picture_that_one_sees(
+    page: Page, session: FakeSession, before: int
+) -> None:
+    """`before` keys are pressed until the refusal comes; the next one is for the picture that is shown then."""
     with served(label_app(session, ServerOptions())) as address, watched(page, expected=["400"]):
         open_label(page, address)
         session.class_names.remove("bees")
-        with held(page, "**/api/decisions"):  # or the refusal may come between the two keys
-            press(page, "21")
-            shows(page, "picture 0002.png")
+        with held(page, "**/api/decisions"):
+            press(page, "21"[:before])
+            shows(page, f"picture 000{before}.png")
         page.get_by_role("alert").get_by_text("there is no class 'bees'").wait_for()
+        page.get_by_role("button", name="Picture 1 of 50, open").wait_for()
+        shows(page, f"picture 000{before}.png")
+        press(page, "1")
         shows(page, "picture 0000.png")
-        assert_decided(session, {1: ("label", "ants")})
+        press(page, "n")
+        shows(page, f"picture 000{before + 1}.png")
+        assert_decided(session, dict.fromkeys(range(1, before + 1), ("label", "ants")) | {0: ("exclude", "")})
+
+
+def test_the_last_answer_of_a_batch_comes_back_at_once_if_it_is_refused(page: Page, tmp_path: Path) -> None:
+    session = fake_session(tmp_path, 3)
+    with served(label_app(session, ServerOptions())) as address, watched(page, expected=["400"]):
+        open_label(page, address)
+        session.class_names.remove("bees")
+        with held(page, "**/api/decisions"):
+            press(page, "121")
+            page.get_by_role("heading", name="is answered").wait_for()
+        shows(page, "picture 0001.png")
+        press(page, "1")
+        page.get_by_role("heading", name="is answered").wait_for()
+        assert_decided(session, dict.fromkeys(range(3), ("label", "ants")))
+
+
+def test_a_class_goes_to_the_picture_for_which_it_was_asked(opened: Page, session: FakeSession) -> None:
+    """An undo that is on its way while somebody types brings another picture."""
+    press(opened, "1" * 50)
+    opened.get_by_role("button", name="Label the next 50 pictures").click()
+    shows(opened, "picture 0050.png")
+    opened.reload()
+    shows(opened, "picture 0050.png")
+    with held(opened, "**/api/undo") as undo:
+        press(opened, "z")
+        undo.wait()
+        press(opened, "/")
+        opened.keyboard.type("bees")
+    opened.get_by_role("button", name="Picture 1 of 51, open").wait_for()
+    opened.keyboard.press("Enter")
+    assert_decided(session, dict.fromkeys(range(49), ("label", "ants")) | {50: ("label", "bees")})
 
 
 def test_a_start_without_classes_asks_for_two(page: Page, tmp_path: Path) -> None:
@@ -356,11 +399,15 @@ def test_a_start_without_classes_asks_for_two(page: Page, tmp_path: Path) -> Non
         begin = page.get_by_role("button", name="Begin")
         begin.wait_for()
         expect(page.locator(".some img")).to_have_count(12)
-        page.keyboard.type("ants")
-        page.keyboard.press("Enter")
+        with held(page, "**/api/classes") as answer:
+            page.keyboard.type("ants")
+            page.keyboard.press("Enter")
+            answer.wait()
+            page.keyboard.type("an")  # is the next name, also when the answer comes
         page.get_by_role("listitem").get_by_text("ants").wait_for()
         expect(begin).to_be_disabled()
-        page.keyboard.type("ants")
+        expect(page.get_by_label("Name of a class")).to_have_value("an")
+        page.keyboard.type("ts")
         page.keyboard.press("Enter")
         page.get_by_text("there is a class 'ants' already").wait_for()
         assert_accessible(page)

@@ -6,6 +6,7 @@ export class Batch {
     this.number = number;
     this.items = items.map((item) => ({ ...item }));
     this.selected = new Set();
+    this.refused = new Set(); // ids of pictures whose answers were not taken: they come before all other open ones
     this.anchor = 0;
     const place = this.items.findIndex((item) => item.id === at);
     this.at = place >= 0 ? place : Math.max(0, this.#open(0));
@@ -27,8 +28,12 @@ export class Batch {
 
   /** Answer some pictures, and go to the next open one; the batch ends with its last answer. */
   answer(places, decision, label = null) {
-    for (const place of places) Object.assign(this.items[place], { decision, label });
-    const next = this.#open(this.at + (places.includes(this.at) ? 1 : 0));
+    for (const place of places) {
+      Object.assign(this.items[place], { decision, label });
+      this.refused.delete(this.items[place].id);
+    }
+    const refused = this.items.findIndex((item) => this.refused.has(item.id));
+    const next = refused >= 0 ? refused : this.#open(this.at + (places.includes(this.at) ? 1 : 0));
     if (next < 0) this.ended = true;
     else if (places.includes(this.at) || this.items[this.at].decision) this.at = next;
     this.selected.clear();
@@ -42,6 +47,16 @@ export class Batch {
     for (const item of this.items) if (ids.includes(item.id)) Object.assign(item, { decision: null, label: null });
     const place = this.items.findIndex((item) => ids.includes(item.id));
     if (place >= 0) this.go(place);
+  }
+
+  /** Open pictures again whose answers were refused. The next key is for the picture that one sees: they come after it. */
+  refuse(ids) {
+    const refused = this.items.filter((item) => ids.includes(item.id));
+    for (const item of refused) {
+      Object.assign(item, { decision: null, label: null });
+      this.refused.add(item.id);
+    }
+    if (this.ended && refused.length) this.go(this.items.indexOf(refused[0]));
   }
 
   go(place) {
@@ -65,6 +80,7 @@ export class Batch {
     const mine = new Map(this.items.map((item) => [item.id, item]));
     for (const { id, decision, label } of items) {
       if (mine.has(id)) Object.assign(mine.get(id), { decision, label });
+      if (decision) this.refused.delete(id);
     }
     if (this.isDone && !wasDone) this.ended = true;
     if (!this.isDone) this.ended = false;

@@ -23,12 +23,15 @@ export function firstClasses(place, names, items) {
     const add = async (event) => {
       event.preventDefault();
       fault.textContent = "";
-      if (name.value.trim() === "") return;
+      const typed = name.value.trim();
+      if (typed === "") return;
+      name.value = ""; // at once: what is typed until the answer comes is the next name
       try {
-        made = await ask("/api/classes", { name: name.value.trim() });
-        name.value = "";
+        const answer = await ask("/api/classes", { name: typed });
+        if (answer.class_names.length > made.class_names.length) made = answer; // the answer to a later name may come first
       } catch (error) {
         fault.textContent = error.message;
+        name.value ||= typed;
       }
       show();
       name.focus();

@@ -114,12 +114,13 @@ function decide(decision) { give(batch.places(isGrid), decision, null); }
 /** Answer with a class that is typed; a name that is not there yet is made. */
 async function find() {
   if (batch.ended || isRefusing()) return;
-  const places = batch.places(isGrid);
-  const chosen = await chooseClass(state.class_names, { title: places.length > 1 ? `The class of these ${places.length} pictures` : "The class of this picture" });
+  const ids = batch.places(isGrid).map((at) => batch.items[at].id); // an undo that comes meanwhile moves their places
+  const chosen = await chooseClass(state.class_names, { title: ids.length > 1 ? `The class of these ${ids.length} pictures` : "The class of this picture" });
   if (!chosen) return;
   try {
     const made = chosen.isNew ? await ask("/api/classes", { name: chosen.name }) : null;
     if (made) take(made);
+    const places = ids.map((id) => batch.items.findIndex((item) => item.id === id)).filter((at) => at >= 0);
     give(places, "label", made?.added ?? chosen.name); // the server writes a name as it is known
   } catch (error) {
     toast(error.message, { kind: "error" });
@@ -164,7 +165,11 @@ function turn(wantsGrid) {
 }
 
 function next() {
-  if (fault) return choose(true);
+  if (fault) {
+    fault = "";
+    end.show(batch, upcoming, fault);
+    return choose();
+  }
   if (!batch.ended || !upcoming?.items.length) return;
   begin(upcoming, null);
   show();
@@ -173,10 +178,9 @@ function next() {
 }
 
 /** Let the next batch be chosen while the person rests; all answers have to be there before. */
-async function choose(isAgain = false) {
-  if (isLooking || outbox.waiting.length || upcoming || (fault && !isAgain)) return;
+async function choose() {
+  if (isLooking || outbox.waiting.length || upcoming || fault) return; // the end of a look, and what is sent, come back here
   isLooking = true;
-  fault = "";
   try {
     upcoming = await ask(`/api/next?after=${batch.round}`);
     pictures.prefetch(upcoming.items.slice(0, 8).map((item) => item.id));
@@ -221,9 +225,13 @@ function sent(content, { path, body }) {
 }
 
 function refused(error, { body }) {
+  const later = new Set(outbox.waiting.flatMap((message) => idsOf(message.body))); // answered anew meanwhile
+  batch.refuse(idsOf({ decisions: body.decisions }).filter((id) => !later.has(id)));
+  show();
   toast(error.message, { kind: "error" });
-  if (body.decisions) reopen(body.decisions.map((each) => each.id), []);
 }
+
+function idsOf({ decisions = [], ids = [] }) { return [...decisions.map(({ id }) => id), ...ids]; }
 
 function trouble(error) {
   if (error instanceof ServerEnded) waiting(outbox.waiting.length, true);
