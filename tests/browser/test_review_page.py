@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.page_checks import PHONE_PX, assert_accessible, assert_fits, watched
-from tests.browser.waiting import wait_until
+from tests.browser.waiting import held, remember_words, wait_until
 from tests.helpers.dashboard_server import eventually
 from tests.helpers.review.fake_pool import fake_pool
 from tests.pages.served import free_port, served
@@ -26,6 +26,8 @@ from tlearn.pages.server.options import ServerOptions
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
+
+    from tests.browser.waiting import Held
 
 pytestmark = pytest.mark.browser
 CLASSES = ["cat", "dog", "eel"]
@@ -70,6 +72,12 @@ def all_sent(page: Page) -> None:
         assert page.evaluate("sessionStorage['tlearn-review'] ?? '[]'") == "[]"
 
     eventually(look)
+
+
+def release_and_look(page: Page, answer: Held) -> None:
+    """Let answers come, and wait until the page has taken them: it looks at the server again, as every two seconds."""
+    with page.expect_request("**/api/state"):
+        answer.release()
 
 
 def _assert_address(page: Page, part: str) -> None:
@@ -152,6 +160,84 @@ def test_each_key_decides_and_goes_on(page: Page, tmp_path: Path) -> None:
         expect(page.locator("#decided")).to_have_text(changed)
         all_sent(page)
         assert kinds_of(session)[names[3]] == "change"
+
+
+def test_no_key_waits_for_what_the_page_knows_and_no_old_answer_replaces_a_decision(page: Page, tmp_path: Path) -> None:
+    session = made_session(tmp_path)
+    names = doubtful_of(session)
+    with opened(page, session):
+        page.keyboard.press("p")
+        expect(place(page)).to_have_text("2 of 120")
+        with held(page, re.compile(r"/api/pictures\?count=1&ids=\d+$"), is_answered=True) as answer:
+            page.keyboard.press("z")
+            answer.wait()  # the picture is asked for anew
+            page.keyboard.press("k")
+            page.keyboard.press("x")
+            expect(place(page)).to_have_text("3 of 120")
+            all_sent(page)
+            release_and_look(page, answer)
+        page.keyboard.press("ArrowLeft")
+        expect(page.locator("#decided")).to_have_text("left out")
+        page.keyboard.press("ArrowLeft")
+        expect(page.locator("#decided")).to_have_text("kept")
+    assert kinds_of(session) == dict(zip(names[:2], ["keep", "exclude"], strict=True))
+
+
+def test_keys_that_come_before_the_pictures_go_to_one_after_the_other(page: Page, tmp_path: Path) -> None:
+    session = made_session(tmp_path, count=120)
+    names = doubtful_of(session)
+    with opened(page, session):
+        page.locator(".tile.current").wait_for()
+        with held(page, "**/api/pictures*") as answer:
+            page.keyboard.press("End")
+            answer.wait()
+            expect(place(page)).to_have_text("360 of 360")
+            expect(name(page)).to_be_empty()  # not that of another picture
+            for key in "xzxk":
+                page.keyboard.press(key)
+        expect(page.locator("#counts")).to_have_text("2 of 360 decided · 1 left out · 1 kept")
+        expect(place(page)).to_have_text("2 of 360")
+        all_sent(page)
+    assert kinds_of(session) == {names[-1]: "exclude", names[0]: "keep"}
+
+
+def test_a_class_goes_to_the_picture_for_which_it_was_asked(page: Page, tmp_path: Path) -> None:
+    """An undo that is on its way while somebody types brings another picture."""
+    session = made_session(tmp_path)
+    names = doubtful_of(session)
+    with opened(page, session) as address:
+        page.keyboard.press("p")
+        all_sent(page)
+        go(page, address)
+        expect(name(page)).to_have_text(names[1])
+        with held(page, "**/api/undo") as undo:
+            page.keyboard.press("z")
+            undo.wait()
+            page.keyboard.press("c")
+            chooser(page).type("axolotl")
+        expect(name(page)).to_have_text(names[0])
+        page.keyboard.press("Enter")
+        expect(page.locator("#counts")).to_have_text("1 of 120 decided · 1 changed")
+        expect(name(page)).to_have_text(names[0])
+        all_sent(page)
+    assert kinds_of(session) == {names[1]: "change"}
+
+
+def test_what_the_server_said_before_a_decision_is_not_shown_after_it(page: Page, tmp_path: Path) -> None:
+    session = made_session(tmp_path)
+    with opened(page, session):
+        with held(page, "**/api/state", is_answered=True) as look:
+            look.wait()
+            page.keyboard.press("c")
+            chooser(page).type("axolotl")
+            page.keyboard.press("Enter")
+            expect(place(page)).to_have_text("2 of 120")
+            all_sent(page)
+            remember_words(page.locator("#counts"))
+            release_and_look(page, look)
+        page.keyboard.press("c")
+        expect(classes(page).filter(has_text=re.compile("^axolotl$"))).to_have_count(1)
+        assert page.evaluate("wordsSaid") == []
 
 
 def test_another_class_is_typed_and_a_new_one_can_be_made(page: Page, tmp_path: Path) -> None:
@@ -286,6 +372,21 @@ def test_a_key_after_a_filter_chosen_by_the_mouse_is_a_decision(page: Page, tmp_
         expect(choice).to_have_value("dog")
 
 
+def test_of_filters_that_are_chosen_quickly_the_last_holds(page: Page, tmp_path: Path) -> None:
+    session = made_session(tmp_path)
+    with opened(page, session):
+        page.keyboard.press("f")
+        with held(page, re.compile(r"/api/order\?.*class=dog"), is_answered=True) as answer:
+            page.get_by_label("Labelled").select_option("dog")
+            answer.wait()
+            page.get_by_label("Labelled").select_option("cat")
+            expect(place(page)).to_have_text(re.compile("of 40$"))
+            expect(page.locator("#label")).to_have_text("cat")
+            release_and_look(page, answer)
+        expect(page.locator("#label")).to_have_text("cat")
+        expect(page.get_by_label("Labelled")).to_have_value("cat")
+
+
 def test_several_are_selected_by_the_keyboard(page: Page, tmp_path: Path) -> None:
     session = made_session(tmp_path)
     names = doubtful_of(session)
@@ -313,10 +414,18 @@ def test_what_is_pressed_while_the_server_is_away_is_kept(page: Page, tmp_path: 
         expect(page.locator(".banner")).to_contain_text("2 decisions of this page wait")
         expect(place(page)).to_have_text("3 of 120")
         assert kinds_of(session) == {}
-        with served(app, ServerOptions(port=port)):
+        with page.expect_event("requestfailed", lambda request: request.url.endswith("/api/state")):
+            pass
+        with held(page, "**/api/decisions") as sending, served(app, ServerOptions(port=port)):
+            sending.wait()
+            for _ in range(2):  # before the second, the page knows that the server is there
+                page.wait_for_event("request", lambda request: request.url.endswith("/api/state"))
+            expect(page.locator(".banner")).to_contain_text("2 decisions of this page wait")
+            expect(page.locator(".banner")).to_be_visible()
+            sending.release()
             expect(page.locator(".banner")).to_be_hidden()
             expect(page.locator("#counts")).to_have_text("2 of 120 decided · 1 changed · 1 left out")
-            all_sent(page)
+            assert page.evaluate("sessionStorage['tlearn-review']") == "[]"
     assert kinds_of(session) == dict(zip(doubtful_of(session)[:2], ["change", "exclude"], strict=True))
 
 

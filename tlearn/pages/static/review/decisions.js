@@ -19,6 +19,7 @@ export class Decisions {
   constructor(store) {
     this.store = store;
     this.done = [];
+    this.given = 0; // decisions and undos of this tab: a state that was asked for before the last one is old
     this.isTakingBack = false;
     this.outbox = new Outbox("tlearn-review", {
       onsent: (content) => this.#take(content),
@@ -26,6 +27,7 @@ export class Decisions {
       onwaiting: (count, isGone) => banner(isGone
         ? `The server has ended. ${counted(count, "decision")} of this page ${count === 1 ? "waits and is" : "wait and are"} sent when it runs again.` : ""),
     });
+    store.unsent = () => new Set(this.outbox.waiting.flatMap(({ body }) => idsOf(body)));
   }
 
   /** Decide for pictures: rows of id, decision and, for a change, label. */
@@ -40,6 +42,7 @@ export class Decisions {
 
   /** Send what is meant for the pictures of this page, and no others. */
   #send(path, body) {
+    this.given += 1;
     this.outbox.put(path, { ...body, pool: this.store.state?.pool });
   }
 
@@ -79,8 +82,7 @@ export class Decisions {
       if (item.decision) { counts[COUNT_OF[item.decision]] -= 1; counts.decided -= 1; }
       if (decision) { counts[COUNT_OF[decision]] += 1; counts.decided += 1; }
     }
-    item.decision = decision;
-    item.new_label = decision === "keep" ? item.label : label;
+    this.store.decide(id, decision, decision === "keep" ? item.label : label);
   }
 
   #show(rows, asked) {
@@ -105,7 +107,9 @@ export class Decisions {
   async #refused(error, message) {
     toast(error.message, { kind: "error" });
     this.done = [];
-    const ids = message.body.ids ?? message.body.decisions?.map(({ id }) => id) ?? [];
-    await this.store.need(ids, true).catch(() => {});
+    await this.store.need(idsOf(message.body), true).catch(() => {});
   }
 }
+
+/** The pictures that a message to the server is about. */
+function idsOf({ ids, decisions }) { return ids ?? decisions?.map(({ id }) => id) ?? []; }

@@ -21,17 +21,23 @@ const store = new Store();
 const decisions = new Decisions(store);
 new Stage(store);
 const grid = new Grid(store);
-let filterBar = null, map = null, isMap = false, isGone = false;
+let filterBar = null, map = null, isMap = false, isGone = false, turn = Promise.resolve();
 
 /** The pictures that a decision is for: those selected, else the one that one looks at. */
 function subjects() {
-  if (store.selected.size > 0) return [...store.selected];
-  return store.current === undefined || isMap ? [] : [store.current];
+  if (store.selected.size > 0) return { ids: [...store.selected], isOne: false };
+  return { ids: store.current === undefined || isMap ? [] : [store.current], isOne: true };
+}
+
+/** Act after all that was asked for before: of two keys while a picture is on its way, the second is for the next one. */
+function inTurn(work) {
+  turn = turn.then(work).catch((error) => toast(error.message, { kind: "error" }));
 }
 
 /** Decide for what is selected or looked at; `labelOf` gives the label of a change, null leaves the picture out of it. */
-async function decide(decision, labelOf = () => null, words = "") {
-  const ids = subjects(), isOne = store.selected.size === 0;
+function decide(...asked) { inTurn(() => decideNow(...asked)); }
+
+async function decideNow(decision, labelOf = () => null, words = "", { ids, isOne } = subjects()) {
   if (ids.length === 0 && isMap) say("no picture is selected");
   await store.need(ids);
   const rows = ids.map((id) => ({ id, decision, label: labelOf(store.items.get(id)) }))
@@ -39,7 +45,7 @@ async function decide(decision, labelOf = () => null, words = "") {
   if (rows.length === 0) return;
   if (!isOne && (isMap || rows.length > MANY) && !(await confirmed(store, rows, words))) return;
   decisions.decide(decision === "change" ? rows : rows.map(({ id }) => ({ id, decision })));
-  if (isOne && !store.goOn()) toast("Every picture under these filters is decided.");
+  if (isOne && store.current === ids[0] && !store.goOn()) toast("Every picture under these filters is decided.");
   if (!isOne) store.selectOnly([]);
 }
 
@@ -49,7 +55,8 @@ const act = {
   exclude: () => decide("exclude", undefined, "leave out"),
   unsure: () => decide("unsure", undefined, "mark as unsure"),
   async another() {
-    const ids = subjects();
+    await turn;
+    const asked = subjects(), { ids } = asked; // an undo that comes meanwhile brings another picture
     if (ids.length === 0) return;
     await store.need(ids);
     const title = ids.length === 1 ? "Change to which class?" : `Change ${ids.length} pictures to which class?`;
@@ -58,12 +65,12 @@ const act = {
       return [proposal, ...neighbours.map(({ label }) => label)].filter((name) => name !== null);
     }))];
     const chosen = await chooseClass(store.state.class_names, { title, first });
-    if (chosen !== null) decide("change", () => chosen.name, `change to ${chosen.name}`);
+    if (chosen !== null) decide("change", () => chosen.name, `change to ${chosen.name}`, asked);
   },
-  undo() {
+  undo: () => inTurn(() => {
     const ids = decisions.undo();
     if (ids.length > 0 && !isMap) store.bring(ids);
-  },
+  }),
   go: (step) => store.go(store.place + step),
   select() {
     if (store.current !== undefined) store.select([store.current], !store.selected.has(store.current));
@@ -133,12 +140,13 @@ async function open(filters, at) {
 }
 
 async function poll() {
+  const { outbox, given } = decisions, isQuiet = outbox.waiting.length === 0;
   try {
     if (!document.hidden) {
       const state = await ask("/api/state");
       if (haveChanged(state)) return;
-      if (decisions.outbox.waiting.length === 0) store.take(state);
-      if (isGone) banner("");
+      if (isQuiet && given === decisions.given) store.take(state); // else it is older than what was decided meanwhile
+      if (isGone && outbox.waiting.length === 0) banner("");
       isGone = false;
     }
   } catch (error) {

@@ -29,6 +29,7 @@ export class Stage {
     this.#picture(id, item);
     this.part("place").textContent = `${number(store.place + 1)} of ${number(store.order.length)}`;
     if (item === undefined) {
+      this.#noWords();
       store.need([id]).catch(() => {});
       return;
     }
@@ -56,6 +57,13 @@ export class Stage {
         image.decode().catch(() => {}).finally(() => instead.remove());
       }
     }, PATIENCE_MS);
+  }
+
+  /** Say nothing of a picture whose words are on their way: those of another one would be read as its own. */
+  #noWords() {
+    for (const name of ["labelled", "label", "name", "group", "doubt", "decided"]) this.part(name).textContent = "";
+    this.part("says").hidden = this.part("findings").hidden = true;
+    this.part("neighbours").replaceChildren();
   }
 
   #words(item) {

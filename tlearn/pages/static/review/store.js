@@ -13,6 +13,8 @@ export class Store extends EventTarget {
   items = new Map();
   selected = new Set();
   #asked = new Map();
+  #decided = new Map(); // id -> how often this tab has decided
+  unsent = () => new Set(); // ids of decisions on their way to the server
 
   /** The id of the picture that one looks at; undefined where there is none. */
   get current() {
@@ -37,13 +39,14 @@ export class Store extends EventTarget {
 
   /** Ask for the order anew and begin at a picture, or at the most doubtful one. */
   async open(filters, at = null) {
-    const before = this.filters;
-    this.filters = { ...FILTERS, ...filters };
+    const before = this.filters, wanted = { ...FILTERS, ...filters };
+    this.filters = wanted;
     try {
       const { ids } = await ask(`/api/order?${this.query()}`);
+      if (this.filters !== wanted) return; // others were chosen meanwhile
       this.order = ids;
     } catch (error) {
-      this.filters = before;
+      if (this.filters === wanted) this.filters = before;
       throw error;
     }
     this.selected.clear();
@@ -54,31 +57,44 @@ export class Store extends EventTarget {
 
   /** Take the new order for what is still to come; what one has passed and the picture under the hand stay. */
   async reorder() {
-    const { ids } = await ask(`/api/order?${this.query()}`);
+    const { filters } = this, { ids } = await ask(`/api/order?${this.query()}`);
+    if (this.filters !== filters) return;
     const passed = this.order.slice(0, this.place + 1);
     const known = new Set(passed);
     this.order = [...passed, ...ids.filter((id) => !known.has(id))];
     this.tell("order");
   }
 
-  /** Have the items of these pictures, from the server where they are not here yet. */
+  /** Have the items of these pictures, from the server where they are not here yet; what is here waits for nothing. */
   async need(ids, isAnew = false) {
     const missing = ids.filter((id) => isAnew || !(this.items.has(id) || this.#asked.has(id)));
-    const parts = [];
+    const unknown = ids.filter((id) => !this.items.has(id)), parts = [];
     const size = missing.length > MOST_AT_ONCE ? MOST_AT_ONCE : AT_ONCE;
     for (let start = 0; start < missing.length; start += size) {
       parts.push(this.#fetch(missing.slice(start, start + size)));
     }
-    await Promise.all([...parts, ...ids.map((id) => this.#asked.get(id))]);
+    await Promise.all([...parts, ...unknown.map((id) => this.#asked.get(id))]);
+  }
+
+  /** Note a decision of this tab: an answer to what was asked before does not know it. */
+  decide(id, decision, newLabel) {
+    this.#decided.set(id, (this.#decided.get(id) ?? 0) + 1);
+    const item = this.items.get(id);
+    if (item !== undefined) Object.assign(item, { decision, new_label: newLabel });
   }
 
   async #fetch(ids) {
     const work = ask(`/api/pictures?count=${ids.length}&ids=${ids.join(",")}`);
     for (const id of ids) this.#asked.set(id, work);
+    const unsent = this.unsent(), before = new Map(ids.map((id) => [id, this.#decided.get(id)]));
     try {
-      for (const item of (await work).items) this.items.set(item.id, item);
+      for (const item of (await work).items) {
+        const known = this.items.get(item.id), isOld = unsent.has(item.id) || this.#decided.get(item.id) !== before.get(item.id);
+        const { decision, new_label } = known !== undefined && isOld ? known : item;
+        this.items.set(item.id, { ...item, decision, new_label });
+      }
     } finally {
-      for (const id of ids) this.#asked.delete(id);
+      for (const id of ids) if (this.#asked.get(id) === work) this.#asked.delete(id);
     }
     this.tell("items");
   }
