@@ -10,13 +10,18 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from tests.pages.page_process import page_process
+from tests.pages.served import served
 from tlearn.base.errors import TlearnError
+from tlearn.pages.server.app import page_app
 from tlearn.pages.server.options import ServerOptions
 from tlearn.pages.server.running import listening
 
@@ -50,6 +55,22 @@ def test_it_prints_its_address_and_ends_cleanly_whoever_hangs_on_it(number: sign
         assert process.stderr is not None
         assert (process.returncode, process.stderr.read()) == (0, "")
         assert process.stdout.read() == "Ctrl-C ends it\n\nended\n"
+
+
+@pytest.mark.slow
+def test_no_connection_stays_open_behind_a_server_that_has_ended() -> None:
+    async def large(request: Request) -> Response:
+        return Response(bytes(2**26))
+
+    with ExitStack() as open_ones:
+        with served(page_app([Route("/large", large)], ServerOptions())) as address:
+            port = int(address.rstrip("/").rsplit(":", 1)[1])
+            client = open_ones.enter_context(socket.create_connection(("127.0.0.1", port), timeout=5))
+            client.sendall(NEVER_READS)
+            time.sleep(0.3)
+        with suppress(ConnectionResetError):
+            while client.recv(2**20):
+                pass
 
 
 @pytest.mark.slow

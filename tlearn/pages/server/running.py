@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import logging
 import signal
@@ -71,6 +72,15 @@ class PageServer(uvicorn.Server):
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End as uvicorn does, and close the connections that are left when the patience is over, as it does not."""
+        await super().shutdown(sockets)
+        for connection in list(self.server_state.connections):
+            transport = connection.transport
+            if transport is not None:
+                transport.abort()
+        await asyncio.sleep(0)  # a transport closes in the next turn of the loop
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """End when the answers under way are given; with a second signal at once."""
