@@ -1,0 +1,167 @@
+"""What every member and every average of members reached, from the answers that `members` kept.
+
+    python -m benchmarks.choice.averages --answers ANSWERS [--sets hymenoptera pcb_defects]
+
+One line of ``averages.csv`` for each scenario, seed, epoch and finisher, so that a rule can be judged without the
+answers: the true class's log-probability on each validation image is all that a rule of losses needs, also for
+averages, whose probability is the mean of their members'.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmarks.choice.members import MEMBERS, read_runs
+from benchmarks.choice.scenarios import SCENARIOS, SETS
+from tlearn.analysis.race.paired import image_losses, image_scores, paired_interval, standard_error
+from tlearn.models.ensembles.average import averaged_outputs
+
+AVERAGES = Path(__file__).parent / "averages.csv"
+EPOCHS_KEPT = ("last", "best")  # the last of a run, and the one that its validation accuracy liked best, as `fit` keeps
+TUNED = tuple(name for name in MEMBERS if name not in ("last", "head"))
+JOINT = " + "
+
+
+@dataclass(frozen=True)
+class Reached:
+    """One finisher of one scenario; accuracies are shares of 1, differences in points of 100.
+
+    Attributes:
+        scenario: Its name.
+        seed: Of the draw and of the runs.
+        epoch: One of `EPOCHS_KEPT`.
+        finisher: Names of `MEMBERS`, joined by `JOINT`: their probabilities are averaged.
+        val_images: How many.
+        val_loss: Mean cross-entropy on them.
+        val_loss_to_head: The same less that of the head.
+        val_error_to_head: Standard error of that paired difference.
+        val_acc: On the validation images.
+        test_images: How many.
+        test_acc: On the test images.
+        to_best: Test accuracy less that of the best single member in hindsight.
+        to_best_low: Lower end of its 90 % interval; the same image is compared with itself.
+        to_best_high: Upper end.
+        to_head: Test accuracy less that of the head.
+        to_head_low: Lower end of its 90 % interval.
+        to_head_high: Upper end.
+        val_log_probabilities: Of the true class of each validation image, as JSON; empty for averages.
+    """
+
+    scenario: str
+    seed: int
+    epoch: str
+    finisher: str
+    val_images: int
+    val_loss: float
+    val_loss_to_head: float
+    val_error_to_head: float
+    val_acc: float
+    test_images: int
+    test_acc: float
+    to_best: float
+    to_best_low: float
+    to_best_high: float
+    to_head: float
+    to_head_low: float
+    to_head_high: float
+    val_log_probabilities: str
+
+
+def finishers() -> list[tuple[str, ...]]:
+    """List the members of all finishers: singles, pairs, and triples of the tuned ones."""
+    singles: list[tuple[str, ...]] = [(name,) for name in MEMBERS]
+    return [*singles, *combinations(MEMBERS, 2), *combinations(TUNED, 3)]
+
+
+def reached(scenario: str, seed: int, epoch: str, answers: dict[str, dict[str, Any]]) -> list[Reached]:
+    """Judge all finishers of a scenario.
+
+    Args:
+        scenario: Its name.
+        seed: Of its runs.
+        epoch: One of `EPOCHS_KEPT`.
+        answers: Name of each member to what `members` kept of it.
+    """
+    targets = {split: torch.from_numpy(answers["head"][f"{split}_targets"]) for split in ("val", "test")}
+    outputs = {
+        (members, split): averaged_outputs(
+            "classification", torch.stack([torch.from_numpy(answers[name][f"{split}_{epoch}"]) for name in members])
+        )
+        for members in finishers()
+        for split in ("val", "test")
+    }
+    losses = {m: image_losses("classification", outputs[m, "val"], targets["val"]) for m in finishers()}
+    right = {m: image_scores("classification", outputs[m, "test"], targets["test"]) for m in finishers()}
+    best = max(((name,) for name in MEMBERS), key=lambda single: float(right[single].mean()))
+    rows = []
+    for members in finishers():
+        to_head = losses[members] - losses[("head",)]
+        right_in_val = image_scores("classification", outputs[members, "val"], targets["val"])
+        rows.append(
+            Reached(
+                *(scenario, seed, epoch, JOINT.join(members), len(targets["val"])),
+                *_rounded(float(losses[members].mean()), float(to_head.mean()), standard_error(to_head)),
+                *(*_rounded(float(right_in_val.mean())), len(targets["test"])),
+                *_rounded(float(right[members].mean())),
+                *_points(right[members] - right[best]),
+                *_points(right[members] - right[("head",)]),
+                json.dumps(_rounded(*(-losses[members]).tolist())) if len(members) == 1 else "",
+            )
+        )
+    return rows
+
+
+def _rounded(*values: float) -> list[float]:
+    return [round(value, 4) for value in values]
+
+
+def _points(differences: Tensor) -> list[float]:
+    """Return the mean of differences (N,) and the ends of its 90 % interval, in points of 100."""
+    return [round(100 * value, 2) for value in (float(differences.mean()), *paired_interval(differences))]
+
+
+def complete(sets: Sequence[str]) -> Iterator[tuple[str, int]]:
+    """Yield each scenario of these sets, and seed, of which all members were run."""
+    done = {(run.scenario, run.member, run.seed) for run in read_runs()}
+    for seed in sorted({run.seed for run in read_runs()}):
+        for scenario in SCENARIOS:
+            if scenario.dataset in sets and all((scenario.name, member, seed) in done for member in MEMBERS):
+                yield scenario.name, seed
+
+
+def read_averages(path: Path = AVERAGES) -> list[Reached]:
+    """Read what was judged."""
+    kinds = {field.name: {"str": str, "int": int, "float": float}[str(field.type)] for field in fields(Reached)}
+    with path.open(newline="") as file:
+        return [Reached(**{name: kinds[name](value) for name, value in row.items()}) for row in csv.DictReader(file)]
+
+
+def main() -> None:
+    """Write all lines anew."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--answers", type=Path, required=True)
+    parser.add_argument("--sets", nargs="*", default=list(SETS))
+    given = parser.parse_args()
+    with AVERAGES.open("w", newline="") as file:
+        writer = csv.DictWriter(file, [field.name for field in fields(Reached)], lineterminator="\n")
+        writer.writeheader()
+        for scenario, seed in complete(given.sets):
+            answers = {name: dict(np.load(given.answers / f"{scenario}-{name}-{seed}.npz")) for name in MEMBERS}
+            for epoch in EPOCHS_KEPT:
+                writer.writerows(asdict(row) for row in reached(scenario, seed, epoch, answers))
+            print(scenario, seed, flush=True)
+
+
+if __name__ == "__main__":
+    main()
