@@ -108,17 +108,14 @@ def reached(scenario: str, seed: int, epoch: str, answers: dict[str, dict[str, A
     for members in finishers():
         to_head = losses[members] - losses[("head",)]
         right_in_val = image_scores("classification", outputs[members, "val"], targets["val"])
-        rows.append(
-            Reached(
-                *(scenario, seed, epoch, JOINT.join(members), len(targets["val"])),
-                *_rounded(float(losses[members].mean()), float(to_head.mean()), standard_error(to_head)),
-                *(*_rounded(float(right_in_val.mean())), len(targets["test"])),
-                *_rounded(float(right[members].mean())),
-                *_points(right[members] - right[best]),
-                *_points(right[members] - right[("head",)]),
-                json.dumps(_rounded(*(-losses[members]).tolist())) if len(members) == 1 else "",
-            )
-        )
+        val = _rounded(float(losses[members].mean()), float(to_head.mean()), standard_error(to_head))
+        single = json.dumps(_rounded(*(-losses[members]).tolist())) if len(members) == 1 else ""
+        parts: list[Any] = [
+            *(scenario, seed, epoch, JOINT.join(members), len(targets["val"]), *val),
+            *(*_rounded(float(right_in_val.mean())), len(targets["test"]), *_rounded(float(right[members].mean()))),
+            *(*_points(right[members] - right[best]), *_points(right[members] - right[("head",)]), single),
+        ]
+        rows.append(Reached(*parts))
     return rows
 
 

@@ -1,0 +1,155 @@
+"""The cases of the benchmark, and the rules that are compared on them."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from benchmarks.choice.averages import AVERAGES, JOINT, Reached, read_averages
+from benchmarks.choice.members import MEMBERS, RUNS, read_runs
+from tlearn.analysis.race.choice import Finisher, averages_of, choose, simplest
+from tlearn.analysis.race.halving import RUNG_SHARE, going_on, rungs
+from tlearn.analysis.race.paired import standard_error
+from tlearn.analysis.race.recipes import HEAD, LAST, TUNED
+from tlearn.models.ensembles.average import averaged_outputs
+
+SINGLES = (LAST, HEAD, *TUNED)  # the likeliest trained one first
+
+
+@dataclass(frozen=True)
+class Case:
+    """One scenario and seed.
+
+    Attributes:
+        scenario: Its name.
+        seed: Of the draw and of the runs.
+        reached: Finisher to what its last epoch reached.
+        of_best_epoch: Finisher to what it reached with the epoch that validation accuracy liked best.
+        times_s: Member to the seconds of its fit.
+        val_losses: Member to its loss on validation after each epoch.
+    """
+
+    scenario: str
+    seed: int
+    reached: dict[str, Reached]
+    of_best_epoch: dict[str, Reached]
+    times_s: dict[str, float]
+    val_losses: dict[str, list[float]]
+
+    @property
+    def dataset(self) -> str:
+        """Name the set."""
+        return self.scenario.split("-")[0]
+
+    def finisher(self, members: Sequence[str], epoch: str = "last") -> Finisher:
+        """Make what `choose` is given: of two classes, right and wrong, with the same losses as the real ones."""
+        rows = self.reached if epoch == "last" else self.of_best_epoch
+        right = torch.tensor([json.loads(rows[member].val_log_probabilities) for member in members]).clamp_max(-1e-6)
+        outputs = torch.stack([right, torch.log1p(-right.exp())], dim=2)
+        name = JOINT.join(sorted(members, key=MEMBERS.index))
+        time_s = sum(self.times_s[member] for member in members)
+        return Finisher(name, tuple(members), len(members), time_s, averaged_outputs("classification", outputs))
+
+    def loss(self, member: str) -> float:
+        """Return a member's loss on validation."""
+        return self.reached[member].val_loss
+
+
+Rule = Callable[[Case], str]
+
+
+def read_cases(averages: Path = AVERAGES, runs: Path = RUNS) -> list[Case]:
+    """Read all scenarios that were judged."""
+    rows: dict[tuple[str, int], dict[str, dict[str, Reached]]] = defaultdict(lambda: {"last": {}, "best": {}})
+    for row in read_averages(averages):
+        rows[row.scenario, row.seed][row.epoch][row.finisher] = row
+    found = {(run.scenario, run.seed, run.member): run for run in read_runs(runs)}
+    return [
+        Case(
+            *(scenario, seed, by_epoch["last"], by_epoch["best"]),
+            {member: found[scenario, seed, member].time_s for member in MEMBERS},
+            {member: json.loads(found[scenario, seed, member].val_losses) for member in MEMBERS},
+        )
+        for (scenario, seed), by_epoch in rows.items()
+    ]
+
+
+def shipped(case: Case, members: Sequence[str] = SINGLES, averages: bool = True, epoch: str = "last") -> str:
+    """Return what `choose` ends with when these members were run."""
+    offered = [*((member,) for member in members), *(averages_of(members) if averages else [])]
+    finishers = [case.finisher(each, epoch) for each in offered]
+    targets = torch.zeros(len(finishers[0].outputs), dtype=torch.long)
+    return choose("classification", finishers, targets).finisher.name
+
+
+def gone_on(case: Case, share: float = RUNG_SHARE) -> list[str]:
+    """Return the two trained members that go on, by their loss after a share of their epochs."""
+    after = {member: case.val_losses[member] for member in TUNED}
+    epochs = len(after[TUNED[0]])
+    rung = rungs(epochs)[0] if share == RUNG_SHARE else max(1, -int(-share * epochs // 1))
+    return going_on({member: losses[rung - 1] for member, losses in after.items()}, 2)
+
+
+def one_error(case: Case) -> str:
+    """Return the simplest single member within one standard error of the least loss."""
+    finishers = {member: case.finisher((member,)) for member in SINGLES}
+    losses = {name: -each.outputs.log_softmax(dim=1)[:, 0] for name, each in finishers.items()}
+    best = losses[min(SINGLES, key=case.loss)]
+    within = [name for name, loss in losses.items() if float((loss - best).mean()) <= standard_error(loss - best)]
+    return simplest([finishers[name] for name in within]).name
+
+
+def joint(*members: str) -> str:
+    """Name the average of members."""
+    return JOINT.join(sorted(members, key=MEMBERS.index))
+
+
+def _two_best(case: Case) -> str:
+    return joint(*sorted(TUNED, key=case.loss)[:2])
+
+
+CONSTANTS: dict[str, Rule] = {
+    "head on all stages": lambda case: HEAD,
+    "LP-FT at 1e-4": lambda case: "lp_ft_1e-4",
+    "LP-FT at 3e-4": lambda case: "lp_ft_3e-4",
+    "the deeper half at 3e-4": lambda case: "partial_3e-4",
+    "average of head and LP-FT at 3e-4": lambda case: joint(HEAD, "lp_ft_3e-4"),
+    "average of LP-FT at 1e-4 and 3e-4": lambda case: joint("lp_ft_1e-4", "lp_ft_3e-4"),
+}
+RULES: dict[str, Rule] = {
+    "single with the least loss": lambda case: min(SINGLES, key=case.loss),
+    "simplest single within one standard error": one_error,
+    "average of head and best trained": lambda case: joint(HEAD, min(TUNED, key=case.loss)),
+    "average of the two best trained": _two_best,
+    "**shipped**": shipped,
+}
+VARIANTS: dict[str, Rule] = {
+    "shipped, one network": lambda case: shipped(case, averages=False),
+    "shipped, of two rates": lambda case: shipped(case, (LAST, HEAD, "lp_ft_3e-4", "lp_ft_1e-4")),
+    "shipped, two go on after half the epochs": lambda case: shipped(case, (LAST, HEAD, *gone_on(case))),
+    "shipped, two go on after 0.3 of them": lambda case: shipped(case, (LAST, HEAD, *gone_on(case, 0.3))),
+}
+
+
+def price(case: Case, rule: str, finisher: str) -> float:
+    """Return the seconds that a rule takes, as a multiple of one LP-FT at the rate that was best in hindsight."""
+    times_s = case.times_s
+    rates = [name for name in TUNED if name.startswith("lp_ft")]
+    one_s = times_s[max(rates, key=lambda name: case.reached[name].test_acc)]
+    heads_s = times_s[LAST] + times_s[HEAD]
+    if rule in CONSTANTS:
+        spent_s = sum(times_s[name] for name in finisher.split(JOINT))
+    elif "two go on" in rule:
+        share = RUNG_SHARE if "half" in rule else 0.3
+        on = gone_on(case, share)
+        spent_s = heads_s + sum(times_s[name] * (1 if name in on else share) for name in TUNED)
+    elif "of two rates" in rule:
+        spent_s = heads_s + times_s["lp_ft_3e-4"] + times_s["lp_ft_1e-4"]
+    else:
+        spent_s = heads_s + sum(times_s[name] for name in TUNED)
+    return spent_s / one_s

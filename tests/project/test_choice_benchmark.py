@@ -1,0 +1,96 @@
+"""The benchmark of the choice judges answers, and scores rules on what it judged."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks.choice import averages, rules, score
+from benchmarks.choice.members import MEMBERS, Run
+
+# What each member gives the right one of two classes above the wrong one, in validation and in test.
+SURE = {
+    "last": 0.1,
+    "head": 0.3,
+    "lp_ft_1e-4": 1.5,
+    "lp_ft_3e-4": 2.0,
+    "lp_ft_1e-3": -1.0,
+    "partial_3e-4": 1.0,
+}
+
+
+def answers(seed: int) -> dict[str, dict[str, Any]]:
+    """Make logits of two classes: the surer a member, the more images it has right."""
+    rng = np.random.default_rng(seed)
+    targets = {"val": rng.integers(0, 2, 24), "test": rng.integers(0, 2, 200)}
+    found: dict[str, dict[str, Any]] = {}
+    for member in MEMBERS:
+        found[member] = {f"{split}_targets": given for split, given in targets.items()}
+        for split, given in targets.items():
+            margins = SURE[member] + rng.normal(size=len(given))
+            logits = np.stack([np.where(given == 0, margins, -margins), np.zeros(len(given))], axis=1)
+            found[member] |= {f"{split}_last": logits.astype(np.float32), f"{split}_best": logits.astype(np.float32)}
+    return found
+
+
+@pytest.fixture
+def cases(tmp_path: Path) -> list[rules.Case]:
+    """Write both files as the benchmark does, for a set of each part, and read the cases."""
+    names = ("pcb_defects-25-lite0", "grocery_fine-25-lite0")
+    with (tmp_path / "averages.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, [field.name for field in fields(averages.Reached)])
+        writer.writeheader()
+        for number, name in enumerate(names):
+            for epoch in averages.EPOCHS_KEPT:
+                writer.writerows(asdict(row) for row in averages.reached(name, 0, epoch, answers(number)))
+    with (tmp_path / "runs.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, [field.name for field in fields(Run)])
+        writer.writeheader()
+        for name in names:
+            for member in MEMBERS:
+                time_s = 2.0 if member in ("last", "head") else 40.0
+                losses = str([3 - SURE[member]] * (1 if time_s == 2.0 else 10))
+                writer.writerow(asdict(Run(name, member, 0, 200, 0.5, 0.5, 24, losses, time_s, "")))
+    return rules.read_cases(tmp_path / "averages.csv", tmp_path / "runs.csv")
+
+
+def test_finishers_have_the_losses_of_the_real_answers(cases: list[rules.Case]) -> None:
+    rows = {row.finisher: row for row in averages.reached("pcb_defects-25-lite0", 0, "last", answers(0))}
+    assert len(rows) == 6 + 15 + 4
+    single = cases[0].finisher(("lp_ft_1e-4", "lp_ft_3e-4"))
+    assert float(-single.outputs[:, 0].mean()) == pytest.approx(rows[single.name].val_loss, abs=2e-4)
+    assert (single.passes, single.time_s) == (2, 80.0)
+    assert rows["lp_ft_3e-4"].to_best == pytest.approx(0)
+    assert rows["last"].to_best < -10
+    assert rows["head"].to_head == 0.0
+    assert rows["head"].to_head_low < 0 < rows["head"].to_head_high
+
+
+def test_rules_end_with_what_they_say(cases: list[rules.Case]) -> None:
+    ends = {name: rule(cases[0]) for name, rule in (rules.CONSTANTS | rules.RULES | rules.VARIANTS).items()}
+    assert ends["head on all stages"] == "head"
+    assert ends["single with the least loss"] == "lp_ft_3e-4"
+    assert ends["average of head and best trained"] == "head + lp_ft_3e-4"
+    assert ends["average of the two best trained"] == "lp_ft_1e-4 + lp_ft_3e-4"
+    assert "lp_ft_1e-3" not in ends["**shipped**"]
+    assert rules.gone_on(cases[0]) == ["lp_ft_3e-4", "lp_ft_1e-4"]
+    assert rules.price(cases[0], "LP-FT at 3e-4", "lp_ft_3e-4") == pytest.approx(1.0)
+    assert rules.price(cases[0], "**shipped**", "") == pytest.approx((2 * 2 + 4 * 40) / 40)
+    assert rules.price(cases[0], "shipped, two go on after half the epochs", "") == pytest.approx((4 + 120) / 40)
+
+
+def test_tables_have_each_part(cases: list[rules.Case]) -> None:
+    lines = score.table(cases).splitlines()
+    assert lines[0].startswith("| ends with (settled on / held back / all: 1 / 1 / 2 scenarios) |")
+    assert len(lines) == 2 + len(rules.CONSTANTS | rules.RULES | rules.VARIANTS)
+    last = score.wanted(cases).splitlines()[-1]
+    assert last.startswith("| wall time, all members / two rates | <= 1.6 x | 4.1 / 2.1 x |")
+    regret, picked = score.left_out(cases)
+    assert set(picked) == {"pcb_defects", "grocery_fine"}
+    assert regret < 5
+    assert score.best_epoch_costs(cases) == {"LP-FT at 3e-4": 0.0, "shipped": 0.0}
