@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.choice.members import MEMBERS, read_runs
-from benchmarks.choice.scenarios import SCENARIOS, SETS
+from benchmarks.choice.scenarios import SCENARIOS, SETS, scenario_of
 from tlearn.analysis.race.paired import image_losses, image_scores, paired_interval, standard_error
 from tlearn.models.ensembles.average import averaged_outputs
 
@@ -129,12 +129,24 @@ def _points(differences: Tensor) -> list[float]:
 
 
 def complete(sets: Sequence[str]) -> Iterator[tuple[str, int]]:
-    """Yield each scenario of these sets, and seed, of which all members were run."""
+    """Yield each scenario, and seed, of the blocks that were run as a whole.
+
+    A block has one network and one number of labels: with a part of its sets it would weigh some sets more than others.
+
+    Args:
+        sets: Names of sets; the others count neither way.
+    """
     done = {(run.scenario, run.member, run.seed) for run in read_runs()}
-    for seed in sorted({run.seed for run in read_runs()}):
-        for scenario in SCENARIOS:
-            if scenario.dataset in sets and all((scenario.name, member, seed) in done for member in MEMBERS):
-                yield scenario.name, seed
+    ours = {each.name for each in SCENARIOS}
+    others = [scenario_of(name) for name in dict.fromkeys(name for name, *_ in done) if name not in ours]
+    blocks: dict[tuple[int, str], list[str]] = {}
+    for scenario in [*SCENARIOS, *others]:
+        if scenario.dataset in sets:
+            blocks.setdefault((scenario.labels, scenario.source), []).append(scenario.name)
+    for seed in sorted({seed for *_, seed in done}):
+        for names in blocks.values():
+            if all((name, member, seed) in done for name in names for member in MEMBERS):
+                yield from ((name, seed) for name in names)
 
 
 def read_averages(path: Path = AVERAGES) -> list[Reached]:

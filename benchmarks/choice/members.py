@@ -3,7 +3,8 @@
     python -m benchmarks.choice.members --root DATA --weights FOLDER --out ANSWERS [--only pcb_defects-25-lite0]
 
 DATA holds ``cifar/`` (CIFAR-10 in torchvision's format), ``hym/`` (ants and bees) and ``sets/NAME`` (``train/<class>``
-and ``test/<class>``); FOLDER the networks of `scenarios.NETWORKS`. A line of `RUNS` for each run; ANSWERS gets its
+and ``test/<class>``); FOLDER the networks of `scenarios.NETWORKS`. `--only` also takes the name of
+a set of your own there. A line of `RUNS` for each run; ANSWERS gets its
 logits as one npz. Lines that the file has are not run again.
 """
 
@@ -27,7 +28,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from benchmarks.advise.images import DrawnDataModule, draw
 from benchmarks.advise.runs import append
-from benchmarks.choice.scenarios import IMAGE_SIZE_PX, NETWORKS, SCENARIOS, Scenario
+from benchmarks.choice.scenarios import IMAGE_SIZE_PX, NETWORKS, SCENARIOS, Scenario, scenario_of
 from tlearn.cli.arguments import split_arguments
 from tlearn.cli.callbacks import FitRun, fit_callbacks
 from tlearn.cli.transfer_cli import TransferCLI, run
@@ -199,7 +200,7 @@ def main() -> None:
     logging.disable(logging.INFO)
     done = {(run.scenario, run.member, run.seed) for run in read_runs()}
     for seed in given.seeds:
-        for scenario in (each for each in SCENARIOS if each.name in given.only):
+        for scenario in map(scenario_of, given.only):
             for member in given.members:
                 if (scenario.name, member, seed) not in done:
                     found = run_member(scenario, member, seed, given.root, given.weights, given.out)

@@ -61,3 +61,11 @@ SCENARIOS = [
     *(Scenario(dataset, 25, "insects") for dataset in ("hymenoptera", "sign_digits", "apple_leaves", "fashion_mnist")),
     *(Scenario(dataset, 100, "lite0") for dataset in ("omniglot_alphabets", "chest_xray", "bccd_cells", "cifar10")),
 ]
+
+
+def scenario_of(name: str) -> Scenario:
+    """Return the scenario of a name such as ``pcb_defects-25-lite0``, also of a set that is none of `SETS`."""
+    dataset, labels, source = name.rsplit("-", 2)
+    if source not in NETWORKS or not labels.isdigit() or int(labels) not in EPOCHS:
+        raise SystemExit(f"expected SET-LABELS-NETWORK with {[*EPOCHS]} labels and one of {[*NETWORKS]}, found {name}")
+    return Scenario(dataset, int(labels), source)

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from statistics import mean
 
 from benchmarks.choice.rules import CONSTANTS, RULES, VARIANTS, Case, Rule, price, read_cases, shipped
-from benchmarks.choice.scenarios import HELD_BACK, SETS, SETTLED_ON
+from benchmarks.choice.scenarios import HELD_BACK, SETTLED_ON
 
-PARTS = {"settled on": SETTLED_ON, "held back": HELD_BACK, "all": SETS}
+PARTS = {"settled on": SETTLED_ON, "held back": HELD_BACK}
 _ROUNDING = 1e-6
 
 
@@ -62,7 +62,8 @@ def scores_of(name: str, rule: Rule, cases: Sequence[Case]) -> Scores:
 
 def parts_of(cases: Sequence[Case]) -> dict[str, list[Case]]:
     """Divide cases into those that settled the rule, those held back, and all."""
-    return {part: found for part, sets in PARTS.items() if (found := [c for c in cases if c.dataset in sets])}
+    parts = {part: [case for case in cases if case.dataset in sets] for part, sets in PARTS.items()}
+    return {part: found for part, found in parts.items() if found} | {"all": list(cases)}
 
 
 def table(cases: Sequence[Case]) -> str:
