@@ -44,7 +44,7 @@ class Case:
     @property
     def dataset(self) -> str:
         """Name the set."""
-        return self.scenario.split("-")[0]
+        return self.scenario.rsplit("-", 2)[0]
 
     def finisher(self, members: Sequence[str], epoch: str = "last") -> Finisher:
         """Make what `choose` is given: of two classes, right and wrong, with the same losses as the real ones."""

@@ -12,6 +12,7 @@ import pytest
 
 from benchmarks.choice import averages, rules, score
 from benchmarks.choice.members import MEMBERS, Run
+from benchmarks.choice.scenarios import Scenario, scenario_of
 
 # What each member gives the right one of two classes above the wrong one, in validation and in test.
 SURE = {
@@ -94,3 +95,17 @@ def test_tables_have_each_part(cases: list[rules.Case]) -> None:
     assert set(picked) == {"pcb_defects", "grocery_fine"}
     assert regret < 5
     assert score.best_epoch_costs(cases) == {"LP-FT at 3e-4": 0.0, "shipped": 0.0}
+
+
+def test_tables_of_the_document_are_what_score_prints() -> None:
+    text = (Path(__file__).parents[2] / "docs/strategies.md").read_text(encoding="utf-8")
+    found = rules.read_cases()
+    rows = [*score.wanted(found).splitlines(), *score.table(found).splitlines()]
+    assert len(rows) == 9 + 17
+    assert [row for row in rows if f"\n{row}\n" not in text] == []
+
+
+def test_a_set_of_your_own_has_scenarios() -> None:
+    assert scenario_of("my-cells-25-lite0") == Scenario("my-cells", 25, "lite0")
+    with pytest.raises(SystemExit, match="expected SET-LABELS-NETWORK"):
+        scenario_of("cells-7-lite0")
