@@ -116,7 +116,10 @@ def _say_price(ensemble: Ensemble, config: Mapping[str, Any]) -> None:
     members = ensemble.members
     passes = len({each.network for each in members})
     shared = "" if passes == len(members) else f", of which {len(members) - passes + 1} share a backbone"
-    log.info("%d members%s: each picture takes %d passes", len(members), shared, passes)
+    log.info(
+        "%d member%s%s: each picture takes %d pass%s",
+        *(len(members), "" if len(members) == 1 else "s", shared, passes, "" if passes == 1 else "es"),
+    )
     here = (config.get("data") or {}).get("init_args") or {}
     for read in ensemble.read:
         data = _data_of(read.path)
