@@ -8,7 +8,7 @@ import time
 from tlearn.base.errors import TlearnError
 
 AUTO = "auto"
-AUTO_FACTOR = 1.6  # of what one whole run takes
+AUTO_FACTOR = 3.0  # of what a whole run takes: four members to the pause, two to the end took 2.9, see strategies.md
 OVERRUN = 0.1  # of the budget: by so much a run that is under way may be late, for it is worth nothing before its end
 TRAINING = 3.0  # what an image costs to train, beside a pass without gradients
 _UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}

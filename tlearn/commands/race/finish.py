@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from tlearn.analysis.race.choice import Choice, Finisher
+from tlearn.analysis.race.choice import Choice, Finisher, averages_of
 from tlearn.analysis.race.paired import image_losses, image_scores
 from tlearn.analysis.race.recipes import HEAD, LAST
 from tlearn.base.errors import TlearnError
@@ -32,7 +32,9 @@ RACE_FILE = "race.json"
 
 
 def finishers_of(task: Task, members: Sequence[Member]) -> list[Finisher]:
-    """Return what the race could end with: each finished member, the head and the best, the two best.
+    """Return what the race could end with: each finished member, and averages of two that were trained.
+
+    Where fewer than two were, it is the head and the one that was.
 
     Args:
         task: Decides how answers are averaged.
@@ -42,15 +44,13 @@ def finishers_of(task: Task, members: Sequence[Member]) -> list[Finisher]:
     spent_s = {member.name: member.seconds for member in members}
     singles = [Finisher(called(name), (name,), 1, spent_s[name], found.outputs) for name, found in answers.items()]
     losses = {name: _loss(task, found) for name, found in answers.items()}
-    trained = [name for name in answers if name not in (LAST, HEAD) and losses[name] < float("inf")]
-    tuned = sorted(trained, key=losses.__getitem__)
+    tuned = [name for name in answers if name not in (LAST, HEAD) and losses[name] < float("inf")]
     heads = [name for name in (HEAD, LAST) if name in answers]
-    pairs = [(heads[0], tuned[0])] if heads and tuned else []
-    pairs += [(tuned[0], tuned[1])] if len(tuned) > 1 else []
+    pairs = averages_of(tuned) or ([(heads[0], tuned[0])] if heads and tuned else [])
     return [*singles, *(_average(task, pair, answers, spent_s) for pair in pairs)]
 
 
-def _average(task: Task, names: tuple[str, str], answers: dict[str, Answers], spent_s: dict[str, float]) -> Finisher:
+def _average(task: Task, names: tuple[str, ...], answers: dict[str, Answers], spent_s: dict[str, float]) -> Finisher:
     outputs = averaged_outputs(task, torch.stack([answers[name].outputs for name in names]))
     return Finisher(" + ".join(names), names, len(names), sum(spent_s[name] for name in names), outputs)
 
@@ -77,7 +77,7 @@ def make_result(track: Track, choice: Choice, members: Sequence[Member], typed: 
         TlearnError: It cannot be written.
     """
     chosen = [member for member in members if member.name in choice.finisher.members]
-    if len(chosen) == 1:
+    if len(chosen) == 1 and chosen[0].ends_at_its_best:
         return _copied(chosen[0], track.folder.parent, typed, content)
     folder = _averaged(track, chosen)
     card = {**read_card(folder), "command": typed}
@@ -109,8 +109,8 @@ def _copied(member: Member, parent: Path, typed: str, content: dict[str, Any]) -
 
 
 def _averaged(track: Track, chosen: Sequence[Member]) -> Path:
-    """Make one run of several networks, by ``model.ensemble``."""
-    names = json.dumps([str(member.best) for member in chosen])
+    """Make one run of the last epoch of each network, by ``model.ensemble``; of one network too."""
+    names = json.dumps([str(member.last) for member in chosen])
     kept = [word for word in words_without(track.arguments, EPOCHS) if not word.startswith("--model.")]
     arguments = replace(track.arguments, options=[*kept, f"--model.ensemble={names}"])
     with redirect_stdout(StringIO()):  # the race says in its own words what it ends with
