@@ -90,6 +90,18 @@ def test_soup_of_equal_runs_answers_as_they_do(tlearn: Tlearn, runs: list[str]) 
     assert tl.load(found.run.checkpoint).class_names == ["0", "1", "2"]
 
 
+def test_ensemble_is_kept_as_one_run(tlearn: Tlearn, runs: list[str]) -> None:
+    answer = tlearn("soup", *runs[:2], "--keep", "ensemble", "--out", "all.json")
+    assert answer.code == 0, answer.err
+    assert "kept: ensemble of 2 (2 passes): as --keep asks" in answer.out
+    row = json.loads(Path("all.json").read_text())["val"]["candidates"][-1]
+    again = tlearn("validate", "runs/soup/small")
+    assert again.code == 0, again.err
+    assert float(again.result["loss"].split()[0]) == pytest.approx(row["loss"], abs=2e-4)
+    again = tlearn("soup", "runs/soup/small", runs[2])
+    assert "is an ensemble, whose weights are of several networks; name its members" in again.err
+
+
 def test_heads_of_a_frozen_network(tlearn: Tlearn, small: str) -> None:
     for rate in ("0.01", "0.1"):
         assert tlearn("fit", "-c", small, *WORDS, *FROZEN, "--model.optimizer.init_args.lr", rate).code == 0

@@ -15,7 +15,7 @@ from tlearn.analysis.soups.candidates import Candidate, Judged, Kept, Kind, comp
 from tlearn.analysis.soups.greedy import greedy_soup
 from tlearn.commands.compare.measured_fit import SCORE, image_scores
 from tlearn.commands.soup.answers import Answers, EvaluatedSplit
-from tlearn.commands.soup.members import Member, can_keep_ensembles
+from tlearn.commands.soup.members import Member
 from tlearn.models.calibration import AS_TRAINED
 from tlearn.models.ensembles.average import averaged_outputs
 from tlearn.models.losses import answers_of
@@ -145,8 +145,7 @@ def compare_soups(answers: Answers, members: Sequence[Member], keep: Kind | None
     made = _made_of(ranked, greedy)
     averages = [val.candidate(name, *about, _outputs(*about, task, kitchen)) for name, about in made.items()]
     candidates = [*singles, *averages]
-    kinds = {"single", "soup", "greedy", *(["ensemble"] if can_keep_ensembles() else [])}
-    chosen = kept_of([each for each in candidates if each.kind in kinds], val.groups)
+    chosen = kept_of(candidates, val.groups)
     kept = chosen if keep is None else compared_with(_forced(keep, candidates, greedy), chosen.least, val.groups)
     states = {name: kitchen.states[of] for name, (kind, of) in made.items() if kind != "ensemble"}
     return SoupComparison(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +17,23 @@ from tlearn.base.files import whole_file
 from tlearn.base.places import DEFAULT_ROOT
 from tlearn.cli.arguments import Arguments
 from tlearn.cli.config_files import Config
+from tlearn.cli.transfer_cli import run_as
 from tlearn.commands.fit import Run, run_of
 from tlearn.commands.soup.answers import fit_config
 from tlearn.commands.soup.comparison import SoupComparison
 from tlearn.commands.soup.members import Member
-from tlearn.commands.untrained import UntrainedCLI, untrained
+from tlearn.commands.untrained import UntrainedCLI
 from tlearn.models.about import KEY
 from tlearn.models.calibration import AS_TRAINED
 
 _FOLDER = "soup"  # of the runs, under the root of runs
 _HEX = 8
+
+
+class _KeptCLI(UntrainedCLI):
+    """Runs the fit as soon as all is made: an ensemble is for nothing else."""
+
+    runs = True
 
 
 def fit_kept(found: SoupComparison, members: Sequence[Member], rest: Arguments, name: str) -> Run:
@@ -46,9 +54,8 @@ def fit_kept(found: SoupComparison, members: Sequence[Member], rest: Arguments, 
         """Name the run after its place."""
         cli.run_name = place
 
-    fitted = untrained(replace(rest, verb="fit", configs=[Config(config)]), change=put)
-    fitted.train()
-    return run_of(fitted)
+    fit = replace(rest, verb="fit", configs=[Config(config)])
+    return run_of(run_as(partial(_KeptCLI, "all", put), fit))
 
 
 def _config(found: SoupComparison, members: Sequence[Member], rest: Arguments, name: str) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from tlearn.cli.arguments import Arguments
 from tlearn.cli.resume import Checkpoint, open_checkpoint
 from tlearn.cli.targets.settle import run_of
 from tlearn.models.network import PARTS
-from tlearn.models.options import NetworkOptions, names_of, options_from
+from tlearn.models.options import NetworkOptions, options_from
 from tlearn.models.weights.safe_load import read_checkpoint
 
 _PIXELS = ("preprocess.mean", "preprocess.std")
@@ -56,11 +56,6 @@ class Member:
         config = self.checkpoint.config
         weights = config.get("model", {}).get("weights")
         return f"random weights of seed {config.get('seed_everything')}" if weights is None else str(weights)
-
-
-def can_keep_ensembles() -> bool:
-    """Tell whether a run can be made of several networks."""
-    return "ensemble" in names_of(NetworkOptions)
 
 
 def members_of(words: Sequence[str]) -> list[Member]:

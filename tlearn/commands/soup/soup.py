@@ -20,7 +20,7 @@ from tlearn.commands.fit import Run
 from tlearn.commands.soup.answers import answering
 from tlearn.commands.soup.comparison import SoupComparison, compare_soups
 from tlearn.commands.soup.kept_run import fit_kept
-from tlearn.commands.soup.members import Member, can_keep_ensembles, check_alike, members_of, start_remark
+from tlearn.commands.soup.members import Member, check_alike, members_of, start_remark
 from tlearn.commands.soup.record import record_of
 from tlearn.commands.soup.table import kept_words, print_soups
 
@@ -103,8 +103,6 @@ def run(arguments: Arguments) -> None:
 
 def _soup(arguments: Arguments, tells: bool) -> Soup:
     own, rest, words = _taken(arguments)
-    if own.keep == "ensemble" and not can_keep_ensembles():
-        raise TlearnError("--keep ensemble: no run can be made of several networks yet; see the table without it")
     members = members_of(words)
     check_alike(members)
     if remark := start_remark(members):
