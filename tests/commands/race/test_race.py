@@ -208,7 +208,7 @@ def test_python_gets_the_run(tmp_path: Path, pictures: str, monkeypatch: pytest.
     assert 0 <= run.metrics["val/acc"] <= 1
     assert len(run.predictor.class_names) == 3
     with pytest.raises(TlearnError, match="does not go with --folds"):
-        public.fit(pictures, options, budget="10m", folds=2)
+        public.fit(pictures, options, budget="10m", folds=2)  # type: ignore[call-overload]  # what is tested
 
 
 def test_a_budget_is_read_as_it_is_written() -> None:
