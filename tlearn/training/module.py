@@ -153,7 +153,7 @@ class TransferModule(OptimizedModule):
         super().__init__(network, freeze.batch_norm, own)
         self.save_hyperparameters(ignore=_HIDDEN, logger=False)
         keep_plain(self.hparams, class_names=network.class_names, num_classes=network.num_classes)
-        followed = {key: given[key] for key in ("backbone", "image_size", "in_channels", "ensemble")}
+        followed = {key: getattr(network, key) for key in ("backbone", "image_size", "in_channels", "ensemble")}
         self.hparams.update(followed, weights=None)  # a checkpoint brings its own weights
         self.rates, self.caching = options_from(RateOptions, given), options_from(CacheOptions, given)
         self.measure(Objective(network.task, loss, network.num_classes))
