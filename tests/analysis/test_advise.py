@@ -50,7 +50,8 @@ def test_whole_way(tlearn: Tlearn, small: str, tmp_path: Path, monkeypatch: pyte
     *lines, price, following, race = out.splitlines()
     assert following == "next: tlearn fit advised.yaml"
     assert race.startswith(f"or a race of real runs that keeps the best: tlearn fit --config={small} --model.weights ")
-    assert race.endswith(" --data.classes '[5, 6, 7]' --trainer.max_epochs 3 --budget auto")
+    size = f"--model.image_size={found['facts']['size_px']}"
+    assert race.endswith(f" --data.classes '[5, 6, 7]' --trainer.max_epochs 3 {size} --budget auto")
     assert re.fullmatch(
         r"(LP-FT|the solved head alone): [+-]\d+\.\d \[[+-]\d+, [+-]\d+\] points for .* s (more|less)", price
     )

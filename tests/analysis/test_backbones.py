@@ -15,6 +15,7 @@ from tests.conftest import Tlearn
 from tests.helpers.python_runs import small_network
 from tlearn.analysis.backbones.choice import TriedNetwork, cheapest, going_on, near_the_best
 from tlearn.analysis.backbones.halving import MOST_SHARE, nested_order, rounds_of
+from tlearn.commands.advise.backbones import Named, _labels
 from tlearn.models.weights.at_hand import networks_at_hand
 
 CHECKPOINT = "runs/small/version_0/checkpoints/best.ckpt"
@@ -85,6 +86,16 @@ def test_a_network_is_chosen_and_the_advice_goes_on_with_it(
     config = yaml.safe_load(Path("advised.yaml").read_text())
     assert (config["model"]["backbone"], config["model"]["weights"]) == ("resnet18", CHECKPOINT)
     assert f"--model.backbone=resnet18 --model.weights={CHECKPOINT} --budget auto" in answer.out.splitlines()[-1]
+
+
+def test_files_that_share_a_name_are_named_by_their_paths() -> None:
+    named = [
+        Named("resnet18", "a/best.ckpt"),
+        Named("resnet18", "b/best.ckpt"),
+        Named("resnet18", "c/other.ckpt"),
+        Named("mobilenet_v2", "a/best.ckpt"),
+    ]
+    assert _labels(named) == ["resnet18=a/best.ckpt", "resnet18=b/best.ckpt", "resnet18=other.ckpt", "mobilenet_v2"]
 
 
 @pytest.mark.parametrize(

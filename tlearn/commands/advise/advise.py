@@ -158,7 +158,8 @@ def ask(arguments: Arguments, say: Callable[[Contest], None] = lambda _: None) -
     config = advised_config(given, measured, decision)
     dropped = not_kept(given.plain, given.typed, config)
     text, time_s = why(measured, decision), measured.start_s + measured.time_s
-    race = command_line("fit", *arguments.again(), "--budget", "auto")
+    size = [f"--model.image_size={measured.size_px}"] if sizes_px else []  # a race chooses none
+    race = command_line("fit", *arguments.again(), *size, "--budget", "auto")
     return Asked(cli, Advice(config, text, decision, measured, dropped, time_s, networks), own.out, race)
 
 

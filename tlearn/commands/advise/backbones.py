@@ -136,10 +136,14 @@ def _of_contest(cli: UntrainedCLI, sizes_px: Sequence[int]) -> None:
 
 
 def _labels(named: Sequence[Named]) -> list[str]:
+    """Name each by its network; one that is named with several weights by these, in whole where files share a name."""
     names = [each.backbone for each in named]
+    short = [(each.backbone, Path(each.weights).name) for each in named]
     return [
-        each.backbone if names.count(each.backbone) == 1 else f"{each.backbone}={Path(each.weights).name}"
-        for each in named
+        each.backbone
+        if names.count(each.backbone) == 1
+        else f"{each.backbone}={own[1] if short.count(own) == 1 else each.weights}"
+        for each, own in zip(named, short, strict=True)
     ]
 
 
