@@ -21,6 +21,7 @@ from tlearn.base.errors import DivergedError, TlearnError
 from tlearn.base.types import Task
 from tlearn.commands.race import race as module
 from tlearn.commands.race.budget import AUTO_FACTOR, Clock, seconds_of
+from tlearn.commands.race.members import run_leg
 from tlearn.models.weights.safe_load import read_checkpoint
 from tlearn.training.callbacks.pausing import PauseCallback
 from tlearn.training.callbacks.stopping import StopCallback
@@ -299,3 +300,42 @@ def test_a_signal_that_comes_while_a_run_is_paused_ends_the_race(
     assert answer.code == 130
     assert "to go on: tlearn fit pictures" in answer.out
     assert len(begun) == 1
+
+
+def test_a_member_killed_behind_its_last_epoch_ends_in_the_next_command(
+    tlearn: Tlearn, pictures: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few_members(monkeypatch, "lp_ft_3e-4", "lp_ft_1e-4")
+    words = ("fit", pictures, *TINY, "--trainer.max_epochs", "2", "--budget", "10m")
+    assert tlearn(*words).code == 0
+    killed, kept = RACE / "lp_ft_3e-4", weights_of(RACE / "lp_ft_3e-4/version_0/checkpoints/last.ckpt")
+    known = json.loads((killed / "member.json").read_text(encoding="utf-8"))
+    (killed / "member.json").write_text(json.dumps({**known, "outcome": "under way"}), encoding="utf-8")
+    (killed / "answers.npz").unlink()
+    answer = tlearn(*words)
+    assert answer.code == 0, answer.err
+    found = {each["name"]: each for each in record("runs/pictures/version_1")["members"]}
+    assert (found["lp_ft_3e-4"]["outcome"], found["lp_ft_3e-4"]["epochs"]) == ("finished", 2)
+    again = weights_of(killed / "version_0/checkpoints/last.ckpt")
+    assert all(torch.equal(kept[name], again[name]) for name in kept)
+
+
+def test_a_member_that_stops_early_is_not_trained_again(
+    tlearn: Tlearn, pictures: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few_members(monkeypatch, "lp_ft_3e-4")
+    stop = ("--trainer.callbacks+=EarlyStopping", "--trainer.callbacks.monitor=val/loss")
+    early = (*stop, "--trainer.callbacks.patience=1", "--trainer.callbacks.min_delta=10")
+    legs: list[str] = []
+
+    def note(track: Any, member: Any, *others: Any) -> Any:
+        legs.append(member.name)
+        assert len(legs) <= 3, "it is trained again and again"
+        return run_leg(track, member, *others)
+
+    monkeypatch.setattr(module, "run_leg", note)
+    answer = tlearn("fit", pictures, *TINY, "--trainer.max_epochs", "6", *early, "--budget", "10m")
+    assert answer.code == 0, answer.err
+    assert legs == ["last", "head", "lp_ft_3e-4"]
+    found = record()["members"][-1]
+    assert (found["outcome"], found["epochs"], found["planned"]) == ("finished", 2, 6)

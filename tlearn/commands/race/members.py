@@ -106,8 +106,9 @@ class Member:
 
     @property
     def standing(self) -> Standing:
-        """How far it is, for the schedule."""
-        return Standing(self.name, tuple(self.losses), self.epoch_s)
+        """How far it is, for the schedule; one that a callback ended early is at its end too."""
+        early = self.planned - len(self.losses) if self.outcome == "finished" else 0
+        return Standing(self.name, (*self.losses, *self.losses[-1:] * early), self.epoch_s)
 
     def write(self) -> None:
         """Keep what is known of it."""

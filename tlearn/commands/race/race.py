@@ -140,6 +140,8 @@ class _Race:
         for member in self.tuned:
             if member.outcome == "finished":
                 text.say_leg(member, self.task, member.seconds, "finished before")
+            elif member.outcome == "paused" and len(member.losses) >= member.planned:  # killed behind its last epoch
+                self._leg(member, Leg(member.name, member.planned))
         while leg := next_leg([m.standing for m in self._running()], stops, self.costs, self.clock.left_s):
             member = next(each for each in self.tuned if each.name == leg.name)
             self._leg(member, leg)
