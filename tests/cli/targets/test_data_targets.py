@@ -84,7 +84,7 @@ def test_advice_for_a_folder_is_followed_alone(tlearn: Tlearn) -> None:
     assert tlearn("fit", "--config", "advised.yaml").err == before.err
     advised = tlearn("advise", "my_pictures", *SMALL, "--trainer.max_epochs", "1")
     assert advised.code == 0, advised.err
-    assert advised.out.rstrip().endswith("tlearn fit advised.yaml")
+    assert "next: tlearn fit advised.yaml" in advised.out.splitlines()
     assert yaml.safe_load(Path("advised.yaml").read_text())["data"]["init_args"]["root"] == "my_pictures"
     followed = tlearn("fit", "advised.yaml")
     assert followed.code == 0, followed.err

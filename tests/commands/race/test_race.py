@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -236,7 +237,9 @@ def test_a_solved_head_says_what_training_more_would_cost(tlearn: Tlearn, pictur
 @pytest.mark.slow
 def test_a_race_that_was_killed_goes_on_to_the_same_bits(tlearn: Tlearn, pictures: str) -> None:
     words = ("fit", pictures, *TINY, "--trainer.max_epochs", "12", "--budget", "20m")
-    process = subprocess.Popen([sys.executable, "-m", "tlearn", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}  # as the tests have, for another number sums in another order
+    command = [sys.executable, "-m", "tlearn", *words]
+    process = subprocess.Popen(command, env=one_thread, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
     def there() -> None:
         assert (RACE / "lp_ft_3e-4/version_0/checkpoints/last.ckpt").is_file()
