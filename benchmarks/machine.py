@@ -88,6 +88,14 @@ def as_markdown(figures: list[Figure]) -> str:
     return "\n".join(lines)
 
 
+def print_figures(figures: list[Figure], details: bool = False) -> None:
+    """Print the machine and the table, and on stderr, if asked for, what each figure rests on."""
+    print(machine_line(), end="\n\n")
+    print(as_markdown(figures))
+    for figure in figures if details else ():
+        print(f"{figure.name}: {figure.detail}", file=sys.stderr)
+
+
 def _number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 

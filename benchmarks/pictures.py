@@ -8,7 +8,6 @@ Every ratio is taken within one run, the two sides in turn.
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -25,7 +24,7 @@ from torchvision.transforms import v2
 from benchmarks.command import run_command
 from benchmarks.fake_photographs import write_photographs
 from benchmarks.frozen import elsewhere
-from benchmarks.machine import Figure, as_markdown, load_now, machine_line
+from benchmarks.machine import Figure, load_now, print_figures
 from benchmarks.processes import peak_bytes
 from tlearn.base.types import Batch
 from tlearn.cli.transfer_cli import TransferCLI
@@ -212,10 +211,7 @@ def main(args: list[str] | None = None) -> None:
     options = parser.parse_args(args)
     load_now()
     figures = measure(options.root, options.images)
-    print(machine_line(), end="\n\n")
-    print(as_markdown(figures))
-    for figure in figures:
-        print(f"{figure.name}: {figure.detail}", file=sys.stderr)
+    print_figures(figures, details=True)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ import torch
 
 from benchmarks import frozen, parts, pictures, processes, train_speed
 from benchmarks.fake_cifar import accept_checksums
-from benchmarks.machine import Figure, as_markdown, load_now, machine, machine_line
+from benchmarks.machine import Figure, as_markdown, load_now, machine, print_figures
 from benchmarks.speed import fine_tuning as fine_tuned
 from benchmarks.speed import head, maps, newcomer, on_gpu, photographs, start
 
@@ -91,8 +91,7 @@ def main(args: list[str] | None = None) -> None:
             out.mkdir(parents=True, exist_ok=True)
             (out / "bench.json").write_text(json.dumps(report, indent=1, default=str) + "\n", encoding="utf-8")
             (out / "bench.md").write_text(as_markdown(figures) + "\n", encoding="utf-8")
-    print(machine_line(), end="\n\n")
-    print(as_markdown(figures))
+    print_figures(figures)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from benchmarks.advise.images import DrawnDataModule, draw
 from benchmarks.advise.runs import append
 from benchmarks.choice.scenarios import IMAGE_SIZE_PX, NETWORKS, SCENARIOS, Scenario, scenario_of
+from tlearn.analysis.race.recipes import options_of
 from tlearn.cli.arguments import split_arguments
 from tlearn.cli.callbacks import FitRun, fit_callbacks
 from tlearn.cli.transfer_cli import TransferCLI, run
@@ -78,23 +79,6 @@ def images_of(scenario: Scenario, seed: int, root: Path) -> Path:
     if not path.exists():
         draw(scenario.dataset, (), scenario.labels, seed, root, path)
     return path
-
-
-def options_of(member: str, stages: tuple[str, ...], epochs: int) -> dict[str, Any]:
-    """Return a member's options of the model."""
-    if member == "last":
-        return {"freeze_backbone": True, "head_solver": "lbfgs"}
-    if member == "head":
-        return {"freeze_backbone": True, "head_solver": "lbfgs", "tap": list(stages)}
-    kind, rate = member.rsplit("_", 1)
-    options = {
-        "head_init": "probe",
-        "batch_norm": "fixed",
-        "tap": list(stages),
-        "optimizer": {"class_path": "AdamW", "init_args": {"lr": float(rate)}},
-        "lr_scheduler": {"class_path": "CosineAnnealingLR", "init_args": {"T_max": epochs}},
-    }
-    return options | ({"freeze_until": stages[len(stages) // 2]} if kind == "partial" else {})
 
 
 def words_of(scenario: Scenario, seed: int, images: Path, weights: Path) -> list[str]:

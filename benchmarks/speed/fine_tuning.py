@@ -22,7 +22,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models import resnet18
 
 from benchmarks.fake_photographs import write_photographs
-from benchmarks.machine import Figure, as_markdown, load_now, machine_line, peak_gflop_s
+from benchmarks.machine import Figure, load_now, peak_gflop_s, print_figures
 from benchmarks.speed.former import REPOSITORY, former_build, in_build
 
 SIZES_PX = (224, 128)
@@ -167,10 +167,7 @@ def main(args: list[str] | None = None) -> None:
     options = parser.parse_args(args)
     load_now()
     figures = measure(options.root, options.images, options.n, tuple(options.sizes), not options.no_former)
-    print(machine_line(), end="\n\n")
-    print(as_markdown(figures))
-    for figure in figures:
-        print(f"{figure.name}: {figure.detail}", file=sys.stderr)
+    print_figures(figures, details=True)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.loops import best_precision
-from benchmarks.machine import Figure, as_markdown, load_now, machine_line
+from benchmarks.machine import Figure, load_now, print_figures
 from benchmarks.speed.former import REPOSITORY, former_build, in_build
 
 SIZES_PX = (128, 224)
@@ -187,8 +187,7 @@ def main(args: list[str] | None = None) -> None:
     options = parser.parse_args(args)
     load_now()
     figures = measure(options.n, options.images)
-    print(machine_line(), end="\n\n")
-    print(as_markdown(figures))
+    print_figures(figures)
 
 
 if __name__ == "__main__":

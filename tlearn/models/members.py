@@ -21,6 +21,7 @@ from tlearn.models.ensembles.build import Member, ensemble_name, members_in
 from tlearn.models.network import Network
 from tlearn.models.options import NetworkOptions, options_from
 from tlearn.models.target_unit import change_unit
+from tlearn.models.weight_search import behind
 from tlearn.models.weights.safe_load import read_checkpoint
 
 MOST = 8  # each is one more pass; the gain of the fifth is hardly seen (Lakshminarayanan et al., 2017, figure 2)
@@ -89,10 +90,10 @@ class Ensemble(NamedTuple):
         backbone, head, about = network.backbone, network.head, self.read[0].about
         assert isinstance(backbone, EnsembleBackbone)
         assert isinstance(head, AveragingHead)
-        network.preprocess.load_state_dict(_part(self.read[0].state, "preprocess."))
+        network.preprocess.load_state_dict(behind(self.read[0].state, "preprocess."))
         for member, read, own in zip(self.members, self.read, head.heads, strict=True):
-            backbone.each[member.network].load_state_dict(_part(read.state, "backbone."))
-            own.load_state_dict(_part(read.state, "head."))
+            backbone.each[member.network].load_state_dict(behind(read.state, "backbone."))
+            own.load_state_dict(behind(read.state, "head."))
             if about.task == "regression":
                 change_unit(own, read.about.unit, about.unit)
         network.answer_in(about.unit)
@@ -209,12 +210,8 @@ def _numbered(read: Sequence[_Read]) -> Iterator[int]:
 def _is_same_backbone(one: _Read, other: _Read) -> bool:
     if any(getattr(one.options, name) != getattr(other.options, name) for name in _SHARED):
         return False
-    states = [_part(each.state, "backbone.") for each in (one, other)]
+    states = [behind(each.state, "backbone.") for each in (one, other)]
     return states[0].keys() == states[1].keys() and all(torch.equal(x, states[1][n]) for n, x in states[0].items())
-
-
-def _part(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
 
 
 def _list(names: Sequence[str]) -> str:
@@ -222,6 +219,19 @@ def _list(names: Sequence[str]) -> str:
 
 
 _FREE = ("self", "num_classes", "class_names", "task", "ensemble", "feature_cache", "feature_cache_gb")
+
+
+def idle_beside(option: str) -> TlearnError:
+    """Return the error of an option that makes or trains a network, which the members are already."""
+    return TlearnError(
+        f"{option} says how a network is made or trained, and the members of model.ensemble are trained; drop one of "
+        "the two"
+    )
+
+
+def differing(name: str, value: Any, of_members: Any) -> TlearnError:
+    """Return the error of an option of the model that is another one than the members'."""
+    return TlearnError(f"model.{name} is {value}, that of the members of model.ensemble is {of_members}; drop it")
 
 
 def members_beside(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> Ensemble:
@@ -242,12 +252,7 @@ def members_beside(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> Ens
         if value == defaults[name] or (name in follows and value == follows[name]):
             continue
         if name in ("image_size", "in_channels"):
-            raise TlearnError(
-                f"model.{name} is {value}, that of the members of model.ensemble is {follows[name]}; drop it"
-            )
-        raise TlearnError(
-            f"model.{name} says how a network is made or trained, and the members of model.ensemble are trained; drop "
-            "one of the two"
-        )
+            raise differing(name, value, follows[name])
+        raise idle_beside(f"model.{name}")
     members.check_for(given["task"], given["class_names"], given["num_classes"])
     return members

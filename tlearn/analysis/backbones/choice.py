@@ -10,6 +10,9 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from tlearn.analysis.race import halving
+from tlearn.analysis.race.paired import standard_error
+
 _QUICKER = 1.5  # times: a smaller difference is no reason, and may be that of a busy machine
 
 
@@ -74,7 +77,7 @@ def going_on(losses: Mapping[str, Tensor], count: int) -> list[str]:
         losses: Name to the loss of each image, (N,), the same images for all.
         count: How many go on.
     """
-    return sorted(losses, key=lambda name: float(losses[name].mean()))[:count]
+    return halving.going_on({name: float(own.mean()) for name, own in losses.items()}, count)
 
 
 def near_the_best(losses: Mapping[str, Tensor]) -> list[str]:
@@ -97,4 +100,4 @@ def cheapest(tried: Sequence[TriedNetwork], near: Sequence[str], best: str) -> T
 
 
 def _is_near(more: Tensor) -> bool:
-    return float(more.mean()) <= float(more.std() / len(more) ** 0.5)
+    return float(more.mean()) <= standard_error(more)

@@ -51,6 +51,12 @@ def image_scores(task: Task, outputs: Tensor, targets: Tensor) -> Tensor:
     return (outputs.argmax(dim=1) == as_classes(targets)).float()
 
 
+def loss_and_score(task: Task, outputs: Tensor, targets: Tensor) -> tuple[float, float]:
+    """Return the means of `image_losses` and `image_scores`."""
+    losses, scores = image_losses(task, outputs, targets), image_scores(task, outputs, targets)
+    return float(losses.mean()), float(scores.mean())
+
+
 def standard_error(differences: Tensor) -> float:
     """Return the standard error of the mean of paired differences (N,); infinite for a single image."""
     count = len(differences)

@@ -15,7 +15,8 @@ from tlearn.base.errors import TlearnError
 from tlearn.cli.arguments import Arguments
 from tlearn.cli.config_files import Config, last_value
 from tlearn.cli.resume import Checkpoint
-from tlearn.models.members import Ensemble, find_members, open_ensemble
+from tlearn.models.ensembles.build import networks_of
+from tlearn.models.members import Ensemble, differing, find_members, idle_beside, open_ensemble
 from tlearn.models.weights.safe_load import read_checkpoint
 from tlearn.training.callbacks.run_folder import CONFIG_KEY
 
@@ -83,9 +84,7 @@ def settle_ensemble(config: Namespace, checkpoint: Checkpoint | None, looks: str
     follows = ensemble.options()
     for name in ("image_size", "in_channels"):
         if model[name] not in (follows[name], None, 3 if name == "in_channels" else None):
-            raise TlearnError(
-                f"model.{name} is {model[name]}, that of the members of model.ensemble is {follows[name]}; drop it"
-            )
+            raise differing(name, model[name], follows[name])
         model[name] = follows[name]
     model.weights = None
     if described is None:
@@ -114,7 +113,7 @@ def put_ensemble(config: Namespace, ensemble: Ensemble | None, plain: Mapping[st
 def _say_price(ensemble: Ensemble, config: Mapping[str, Any]) -> None:
     """Say how many passes a picture takes, and warn of members that may have learned from images that validate here."""
     members = ensemble.members
-    passes = len({each.network for each in members})
+    passes = len(networks_of(members))
     shared = "" if passes == len(members) else f", of which {len(members) - passes + 1} share a backbone"
     log.info(
         "%d member%s%s: each picture takes %d pass%s",
@@ -136,10 +135,7 @@ def _say_price(ensemble: Ensemble, config: Mapping[str, Any]) -> None:
 def _refuse_beside(names: Sequence[str]) -> None:
     for name in (name.removeprefix("--") for name in names):
         if name.partition(".")[0] == "model" and name not in _BESIDE:
-            raise TlearnError(
-                f"{name} says how a network is made or trained, and the members of model.ensemble are trained; drop "
-                "one of the two"
-            )
+            raise idle_beside(name)
 
 
 def _list(typed: str) -> list[Any]:

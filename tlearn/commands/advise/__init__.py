@@ -1,1 +1,1 @@
-"""The verb ``doctor`` with ``--against``: are new pictures like those of a run?"""
+"""The verb ``advise``: which strategy, image size, rates and network for your images."""

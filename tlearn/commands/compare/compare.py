@@ -82,14 +82,24 @@ def run(arguments: Arguments) -> None:
 
 def _parser() -> VerbParser:
     parser = common_parser(3)
-    parser.option("--name", "a name")
+    name_option(parser)
     folds_option(parser)
     return parser
 
 
+def name_option(parser: VerbParser) -> None:
+    """Let a verb take ``--name``, which names one folder and is no path."""
+    name = "--name"
+
+    def read(text: str) -> str:
+        if Path(text).name != text:
+            raise TlearnError(f"{name}: expected the name of one folder, got '{text}'")
+        return text
+
+    parser.option(name, "a name", read)
+
+
 def _compare(own: Namespace, arguments: Arguments, configs: Sequence[tuple[str, Config]]) -> Comparison:
-    if own.name and Path(own.name).name != own.name:
-        raise TlearnError(f"--name: expected the name of one folder, got '{own.name}'")
     _check_configs(configs)
     folder = f"compare/{own.name or '_vs_'.join(each for each, _ in configs)}"
     variants = [

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from tlearn.analysis.race.choice import Choice, Finisher, averages_of
-from tlearn.analysis.race.paired import image_losses, image_scores
+from tlearn.analysis.race.paired import loss_and_score
 from tlearn.analysis.race.recipes import HEAD, LAST
 from tlearn.base.errors import TlearnError
 from tlearn.base.files import write_whole
@@ -56,7 +56,7 @@ def _average(task: Task, names: tuple[str, ...], answers: dict[str, Answers], sp
 
 
 def _loss(task: Task, answers: Answers) -> float:
-    loss = float(image_losses(task, answers.outputs, answers.targets).mean())
+    loss, _ = loss_and_score(task, answers.outputs, answers.targets)
     return loss if loss == loss else float("inf")
 
 
@@ -126,8 +126,7 @@ def race_facts(
     targets = next(found for member in members if (found := member.answers())).targets
 
     def figures(each: Finisher) -> dict[str, Any]:
-        loss = float(image_losses(task, each.outputs, targets).mean())
-        return {"val_loss": loss, "val_score": float(image_scores(task, each.outputs, targets).mean())}
+        return dict(zip(("val_loss", "val_score"), loss_and_score(task, each.outputs, targets), strict=True))
 
     return {
         "format": 1,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from tlearn.analysis.race.recipes import CHOSEN, epochs_of
+from tlearn.analysis.race.recipes import epochs_of
 from tlearn.cli.arguments import Arguments
 from tlearn.cli.transfer_cli import TransferCLI
 from tlearn.commands.race.budget import AUTO, AUTO_FACTOR, TRAINING
 from tlearn.commands.race.text import length
+from tlearn.commands.race.track import typed_of_race
 from tlearn.training.strategies.features import pass_s_of
 from tlearn.training.typed import is_trial, own_data_of
 
@@ -22,8 +23,7 @@ def say_what_training_costs(arguments: Arguments, cli: TransferCLI) -> None:
     is_solved = cli.model.head_start.head_solver != "sgd"
     if arguments.target is None or pass_s is None or data is None or not is_solved or is_trial(cli.trainer):
         return
-    chosen = [name for name, _ in arguments.pairs() if name.startswith("--model.") and name.split(".")[1] in CHOSEN]
-    if chosen or not data.validates or cli.model.task != "classification":
+    if typed_of_race(arguments) or not data.validates or cli.model.task != "classification":
         return
     train, val = len(data.dataset("train")), len(data.dataset("val"))
     epochs = epochs_of(train / max(1, data.num_classes))

@@ -6,7 +6,7 @@ import sys
 import textwrap
 
 from tlearn.analysis.race.choice import Choice, Finisher
-from tlearn.analysis.race.paired import image_losses, image_scores
+from tlearn.analysis.race.paired import loss_and_score
 from tlearn.base.intervals import percent
 from tlearn.base.types import Task
 from tlearn.commands.race.members import Answers, Member
@@ -35,12 +35,10 @@ def length(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else duration(seconds)
 
 
-def reached(task: Task, outputs: Answers | Finisher, targets: Answers) -> str:
+def reached(task: Task, answers: Answers) -> str:
     """Say loss and score on the validation images: ``val loss 0.1834  acc 93.4 %``."""
-    loss = float(image_losses(task, outputs.outputs, targets.targets).mean())
-    score = float(image_scores(task, outputs.outputs, targets.targets).mean())
-    shown = f"{-score:.4g}" if task == "regression" else percent(score)
-    return f"val loss {loss:.4f}  {_SCORE[task]} {shown}"
+    loss, score = figures(task, answers, answers)
+    return f"val loss {loss}  {_SCORE[task]} {score}"
 
 
 def say_leg(member: Member, task: Task, took_s: float, then: str) -> None:
@@ -54,7 +52,7 @@ def say_leg(member: Member, task: Task, took_s: float, then: str) -> None:
     """
     answers = member.answers()
     is_done = member.outcome == "finished" and answers is not None
-    result = reached(task, answers, answers) if is_done and answers else _loss(member)
+    result = reached(task, answers) if is_done and answers else _loss(member)
     epochs = "" if member.planned == 1 else f"{len(member.losses)}/{member.planned} epochs  "
     print(f"{called(member.name):<15}  {epochs}{result}  {length(took_s)}, {then}", flush=True)
 
@@ -89,12 +87,11 @@ def _row(row: tuple[str, ...], widths: list[int]) -> str:
     return f"{left}  {right}  {row[6]}".rstrip()
 
 
-def figures(task: Task, finisher: Finisher | None, answers: Answers) -> tuple[str, str]:
-    """Return loss and score on the validation images as they are shown; empty without answers."""
-    if finisher is None:
+def figures(task: Task, of: Finisher | Answers | None, answers: Answers) -> tuple[str, str]:
+    """Return loss and score on the validation images as they are shown; empty without outputs."""
+    if of is None:
         return "", ""
-    loss = float(image_losses(task, finisher.outputs, answers.targets).mean())
-    score = float(image_scores(task, finisher.outputs, answers.targets).mean())
+    loss, score = loss_and_score(task, of.outputs, answers.targets)
     return f"{loss:.4f}", f"{-score:.4g}" if task == "regression" else percent(score)
 
 

@@ -38,7 +38,6 @@ class Track:
         folder: The same, as a path.
         identity: What must not have changed for a run to be gone on with.
         data: The identity of the data.
-        seed: ``seed_everything``.
         epochs: Of a whole run of a trained member.
         train_images: N.
         keeps_tap: The stages that feed the head were typed.
@@ -50,7 +49,6 @@ class Track:
     folder: Path
     identity: dict[str, Any]
     data: DataIdentity
-    seed: int
     epochs: int
     train_images: int
     keeps_tap: bool
@@ -109,7 +107,6 @@ def track_of(arguments: Arguments) -> Track:
         folder=Path(trainer["default_root_dir"] or DEFAULT_ROOT, place),
         identity={"config": hash_of(cli.plain), "train": identity.train, "val": identity.val, "seed": seed},
         data=identity,
-        seed=seed if type(seed) is int else 0,
         epochs=_number(typed) if typed else epochs_of(images / classes),
         train_images=images,
         keeps_tap=keeps_tap,
@@ -135,9 +132,14 @@ def _refuse(arguments: Arguments) -> None:
     for option, why in _REFUSED.items():
         if option in names or last_value(contents, option.removeprefix("--")) not in (None, False):
             raise TlearnError(f"--budget does not go with {option}: {why}; drop one of the two")
-    own = [name for name in names if name.startswith("--model.") and name.split(".")[1] in CHOSEN]
-    if own:
+    if own := typed_of_race(arguments):
         raise TlearnError(f"the race chooses {own[0].removeprefix('--')} itself; drop it, or drop --budget")
+
+
+def typed_of_race(arguments: Arguments) -> list[str]:
+    """List the options on a command line that a race sets itself."""
+    names = [name for name, _ in arguments.pairs() if name.startswith("--model.")]
+    return [name for name in names if name.split(".")[1] in CHOSEN]
 
 
 def _refuse_trainer(trainer: dict[str, Any]) -> None:

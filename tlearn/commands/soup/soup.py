@@ -16,6 +16,7 @@ from tlearn.base.notebook.html_table import html_table
 from tlearn.cli.arguments import Arguments, VerbParser, one_of, with_own
 from tlearn.cli.isolation import called_from_python
 from tlearn.cli.targets.calls import option_words
+from tlearn.commands.compare.compare import name_option
 from tlearn.commands.fit import Run
 from tlearn.commands.soup.answers import answering
 from tlearn.commands.soup.comparison import SoupComparison, compare_soups
@@ -130,12 +131,10 @@ def _taken(arguments: Arguments) -> tuple[Namespace, Arguments, list[str]]:
     parser = VerbParser()
     parser.option("--keep", f"one of {', '.join(KINDS)}", one_of("--keep", KINDS))
     parser.option("--against", "the word test", one_of("--against", ("test",)))
-    parser.option("--name", "a name")
+    name_option(parser)
     parser.option("--out", "the name of a file to write", Path)
     own, rest = parser.take(arguments)
     words, rest = rest.take_loose()
-    if own.name and Path(own.name).name != own.name:
-        raise TlearnError(f"--name: expected the name of one folder, got '{own.name}'")
     if own.out is not None:
         check_folder_of(own.out)
     if rest.configs:

@@ -20,6 +20,7 @@ from tlearn.models.backbones.input_channels import RGB, adapted_words
 from tlearn.models.backbones.timm_networks import fetch_network
 from tlearn.models.preprocess import Preprocess
 from tlearn.models.target_unit import AS_IT_IS, change_unit, unit_in
+from tlearn.models.weight_search import behind
 from tlearn.models.weights.foreign import KEY, Taken, split_key, take
 from tlearn.models.weights.safe_load import read_foreign
 from tlearn.models.weights.statistics import Statistics, padding_doubt, statistics_of_file, statistics_of_timm
@@ -182,7 +183,7 @@ def _load_file(
     _put(backbone, taken)
     statistics = given or _statistics(taken, path, name, backbone)
     said = _normalise(preprocess, statistics)
-    theirs = _part(taken.sections, "head.") if "tlearn" in content else {}
+    theirs = behind(taken.sections, "head.") if "tlearn" in content else {}
     head_line = _load_head(head, theirs, content.get("tlearn", {}), class_names)
     message = f"weights {path}: {len(taken.state)} backbone tensors loaded, {head_line}"
     doubts = (statistics.doubt if len(statistics.mean) == backbone.in_channels else "", padding_doubt(path, backbone))
@@ -192,7 +193,7 @@ def _load_file(
 
 
 def _statistics(taken: Taken, path: str, name: str, backbone: Backbone) -> Statistics:
-    ours = _part(taken.sections, "preprocess.")
+    ours = behind(taken.sections, "preprocess.")
     if {"mean", "std"} <= ours.keys():
         return Statistics(tuple(ours["mean"].tolist()), tuple(ours["std"].tolist()), "the file's own")
     return statistics_of_file(path, name, backbone)
@@ -217,10 +218,6 @@ def _load_head(head: nn.Module, state: dict[str, Tensor], about: dict[str, Any],
 
 def _put(backbone: Backbone, taken: Taken) -> None:
     backbone.network.load_state_dict({**backbone.network.state_dict(), **taken.state})
-
-
-def _part(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
 
 
 def _count(backbone: Backbone) -> int:
