@@ -118,11 +118,17 @@ def _mean_time(work: Callable[[], object], what: str) -> float:
         for _ in range(_WARM_STEPS):
             work()
             progress.advance()
+        _finish()
         while len(times) < _TIMED_STEPS and sum(times) < _TIMED_S:
             start = time.perf_counter()
             work()
-            if torch.cuda.is_available():
-                torch.cuda.synchronize()
+            _finish()
             times.append(time.perf_counter() - start)
             progress.advance()
     return mean(times)  # not the median: what is slow now and then counts in an epoch too
+
+
+def _finish() -> None:
+    """Wait for what a GPU was asked to do."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import psutil
 import torch
 
+from tlearn.base.errors import TlearnError, one_line
 from tlearn.base.process.haste import give_back_memory
 
 with suppress(ModuleNotFoundError):  # Windows has none
@@ -41,6 +42,20 @@ def limit_threads() -> None:
     """
     if "OMP_NUM_THREADS" not in os.environ and torch.get_num_threads() > cores_allowed():
         torch.set_num_threads(cores_allowed())
+
+
+def device_of(name: str) -> torch.device:
+    """Return a device by its name, as torch names it: ``cpu``, ``cuda``, ``cuda:1``.
+
+    Raises:
+        TlearnError: torch knows no such name, or has no such device here.
+    """
+    try:
+        return torch.empty(0, device=name).device
+    except Exception as error:  # torch raises several kinds, some of its own
+        raise TlearnError(
+            f"expected a device that torch can compute on here, as cpu or cuda, got {name}: {one_line(error, 100)}"
+        ) from error
 
 
 class _Clock(NamedTuple):

@@ -38,6 +38,8 @@ _EXPECTED = (
     r"Checkpoint directory .* exists and is not empty",
     # All groups exist from the first step: BackboneFinetuning finds there what it wants to add.
     r"The provided params to be frozen already exist within another group",
+    # Who types --trainer.accelerator cpu knows.
+    r"(GPU|MPS) available but not used",
     # The CLI links the data's class names into the model; Lightning asks for a second run folder for no reason.
     r"Experiment logs directory .* exists and is not empty",
 )

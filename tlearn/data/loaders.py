@@ -68,16 +68,21 @@ class PhasedLoader(Resumable):
 
 
 def loader_of(
-    images: ImageSet, sampler: EpochBatchSampler, num_workers: int, kind: type[DataLoader[Batch]] = DataLoader
+    images: ImageSet,
+    sampler: EpochBatchSampler,
+    num_workers: int,
+    trainer: Trainer | None,
+    kind: type[DataLoader[Batch]] = DataLoader,
 ) -> DataLoader[Batch]:
-    """Serve a split in the batches of a sampler."""
+    """Serve a split in the batches of a sampler; memory is pinned where the trainer computes on a GPU."""
+    may_move = trainer is None or trainer.strategy.root_device.type == "cuda"
     return kind(
         images,
         batch_size=None,  # the sampler's keys are whole batches
         sampler=sampler,
         num_workers=num_workers,
         persistent_workers=num_workers > 0,
-        pin_memory=torch.cuda.is_available() and images.device.type == "cpu",
+        pin_memory=may_move and torch.cuda.is_available() and images.device.type == "cpu",
         worker_init_fn=_survive_first_sigterm if num_workers else None,
     )
 

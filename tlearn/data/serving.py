@@ -177,7 +177,7 @@ class ServingDataModule(LightningDataModule, ABC):
             epoch, batches_done = progress_of(self.trainer)
             sampler.set_epoch(epoch)
             sampler.leave_out(epoch, batches_done)
-        return self._phased("train", loader_of(images, sampler, self.num_workers, ResumableLoader))
+        return self._phased("train", loader_of(images, sampler, self.num_workers, self.trainer, ResumableLoader))
 
     def val_dataloader(self) -> DataLoader[Batch] | PhasedLoader | list[DataLoader[Batch]]:
         """Serve the validation images in the order of their source; nothing if there are none."""
@@ -221,7 +221,7 @@ class ServingDataModule(LightningDataModule, ABC):
 
     def _evaluation_loader(self, images: ImageSet) -> DataLoader[Batch]:
         sampler = EpochBatchSampler(len(images), self.batch_size, False, False, seed=0, share=share_of(self.trainer))
-        return loader_of(images, sampler, self.num_workers)
+        return loader_of(images, sampler, self.num_workers, self.trainer)
 
     def _device_for(self, size_bytes: int) -> torch.device:
         return device_for(self.trainer, size_bytes, self.num_workers)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from tlearn.base.errors import TlearnError
 from tlearn.base.intervals import percent
+from tlearn.base.machine import device_of
 from tlearn.base.notebook.html_table import html_table
 from tlearn.base.places import DEFAULT_ROOT, find_checkpoint
 from tlearn.base.progress import tracked
@@ -266,8 +267,8 @@ def load(run: str | Path, device: str = "cpu", *, backbone: nn.Module | None = N
         backbone: A module of the user's own, built as the run's was; its weights are the checkpoint's afterwards.
 
     Raises:
-        TlearnError: There is no checkpoint, or it cannot be read.
+        TlearnError: There is no checkpoint, it cannot be read, or there is no such device.
     """
-    path = find_checkpoint(str(run), Path(DEFAULT_ROOT), "best")
+    where, path = device_of(device), find_checkpoint(str(run), Path(DEFAULT_ROOT), "best")
     network, score = load_scored(path, backbone)
-    return Predictor(network.to(device), str(path), score, path)
+    return Predictor(network.to(where), str(path), score, path)

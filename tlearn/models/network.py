@@ -211,6 +211,11 @@ class Network(nn.Module):
         conv = self._live_taps_of(name)
         return value[conv.live] if conv else value
 
+    def _apply(self, fn: Any, recurse: bool = True) -> Self:
+        """Move or cast; copies that compute fast are no parts, and would stay where they were."""
+        self._copies.clear()
+        return super()._apply(fn, recurse)  # type: ignore[no-untyped-call, no-any-return]
+
     def _live_taps_of(self, name: str) -> LiveTapsConv2d | None:
         owner = self.get_submodule(name.rpartition(".")[0])
         return owner if isinstance(owner, LiveTapsConv2d) and name.endswith(".weight") else None

@@ -41,6 +41,16 @@ def begin_averages(callbacks: Iterable[Callback], module: LightningModule) -> No
                 averaged.copy_(own)
 
 
+def place_averages(callbacks: Iterable[Callback], module: LightningModule) -> None:
+    """Bring averaged weights to the network's device, unless their callback was given another.
+
+    Lightning makes them before it moves the network: on a GPU the whole network would be fetched after every step.
+    """
+    for callback in callbacks:
+        if isinstance(callback, WeightAveraging) and callback._average_model is not None and callback._device is None:
+            callback._average_model.to(module.device)
+
+
 def seed_generator(device: torch.device, seed: int) -> None:
     """Seed the one generator that dropout draws from.
 

@@ -23,7 +23,7 @@ from tlearn.models.options import FreezeOptions, LossOptions, NetworkOptions, op
 from tlearn.training.checkpoint_content import keep_plain
 from tlearn.training.evaluation import Evaluation
 from tlearn.training.exact_resume import window_in
-from tlearn.training.lean_lightning import begin_averages, seed_generator
+from tlearn.training.lean_lightning import begin_averages, place_averages, seed_generator
 from tlearn.training.optimized import OptimizedModule
 from tlearn.training.optimizer import SharedFunction, tutorial_optimizer
 from tlearn.training.options import CacheOptions, HeadStartOptions, RateOptions
@@ -219,6 +219,7 @@ class TransferModule(OptimizedModule):
             configs: list[Any] = self.trainer.lr_scheduler_configs
             batches = self.trainer.num_training_batches
             check_lengths(self.trainer, batches, vars(configs[0]) if configs else None, self.rates)
+        place_averages(callbacks_of(self.trainer), self)
         if not self.global_step:
             begin_averages(callbacks_of(self.trainer), self)
         self.open_stages(self.current_epoch)  # a resume inside an epoch leaves on_train_epoch_start out

@@ -26,7 +26,7 @@ from tlearn.reporting.terminal.outcome import OutcomeCallback
 from tlearn.training.callbacks.checkpoints import BestCheckpoint, best_checkpoint
 from tlearn.training.module import TransferModule, model_of
 from tlearn.training.strategies.feature_cache import features_of, obstacle, obstacle_to_storing
-from tlearn.training.strategies.features import run_over_split
+from tlearn.training.strategies.features import on_device_of_run, run_over_split
 from tlearn.training.strategies.kept.maps import frozen_epochs
 from tlearn.training.typed import callbacks_of, data_of, on_features, own_data_of
 from tlearn.version import __version__
@@ -111,6 +111,8 @@ class _MeasuringCallback(Callback):
         if best.best_model_score is None:
             return
         value, trainable = float(best.best_model_score), _trained(trainer, module)
+        with on_device_of_run(trainer, module):
+            scores = self._best_scores(trainer, module, best)
         metrics = {best_tag(str(best.monitor)): value, "seconds": seconds, "peak_memory_mb": peak / 1e6}
         metrics["trainable_parameters"] = trainable
         assert isinstance(trainer.logger, TensorBoardLogger)  # others are refused
@@ -118,7 +120,7 @@ class _MeasuringCallback(Callback):
         self.measured = {
             "metric": best.monitor,
             "value": value,
-            "scores": self._best_scores(trainer, module, best).tolist(),
+            "scores": scores.tolist(),
             "seconds": seconds,
             "keeps_features": self._keeps_features,
             "peak_memory_bytes": peak,

@@ -36,7 +36,7 @@ from tlearn.training.callbacks.checkpoints import BestCheckpoint, LastCheckpoint
 from tlearn.training.callbacks.pausing import PauseCallback, RunPausedError
 from tlearn.training.callbacks.stopping import StopCallback
 from tlearn.training.module import model_of
-from tlearn.training.strategies.features import run_over_split
+from tlearn.training.strategies.features import on_device_of_run, run_over_split
 from tlearn.training.typed import callbacks_of
 
 Outcome = Literal["not begun", "under way", "paused", "finished", "left out"]
@@ -269,7 +269,8 @@ class _AnswersCallback(Callback):
         if best is None or not best.best_model_path:
             raise TlearnError("no epoch was validated, and a race compares by that; see check_val_every_n_epoch")
         start_s = time.perf_counter()
-        outputs, targets = run_over_split(trainer, module, "val", lambda images: module.in_unit(module(images)))
+        with on_device_of_run(trainer, module):
+            outputs, targets = run_over_split(trainer, module, "val", lambda images: module.in_unit(module(images)))
         pass_s = time.perf_counter() - start_s
         with whole_file(self._path) as partial, partial.open("wb") as file:
             np.savez(file, outputs=outputs.numpy(), targets=targets.numpy(), pass_s=np.float64(pass_s))

@@ -50,7 +50,7 @@ def app(
         device: Where it computes, as torch names it.
 
     Raises:
-        TlearnError: There is no checkpoint, or it cannot be read.
+        TlearnError: There is no checkpoint, it cannot be read, or there is no such device.
     """
     given = [runs] if isinstance(runs, (str, Path)) else list(runs)
     if not given:

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tlearn.base.machine import device_of
 from tlearn.base.places import DEFAULT_ROOT, find_checkpoint, run_folder_of
 from tlearn.deploy.loading import load_scored
 from tlearn.deploy.predictor import Prediction, Predictor
@@ -49,15 +50,16 @@ class ServedRun:
         at_once: How many pictures are computed together.
 
     Raises:
-        TlearnError: There is no checkpoint, or it cannot be read.
+        TlearnError: There is no checkpoint, it cannot be read, or there is no such device.
     """
 
     def __init__(self, run: str | Path, device: str = "cpu") -> None:
+        where = device_of(device)
         self.checkpoint = find_checkpoint(str(run), Path(DEFAULT_ROOT), "best")
         self.folder = _folder_of(self.checkpoint)
         self.name = _name_of(self.checkpoint, self.folder)
         network, self.score = load_scored(self.checkpoint)
-        self.predictor = Predictor(network.to(device), str(self.checkpoint), self.score, self.checkpoint)
+        self.predictor = Predictor(network.to(where), str(self.checkpoint), self.score, self.checkpoint)
         self.fingerprint = fingerprint_of(network.state_dict())
         side_px = self.predictor.framing.size_px
         self.at_once = pictures_at_once(network, side_px, side_px)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Literal
 from weakref import WeakKeyDictionary
 
@@ -133,6 +134,22 @@ def iterate_over_split(
             progress.advance(len(pixels))
             threads.follow()
     _pass_s[module] = (time.perf_counter() - began_s) / max(1, len(positions))
+
+
+@contextmanager
+def on_device_of_run(trainer: Trainer, module: TransferModule) -> Iterator[None]:
+    """Have the network where the run computed: Lightning brings it to the CPU before ``on_fit_end``.
+
+    Args:
+        trainer: Its strategy knows the device.
+        module: Is back where it was afterwards.
+    """
+    before = module.device
+    module.to(trainer.strategy.root_device)
+    try:
+        yield
+    finally:
+        module.to(before)
 
 
 def pass_s_of(module: TransferModule) -> float | None:
