@@ -58,7 +58,8 @@ def test_memory_is_pinned_for_a_gpu_alone(accelerator: str | None, pins: bool, m
     if accelerator:
         data.trainer = Trainer(accelerator=accelerator, logger=False, enable_checkpointing=False)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert data.val_dataloader().pin_memory is pins  # type: ignore[union-attr]
+    loader: Any = data.val_dataloader()
+    assert loader.pin_memory is pins
 
 
 @pytest.mark.parametrize("name", ["gpu", "cuda:99"])

@@ -214,7 +214,9 @@ class Network(nn.Module):
     def _apply(self, fn: Any, recurse: bool = True) -> Self:
         """Move or cast; copies that compute fast are no parts, and would stay where they were."""
         self._copies.clear()
-        return super()._apply(fn, recurse)  # type: ignore[no-untyped-call, no-any-return]
+        move: Any = super()._apply  # untyped in torch
+        moved: Self = move(fn, recurse)
+        return moved
 
     def _live_taps_of(self, name: str) -> LiveTapsConv2d | None:
         owner = self.get_submodule(name.rpartition(".")[0])
