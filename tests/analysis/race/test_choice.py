@@ -11,7 +11,7 @@ from torch import Tensor
 from tlearn.analysis.race.choice import Choice, Finisher, averages_of, choose
 from tlearn.base.errors import TlearnError
 
-TIMES_S = {"head": 2.0, "lp_ft_3e-4": 50.0, "lp_ft_1e-4": 48.0, "partial_3e-4": 30.0}
+TIMES_S = {"last": 9.0, "head": 2.0, "lp_ft_3e-4": 50.0, "lp_ft_1e-4": 48.0, "partial_3e-4": 30.0}
 
 
 def logits_of(probabilities: list[float]) -> Tensor:
@@ -30,7 +30,7 @@ def choice_of(**probabilities: list[float]) -> Choice:
     return choose("classification", finishers, torch.ones(len(next(iter(probabilities.values()))), dtype=torch.long))
 
 
-MEMBERS = {"h": "head", "a": "lp_ft_3e-4", "b": "lp_ft_1e-4", "p": "partial_3e-4"}
+MEMBERS = {"l": "last", "h": "head", "a": "lp_ft_3e-4", "b": "lp_ft_1e-4", "p": "partial_3e-4"}
 
 
 def more(losses: list[float], than: list[float]) -> list[float]:
@@ -116,3 +116,19 @@ def test_an_average_with_a_head_is_the_result_only_without_one_of_two_trained_ru
 def test_pairs_of_trained_members_are_offered() -> None:
     assert averages_of(["last", "head", "lp_ft_3e-4"]) == []
     assert averages_of(["head", "a", "b", "c"]) == [("a", "b"), ("a", "c"), ("b", "c")]
+
+
+def test_of_two_heads_that_beat_all_the_one_with_less_loss_is_taken_though_the_other_was_quicker() -> None:
+    best, average = [0.9, 0.9, 0.9], [0.5, 0.5, 0.5]
+    assert choice_of(l=best, h=[0.8, 0.8, 0.8], a=average, ab=average).finisher.name == "last"
+    assert choice_of(l=[0.8, 0.8, 0.8], h=best, a=average, ab=average).finisher.name == "head"
+
+
+def test_small_losses_are_shown_with_the_decimals_that_they_need() -> None:
+    average = [1 - 6e-4] * 4
+    reason = choice_of(h=more([-5e-4, -4e-4, -5e-4, -4e-4], average), a=average, ab=average).reason
+    assert reason.startswith("head has 0.00045 less loss on 4 validation images than lp_ft_3e-4 + lp_ft_1e-4, ")
+    assert "the standard error of 0.000029, and" in reason
+    assert "within one standard error of the least: 0.500 above that of lp_ft_3e-4, standard error inf." in (
+        choice_of(a=[0.8], p=more([0.5], [0.8])).reason
+    )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from math import floor, isfinite, log10
 
 from torch import Tensor
 
@@ -110,7 +111,7 @@ def choose(task: Task, finishers: Sequence[Finisher], targets: Tensor) -> Choice
     losses = {each.name: of_all[each.name] for each in sound}
     held, reason = _without_proof(sound, losses)
     better = [each for each in sound if len(each.members) == 1 and _is_better(losses[each.name], losses[held.name])]
-    chosen = simplest(better) if better else held
+    chosen = simplest(_with_one_head(better, losses)) if better else held
     if better:
         reason = _proof(chosen, held, losses)
     scores = {each.name: image_scores(task, each.outputs, targets) for each in sound}
@@ -144,14 +145,25 @@ def _without_proof(sound: Sequence[Finisher], losses: Mapping[str, Tensor]) -> t
             more, error = _with_error(losses[held.name] - losses[best.name])
             return held, (
                 f"{held.name} is the simplest of the trained runs whose loss {on} is within one standard error of the "
-                f"least: {more:.3f} above that of {best.name}, standard error {error:.3f}."
+                f"least: {_loss(more)} above that of {best.name}, standard error {_loss(error)}."
             )
     least = float(losses[best.name].mean())
     among = f"the least loss of the {kind} {on}" if len(rivals) > 1 else f"a loss {on} of"
     comma = ", " if len(rivals) > 1 else " "
     return best, (
-        f"{best.name} has {among}{comma}{least:.3f}, and no single run is below it by more than one standard error."
+        f"{best.name} has {among}{comma}{_loss(least)}, and no single run is below it by more than one standard error."
     )
+
+
+def _with_one_head(singles: Sequence[Finisher], losses: Mapping[str, Tensor]) -> list[Finisher]:
+    """Leave out all heads but the one with the least loss.
+
+    They cost the same to run, and the one that is solved first pays for the pass that all share: its seconds say
+    nothing.
+    """
+    heads = [each for each in singles if {LAST, HEAD}.intersection(each.members)]
+    best = min(heads, key=lambda each: float(losses[each.name].mean()), default=None)
+    return [each for each in singles if each not in heads or each is best]
 
 
 def _is_better(losses: Tensor, than: Tensor) -> bool:
@@ -167,9 +179,15 @@ def _proof(chosen: Finisher, held: Finisher, losses: Mapping[str, Tensor]) -> st
     less, error = _with_error(losses[held.name] - losses[chosen.name])
     cheaper = f": {chosen.passes} forward pass instead of {held.passes}" if chosen.passes < held.passes else ""
     return (
-        f"{chosen.name} has {less:.3f} less loss on {_images(losses[held.name])} than {held.name}, which is more than "
-        f"the standard error of {error:.3f}, and is simpler{cheaper}."
+        f"{chosen.name} has {_loss(less)} less loss on {_images(losses[held.name])} than {held.name}, which is more "
+        f"than the standard error of {_loss(error)}, and is simpler{cheaper}."
     )
+
+
+def _loss(value: float) -> str:
+    """Return a loss with 3 decimals, with more of them where it is so small that those would hide it."""
+    decimals = max(3, 1 - floor(log10(abs(value)))) if value and isfinite(value) else 3
+    return f"{value:.{decimals}f}" if decimals < 9 else f"{value:.1e}"
 
 
 def _images(losses: Tensor) -> str:

@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
+from typing import NamedTuple
 
 from tlearn.base.locks import NOT_LOCKED, lock_folder, unlock_folder
 
@@ -74,6 +75,22 @@ class Lease:
                 os.utime(self._path)
 
 
+class Holder(NamedTuple):
+    """Who took a folder last.
+
+    Attributes:
+        host: Its machine.
+        pid: Its process there.
+        beat: When it was last known to be alive; another time later shows that it still is.
+        is_locked: It surely is alive: the kernel holds the folder for it.
+    """
+
+    host: str
+    pid: int
+    beat: int
+    is_locked: bool
+
+
 class Leases:
     """Takes folders, and remembers which other workers it has seen alive."""
 
@@ -100,6 +117,18 @@ class Leases:
             time.sleep(_POLL_S)
         with lease:
             yield lease
+
+    @staticmethod
+    def holder_of(folder: Path) -> Holder | None:
+        """Return who took a folder last; ``None`` where nobody did, or it is just being taken."""
+        path = folder / f"{_FILE}{_newest(folder)}"
+        lock = lock_folder(folder)
+        if lock is not None:
+            unlock_folder(lock)
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            about = json.loads(path.read_text(encoding="utf-8"))
+            return Holder(str(about["host"]), int(about["pid"]), _beat_of(path), lock is None)
+        return None
 
     def _taken(self, folder: Path, lock: int) -> Lease | None:
         newest = _newest(folder)

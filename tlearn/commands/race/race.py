@@ -14,11 +14,13 @@ from tlearn.analysis.race.schedule import FINISHERS, Costs, Leg, missing_s, next
 from tlearn.base.next_command import command_line, next_command
 from tlearn.base.progress import Progress
 from tlearn.cli.arguments import Arguments, VerbParser
+from tlearn.commands.compare.lease import Lease
 from tlearn.commands.race import text
+from tlearn.commands.race.alone import alone_in, check_held
 from tlearn.commands.race.budget import AUTO, TRAINING, Clock, seconds_of
 from tlearn.commands.race.finish import finishers_of, make_result, race_facts
 from tlearn.commands.race.members import Member, member_of, quietly, run_leg, why_left_out
-from tlearn.commands.race.track import Track, epochs_of_head, replaced, track_of
+from tlearn.commands.race.track import EPOCHS, Track, epochs_of_head, replaced, track_of, typed_epochs
 from tlearn.training.callbacks.pausing import PauseCallback
 
 _ALIKE = 1e-4  # of logits: a head that says the same of all pictures within this knows nothing
@@ -48,8 +50,8 @@ def race(arguments: Arguments) -> Path:
     with _saying_how_to_go_on(arguments.as_typed):
         clock = Clock(budget_s)
         track = track_of(rest)
-        with Progress("race"):
-            return _Race(track, clock, arguments.as_typed, own.budget).run(rest)
+        with alone_in(track.folder) as lease, Progress("race"):
+            return _Race(track, clock, arguments.as_typed, own.budget, lease).run(rest)
 
 
 class _Race:
@@ -60,10 +62,11 @@ class _Race:
         clock: Counts down the budget.
         typed: The command, as it was typed.
         budget: The budget, as it was typed.
+        lease: The right to write into the folder of the members.
     """
 
-    def __init__(self, track: Track, clock: Clock, typed: str, budget: str) -> None:
-        self.track, self.clock, self.typed, self.budget = track, clock, typed, budget
+    def __init__(self, track: Track, clock: Clock, typed: str, budget: str, lease: Lease) -> None:
+        self.track, self.clock, self.typed, self.budget, self.lease = track, clock, typed, budget, lease
         self.task = track.data.task
         self.heads: list[Member] = []
         self.tuned: list[Member] = []
@@ -73,6 +76,7 @@ class _Race:
         """Solve the heads, race, choose, and make the result."""
         self._announce(arguments)
         stages = self._solve_heads()
+        self.first_s = self.clock.elapsed_s + self.clock.spent_s  # auto is as long where heads were solved before
         if self._knows_something():
             self.tuned = [member_of(self.track, name, stages, self.track.epochs) for name in tuned_of(stages)]
             self.clock.spent_s += sum(member.seconds for member in self.tuned)
@@ -83,6 +87,9 @@ class _Race:
         images, data = f"{self.track.train_images:,} training and {self.track.data.images:,}", self.track.data
         classes = f", {len(data.class_names)} classes" if self.task != "regression" else ""
         text.say(f"race: {images} validation images{classes}, budget {self.budget}")
+        epochs = f"{self.track.epochs} epoch{'s' if self.track.epochs > 1 else ''} each"
+        typed = f", as {EPOCHS.removeprefix('--')} says" if typed_epochs(arguments) else ""
+        text.say(f"first heads on the fixed network; then, as far as the time goes, networks train, {epochs}{typed}")
         if set_anew := replaced(arguments):
             text.say(f"the race sets {', '.join(set_anew)} itself: those of the config do not hold")
 
@@ -96,17 +103,17 @@ class _Race:
             self._head(member_of(self.track, name, stages, epochs_of_head(self.track)))
         best = min(self.heads, key=lambda each: each.losses[-1])
         took = text.length(self.clock.elapsed_s)
-        text.say(
-            f"floor: the {text.called(best.name)}, had after {took}; the result is as good at the least, within noise"
-        )
+        text.say(f"floor: the {text.called(best.name)}, after {took}; the result will be no worse, within noise")
         self.clock.reserve_s = 2 * max(member.seconds for member in self.heads)
         return stages
 
     def _head(self, member: Member) -> None:
         self.heads.append(member)
         if member.outcome == "finished":
+            self.clock.spent_s += member.seconds
             text.say_leg(member, self.task, member.seconds, "finished before")
             return
+        check_held(self.lease)
         with quietly(logging.WARNING if len(self.heads) > 1 else logging.INFO):
             cli = run_leg(self.track, member, lambda _: False, self.typed)
         member.stages = list(cli.model.backbone.tappable)
@@ -135,7 +142,6 @@ class _Race:
 
     def _train(self) -> None:
         stops = rungs(self.track.epochs)
-        self.first_s = self.clock.elapsed_s
         self._settle()
         for member in self.tuned:
             if member.outcome == "finished":
@@ -164,6 +170,7 @@ class _Race:
 
     def _leg(self, member: Member, leg: Leg) -> None:
         before_s, done = member.seconds, len(member.losses)
+        check_held(self.lease)
         with quietly(logging.WARNING):  # the heads have had the same warnings
             try:
                 run_leg(self.track, member, self._is_due(member, leg), self.typed)

@@ -97,17 +97,16 @@ def track_of(arguments: Arguments) -> Track:
         )
     data.setup("fit")
     _refuse_data(data)
-    identity, seed = look(data), cli.plain["seed_everything"]
+    identity, seed, typed = look(data), cli.plain["seed_everything"], typed_epochs(arguments)
     images = len(data.dataset("train"))
     classes = _VALUES_A_CLASS if data.task == "regression" else max(data.num_classes, 1)
-    typed = arguments.value_of(EPOCHS)
     return Track(
         arguments=arguments,
         place=place,
         folder=Path(trainer["default_root_dir"] or DEFAULT_ROOT, place),
         identity={"config": hash_of(cli.plain), "train": identity.train, "val": identity.val, "seed": seed},
         data=identity,
-        epochs=_number(typed) if typed else epochs_of(images / classes),
+        epochs=typed or epochs_of(images / classes),
         train_images=images,
         keeps_tap=keeps_tap,
         has_test=data.has_split("test"),
@@ -145,8 +144,10 @@ def typed_of_race(arguments: Arguments) -> list[str]:
 def _refuse_trainer(trainer: dict[str, Any]) -> None:
     faults = {
         "trainer.fast_dev_run keeps no run": trainer["fast_dev_run"],
+        "trainer.barebones keeps no run": trainer["barebones"],
         "trainer.logger puts runs elsewhere, or nowhere": trainer["logger"] not in (None, True),
         "trainer.enable_checkpointing is false": trainer["enable_checkpointing"] is False,
+        "trainer.limit_train_batches is 0": trainer["limit_train_batches"] == 0,
         "trainer.limit_val_batches is 0": trainer["limit_val_batches"] == 0,
         "trainer.max_steps ends runs in an epoch": trainer["max_steps"] not in (None, -1),
         "trainer.max_time ends runs by itself": trainer["max_time"] is not None,
@@ -154,6 +155,25 @@ def _refuse_trainer(trainer: dict[str, Any]) -> None:
     for fault, is_so in faults.items():
         if is_so:
             raise TlearnError(f"{fault}, which leaves nothing to race; drop the option, or drop --budget")
+    _refuse_other_epochs(trainer)
+    if trainer["devices"] not in (1, "1", "auto") or trainer["num_nodes"] != 1 or trainer["strategy"] != "auto":
+        raise TlearnError(
+            f"a race trains on one device, got trainer.devices {trainer['devices']}, trainer.num_nodes "
+            f"{trainer['num_nodes']} and trainer.strategy {trainer['strategy']}; drop them, or drop --budget"
+        )
+
+
+def _refuse_other_epochs(trainer: dict[str, Any]) -> None:
+    """Refuse what ends an epoch without its own validation: members are compared behind each."""
+    interval, every = trainer["val_check_interval"], trainer["check_val_every_n_epoch"]
+    faults = {
+        f"trainer.check_val_every_n_epoch is {'null' if every is None else every}": every != 1,
+        f"trainer.val_check_interval is {interval}": interval is not None and repr(interval) != "1.0",  # 1: each batch
+        "trainer.overfit_batches takes other batches": bool(trainer["overfit_batches"]),
+    }
+    for fault, is_so in faults.items():
+        if is_so:
+            raise TlearnError(f"{fault}, and a race validates behind every epoch; drop the option, or drop --budget")
 
 
 def _refuse_data(data: ImageDataModule) -> None:
@@ -170,7 +190,18 @@ def words_without(arguments: Arguments, option: str) -> list[str]:
     return [name if value is None else f"{name}={value}" if name else value for name, value in kept]
 
 
-def _number(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise TlearnError(f"{EPOCHS}: a race needs a whole number from 1 on, got '{text}'")
-    return int(text)
+def typed_epochs(arguments: Arguments) -> int | None:
+    """Return the epochs that an option says, else a config that was typed; ``None`` where neither does.
+
+    Raises:
+        TlearnError: They are no number from 1 on.
+    """
+    typed = arguments.target.configs if arguments.target else arguments.configs
+    found = arguments.value_of(EPOCHS)
+    if found is None:
+        found = last_value([config.content for config in typed], EPOCHS.removeprefix("--"))
+    if found is None:
+        return None
+    if not str(found).isdecimal() or int(found) < 1:
+        raise TlearnError(f"{EPOCHS}: a race needs a whole number from 1 on, got '{found}'")
+    return int(found)
