@@ -14,9 +14,7 @@ from tests.helpers.fake_pictures import write_folder
 from tests.helpers.racing import TINY, record
 from tests.helpers.two_processes import started
 from tlearn.base.errors import TlearnError
-from tlearn.commands.compare import lease
-from tlearn.commands.compare.lease import Leases
-from tlearn.commands.race import alone
+from tlearn.commands.compare.lease import SILENT_S, Leases
 from tlearn.commands.race.alone import alone_in
 
 
@@ -83,19 +81,19 @@ def test_a_race_of_another_machine_is_refused_while_its_file_gets_new_times_and_
     worker = tmp_path / ".worker-3"
     worker.write_text('{"machine": "another", "host": "far", "pid": 7}', encoding="utf-8")
     beats = iter([1, 1, 2])
-    monkeypatch.setattr(alone.time, "sleep", lambda _: os.utime(worker, (next(beats), 5)))
+    monkeypatch.setattr("tlearn.commands.race.alone.time.sleep", lambda _: os.utime(worker, (next(beats), 5)))
     with pytest.raises(TlearnError, match="process 7 on far races in"), alone_in(tmp_path):
         pass
-    monkeypatch.setattr(lease.time, "monotonic", lambda: next(clock))
-    monkeypatch.setattr(alone.time, "sleep", lambda _: None)
-    clock = iter(range(0, 10 * int(lease.SILENT_S), 50))
+    clock = iter(range(0, 10 * int(SILENT_S), 50))
+    monkeypatch.setattr("tlearn.commands.compare.lease.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("tlearn.commands.race.alone.time.sleep", lambda _: None)
     with alone_in(tmp_path) as held:
         assert held.is_held()
     assert not worker.exists()
 
 
 @pytest.mark.slow
-@pytest.mark.fault("the same race started a second time", "one of the two is refused, the other ends as alone")
+@pytest.mark.fault("The same race started a second time", "one of the two is refused, the other ends as alone")
 def test_of_two_processes_that_race_at_once_one_is_refused(tlearn: Tlearn, pictures: str) -> None:
     words = ("fit", pictures, *TINY, "--trainer.max_epochs", "2", "--budget", "20m")
     both = [started(*words), started(*words)]

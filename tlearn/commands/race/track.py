@@ -85,6 +85,7 @@ def track_of(arguments: Arguments) -> Track:
         TlearnError: An option does not go with a race, or the data do not; or whatever a fit would refuse.
     """
     _refuse(arguments)
+    typed = typed_epochs(arguments)
     keeps_tap = any(name == "--model.tap" for name, _ in arguments.pairs())
     place = f"{arguments.run_name}/race"
     cli = untrained(with_options(arguments, options_of(LAST, (), 1, keeps_tap=keeps_tap), 1), makes="data")
@@ -97,7 +98,7 @@ def track_of(arguments: Arguments) -> Track:
         )
     data.setup("fit")
     _refuse_data(data)
-    identity, seed, typed = look(data), cli.plain["seed_everything"], typed_epochs(arguments)
+    identity, seed = look(data), cli.plain["seed_everything"]
     images = len(data.dataset("train"))
     classes = _VALUES_A_CLASS if data.task == "regression" else max(data.num_classes, 1)
     return Track(
