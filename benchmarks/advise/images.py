@@ -41,7 +41,9 @@ class DrawnDataModule(ImageDataModule):
             augment: Random changes to training images.
         """
         self.stored = torch.load(path, weights_only=True)
-        super().__init__(class_names=list(self.stored["class_names"]), batch_size=batch_size, augment=augment)
+        task = self.stored.get("task", "classification")
+        names = list(self.stored["class_names"])
+        super().__init__(class_names=names, task=task, batch_size=batch_size, augment=augment)
 
     def open_split(self, split: Split) -> ImageSet:
         """Take a split out of the file."""
@@ -61,7 +63,7 @@ def draw(dataset: str, classes: Sequence[str], labels: int, seed: int, root: Pat
         root: Folder with the data sets.
         out: The file.
     """
-    names, pool, test = SOURCES[dataset](root) if dataset in SOURCES else _of_folder(root / "sets" / dataset)
+    names, pool, test = pools(dataset, root)
     classes = classes or names
     numbers = [names.index(name) for name in classes]
     random = np.random.default_rng(1000 + seed)
@@ -81,6 +83,11 @@ def draw(dataset: str, classes: Sequence[str], labels: int, seed: int, root: Pat
         | {name: _part(source, rows, numbers) for name, (source, rows) in splits.items()},
         out,
     )
+
+
+def pools(dataset: str, root: Path) -> tuple[list[str], tuple[Any, Any], tuple[Any, Any]]:
+    """Return names of classes, and images (N, C, H, W) with class numbers (N,), those to train with and those to test."""
+    return SOURCES[dataset](root) if dataset in SOURCES else _of_folder(root / "sets" / dataset)
 
 
 def _part(source: tuple[Any, Any], rows: Any, numbers: list[int]) -> tuple[Tensor, Tensor]:

@@ -1,22 +1,12 @@
-"""Really run every member of every scenario, and keep what it answered, so that any rule can be judged afterwards.
-
-    python -m benchmarks.choice.members --root DATA --weights FOLDER --out ANSWERS [--only pcb_defects-25-lite0]
-
-DATA holds ``cifar/`` (CIFAR-10 in torchvision's format), ``hym/`` (ants and bees) and ``sets/NAME`` (``train/<class>``
-and ``test/<class>``); FOLDER the networks of `scenarios.NETWORKS`. `--only` also takes the name of
-a set of your own there. A line of `RUNS` for each run; ANSWERS gets its
-logits as one npz. Lines that the file has are not run again.
-"""
+"""Really run a member of a scenario, and keep what it answered, so that any rule can be judged afterwards."""
 
 from __future__ import annotations
 
-import argparse
 import csv
 import json
-import logging
 import shlex
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -27,9 +17,11 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from benchmarks.advise.images import DrawnDataModule, draw
-from benchmarks.advise.runs import append
-from benchmarks.choice.scenarios import IMAGE_SIZE_PX, NETWORKS, SCENARIOS, Scenario, scenario_of
-from tlearn.analysis.race.recipes import options_of
+from benchmarks.choice.recipes import Recipe, recipe_of
+from benchmarks.choice.scenarios import IMAGE_SIZE_PX, NETWORKS, Scenario
+from benchmarks.choice.tasks import TASKS, draw_task
+from tlearn.analysis.race.paired import image_scores
+from tlearn.base.types import Task
 from tlearn.cli.arguments import split_arguments
 from tlearn.cli.callbacks import FitRun, fit_callbacks
 from tlearn.cli.transfer_cli import TransferCLI, run
@@ -40,7 +32,6 @@ from tlearn.training.callbacks.checkpoints import BestCheckpoint
 from tlearn.training.module import TransferModule
 
 RUNS = Path(__file__).parent / "runs.csv"
-MEMBERS = ("last", "head", "lp_ft_1e-4", "lp_ft_3e-4", "lp_ft_1e-3", "partial_3e-4")
 _BATCH_SIZE = 32
 
 
@@ -57,7 +48,8 @@ class Run:
         last_test_acc: Of the last epoch.
         val_images: How many.
         val_losses: After each epoch, as JSON.
-        time_s: Of the fit, without imports.
+        time_s: Of the fit, without imports, and of answering.
+        device: What computed.
         command: That makes the line again.
     """
 
@@ -70,25 +62,32 @@ class Run:
     val_images: int
     val_losses: str
     time_s: float
+    device: str
     command: str
 
 
 def images_of(scenario: Scenario, seed: int, root: Path) -> Path:
     """Draw the images of a scenario, if that has not been done."""
     path = root / "drawn" / f"choice-{scenario.dataset}-{scenario.labels}-{seed}.pt"
-    if not path.exists():
+    if path.exists():
+        return path
+    if scenario.dataset in TASKS:
+        draw_task(scenario.dataset, scenario.labels, seed, root, path)
+    else:
         draw(scenario.dataset, (), scenario.labels, seed, root, path)
     return path
 
 
-def words_of(scenario: Scenario, seed: int, images: Path, weights: Path) -> list[str]:
-    """Return the options that all members of a scenario share."""
+def words_of(scenario: Scenario, seed: int, images: Path, weights: Path, recipe: Recipe) -> list[str]:
+    """Return the options that the members of a scenario share."""
     backbone, file = NETWORKS[scenario.source]
+    source = "null" if file is None or recipe.knows_nothing else str(weights / file)
     return [
         *("--data", "benchmarks.advise.images.DrawnDataModule", "--data.path", str(images)),
         *("--data.batch_size", str(_BATCH_SIZE), "--seed_everything", str(seed)),
-        *("--model.backbone", backbone, "--model.weights", str(weights / file)),
-        *("--model.image_size", str(IMAGE_SIZE_PX), "--trainer.max_epochs", str(scenario.epochs)),
+        *("--data.augment", json.dumps(recipe.augment)),
+        *("--model.backbone", backbone, "--model.weights", source),
+        *("--model.image_size", str(IMAGE_SIZE_PX), "--trainer.max_epochs", str(recipe.epochs)),
         *("--trainer.enable_progress_bar", "false", "--trainer.callbacks", "[]"),
         *("--trainer.precision", "32-true", "--trainer.logger", "false"),  # float32 trains these networks 1.6 x as fast
     ]
@@ -96,56 +95,74 @@ def words_of(scenario: Scenario, seed: int, images: Path, weights: Path) -> list
 
 def run_member(scenario: Scenario, member: str, seed: int, root: Path, weights: Path, out: Path) -> Run:
     """Fit one member, keep what it answers, and return its line."""
-    stages = TransferModule(2, backbone=NETWORKS[scenario.source][0], weights=None).backbone.tappable
-    words = ["fit", *words_of(scenario, seed, images_of(scenario, seed, root), weights)]
-    with TemporaryDirectory() as folder:
-        config = Path(folder, "member.yaml")
-        config.write_text(json.dumps({"model": options_of(member, stages, scenario.epochs)}))
-        watched, start_s = _Losses(), time.perf_counter()
-        with patch("tlearn.cli.transfer_cli.fit_callbacks", lambda run: [watched, *lean_callbacks(run)]):
-            cli = run(split_arguments([*words, "--config", str(config), "--trainer.default_root_dir", folder]))
-        time_s = time.perf_counter() - start_s
-        answers = {f"{split}_last": logits(cli, split) for split in ("val", "test")}
-        best = next(c for c in cli.trainer.checkpoint_callbacks if isinstance(c, BestCheckpoint))
-        stored = torch.load(best.best_model_path, weights_only=True)
-        if stored["epoch"] + 1 < cli.trainer.current_epoch:
-            cli.model.load_state_dict(stored["state_dict"])
-            answers |= {f"{split}_best": logits(cli, split) for split in ("val", "test")}
-        else:
-            answers |= {f"{split}_best": answers[f"{split}_last"] for split in ("val", "test")}
-    targets = {split: cli.datamodule.stored[split][1] for split in ("train", "val", "test")}
-    held_out = cli.model.out_of_fold
-    kept: dict[str, Any] = {name: value.numpy() for name, value in answers.items()}
+    start_s = time.perf_counter()
+    cli, watched = _fitted(scenario, member, seed, root, weights)
+    time_s = time.perf_counter() - start_s
+    answers, targets = watched.answers, {split: cli.datamodule.stored[split][1] for split in ("val", "test")}
+    kept = {name: value.numpy().astype(np.float16) for name, value in answers.items()}
     kept |= {f"{split}_targets": value.numpy() for split, value in targets.items()}
-    if held_out is not None:
-        kept |= {"oof": held_out.logits.float().numpy(), "oof_rows": held_out.indices.numpy()}
     out.mkdir(parents=True, exist_ok=True)
-    np.savez(out / f"{scenario.name}-{member}-{seed}.npz", **kept)
+    np.savez_compressed(out / f"{scenario.name}-{member}-{seed}.npz", **kept)
+    task: Task = cli.datamodule.task
     reached = {
-        name: float((answers[f"test_{name}"].argmax(1) == targets["test"]).float().mean()) for name in ("best", "last")
+        name: float(image_scores(task, answers[f"test_{name}"], targets["test"]).mean()) for name in ("best", "last")
     }
-    command = shlex.join(["python", "-m", "benchmarks.choice.members", "--only", scenario.name])
+    command = shlex.join(["python", "-m", "benchmarks.choice.fill", "--only", scenario.name])
     command += f" --members {member} --seeds {seed}"
     return Run(
         *(scenario.name, member, seed, len(targets["test"])),
         *(round(reached["best"], 4), round(reached["last"], 4), len(targets["val"])),
-        *(json.dumps(watched.losses), round(time_s, 2), command),
+        *(json.dumps(watched.losses), round(time_s, 2), device_name(), command),
     )
 
 
+def _fitted(scenario: Scenario, member: str, seed: int, root: Path, weights: Path) -> tuple[TransferCLI, _Watch]:
+    images = images_of(scenario, seed, root)
+    stages = TransferModule(2, backbone=NETWORKS[scenario.source][0], weights=None).backbone.tappable
+    recipe = recipe_of(member, stages, scenario.epochs, DrawnDataModule(str(images)).task)
+    words = ["fit", *words_of(scenario, seed, images, weights, recipe)]
+    with TemporaryDirectory() as folder:
+        config = Path(folder, "member.yaml")
+        config.write_text(json.dumps({"model": recipe.model}))
+        watched = _Watch()
+        with patch("tlearn.cli.transfer_cli.fit_callbacks", lambda run: [watched, *lean_callbacks(run)]):
+            cli = run(split_arguments([*words, "--config", str(config), "--trainer.default_root_dir", folder]))
+        watched.answer(cli, "last")
+        best = next(c for c in cli.trainer.checkpoint_callbacks if isinstance(c, BestCheckpoint))
+        stored = torch.load(best.best_model_path, weights_only=True)
+        if stored["epoch"] + 1 < cli.trainer.current_epoch:
+            cli.model.load_state_dict(stored["state_dict"])
+            watched.answer(cli, "best")
+        else:
+            watched.answers |= {f"{split}_best": watched.answers[f"{split}_last"] for split in ("val", "test")}
+    return cli, watched
+
+
 def logits(cli: TransferCLI, split: str) -> torch.Tensor:
-    """Return what the network, as it is now, gives for a split, (N, K)."""
+    """Return what the network, as it is now, gives for a split, in the unit of the targets (N, K)."""
     assert isinstance(cli.datamodule, DrawnDataModule)
     images, _ = cli.datamodule.stored[split]
-    with evaluating(cli.model):
-        return torch.cat([cli.model(part).float() for part in images.split(128)])
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model = cli.model.to(device)
+    with evaluating(model):
+        return torch.cat([model.in_unit(model(part.to(device))).float().cpu() for part in images.split(128)])
 
 
-class _Losses(Callback):
-    """Keep val/loss of each epoch."""
+def device_name() -> str:
+    """Name what computes."""
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
+
+
+class _Watch(Callback):
+    """Keep val/loss of each epoch, and what the network answers."""
 
     def __init__(self) -> None:
         self.losses: list[float] = []
+        self.answers: dict[str, torch.Tensor] = {}
+
+    def answer(self, cli: TransferCLI, epoch: str) -> None:
+        """Keep the answers to validation and test of the network as it is now."""
+        self.answers |= {f"{split}_{epoch}": logits(cli, split) for split in ("val", "test")}
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Keep that of the epoch that has just been validated."""
@@ -170,29 +187,3 @@ def _parsed(row: dict[str, str]) -> Run:
     kinds: dict[str, Any] = dict.fromkeys(row, str) | dict.fromkeys(("seed", "test_images", "val_images"), int)
     kinds |= dict.fromkeys(("test_acc", "last_test_acc", "time_s"), float)
     return Run(**{name: kinds[name](value) for name, value in row.items()})
-
-
-def main() -> None:
-    """Run what is missing."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for option in ("--root", "--weights", "--out"):
-        parser.add_argument(option, type=Path, required=True)
-    parser.add_argument("--only", nargs="*", default=[scenario.name for scenario in SCENARIOS])
-    parser.add_argument("--members", nargs="*", default=list(MEMBERS))
-    parser.add_argument("--seeds", nargs="*", type=int, default=[0])
-    given = parser.parse_args()
-    logging.disable(logging.INFO)
-    done = {(run.scenario, run.member, run.seed) for run in read_runs()}
-    for seed in given.seeds:
-        for scenario in map(scenario_of, given.only):
-            for member in given.members:
-                if (scenario.name, member, seed) not in done:
-                    found = run_member(scenario, member, seed, given.root, given.weights, given.out)
-                    append(found, RUNS)
-                    told = asdict(found)
-                    shown = {name: told[name] for name in ("scenario", "member", "seed", "time_s")}  # no score is shown
-                    print(shown, flush=True)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,55 @@
+"""What is run in each scenario: the members of a race as it trains them, and others that are judged beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tlearn.analysis.race.recipes import HEAD, options_of
+from tlearn.base.types import Task
+
+MEMBERS = ("last", "head", "lp_ft_1e-4", "lp_ft_3e-4", "lp_ft_1e-3", "partial_3e-4")
+BESIDE = ("random_head", "scratch", "lp_ft_3e-4_warm", "lp_ft_3e-4_flip")
+_SCRATCH_EPOCHS = 3  # times those of a network that knows something
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a member is trained.
+
+    Attributes:
+        model: Options of the model.
+        epochs: How many.
+        augment: Options of the random changes.
+        knows_nothing: The network begins with random weights.
+    """
+
+    model: dict[str, Any]
+    epochs: int
+    augment: dict[str, Any] = field(default_factory=dict)
+    knows_nothing: bool = False
+
+
+def recipe_of(member: str, stages: Sequence[str], epochs: int, task: Task) -> Recipe:
+    """Return how one of `MEMBERS` or `BESIDE` is trained.
+
+    Args:
+        member: Its name.
+        stages: The stages of the network that can be tapped.
+        epochs: Of a member that is trained from weights that know something.
+        task: As in `options_of`.
+    """
+    if member == "random_head":
+        return Recipe(options_of(HEAD, stages, epochs, task), epochs, knows_nothing=True)
+    if member == "scratch":
+        longer = _SCRATCH_EPOCHS * epochs
+        options = options_of("lp_ft_1e-3", stages, longer, task)
+        return Recipe(
+            options | {"head_init": "random", "batch_norm": "follows", "tap": None}, longer, knows_nothing=True
+        )
+    if member == "lp_ft_3e-4_warm":
+        return Recipe(options_of("lp_ft_3e-4", stages, epochs, task) | {"warmup_epochs": 1}, epochs)
+    if member == "lp_ft_3e-4_flip":
+        return Recipe(options_of("lp_ft_3e-4", stages, epochs, task), epochs, {"flip": True})
+    return Recipe(options_of(member, stages, epochs, task), epochs)
