@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -85,8 +86,9 @@ def draw(dataset: str, classes: Sequence[str], labels: int, seed: int, root: Pat
     )
 
 
+@lru_cache(maxsize=1)
 def pools(dataset: str, root: Path) -> tuple[list[str], tuple[Any, Any], tuple[Any, Any]]:
-    """Return names of classes, and images (N, C, H, W) with class numbers (N,), those to train with and those to test."""
+    """Return names of classes, and images (N, C, H, W) with class numbers (N,), for training and for the test."""
     return SOURCES[dataset](root) if dataset in SOURCES else _of_folder(root / "sets" / dataset)
 
 

@@ -4,19 +4,21 @@
 
 DATA holds ``cifar/`` (CIFAR-10 in torchvision's format), ``hym/`` (ants and bees) and ``sets/NAME`` (``train/<class>``
 and ``test/<class>``); FOLDER the networks of `scenarios.NETWORKS`. `--only` also takes the name of a set of your own
-there. A line of `RUNS` for each run; ANSWERS gets its logits as one npz. Lines that the file has are not run again. A GPU is
-used if there is one.
+there. A line of `RUNS` for each run; ANSWERS gets its logits as one npz. Lines that the file has are not run again. A
+GPU is used if there is one.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 import logging
 import multiprocessing
 import time
 import traceback
-from collections.abc import Iterator
-from itertools import product
+from collections.abc import Iterator, Sequence
+from contextlib import redirect_stdout
+from itertools import groupby, product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -52,15 +54,21 @@ def run_job(job: Job) -> Run | str:
     torch.set_num_threads(1)
     logging.disable(logging.INFO)
     try:
-        return run_member(*job)
+        with redirect_stdout(io.StringIO()):
+            return run_member(*job)
     except Exception:  # one that fails must not end the others
         return f"{job.scenario.name} {job.member} {job.seed}: {traceback.format_exc()}"
 
 
-def draw_job(job: Job) -> None:
-    """Draw the images of a job, before several processes want them at once."""
+def draw_all(jobs: Sequence[Job]) -> None:
+    """Draw the images of jobs, before several processes want them at once."""
     torch.set_num_threads(1)
-    images_of(job.scenario, job.seed, job.root)
+    for job in jobs:
+        images_of(job.scenario, job.seed, job.root)
+
+
+def _dataset(job: Job) -> str:
+    return job.scenario.dataset
 
 
 def main() -> None:
@@ -76,7 +84,8 @@ def main() -> None:
     given = parser.parse_args()
     start_s, jobs = time.monotonic(), [*jobs_of(given)]
     with multiprocessing.get_context("spawn").Pool(given.processes) as pool:
-        pool.map(draw_job, {(job.scenario.dataset, job.scenario.labels, job.seed): job for job in jobs}.values(), 1)
+        by_set = groupby(sorted(jobs, key=_dataset), _dataset)
+        pool.map(draw_all, [[*found] for _, found in by_set], 1)
         print(f"{len(jobs)} runs; images drawn after {time.monotonic() - start_s:.0f} s", flush=True)
         found = pool.imap_unordered(run_job, jobs)
         for number in range(len(jobs)):
