@@ -42,10 +42,10 @@ class Job(NamedTuple):
 
 
 def jobs_of(given: argparse.Namespace) -> Iterator[Job]:
-    """Yield what is missing: for each seed all scenarios, in their order."""
+    """Yield what is missing: members of a race before the others, and for each seed all scenarios, in their order."""
     done = {(run.scenario, run.member, run.seed) for run in read_runs()}
-    for seed, name, member in product(given.seeds, given.only, given.members):
-        if (name, member, seed) not in done:
+    for beside, seed, name, member in product((False, True), given.seeds, given.only, given.members):
+        if (member in BESIDE) is beside and (name, member, seed) not in done:
             yield Job(scenario_of(name), member, seed, given.root, given.weights, given.out)
 
 
