@@ -27,7 +27,7 @@ import torch
 from benchmarks.advise.runs import append
 from benchmarks.choice.members import RUNS, Run, images_of, read_runs, run_member
 from benchmarks.choice.recipes import BESIDE, MEMBERS
-from benchmarks.choice.scenarios import SCENARIOS, TASK_SCENARIOS, Scenario, scenario_of
+from benchmarks.choice.scenarios import SCENARIOS, SIZE_SCENARIOS, TASK_SCENARIOS, Scenario, scenario_of
 
 
 class Job(NamedTuple):
@@ -76,7 +76,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for option in ("--root", "--weights", "--out"):
         parser.add_argument(option, type=Path, required=True)
-    parser.add_argument("--only", nargs="*", default=[each.name for each in (*SCENARIOS, *TASK_SCENARIOS)])
+    parser.add_argument(
+        "--only", nargs="*", default=[each.name for each in (*SCENARIOS, *TASK_SCENARIOS, *SIZE_SCENARIOS)]
+    )
     parser.add_argument("--members", nargs="*", default=[*MEMBERS, *BESIDE])
     parser.add_argument("--seeds", nargs="*", type=int, default=[0])
     parser.add_argument("--processes", type=int, default=1, help="runs side by side")

@@ -18,7 +18,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from benchmarks.advise.images import DrawnDataModule, draw
 from benchmarks.choice.recipes import Recipe, recipe_of
-from benchmarks.choice.scenarios import IMAGE_SIZE_PX, NETWORKS, Scenario
+from benchmarks.choice.scenarios import NETWORKS, Scenario
 from benchmarks.choice.tasks import TASKS, draw_task
 from tlearn.analysis.race.paired import image_scores
 from tlearn.base.types import Task
@@ -87,7 +87,7 @@ def words_of(scenario: Scenario, seed: int, images: Path, weights: Path, recipe:
         *("--data.batch_size", str(_BATCH_SIZE), "--seed_everything", str(seed)),
         *("--data.augment", json.dumps(recipe.augment)),
         *("--model.backbone", backbone, "--model.weights", source),
-        *("--model.image_size", str(IMAGE_SIZE_PX), "--trainer.max_epochs", str(recipe.epochs)),
+        *("--model.image_size", str(scenario.image_size_px), "--trainer.max_epochs", str(recipe.epochs)),
         *("--trainer.enable_progress_bar", "false", "--trainer.callbacks", "[]"),
         *("--trainer.precision", "32-true", "--trainer.logger", "false"),  # float32 trains these networks 1.6 x as fast
     ]

@@ -23,6 +23,9 @@ NETWORKS: dict[str, tuple[str, str | None]] = {
     "insects": ("timm/mobilenetv2_100", "mobilenetv2_100.inat_insects_int8.safetensors"),
     "nothing": ("resnet18", None),
 }
+SIZES_PX = (32, 64, 128, 160, 224)  # beside `IMAGE_SIZE_PX`
+_SIZED = {f"lite0_{size_px}px": size_px for size_px in SIZES_PX}
+NETWORKS |= dict.fromkeys(_SIZED, NETWORKS["lite0"])
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class Scenario:
     Attributes:
         dataset: One of `SETS`.
         labels: Training images of a class; validation has a quarter as many.
-        source: One of `NETWORKS`.
+        source: One of `NETWORKS`; the ones of `SIZES_PX` see images of that size.
     """
 
     dataset: str
@@ -48,6 +51,11 @@ class Scenario:
     def epochs(self) -> int:
         """Count the epochs of a run: fewer labels make fewer steps in one."""
         return EPOCHS[self.labels]
+
+    @property
+    def image_size_px(self) -> int:
+        """Side of what the network sees."""
+        return _SIZED.get(self.source, IMAGE_SIZE_PX)
 
     @property
     def is_held_back(self) -> bool:
@@ -67,7 +75,8 @@ SCENARIOS = [
     *(Scenario(dataset, 25, "nothing") for dataset in SETS),
 ]
 
-# Of other tasks than one class an image, see `tasks`; they count apart.
+# Other image sizes, and other tasks than one class an image, see `tasks`; they count apart.
+SIZE_SCENARIOS = [Scenario("cifar10", 100, source) for source in _SIZED]
 TASK_SCENARIOS = [Scenario(name, 25, "lite0") for name in TASKS]
 
 
