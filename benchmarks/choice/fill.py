@@ -96,6 +96,8 @@ def main() -> None:
                 line = found.next(timeout=max(0.0, left_s) if left_s < float("inf") else None)
             except multiprocessing.TimeoutError:
                 print(f"stopped with {number} of {len(jobs)} runs", flush=True)
+                for process in multiprocessing.active_children():
+                    process.kill()  # a run takes SIGTERM as a wish to save and stop
                 return
             if isinstance(line, str):
                 print(line, flush=True)
