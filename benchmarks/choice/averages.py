@@ -22,8 +22,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.choice.members import MEMBERS, read_runs
-from benchmarks.choice.scenarios import SCENARIOS, SETS, scenario_of
+from benchmarks.choice.members import read_runs
+from benchmarks.choice.recipes import MEMBERS
+from benchmarks.choice.scenarios import SCENARIOS, SETS, SIZE_SCENARIOS, scenario_of
 from tlearn.analysis.race.paired import image_losses, image_scores, paired_interval, standard_error
 from tlearn.models.ensembles.average import averaged_outputs
 
@@ -119,6 +120,12 @@ def reached(scenario: str, seed: int, epoch: str, answers: dict[str, dict[str, A
     return rows
 
 
+def read_answers(path: Path) -> dict[str, Any]:
+    """Read what `members` kept of a run; logits are kept in half precision."""
+    with np.load(path) as parts:
+        return {name: value.astype(np.float32) if value.dtype == np.float16 else value for name, value in parts.items()}
+
+
 def _rounded(*values: float) -> list[float]:
     return [round(value, 4) for value in values]
 
@@ -137,8 +144,8 @@ def complete(sets: Sequence[str]) -> Iterator[tuple[str, int]]:
         sets: Names of sets; the others count neither way.
     """
     done = {(run.scenario, run.member, run.seed) for run in read_runs()}
-    ours = {each.name for each in SCENARIOS}
-    others = [scenario_of(name) for name in dict.fromkeys(name for name, *_ in done) if name not in ours]
+    known = {each.name for each in (*SCENARIOS, *SIZE_SCENARIOS)}
+    others = [scenario_of(name) for name in dict.fromkeys(name for name, *_ in done) if name not in known]
     blocks: dict[tuple[int, str], list[str]] = {}
     for scenario in [*SCENARIOS, *others]:
         if scenario.dataset in sets:
@@ -166,7 +173,7 @@ def main() -> None:
         writer = csv.DictWriter(file, [field.name for field in fields(Reached)], lineterminator="\n")
         writer.writeheader()
         for scenario, seed in complete(given.sets):
-            answers = {name: dict(np.load(given.answers / f"{scenario}-{name}-{seed}.npz")) for name in MEMBERS}
+            answers = {name: read_answers(given.answers / f"{scenario}-{name}-{seed}.npz") for name in MEMBERS}
             for epoch in EPOCHS_KEPT:
                 writer.writerows(asdict(row) for row in reached(scenario, seed, epoch, answers))
             print(scenario, seed, flush=True)

@@ -11,7 +11,8 @@ from pathlib import Path
 import torch
 
 from benchmarks.choice.averages import AVERAGES, JOINT, Reached, read_averages
-from benchmarks.choice.members import MEMBERS, RUNS, read_runs
+from benchmarks.choice.members import RUNS, read_runs
+from benchmarks.choice.recipes import MEMBERS
 from tlearn.analysis.race.choice import Finisher, averages_of, choose, simplest
 from tlearn.analysis.race.halving import RUNG_SHARE, going_on, rungs
 from tlearn.analysis.race.paired import standard_error
