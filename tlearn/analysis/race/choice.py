@@ -84,13 +84,14 @@ def averages_of(members: Sequence[str]) -> list[tuple[str, ...]]:
 
 
 def choose(task: Task, finishers: Sequence[Finisher], targets: Tensor) -> Choice:
-    """Choose the average with the least loss, unless a single run is better by more than its standard error.
+    """Choose the average of the two trained runs with the least loss, unless a single run is better beyond noise.
 
-    The standard error is that of the paired difference of losses, so what is hard for both does not count. Few images
-    tell little: by the usual rule, the simplest within one standard error, 10 to 25 labels a class ended at the head,
-    which was 5 points below the best. So the average of two trained runs, good without any choice, bears no burden of
-    proof, and a simpler one does. Where no average is offered, the simplest trained run within one standard error of
-    the least loss takes its place; where nothing was trained, the head with the least loss.
+    Beyond noise: the 90 % interval of the paired difference of losses is below 0, so what is hard for both does not
+    count. Few images tell little: by the usual rule, the simplest within one standard error, a few labels a class ended
+    at the head, which was 5 points below the best. So the average of two trained runs, good without any choice, bears
+    no burden of proof, and a simpler one does. Two runs that are good alone beat the pair whose average has the least
+    loss: that one picks up more chance. Where no average is offered, the simplest trained run within one standard error
+    of the least loss takes its place; where nothing was trained, the head with the least loss.
 
     Args:
         task: Decides on the loss and the score of an image.
@@ -110,8 +111,8 @@ def choose(task: Task, finishers: Sequence[Finisher], targets: Tensor) -> Choice
         )
     losses = {each.name: of_all[each.name] for each in sound}
     held, reason = _without_proof(sound, losses)
-    better = [each for each in sound if len(each.members) == 1 and _is_better(losses[each.name], losses[held.name])]
-    chosen = simplest(_with_one_head(better, losses)) if better else held
+    better = [each for each in sound if len(each.members) == 1 and _is_shown(losses[each.name], losses[held.name])]
+    chosen = min(better, key=lambda each: float(losses[each.name].mean())) if better else held
     if better:
         reason = _proof(chosen, held, losses)
     scores = {each.name: image_scores(task, each.outputs, targets) for each in sound}
@@ -135,35 +136,35 @@ def _without_proof(sound: Sequence[Finisher], losses: Mapping[str, Tensor]) -> t
     """Return what is taken unless a single run is shown to be better, and why."""
     trained = [each for each in sound if not {LAST, HEAD}.intersection(each.members)]
     averages = [each for each in trained if len(each.members) > 1] or [each for each in sound if len(each.members) > 1]
-    kind = "averages" if averages else "trained runs" if trained else "heads"
-    rivals = averages or trained or list(sound)
-    best = min(rivals, key=lambda each: float(losses[each.name].mean()))
-    on = f"on {_images(losses[best.name])}"
-    if kind == "trained runs":
-        held = simplest([each for each in rivals if not _is_better(losses[best.name], losses[each.name])])
-        if held is not best:
-            more, error = _with_error(losses[held.name] - losses[best.name])
-            return held, (
-                f"{held.name} is the simplest of the trained runs whose loss {on} is within one standard error of the "
-                f"least: {_loss(more)} above that of {best.name}, standard error {_loss(error)}."
-            )
-    least = float(losses[best.name].mean())
-    among = f"the least loss of the {kind} {on}" if len(rivals) > 1 else f"a loss {on} of"
-    comma = ", " if len(rivals) > 1 else " "
+    means = {name: float(loss.mean()) for name, loss in losses.items()}
+    on = f"on {_images(losses[sound[0].name])}"
+    if averages:
+        return _of_averages(averages, means, on)
+    rivals = trained or list(sound)
+    best = min(rivals, key=lambda each: means[each.name])
+    held = simplest([each for each in rivals if not _is_better(losses[best.name], losses[each.name])])
+    if trained and held is not best:
+        more, error = _with_error(losses[held.name] - losses[best.name])
+        return held, (
+            f"{held.name} is the simplest of the trained runs whose loss {on} is within one standard error of the "
+            f"least: {_loss(more)} above that of {best.name}, standard error {_loss(error)}."
+        )
+    kind = "trained runs" if trained else "heads"
+    among = f"the least loss of the {kind} {on}," if len(rivals) > 1 else f"a loss {on} of"
+    return best, f"{best.name} has {among} {_loss(means[best.name])}, and no single run is below it beyond noise."
+
+
+def _of_averages(averages: Sequence[Finisher], means: Mapping[str, float], on: str) -> tuple[Finisher, str]:
+    """Return the average of the runs that are the best alone; one that was not offered alone has its average's loss."""
+    best = min(averages, key=lambda each: sum(means.get(name, means[each.name]) for name in each.members))
+    least = _loss(means[best.name])
+    if len(averages) == 1:
+        return best, f"{best.name} has a loss {on} of {least}, and no single run is below it beyond noise."
+    alone = " and ".join(_loss(means[name]) for name in best.members if name in means)
     return best, (
-        f"{best.name} has {among}{comma}{_loss(least)}, and no single run is below it by more than one standard error."
+        f"{best.name} is the average of the two trained runs with the least loss {on}, {alone}; its own is {least}, "
+        "and no single run is below it beyond noise."
     )
-
-
-def _with_one_head(singles: Sequence[Finisher], losses: Mapping[str, Tensor]) -> list[Finisher]:
-    """Leave out all heads but the one with the least loss.
-
-    They cost the same to run, and the one that is solved first pays for the pass that all share: its seconds say
-    nothing.
-    """
-    heads = [each for each in singles if {LAST, HEAD}.intersection(each.members)]
-    best = min(heads, key=lambda each: float(losses[each.name].mean()), default=None)
-    return [each for each in singles if each not in heads or each is best]
 
 
 def _is_better(losses: Tensor, than: Tensor) -> bool:
@@ -171,16 +172,21 @@ def _is_better(losses: Tensor, than: Tensor) -> bool:
     return difference < -error
 
 
+def _is_shown(losses: Tensor, than: Tensor) -> bool:
+    return paired_interval(losses - than)[1] < 0
+
+
 def _with_error(differences: Tensor) -> tuple[float, float]:
     return float(differences.mean()), standard_error(differences)
 
 
 def _proof(chosen: Finisher, held: Finisher, losses: Mapping[str, Tensor]) -> str:
-    less, error = _with_error(losses[held.name] - losses[chosen.name])
-    cheaper = f": {chosen.passes} forward pass instead of {held.passes}" if chosen.passes < held.passes else ""
+    less = losses[held.name] - losses[chosen.name]
+    low, high = map(_loss, paired_interval(less))
+    cheaper = f", at {chosen.passes} forward pass instead of {held.passes}" if chosen.passes < held.passes else ""
     return (
-        f"{chosen.name} has {_loss(less)} less loss on {_images(losses[held.name])} than {held.name}, which is more "
-        f"than the standard error of {_loss(error)}, and is simpler{cheaper}."
+        f"{chosen.name} has {_loss(float(less.mean()))} less loss on {_images(less)} than {held.name}, beyond noise "
+        f"(90 % interval {low} to {high}){cheaper}."
     )
 
 
