@@ -32,6 +32,7 @@ from tlearn.training.callbacks.checkpoints import BestCheckpoint
 from tlearn.training.module import TransferModule
 
 RUNS = Path(__file__).parent / "runs.csv"
+CPU_RUNS = RUNS.with_name("runs_cpu.csv")  # for their seconds
 _BATCH_SIZE = 32
 
 

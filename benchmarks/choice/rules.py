@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.choice.averages import AVERAGES, JOINT, Reached, read_averages
-from benchmarks.choice.members import RUNS, read_runs
+from benchmarks.choice.members import CPU_RUNS, RUNS, read_runs
 from benchmarks.choice.recipes import MEMBERS
 from tlearn.analysis.race.choice import Finisher, averages_of, choose, simplest
 from tlearn.analysis.race.halving import RUNG_SHARE, going_on, rungs
@@ -31,7 +31,8 @@ class Case:
         seed: Of the draw and of the runs.
         reached: Finisher to what its last epoch reached.
         of_best_epoch: Finisher to what it reached with the epoch that validation accuracy liked best.
-        times_s: Member to the seconds of its fit.
+        times_s: Member to the seconds of its fit, side by side with others on a GPU.
+        alone_s: The same on a CPU, each run alone; empty where that was not run.
         val_losses: Member to its loss on validation after each epoch.
     """
 
@@ -40,6 +41,7 @@ class Case:
     reached: dict[str, Reached]
     of_best_epoch: dict[str, Reached]
     times_s: dict[str, float]
+    alone_s: dict[str, float]
     val_losses: dict[str, list[float]]
 
     @property
@@ -64,16 +66,20 @@ class Case:
 Rule = Callable[[Case], str]
 
 
-def read_cases(averages: Path = AVERAGES, runs: Path = RUNS) -> list[Case]:
+def read_cases(averages: Path = AVERAGES, runs: Path = RUNS, alone: Path = CPU_RUNS) -> list[Case]:
     """Read all scenarios that were judged."""
     rows: dict[tuple[str, int], dict[str, dict[str, Reached]]] = defaultdict(lambda: {"last": {}, "best": {}})
     for row in read_averages(averages):
         rows[row.scenario, row.seed][row.epoch][row.finisher] = row
     found = {(run.scenario, run.seed, run.member): run for run in read_runs(runs)}
+    alone_s: dict[tuple[str, int], dict[str, float]] = defaultdict(dict)
+    for run in read_runs(alone):
+        alone_s[run.scenario, run.seed][run.member] = run.time_s
     return [
         Case(
             *(scenario, seed, by_epoch["last"], by_epoch["best"]),
             {member: found[scenario, seed, member].time_s for member in MEMBERS},
+            alone_s.get((scenario, seed), {}),
             {member: json.loads(found[scenario, seed, member].val_losses) for member in MEMBERS},
         )
         for (scenario, seed), by_epoch in rows.items()
@@ -137,9 +143,14 @@ VARIANTS: dict[str, Rule] = {
 }
 
 
-def price(case: Case, rule: str, finisher: str) -> float:
-    """Return the seconds that a rule takes, as a multiple of one LP-FT at the rate that was best in hindsight."""
-    times_s = case.times_s
+def price(case: Case, rule: str, finisher: str) -> float | None:
+    """Return the seconds that a rule takes, as a multiple of one LP-FT at the rate that was best in hindsight.
+
+    On a GPU, side by side, what a run is set up with hides what its epochs take, so only runs that were alone count.
+    """
+    times_s = case.alone_s
+    if len(times_s) < len(MEMBERS):
+        return None
     rates = [name for name in TUNED if name.startswith("lp_ft")]
     one_s = times_s[max(rates, key=lambda name: case.reached[name].test_acc)]
     heads_s = times_s[LAST] + times_s[HEAD]

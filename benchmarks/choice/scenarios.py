@@ -76,7 +76,7 @@ SCENARIOS = [
 ]
 
 # Other image sizes, and other tasks than one class an image, see `tasks`; they count apart.
-SIZE_SCENARIOS = [Scenario("cifar10", 100, source) for source in _SIZED]
+SIZE_SCENARIOS = [Scenario("cifar10", 25, source) for source in _SIZED]
 TASK_SCENARIOS = [Scenario(name, 25, "lite0") for name in TASKS]
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import nan
 from statistics import mean
 
 from benchmarks.choice.rules import CONSTANTS, RULES, VARIANTS, Case, Rule, price, read_cases, shipped
@@ -32,7 +33,7 @@ class Scores:
         regret: Mean, in points.
         worst: The largest, in points.
         below_head: Ended below the head beyond noise: the 90 % interval of the paired difference is below 0.
-        price: Mean multiple of one LP-FT at its best rate.
+        price: Mean multiple of one LP-FT at its best rate, over those that were run alone.
     """
 
     count: int
@@ -56,8 +57,13 @@ def scores_of(name: str, rule: Rule, cases: Sequence[Case]) -> Scores:
         -mean(row.to_best for row in rows),
         -min(row.to_best for row in rows),
         sum(row.to_head_high < 0 for row in rows),
-        mean(price(case, name, finisher) for case, finisher in ended),
+        mean(known) if (known := _prices(name, ended)) else nan,
     )
+
+
+def _prices(name: str, ended: Sequence[tuple[Case, str]]) -> list[float]:
+    found = [price(case, name, finisher) for case, finisher in ended]
+    return [each for each in found if each is not None]
 
 
 def parts_of(cases: Sequence[Case]) -> dict[str, list[Case]]:

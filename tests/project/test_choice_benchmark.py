@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from benchmarks.choice import averages, rules, score
-from benchmarks.choice.members import MEMBERS, Run
+from benchmarks.choice.members import Run
+from benchmarks.choice.recipes import MEMBERS
 from benchmarks.choice.scenarios import Scenario, scenario_of
 
 # What each member gives the right one of two classes above the wrong one, in validation and in test.
@@ -56,8 +57,8 @@ def cases(tmp_path: Path) -> list[rules.Case]:
             for member in MEMBERS:
                 time_s = 2.0 if member in ("last", "head") else 40.0
                 losses = str([3 - SURE[member]] * (1 if time_s == 2.0 else 10))
-                writer.writerow(asdict(Run(name, member, 0, 200, 0.5, 0.5, 24, losses, time_s, "")))
-    return rules.read_cases(tmp_path / "averages.csv", tmp_path / "runs.csv")
+                writer.writerow(asdict(Run(name, member, 0, 200, 0.5, 0.5, 24, losses, time_s, "CPU", "")))
+    return rules.read_cases(tmp_path / "averages.csv", tmp_path / "runs.csv", tmp_path / "runs.csv")
 
 
 def test_finishers_have_the_losses_of_the_real_answers(cases: list[rules.Case]) -> None:

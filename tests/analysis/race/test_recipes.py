@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.choice import members, scenarios
+from benchmarks.choice import recipes, scenarios
 from tlearn.analysis.race.recipes import CHOSEN, HEAD, LAST, TUNED, epochs_of, heads_of, options_of, tuned_of
 from tlearn.training.module import TransferModule
 
@@ -36,7 +36,7 @@ def test_each_member_is_that_of_the_benchmark(member: str) -> None:
 
 
 def test_all_members_of_the_benchmark_race() -> None:
-    assert {LAST, HEAD, *TUNED} == set(members.MEMBERS)
+    assert {LAST, HEAD, *TUNED} == set(recipes.MEMBERS)
 
 
 @pytest.mark.parametrize(("labels", "epochs"), scenarios.EPOCHS.items())
