@@ -100,7 +100,7 @@ def run_member(scenario: Scenario, member: str, seed: int, root: Path, weights: 
     cli, watched = _fitted(scenario, member, seed, root, weights)
     time_s = time.perf_counter() - start_s
     answers, targets = watched.answers, {split: cli.datamodule.stored[split][1] for split in ("val", "test")}
-    kept = {name: value.numpy().astype(np.float16) for name, value in answers.items()}
+    kept: dict[str, Any] = {name: value.numpy().astype(np.float16) for name, value in answers.items()}
     kept |= {f"{split}_targets": value.numpy() for split, value in targets.items()}
     out.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(out / f"{scenario.name}-{member}-{seed}.npz", **kept)
@@ -113,7 +113,10 @@ def run_member(scenario: Scenario, member: str, seed: int, root: Path, weights: 
     return Run(
         *(scenario.name, member, seed, len(targets["test"])),
         *(round(reached["best"], 4), round(reached["last"], 4), len(targets["val"])),
-        *(json.dumps(watched.losses), round(time_s, 2), device_name(), command),
+        val_losses=json.dumps(watched.losses),
+        time_s=round(time_s, 2),
+        device=device_name(),
+        command=command,
     )
 
 

@@ -92,7 +92,10 @@ def read_ended() -> list[Ended]:
     numbers = {field.name for field in fields(Ended) if field.type == "float"}
     with TASK_RESULTS.open(newline="") as file:
         rows = [*csv.DictReader(file)]
-    return [Ended(**{name: float(value) if name in numbers else value for name, value in row.items()}) for row in rows]
+    parsed: list[dict[str, Any]] = [
+        {n: float(value) if n in numbers else value for n, value in r.items()} for r in rows
+    ]
+    return [Ended(**each) for each in parsed]
 
 
 def tasks_table(results: Sequence[Ended], runs: Sequence[Run]) -> str:
