@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import csv
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -9,9 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
-from benchmarks.choice import averages, rules, score
-from benchmarks.choice.members import Run
+from benchmarks.choice import averages, fill, networks, others, recipes, rules, score, tasks
+from benchmarks.choice.members import Run, read_runs
 from benchmarks.choice.recipes import MEMBERS
 from benchmarks.choice.scenarios import Scenario, scenario_of
 
@@ -104,6 +106,63 @@ def test_tables_of_the_document_are_what_score_prints() -> None:
     rows = [*score.wanted(found).splitlines(), *score.table(found).splitlines()]
     assert len(rows) == 9 + 17
     assert [row for row in rows if f"\n{row}\n" not in text] == []
+
+
+def test_networks_sizes_tasks_and_recipes_of_the_document_are_what_the_benchmark_prints() -> None:
+    text = (Path(__file__).parents[2] / "docs/strategies.md").read_text(encoding="utf-8")
+    found, runs = networks.reached(), read_runs()
+    tables = (
+        networks.frozen(found),
+        networks.sizes(found),
+        others.tasks_table(others.read_ended(), runs),
+        others.beside_table(runs),
+    )
+    assert [len(table.splitlines()) for table in tables] == [2 + 5, 2 + 4, 2 + 6, 2 + 3]
+    assert [row for table in tables for row in table.splitlines() if f"\n{row}\n" not in text] == []
+
+
+def test_what_is_missing_is_run_members_of_a_race_first() -> None:
+    given = argparse.Namespace(root=None, weights=None, out=None, seeds=[0, 7], members=["scratch", "head"])
+    given.only = ["pcb_defects-25-lite0", "my_cells-10-nothing"]
+    jobs = [(job.scenario.name, job.member, job.seed) for job in fill.jobs_of(given)]
+    assert jobs[:3] == [("my_cells-10-nothing", "head", 0), *((name, "head", 7) for name in given.only)]
+    assert {member for _, member, _ in jobs[3:]} == {"scratch"}
+
+
+def test_what_is_judged_beside_a_race_differs_in_what_its_name_says() -> None:
+    stages, plain = ("stem", "layer1", "layer2"), recipes.recipe_of("lp_ft_3e-4", ["a", "b", "c"], 10, "classification")
+    warm, flip, scratch, head = (
+        recipes.recipe_of(name, stages, 10, "classification")
+        for name in ("lp_ft_3e-4_warm", "lp_ft_3e-4_flip", "scratch", "random_head")
+    )
+    assert (plain.augment, flip.augment, warm.model["warmup_epochs"]) == ({}, {"flip": True}, 1)
+    assert (scratch.epochs, scratch.knows_nothing, scratch.model["head_init"]) == (30, True, "random")
+    assert (scratch.model["batch_norm"], scratch.model["lr_scheduler"]["init_args"]["T_max"]) == ("follows", 30)
+    assert (head.knows_nothing, head.model["tap"], plain.knows_nothing) == (True, [*stages], False)
+
+
+@pytest.mark.parametrize("name", tasks.TASKS)
+def test_sets_of_other_tasks_are_made_of_pictures_that_no_two_splits_share(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numbers = np.arange(60) % 4
+    shown = np.broadcast_to(np.arange(60, dtype=np.uint8)[:, None, None, None] * 2, (60, 3, 128, 128))
+    monkeypatch.setattr(tasks, "pools", lambda dataset, root: (list("abcd"), (shown, numbers), (shown + 120, numbers)))
+    tasks.draw_task(name, 2, 0, tmp_path, tmp_path / "drawn.pt")
+    drawn = torch.load(tmp_path / "drawn.pt", weights_only=True)
+    grey = {
+        split: set(drawn[split][0][:, 0, 64 - 2 :: 64, 64 - 2 :: 64].unique().tolist()) for split in ("train", "val")
+    }
+    assert not (grey["train"] - {0}) & (grey["val"] - {0})
+    images, targets = drawn["train"]
+    assert (len(images), images.dtype, targets.dtype) == (20, torch.uint8, torch.float32)
+    assert len(drawn["val"][0]) == 5
+    if drawn["task"] == "regression":
+        assert targets.shape == (20, 1)
+        assert drawn["class_names"] == []
+    else:
+        assert set(targets.unique().tolist()) == {0.0, 1.0}
+        assert 1 <= int(targets.sum(dim=1).min()) <= int(targets.sum(dim=1).max()) <= 4
 
 
 def test_a_set_of_your_own_has_scenarios() -> None:
