@@ -7,6 +7,7 @@ Both are of test accuracies of the last epoch, in percent, with 25 labels a clas
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from statistics import mean
 
 from benchmarks.choice.members import read_runs
@@ -21,6 +22,7 @@ NAMES = {
 }
 STRATEGIES = ("last", "head", "partial_3e-4", "lp_ft_3e-4")
 _LABELS = 25
+NOT_RUN = "not run"
 
 Reached = dict[tuple[str, str], float]  # scenario and member to percent
 
@@ -34,23 +36,33 @@ def frozen(found: Reached) -> str:
     """Return the networks, fixed, on all sets: a head on all stages, and in brackets on the last one alone."""
     lines = [f"| frozen | {' | '.join(SETS)} | mean |", f"| --- |{' --- |' * (len(SETS) + 1)}"]
     for source, name in NAMES.items():
-        pairs = [[found[f"{each}-{_LABELS}-{source}", member] for member in ("head", "last")] for each in SETS]
-        pairs.append([mean(pair[place] for pair in pairs) for place in (0, 1)])
-        lines.append(f"| {name} | {' | '.join(f'{head:.1f} ({last:.1f})' for head, last in pairs)} |")
+        heads, lasts = ([found.get((f"{each}-{_LABELS}-{source}", kind)) for each in SETS] for kind in ("head", "last"))
+        cells = [_pair(head, last) for head, last in zip(heads, lasts, strict=True)]
+        lines.append(f"| {name} | {' | '.join(cells)} | {_pair(_mean(heads), _mean(lasts))} |")
     return "\n".join(lines)
+
+
+def _pair(head: float | None, last: float | None) -> str:
+    return NOT_RUN if head is None or last is None else f"{head:.1f} ({last:.1f})"
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return mean(known) if len(known) == len(values) else None
 
 
 def sizes(found: Reached) -> str:
     """Return the strategies on CIFAR-10, whose images have 32 px, at the sizes that EfficientNet-Lite0 saw."""
     sources = {IMAGE_SIZE_PX: "lite0"} | {size_px: f"lite0_{size_px}px" for size_px in SIZES_PX}
-    columns = {size_px: sources[size_px] for size_px in sorted(sources)}
+    columns = {size_px: f"cifar10-{_LABELS}-{sources[size_px]}" for size_px in sorted(sources)}
     lines = [
         f"| CIFAR-10 | {' | '.join(f'{size_px} px' for size_px in columns)} |",
         f"| --- |{' --- |' * len(columns)}",
     ]
     for member in STRATEGIES:
-        cells = [found[f"cifar10-{_LABELS}-{source}", member] for source in columns.values()]
-        lines.append(f"| {member} | {' | '.join(f'{cell:.1f}' for cell in cells)} |")
+        values = [found.get((scenario, member)) for scenario in columns.values()]
+        cells = [NOT_RUN if value is None else f"{value:.1f}" for value in values]
+        lines.append(f"| {member} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
