@@ -8,7 +8,19 @@ from typing import Any
 import pytest
 
 from benchmarks.choice import recipes, scenarios
-from tlearn.analysis.race.recipes import CHOSEN, HEAD, LAST, TUNED, epochs_of, heads_of, options_of, tuned_of
+from tlearn.analysis.race.recipes import (
+    CHOSEN,
+    HEAD,
+    LAST,
+    RANDOM,
+    SCRATCH,
+    TUNED,
+    epochs_of,
+    heads_of,
+    options_of,
+    times_of,
+    tuned_of,
+)
 from tlearn.training.module import TransferModule
 
 STAGES = ("stem", "layer1", "layer2", "layer3", "layer4")
@@ -66,3 +78,19 @@ def test_other_tasks_have_the_same_members_as_far_as_a_head_can_be_solved() -> N
     head = options_of(HEAD, STAGES, 10, "multilabel")
     assert (head["head_solver"], head["freeze_backbone"]) == ("sgd", True)
     assert options_of("lp_ft_3e-4", STAGES, 10, "multilabel")["head_init"] == "random"
+
+
+def test_from_scratch_joins_last_where_random_features_come_near_and_is_first_without_weights() -> None:
+    assert tuned_of(STAGES) == TUNED
+    assert tuned_of(STAGES, random_is_near=True) == (*TUNED, SCRATCH)
+    assert tuned_of(STAGES, has_weights=False) == (SCRATCH, "lp_ft_3e-4", "lp_ft_1e-4", "lp_ft_1e-3")
+
+
+def test_from_scratch_has_random_weights_three_times_the_epochs_and_statistics_that_follow() -> None:
+    told = options_of(SCRATCH, STAGES, 10)
+    assert told["weights"] is None
+    assert (told["tap"], told["batch_norm"], told["head_init"]) == (None, "follows", "random")
+    assert told["optimizer"] == {"class_path": "AdamW", "init_args": {"lr": 1e-3}}
+    assert told["lr_scheduler"] == {"class_path": "CosineAnnealingLR", "init_args": {"T_max": 30}}
+    assert [times_of(name) for name in (*TUNED, SCRATCH)] == [1, 1, 1, 1, 3]
+    assert options_of(RANDOM, STAGES, 10) == {**options_of(HEAD, STAGES, 10), "weights": None}

@@ -9,7 +9,7 @@ import pytest
 from tlearn.analysis.race.schedule import Costs, Leg, Standing, missing_s, next_leg
 
 NAMES = ("likely", "second", "third", "fourth")
-LOSS = {"likely": 0.5, "second": 0.4, "third": 0.9, "fourth": 0.6}
+LOSS = {"likely": 0.5, "second": 0.4, "third": 0.9, "fourth": 0.6, "scratch": 0.45}
 COSTS = Costs(epochs=10, epoch_s=10.0, start_s=0.0)
 
 
@@ -65,3 +65,11 @@ def test_what_diverged_at_the_stop_does_not_go_on() -> None:
 
 def test_a_race_of_nobody_ends() -> None:
     assert next_leg([], (3,), COSTS, 1000) is None
+
+
+def test_from_scratch_stops_as_far_on_its_way_as_the_others_and_begins_where_its_end_would_fit() -> None:
+    names = ("likely", "second", "scratch")
+    ends = [("second", 10), ("scratch", 30)]
+    assert raced(1000, names=names) == [("likely", 3), ("second", 3), ("scratch", 9), *ends]
+    assert raced(210, names=names) == [("likely", 3), ("second", 3), ("second", 10), ("likely", 10)]
+    assert missing_s([Standing("scratch", (0.5,) * 9)], COSTS, 200) == pytest.approx(10)

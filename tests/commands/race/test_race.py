@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import timm
 import torch
 
 import tlearn as public
 from tests.conftest import Tlearn
-from tests.helpers.racing import TINY, few_members, record
+from tests.helpers.racing import RACE, TINY, few_members, record, weights_of
+from tlearn.analysis.race import scratch
 from tlearn.analysis.race.choice import Choice, Finisher
 from tlearn.analysis.race.recipes import TUNED
 from tlearn.base.errors import DivergedError, TlearnError
@@ -92,6 +94,44 @@ def test_epochs_of_a_config_hold_as_typed_ones_do(
     assert "--trainer.max_epochs: a race needs a whole number from 1 on, got '-1'" in refused.err
 
 
+def test_where_random_features_are_as_good_a_network_is_trained_from_scratch_too(
+    tlearn: Tlearn, pictures: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[bool, bool]] = []
+
+    def from_scratch(stages: Any, *starts: bool) -> tuple[str, ...]:
+        asked.append((starts[0], starts[1]))
+        return ("scratch",)
+
+    monkeypatch.setattr(module, "tuned_of", from_scratch)
+    monkeypatch.setattr(scratch, "NEAR", 1000.0)
+    torch.manual_seed(1)
+    torch.save(timm.create_model("test_efficientnet", num_classes=0).state_dict(), "known.pth")
+    words = ("fit", pictures, *TINY, "--model.weights", "known.pth", "--trainer.max_epochs", "1", "--budget")
+    answer = tlearn(*words, "auto")
+    assert answer.code == 0, answer.err
+    assert asked == [(True, True)]
+    found = record()
+    assert [member["name"] for member in found["members"]] == ["last", "head", "random_head", "scratch"]
+    assert (found["members"][3]["planned"], found["members"][3]["options"]["weights"]) == (3, None)
+    said = found["from_scratch"]
+    assert said in " ".join(answer.out.split())
+    assert said.endswith("which is near: a network is trained from scratch too.")
+    assert said in Path("runs/pictures/version_0/report.html").read_text(encoding="utf-8")
+    known, drawn = (weights_of(RACE / name / "version_0/checkpoints/last.ckpt") for name in ("head", "random_head"))
+    first = next(name for name in known if name.startswith("backbone") and known[name].dim() == 4)
+    assert not torch.equal(known[first], drawn[first])
+    assert tlearn(*words, "1s").code == 0  # there the time would not suffice, so nobody asks
+    assert asked[1:] == [(True, False)]
+
+
+def test_without_weights_training_from_scratch_comes_first(tlearn: Tlearn, pictures: str) -> None:
+    answer = tlearn("fit", pictures, *TINY, "--trainer.max_epochs", "1", "--budget", "1s")
+    assert "training from scratch comes first" in " ".join(answer.out.split())
+    names = [member["name"] for member in record()["members"]]
+    assert names == ["last", "head", "scratch", "lp_ft_3e-4", "lp_ft_1e-4", "lp_ft_1e-3"]
+
+
 def test_python_gets_the_run(tmp_path: Path, pictures: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     few_members(monkeypatch)
@@ -122,7 +162,7 @@ def test_auto_follows_from_what_a_run_takes() -> None:
 def test_a_solved_head_says_what_training_more_would_cost(tlearn: Tlearn, pictures: str) -> None:
     said = tlearn("fit", pictures, *TINY).out.splitlines()
     assert said[-2].startswith("train more: about ")
-    assert said[-2].endswith("(16 epochs at 3 times the network's measured pass, x 3):")
+    assert said[-2].endswith("(48 epochs at 3 times the network's measured pass, x 3):")
     assert said[-1].strip() == f"tlearn fit {pictures} {' '.join(TINY)} --budget auto"
     assert "train more" not in tlearn("fit", pictures, *TINY, "--model.head_solver", "ridge").out
 

@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from math import floor, isfinite, log10
 
 from torch import Tensor
 
-from tlearn.analysis.race.paired import Interval, image_losses, image_scores, paired_interval, standard_error
-from tlearn.analysis.race.recipes import HEAD, LAST
+from tlearn.analysis.race.paired import Interval, image_losses, image_scores, loss_text, paired_interval, standard_error
+from tlearn.analysis.race.recipes import HEADS
 from tlearn.base.errors import TlearnError
 from tlearn.base.types import Task
 
@@ -80,7 +79,7 @@ def averages_of(members: Sequence[str]) -> list[tuple[str, ...]]:
 
     A third member brought nothing that was measured, and costs a pass more.
     """
-    return list(combinations([name for name in members if name not in (LAST, HEAD)], 2))
+    return list(combinations([name for name in members if name not in HEADS], 2))
 
 
 def choose(task: Task, finishers: Sequence[Finisher], targets: Tensor) -> Choice:
@@ -134,7 +133,7 @@ def simplest(finishers: Sequence[Finisher]) -> Finisher:
 
 def _without_proof(sound: Sequence[Finisher], losses: Mapping[str, Tensor]) -> tuple[Finisher, str]:
     """Return what is taken unless a single run is shown to be better, and why."""
-    trained = [each for each in sound if not {LAST, HEAD}.intersection(each.members)]
+    trained = [each for each in sound if not set(HEADS).intersection(each.members)]
     averages = [each for each in trained if len(each.members) > 1] or [each for each in sound if len(each.members) > 1]
     means = {name: float(loss.mean()) for name, loss in losses.items()}
     on = f"on {_images(losses[sound[0].name])}"
@@ -147,20 +146,20 @@ def _without_proof(sound: Sequence[Finisher], losses: Mapping[str, Tensor]) -> t
         more, error = _with_error(losses[held.name] - losses[best.name])
         return held, (
             f"{held.name} is the simplest of the trained runs whose loss {on} is within one standard error of the "
-            f"least: {_loss(more)} above that of {best.name}, standard error {_loss(error)}."
+            f"least: {loss_text(more)} above that of {best.name}, standard error {loss_text(error)}."
         )
     kind = "trained runs" if trained else "heads"
     among = f"the least loss of the {kind} {on}," if len(rivals) > 1 else f"a loss {on} of"
-    return best, f"{best.name} has {among} {_loss(means[best.name])}, and no single run is below it beyond noise."
+    return best, f"{best.name} has {among} {loss_text(means[best.name])}, and no single run is below it beyond noise."
 
 
 def _of_averages(averages: Sequence[Finisher], means: Mapping[str, float], on: str) -> tuple[Finisher, str]:
     """Return the average of the runs that are the best alone; one that was not offered alone has its average's loss."""
     best = min(averages, key=lambda each: sum(means.get(name, means[each.name]) for name in each.members))
-    least = _loss(means[best.name])
+    least = loss_text(means[best.name])
     if len(averages) == 1:
         return best, f"{best.name} has a loss {on} of {least}, and no single run is below it beyond noise."
-    alone = " and ".join(_loss(means[name]) for name in best.members if name in means)
+    alone = " and ".join(loss_text(means[name]) for name in best.members if name in means)
     return best, (
         f"{best.name} is the average of the two trained runs with the least loss {on}, {alone}; its own is {least}, "
         "and no single run is below it beyond noise."
@@ -182,18 +181,12 @@ def _with_error(differences: Tensor) -> tuple[float, float]:
 
 def _proof(chosen: Finisher, held: Finisher, losses: Mapping[str, Tensor]) -> str:
     less = losses[held.name] - losses[chosen.name]
-    low, high = map(_loss, paired_interval(less))
+    low, high = map(loss_text, paired_interval(less))
     cheaper = f", at {chosen.passes} forward pass instead of {held.passes}" if chosen.passes < held.passes else ""
     return (
-        f"{chosen.name} has {_loss(float(less.mean()))} less loss on {_images(less)} than {held.name}, beyond noise "
-        f"(90 % interval {low} to {high}){cheaper}."
+        f"{chosen.name} has {loss_text(float(less.mean()))} less loss on {_images(less)} than {held.name}, beyond "
+        f"noise (90 % interval {low} to {high}){cheaper}."
     )
-
-
-def _loss(value: float) -> str:
-    """Return a loss with 3 decimals, with more of them where it is so small that those would hide it."""
-    decimals = max(3, 1 - floor(log10(abs(value)))) if value and isfinite(value) else 3
-    return f"{value:.{decimals}f}" if decimals < 9 else f"{value:.1e}"
 
 
 def _images(losses: Tensor) -> str:

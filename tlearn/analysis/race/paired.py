@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import inf, sqrt
+from math import floor, inf, isfinite, log10, sqrt
 
 import torch
 import torch.nn.functional as F
@@ -55,6 +55,12 @@ def loss_and_score(task: Task, outputs: Tensor, targets: Tensor) -> tuple[float,
     """Return the means of `image_losses` and `image_scores`."""
     losses, scores = image_losses(task, outputs, targets), image_scores(task, outputs, targets)
     return float(losses.mean()), float(scores.mean())
+
+
+def loss_text(value: float) -> str:
+    """Say a loss with 3 decimals, with more of them where it is so small that those would hide it."""
+    decimals = max(3, 1 - floor(log10(abs(value)))) if value and isfinite(value) else 3
+    return f"{value:.{decimals}f}" if decimals < 9 else f"{value:.1e}"
 
 
 def standard_error(differences: Tensor) -> float:

@@ -11,11 +11,15 @@ from typing import Any
 from tlearn.base.types import Task
 
 LAST, HEAD = "last", "head"  # heads: on the last stage, and on all stages side by side
+RANDOM = "random_head"  # the same as `HEAD` on a network with random weights
+HEADS = (LAST, HEAD, RANDOM)
 TUNED = ("lp_ft_3e-4", "lp_ft_1e-4", "lp_ft_1e-3", "partial_3e-4")  # the likeliest to win comes first
+SCRATCH = "scratch"  # the whole network from random weights
 FEWEST_STAGES = 3  # below, a half of the stages is too little to freeze for `partial`
 _HEAD_EPOCHS, _HEAD_RATE = 20, 1e-3  # of a head that nothing solves: on kept features they take seconds
 _EPOCHS = ((10, 16), (50, 10), (200, 6))  # up to so many training images a class; more make more steps in an epoch
 _FEWEST_EPOCHS = 3
+_SCRATCH_TIMES, _SCRATCH_RATE = 3, 1e-3  # a network that knows nothing has so many times the epochs
 _SET_BACK: dict[str, Any] = {
     "freeze_backbone": False,
     "freeze_until": None,
@@ -40,9 +44,24 @@ def heads_of(stages: Sequence[str]) -> tuple[str, ...]:
     return (LAST, HEAD) if len(stages) > 1 else (LAST,)
 
 
-def tuned_of(stages: Sequence[str]) -> tuple[str, ...]:
-    """Return the trained members of a network with these stages, the likeliest first."""
-    return tuple(name for name in TUNED if not name.startswith("partial") or len(stages) >= FEWEST_STAGES)
+def tuned_of(stages: Sequence[str], has_weights: bool = True, random_is_near: bool = False) -> tuple[str, ...]:
+    """Return the trained members of a network with these stages, the likeliest first.
+
+    Args:
+        stages: The stages that can be tapped.
+        has_weights: It knows something. Else training from scratch comes first, and freezing half of it makes no sense.
+        random_is_near: A head on random weights came near the best one, so that training from scratch joins, last.
+    """
+    can_freeze = has_weights and len(stages) >= FEWEST_STAGES
+    usual = tuple(name for name in TUNED if not name.startswith("partial") or can_freeze)
+    if not has_weights:
+        return (SCRATCH, *usual)
+    return (*usual, SCRATCH) if random_is_near else usual
+
+
+def times_of(member: str) -> int:
+    """Return how many times the epochs of the others a trained member has."""
+    return _SCRATCH_TIMES if member == SCRATCH else 1
 
 
 def epochs_of(images_a_class: float) -> int:
@@ -61,15 +80,20 @@ def options_of(
     """Return a member's options of the model.
 
     Args:
-        member: `LAST`, `HEAD`, or one of `TUNED`.
+        member: One of `HEADS` or of `TUNED`, or `SCRATCH`.
         stages: The stages that can be tapped, from the first on.
-        epochs: How many epochs a trained member has; its rates fall to 0 over them.
+        epochs: How many epochs a trained member has, `SCRATCH` as many times as `times_of` says; its rates fall to 0
+            over them.
         task: Heads of several labels an image are trained, not solved.
         keeps_tap: The tap is said elsewhere.
     """
-    tap = {} if keeps_tap else {"tap": None if member == LAST or len(stages) == 1 else [*stages]}
-    if member in (LAST, HEAD):
-        return {**_SET_BACK, **tap, "freeze_backbone": True, **_head(task)}
+    tap = {} if keeps_tap else {"tap": None if member in (LAST, SCRATCH) or len(stages) == 1 else [*stages]}
+    nothing = {"weights": None} if member in (RANDOM, SCRATCH) else {}
+    if member in HEADS:
+        return {**_SET_BACK, **tap, **nothing, "freeze_backbone": True, **_head(task)}
+    if member == SCRATCH:
+        falling = _falling(_SCRATCH_RATE, epochs * times_of(member))
+        return {**_SET_BACK, **tap, **nothing, "batch_norm": "follows", **falling}
     kind, rate = member.rsplit("_", 1)
     return {
         **_SET_BACK,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from tlearn.analysis.race.halving import going_on
+from tlearn.analysis.race.recipes import times_of
 
 FINISHERS = 2  # as many go on to the end at the least: an average needs two
 _PARTIAL = 0.7  # what an epoch costs where half of the stages are frozen; until it is measured
@@ -31,6 +32,10 @@ class Standing:
         """Count the epochs that are done."""
         return len(self.losses)
 
+    def at(self, stop: int) -> int:
+        """Return the epoch of its own that is as far on its way as the given one of most members."""
+        return stop * times_of(self.name)
+
 
 @dataclass(frozen=True)
 class Leg:
@@ -50,7 +55,7 @@ class Costs:
     """What training takes.
 
     Attributes:
-        epochs: Of a whole run.
+        epochs: Of a whole run of most members, see `Standing.at`.
         epoch_s: Seconds of an epoch of a member that was not measured yet.
         start_s: Seconds to begin a leg and to end it.
     """
@@ -63,6 +68,10 @@ class Costs:
         """Return the seconds that a member takes from where it is until an epoch."""
         guess = self.epoch_s * (_PARTIAL if member.name.startswith("partial") else 1.0)
         return max(0, until - member.epochs) * (guess if member.epoch_s is None else member.epoch_s) + self.start_s
+
+    def to_end(self, member: Standing) -> float:
+        """Return the seconds that a member takes from where it is to its end."""
+        return self.of(member, member.at(self.epochs))
 
 
 def next_leg(members: Sequence[Standing], stops: Sequence[int], costs: Costs, left_s: float) -> Leg | None:
@@ -79,34 +88,34 @@ def next_leg(members: Sequence[Standing], stops: Sequence[int], costs: Costs, le
     """
     stops = (*stops, costs.epochs)
     for member in members:
-        if member.epochs < stops[0] and _reach_first(member, members, stops[0], costs) <= left_s:
-            return Leg(member.name, stops[0])
-    racing = {member.name: member for member in members if member.epochs >= stops[0]}
+        if member.epochs < member.at(stops[0]) and _reach_first(member, members, stops[0], costs) <= left_s:
+            return Leg(member.name, member.at(stops[0]))
+    racing = {member.name: member for member in members if member.epochs >= member.at(stops[0])}
     for place, (stop, following) in enumerate(pairwise(stops), start=1):
         count = max(FINISHERS, len(members) // 2**place)
         racing = {name: racing[name] for name in _best(racing, stop, count)}
         for member in racing.values():
-            if member.epochs < following and costs.of(member, costs.epochs) <= left_s:
-                return Leg(member.name, following)
-        racing = {name: member for name, member in racing.items() if member.epochs >= following}
+            if member.epochs < member.at(following) and costs.to_end(member) <= left_s:
+                return Leg(member.name, member.at(following))
+        racing = {name: member for name, member in racing.items() if member.epochs >= member.at(following)}
     return None
 
 
 def missing_s(members: Sequence[Standing], costs: Costs, left_s: float) -> float:
     """Return how many seconds more would finish one member; 0 where they are there, or one is finished."""
-    if not members or any(member.epochs >= costs.epochs for member in members):
+    if not members or any(member.epochs >= member.at(costs.epochs) for member in members):
         return 0.0
-    return max(0.0, min(costs.of(member, costs.epochs) for member in members) - left_s)
+    return max(0.0, min(map(costs.to_end, members)) - left_s)
 
 
 def _reach_first(member: Standing, members: Sequence[Standing], stop: int, costs: Costs) -> float:
     """Return the seconds that a member's first leg takes, and then the best one to its end."""
-    begun = {each.name: each for each in members if each.epochs >= stop}
+    begun = {each.name: each for each in members if each.epochs >= each.at(stop)}
     if not begun or stop == costs.epochs:
-        return costs.of(member, costs.epochs)
+        return costs.to_end(member)
     best = begun[_best(begun, stop, 1)[0]]
-    return costs.of(member, stop) + (costs.of(best, costs.epochs) if best.epochs < costs.epochs else 0.0)
+    return costs.of(member, member.at(stop)) + (costs.to_end(best) if best.epochs < best.at(costs.epochs) else 0.0)
 
 
 def _best(members: Mapping[str, Standing], stop: int, count: int) -> list[str]:
-    return going_on({name: member.losses[stop - 1] for name, member in members.items()}, count)
+    return going_on({name: member.losses[member.at(stop) - 1] for name, member in members.items()}, count)

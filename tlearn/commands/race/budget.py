@@ -49,10 +49,15 @@ class Clock:
         """Return the seconds since this command began, without Python's own start."""
         return time.perf_counter() - self._start_s
 
-    def settle(self, run_s: float) -> None:
-        """Let a budget that follows from it be known: what one whole run takes, from start to end."""
+    def settle(self, run_s: float, more_s: float = 0.0) -> None:
+        """Let a budget that follows from it be known.
+
+        Args:
+            run_s: What one whole run takes, from start to end.
+            more_s: What training from scratch takes, where it races beside others.
+        """
         if self.is_auto:
-            self.budget_s = AUTO_FACTOR * run_s
+            self.budget_s = AUTO_FACTOR * run_s + more_s
 
     @property
     def left_s(self) -> float:

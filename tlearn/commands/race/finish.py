@@ -15,7 +15,7 @@ import torch
 
 from tlearn.analysis.race.choice import Choice, Finisher, averages_of
 from tlearn.analysis.race.paired import loss_and_score
-from tlearn.analysis.race.recipes import HEAD, LAST
+from tlearn.analysis.race.recipes import HEAD, HEADS, LAST
 from tlearn.base.errors import TlearnError
 from tlearn.base.files import write_whole
 from tlearn.base.places import newest_first, version_of
@@ -44,7 +44,7 @@ def finishers_of(task: Task, members: Sequence[Member]) -> list[Finisher]:
     spent_s = {member.name: member.seconds for member in members}
     singles = [Finisher(called(name), (name,), 1, spent_s[name], found.outputs) for name, found in answers.items()]
     losses = {name: _loss(task, found) for name, found in answers.items()}
-    tuned = [name for name in answers if name not in (LAST, HEAD) and losses[name] < float("inf")]
+    tuned = [name for name in answers if name not in HEADS and losses[name] < float("inf")]
     heads = [name for name in (HEAD, LAST) if name in answers]
     pairs = averages_of(tuned) or ([(heads[0], tuned[0])] if heads and tuned else [])
     return [*singles, *(_average(task, pair, answers, spent_s) for pair in pairs)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tlearn.analysis.race.recipes import epochs_of
+from tlearn.analysis.race.recipes import SCRATCH, epochs_of, times_of
 from tlearn.cli.arguments import Arguments
 from tlearn.cli.transfer_cli import TransferCLI
 from tlearn.commands.race.budget import AUTO, AUTO_FACTOR, TRAINING
@@ -26,7 +26,8 @@ def say_what_training_costs(arguments: Arguments, cli: TransferCLI) -> None:
     if typed_of_race(arguments) or not data.validates or cli.model.task != "classification":
         return
     train, val = len(data.dataset("train")), len(data.dataset("val"))
-    epochs = epochs_of(train / max(1, data.num_classes))
+    knows_nothing = cli.plain["model"]["weights"] is None
+    epochs = epochs_of(train / max(1, data.num_classes)) * (times_of(SCRATCH) if knows_nothing else 1)
     took_s = AUTO_FACTOR * epochs * pass_s * (TRAINING * train + val)
     print(
         f"train more: about {length(took_s)} ({epochs} epochs at {TRAINING:g} times the network's measured pass, "

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from tlearn.analysis.race.choice import choose
 from tlearn.analysis.race.halving import rungs
-from tlearn.analysis.race.recipes import LAST, heads_of, tuned_of
+from tlearn.analysis.race.recipes import LAST, RANDOM, SCRATCH, heads_of, times_of, tuned_of
 from tlearn.analysis.race.schedule import FINISHERS, Costs, Leg, missing_s, next_leg
+from tlearn.analysis.race.scratch import nearness
+from tlearn.base.errors import TlearnError
 from tlearn.base.next_command import command_line, next_command
 from tlearn.base.progress import Progress
 from tlearn.cli.arguments import Arguments, VerbParser
 from tlearn.commands.compare.lease import Lease
 from tlearn.commands.race import text
 from tlearn.commands.race.alone import alone_in, check_held
-from tlearn.commands.race.budget import AUTO, TRAINING, Clock, seconds_of
+from tlearn.commands.race.budget import AUTO_FACTOR, TRAINING, Clock, seconds_of
 from tlearn.commands.race.finish import finishers_of, make_result, race_facts
 from tlearn.commands.race.members import Member, member_of, quietly, run_leg, why_left_out
 from tlearn.commands.race.track import EPOCHS, Track, epochs_of_head, replaced, track_of, typed_epochs
@@ -47,7 +48,7 @@ def race(arguments: Arguments) -> Path:
     parser.option("--budget", "a time, such as 90s, 10m or 2h, or auto", dest="budget")
     own, rest = parser.take(arguments)
     budget_s = seconds_of(own.budget)
-    with _saying_how_to_go_on(arguments.as_typed):
+    with text.saying_how_to_go_on(arguments.as_typed):
         clock = Clock(budget_s)
         track = track_of(rest)
         with alone_in(track.folder) as lease, Progress("race"):
@@ -71,6 +72,7 @@ class _Race:
         self.heads: list[Member] = []
         self.tuned: list[Member] = []
         self.first_s = 0.0  # what comes before the first training
+        self.from_scratch = ""  # why a network is trained from random weights, or is not
 
     def run(self, arguments: Arguments) -> Path:
         """Solve the heads, race, choose, and make the result."""
@@ -78,7 +80,8 @@ class _Race:
         stages = self._solve_heads()
         self.first_s = self.clock.elapsed_s + self.clock.spent_s  # auto is as long where heads were solved before
         if self._knows_something():
-            self.tuned = [member_of(self.track, name, stages, self.track.epochs) for name in tuned_of(stages)]
+            names = tuned_of(stages, self.track.has_weights, self._random_is_near(stages))
+            self.tuned = [member_of(self.track, name, stages, self.track.epochs * times_of(name)) for name in names]
             self.clock.spent_s += sum(member.seconds for member in self.tuned)
             self._train()
         return self._finish()
@@ -128,6 +131,31 @@ class _Race:
         text.say("the head answers the same to every picture, so nothing is trained: are they all alike?")
         return False
 
+    def _random_is_near(self, stages: tuple[str, ...]) -> bool:
+        """Tell whether a head on random weights comes near the best: a pass, where the time would do for the rest."""
+        if not self.track.has_weights:
+            self._say_on_scratch("The weights are random (model.weights is null): training from scratch comes first.")
+            return False
+        costs, best = self.costs, min(self.heads, key=lambda each: each.losses[-1])
+        if self.clock.left_s < (AUTO_FACTOR + times_of(SCRATCH)) * costs.epochs * costs.epoch_s:
+            return False
+        try:
+            self._head(member_of(self.track, RANDOM, stages, epochs_of_head(self.track)))
+        except TlearnError as error:  # deep networks with random weights may overflow
+            self.heads.pop()
+            self._say_on_scratch(f"Random features are left out: {error}")
+            return False
+        random, known = (member.answers() for member in (self.heads[-1], best))
+        assert random
+        assert known
+        found = nearness(self.task, random.outputs, known.outputs, random.targets)
+        self._say_on_scratch(text.on_random_features(found))
+        return found.is_near
+
+    def _say_on_scratch(self, said: str) -> None:
+        self.from_scratch = said
+        text.say(said)
+
     @property
     def costs(self) -> Costs:
         """What training takes: as measured, else three times a pass."""
@@ -153,11 +181,11 @@ class _Race:
             self._leg(member, leg)
         missing = missing_s([each.standing for each in self._running()], self.costs, self.clock.left_s)
         if missing and not any(each.outcome == "finished" for each in self.tuned):
-            self._say_what_was_needed(missing)
+            text.say_what_was_needed(self.clock.budget_s or 0.0, missing)
         ended = sum(each.outcome == "finished" for each in self.tuned) >= FINISHERS
         for member in self._running():
             if member.outcome != "finished":
-                is_left = ended and len(member.losses) >= (stops or (1,))[0]
+                is_left = ended and len(member.losses) >= member.standing.at((stops or (1,))[0])
                 member.why = "not as good" if is_left else "no time left"
 
     def _running(self) -> list[Member]:
@@ -166,7 +194,11 @@ class _Race:
     def _settle(self) -> None:
         """Let a budget of ``auto`` follow from what a whole run takes, as far as that is known."""
         costs = self.costs
-        self.clock.settle(self.first_s + costs.start_s + costs.epochs * costs.epoch_s)
+        run_s, scratch_s = (costs.start_s + times * costs.epochs * costs.epoch_s for times in (1, times_of(SCRATCH)))
+        if self.track.has_weights:
+            self.clock.settle(self.first_s + run_s, scratch_s if self.tuned[-1].name == SCRATCH else 0.0)
+        else:
+            self.clock.settle(self.first_s + scratch_s)
 
     def _leg(self, member: Member, leg: Leg) -> None:
         before_s, done = member.seconds, len(member.losses)
@@ -210,15 +242,6 @@ class _Race:
 
         return is_due
 
-    def _say_what_was_needed(self, missing: float) -> None:
-        spent = (self.clock.budget_s or 0.0) + missing * 1.1
-        minutes = -(-spent // 60)
-        wanted = f"{minutes:.0f}m" if spent > 60 else f"{-(-spent // 10) * 10:.0f}s"
-        text.say(
-            f"no network could be trained to its end: one needs about {text.length(missing)} more, so type the same "
-            f"with --budget {wanted}, or {AUTO}; what was trained is kept"
-        )
-
     def _finish(self) -> Path:
         members = [*self.heads, *self.tuned]
         finishers = finishers_of(self.task, members)
@@ -227,7 +250,7 @@ class _Race:
         spent_s = round(self.clock.spent_s + self.clock.elapsed_s, 1)
         time = {"budget": self.budget, "budget_s": self.clock.budget_s, "spent_s": spent_s}
         with quietly(logging.WARNING):
-            content = race_facts(self.track, members, finishers, choice, time)
+            content = race_facts(self.track, members, finishers, choice, time | {"from_scratch": self.from_scratch})
             folder = make_result(self.track, choice, members, self.typed, content)
         print()
         print(text.table_of(members, finishers, self.task, choice.finisher))
@@ -242,14 +265,3 @@ class _Race:
         else:
             print(f"next: {next_command(checkpoint, pictures=True)}", flush=True)
         return folder
-
-
-@contextmanager
-def _saying_how_to_go_on(typed: str) -> Iterator[None]:
-    """Say after an interruption that the same command goes on, where a run that was stopped has not said so."""
-    try:
-        yield
-    except KeyboardInterrupt as interrupt:
-        if not getattr(interrupt, "__notes__", ()):
-            interrupt.add_note(f"what was trained is kept; to go on: {typed}")
-        raise

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import sys
 import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from tlearn.analysis.race.choice import Choice, Finisher
-from tlearn.analysis.race.paired import loss_and_score
+from tlearn.analysis.race.paired import loss_and_score, loss_text
+from tlearn.analysis.race.scratch import Nearness
 from tlearn.base.intervals import percent
 from tlearn.base.types import Task
+from tlearn.commands.race.budget import AUTO
 from tlearn.commands.race.members import Answers, Member
 from tlearn.reporting.card.format import duration
 
 _WIDTH = 80
-_CALLED = {"last": "last-stage head", "head": "all-stage head"}
+_CALLED = {"last": "last-stage head", "head": "all-stage head", "random_head": "random features"}
 _SCORE = {"classification": "acc", "multilabel": "labels right", "regression": "mae"}
 
 
@@ -59,6 +63,17 @@ def say_leg(member: Member, task: Task, took_s: float, then: str) -> None:
 
 def _loss(member: Member) -> str:
     return f"val loss {member.losses[-1]:.4f}" if member.losses else "no epoch done"
+
+
+def on_random_features(found: Nearness) -> str:
+    """Say how near the head on random features comes to the best, and what follows."""
+    than = (
+        f"The same head on random weights has {loss_text(abs(found.loss))} {'more' if found.loss > 0 else 'less'} loss"
+    )
+    error = f"standard error {loss_text(found.error)}"
+    if found.is_near:
+        return f"{than} than the best one ({error}), which is near: a network is trained from scratch too."
+    return f"{than} than the best one ({error}): training from scratch is not tried."
 
 
 def table_of(members: list[Member], finishers: list[Finisher], task: Task, chosen: Finisher) -> str:
@@ -111,3 +126,24 @@ def price(choice: Choice, members: list[Member]) -> str:
     if passes == 1:
         return f"price: one pass of the network a picture; it took {length(took_s)} to make"
     return f"price: {passes} networks answer, so a picture costs {passes} passes; they took {length(took_s)} to make"
+
+
+def say_what_was_needed(budget_s: float, missing_s: float) -> None:
+    """Say after how much more time one network would have been trained to its end."""
+    spent = budget_s + missing_s * 1.1
+    wanted = f"{-(-spent // 60):.0f}m" if spent > 60 else f"{-(-spent // 10) * 10:.0f}s"
+    say(
+        f"no network could be trained to its end: one needs about {length(missing_s)} more, so type the same with "
+        f"--budget {wanted}, or {AUTO}; what was trained is kept"
+    )
+
+
+@contextmanager
+def saying_how_to_go_on(typed: str) -> Iterator[None]:
+    """Say after an interruption that the same command goes on, where a run that was stopped has not said so."""
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        if not getattr(interrupt, "__notes__", ()):
+            interrupt.add_note(f"what was trained is kept; to go on: {typed}")
+        raise

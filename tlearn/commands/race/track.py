@@ -24,7 +24,7 @@ _REFUSED = {
     "--ckpt_path": "--ckpt_path goes on with one run; a race that was stopped goes on by itself",
     "--resume": "a race that was stopped goes on by itself",
 }
-EPOCHS = "--trainer.max_epochs"
+EPOCHS, WEIGHTS = "--trainer.max_epochs", "--model.weights"
 _VALUES_A_CLASS = 10  # a regression has no classes: its epochs are those of so many
 
 
@@ -42,6 +42,7 @@ class Track:
         train_images: N.
         keeps_tap: The stages that feed the head were typed.
         has_test: The data have images to test.
+        has_weights: The network begins with weights that know something, as far as the options say.
     """
 
     arguments: Arguments
@@ -53,6 +54,7 @@ class Track:
     train_images: int
     keeps_tap: bool
     has_test: bool
+    has_weights: bool
 
     def options(self, member: str, stages: Sequence[str]) -> dict[str, Any]:
         """Return a member's options of the model, but for those that were typed."""
@@ -71,7 +73,8 @@ class Track:
 def with_options(arguments: Arguments, options: dict[str, Any], epochs: int, more: Sequence[str] = ()) -> Arguments:
     """Return a command line with other options of the model, which beat those of configs."""
     configs = [*arguments.configs, Config({"model": options})]
-    words = [*words_without(arguments, EPOCHS), f"{EPOCHS}={epochs}", *more]
+    own = [EPOCHS, *(name for name in (WEIGHTS,) if name.removeprefix("--model.") in options)]
+    words = [*words_without(arguments, *own), f"{EPOCHS}={epochs}", *more]
     return replace(arguments, configs=configs, options=words, words=[], target=None)
 
 
@@ -111,6 +114,7 @@ def track_of(arguments: Arguments) -> Track:
         train_images=images,
         keeps_tap=keeps_tap,
         has_test=data.has_split("test"),
+        has_weights=cli.plain["model"]["weights"] is not None,
     )
 
 
@@ -185,9 +189,9 @@ def _refuse_data(data: ImageDataModule) -> None:
         )
 
 
-def words_without(arguments: Arguments, option: str) -> list[str]:
-    """Return the options of a command line but one, a word each."""
-    kept = [(name, value) for name, value in arguments.pairs() if name != option]
+def words_without(arguments: Arguments, *options: str) -> list[str]:
+    """Return the options of a command line but some, a word each."""
+    kept = [(name, value) for name, value in arguments.pairs() if name not in options]
     return [name if value is None else f"{name}={value}" if name else value for name, value in kept]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from tlearn.reporting.card.format import duration, part
 
-_CALLED = {"last": "last-stage head", "head": "all-stage head"}
+_CALLED = {"last": "last-stage head", "head": "all-stage head", "random_head": "random features"}
 
 
 def race_view(content: Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -34,6 +34,7 @@ def race_view(content: Mapping[str, Any] | None) -> dict[str, Any] | None:
         "lede": f"Budget {content.get('budget')}, {spent} spent; compared on {images}.",
         "rows": rows,
         "chosen": _words(choice.get("members")),
+        "from_scratch": str(content.get("from_scratch") or ""),
         "reason": str(choice.get("reason") or ""),
     }
 
