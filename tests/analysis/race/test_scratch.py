@@ -23,7 +23,7 @@ def found(random: list[float], best: list[float]) -> Nearness:
 def test_near_is_within_one_standard_error_of_the_paired_difference() -> None:
     best = [0.5, 0.5, 0.5, 0.5]
     near = found([0.6, 0.0001, 0.6, 1.0], best)  # more by 0.1, -0.4999, 0.1, 0.5: mean 0.05, standard error 0.205
-    assert (near.loss, near.error) == (pytest.approx(0.05, abs=1e-3), pytest.approx(0.2062, abs=1e-3))
+    assert (near.loss, near.error) == pytest.approx((0.05, 0.2062), abs=1e-3)
     assert near.is_near
     far = found([0.8, 0.6, 0.7, 0.9], best)  # mean 0.25, standard error 0.065
     assert far.error == pytest.approx(0.0645, abs=1e-3)
