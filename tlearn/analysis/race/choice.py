@@ -138,7 +138,8 @@ def _without_proof(sound: Sequence[Finisher], losses: Mapping[str, Tensor]) -> t
     means = {name: float(loss.mean()) for name, loss in losses.items()}
     on = f"on {_images(losses[sound[0].name])}"
     if averages:
-        return _of_averages(averages, means, on)
+        held, reason = _of_averages(averages, means, on)
+        return held, reason + _unproven(sound, held, losses)
     rivals = trained or list(sound)
     best = min(rivals, key=lambda each: means[each.name])
     held = simplest([each for each in rivals if not _is_better(losses[best.name], losses[each.name])])
@@ -150,7 +151,7 @@ def _without_proof(sound: Sequence[Finisher], losses: Mapping[str, Tensor]) -> t
         )
     kind = "trained runs" if trained else "heads"
     among = f"the least loss of the {kind} {on}," if len(rivals) > 1 else f"a loss {on} of"
-    return best, f"{best.name} has {among} {loss_text(means[best.name])}, and no single run is below it beyond noise."
+    return best, f"{best.name} has {among} {loss_text(means[best.name])}.{_unproven(sound, best, losses)}"
 
 
 def _of_averages(averages: Sequence[Finisher], means: Mapping[str, float], on: str) -> tuple[Finisher, str]:
@@ -158,11 +159,28 @@ def _of_averages(averages: Sequence[Finisher], means: Mapping[str, float], on: s
     best = min(averages, key=lambda each: sum(means.get(name, means[each.name]) for name in each.members))
     least = loss_text(means[best.name])
     if len(averages) == 1:
-        return best, f"{best.name} has a loss {on} of {least}, and no single run is below it beyond noise."
+        return best, f"{best.name} has a loss {on} of {least}."
     alone = " and ".join(loss_text(means[name]) for name in best.members if name in means)
     return best, (
-        f"{best.name} is the average of the two trained runs with the least loss {on}, {alone}; its own is {least}, "
-        "and no single run is below it beyond noise."
+        f"{best.name} is the average of the two trained runs with the least loss {on}, {alone}; its own is {least}."
+    )
+
+
+def _unproven(sound: Sequence[Finisher], held: Finisher, losses: Mapping[str, Tensor]) -> str:
+    """Say which single run has the least loss of all, and why it is not taken all the same; nothing where it is."""
+    singles = [each.name for each in sound if len(each.members) == 1]
+    least = min(singles, key=lambda name: float(losses[name].mean()), default=held.name)
+    if least == held.name:
+        return ""
+    difference = losses[least] - losses[held.name]
+    if float(difference.mean()) >= 0:
+        return " No single run has less."
+    if len(difference) == 1:
+        return f" {least} has less, {loss_text(float(losses[least].mean()))}, but one image shows nothing."
+    low, high = map(loss_text, paired_interval(difference))
+    return (
+        f" {least} has less, {loss_text(float(losses[least].mean()))}, but that may be chance: the 90 % interval of "
+        f"the difference is {low} to {high}."
     )
 
 
