@@ -12,6 +12,7 @@ from tests.helpers.python_runs import fit
 from tlearn import DigitsDataModule, TlearnError, TransferModule
 from tlearn.models.about import About
 from tlearn.models.calibration import AS_TRAINED, Calibration
+from tlearn.models.distillation.options import DistillOptions
 from tlearn.models.network import Network
 from tlearn.models.options import FreezeOptions, LossOptions, NetworkOptions, names_of
 from tlearn.training.options import CacheOptions, HeadStartOptions, RateOptions
@@ -50,7 +51,7 @@ def test_a_value_that_cannot_be_meant_is_one_line(options: dict[str, Any], messa
 
 
 def test_every_option_belongs_to_one_group() -> None:
-    groups = (NetworkOptions, FreezeOptions, LossOptions, HeadStartOptions, CacheOptions, RateOptions)
+    groups = (NetworkOptions, FreezeOptions, LossOptions, DistillOptions, HeadStartOptions, CacheOptions, RateOptions)
     grouped = [name for group in groups for name in names_of(group)]
     annotations = set(TransferModule.__init__.__annotations__) - {"return", "optimizer", "lr_scheduler"}
     assert sorted(grouped) == sorted(annotations)

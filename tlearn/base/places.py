@@ -11,6 +11,7 @@ DEFAULT_ROOT = "runs"
 log = logging.getLogger(__name__)
 
 KEYWORDS = ("best", "last", "wise_ft")
+_WAYS = "give --ckpt_path best, last, wise_ft, a run folder or a file"
 
 
 def run_folder_of(checkpoint: Path) -> Path | None:
@@ -30,7 +31,32 @@ def newest_first(runs: Path) -> list[Path]:
     return sorted(runs.glob("version_*"), key=version_of, reverse=True)
 
 
-def find_checkpoint(given: str, runs: Path, keyword: str) -> Path:
+def find_named(option: str, named: str | Path, note: str = "") -> Path:
+    """Return the checkpoint ``best.ckpt`` of a run that an option of the model names.
+
+    Args:
+        option: As ``model.ensemble``, for messages.
+        named: A run folder, a folder of runs, of which the newest is taken, a name under ``runs/``, or a checkpoint.
+        note: What else is to be said where there is none.
+
+    Raises:
+        TlearnError: There is none; the absolute path that was looked at is named.
+    """
+    below = Path(DEFAULT_ROOT, named)
+    place = below if not Path(named).exists() and below.exists() else Path(named)
+    ways = f"{option} takes a run folder, a name under {DEFAULT_ROOT}/ or a checkpoint"
+    if not str(named) or not place.exists():
+        raise TlearnError(f"{option}: no checkpoint at {place.absolute()}; {note or ways}")
+    return find_checkpoint(str(place.absolute() if str(place) in KEYWORDS else place), below.parent, "best", ways)
+
+
+def as_told(path: Path) -> str:
+    """Return a path as configs and lines name it: from the working folder on, where it lies below."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+def find_checkpoint(given: str, runs: Path, keyword: str, ways: str = _WAYS) -> Path:
     """Return the file that ``--ckpt_path`` means.
 
     Args:
@@ -38,6 +64,7 @@ def find_checkpoint(given: str, runs: Path, keyword: str) -> Path:
             all runs of a name, of which the newest with a checkpoint is taken and named, or a file.
         runs: The folder that holds the ``version_N`` of this config.
         keyword: Which of a run folder's checkpoints to take: ``best`` or ``last``.
+        ways: What to do where there is none, for the message.
 
     Raises:
         TlearnError: There is none; the absolute path that was looked at is named.
@@ -56,7 +83,7 @@ def find_checkpoint(given: str, runs: Path, keyword: str) -> Path:
             log.warning("%s has no %s.ckpt; last.ckpt is taken", path.parent, keyword)
             path = last
     if not path.is_file():
-        raise TlearnError(f"no checkpoint at {path}; give --ckpt_path best, last, wise_ft, a run folder or a file")
+        raise TlearnError(f"no checkpoint at {path}; {ways}")
     return path
 
 

@@ -42,8 +42,9 @@ _FIXED_ON_RESUME = (
 )
 _NOTHING = ("null", "None")
 _STEPS, _ENDING = ": steps are left", ": all is trained, what a run writes at its end is missing"
-# Where the data lie, who reads them and what is kept of them may change, their content is checked by itself.
-_FREE_ON_RESUME = tuple(f"data.init_args.{name}" for name in ("root", "download", "num_workers", "picture_cache_gb"))
+# Where data and teacher lie, who reads them and what is kept may change, their content is checked by itself.
+_FREE_DATA = tuple(f"data.init_args.{name}" for name in ("root", "download", "num_workers", "picture_cache_gb"))
+_FREE_ON_RESUME = (*_FREE_DATA, "model.distill_from")
 
 
 @dataclass

@@ -32,6 +32,7 @@ from tlearn.cli.defaults import (
     settle_pictures,
 )
 from tlearn.cli.ensembles.settle import put_ensemble, settle_ensemble
+from tlearn.cli.ensembles.teacher import say_teacher, settle_teacher
 from tlearn.cli.ensembles.without_steps import settle_without_steps
 from tlearn.cli.faults import TransferParser, translated_faults
 from tlearn.cli.option_faults import check_scheduler_name
@@ -159,6 +160,7 @@ class TransferCLI(LightningCLI):
         settle_without_steps(config, self.typed if self.verb == "fit" and self.runs else ())
         settle_logger(config, self.run_name)
         ensemble = settle_ensemble(config, self.checkpoint, self.verb if not self.runs else "")
+        settle_teacher(config, self.verb, self.checkpoint)
         self.plain = plain_config(self.verb_parser, config)
         put_ensemble(config, ensemble, self.plain)
         self.config_dump = deepcopy(self.plain)  # Lightning would dump it again, for the checkpoint's hyper-parameters
@@ -176,6 +178,7 @@ class TransferCLI(LightningCLI):
         if isinstance(self.datamodule, (ImageFilesDataModule, StreamingDataModule)):
             self.datamodule.setup("fit")
         self.run_data.look(self.model)
+        say_teacher(self.model, self.plain)
         self.made_folder = None if goes_on(self.checkpoint) else make_run_folder(self.trainer)
 
     def fit(self, **options: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tlearn.base.errors import TlearnError
 from tlearn.base.name_forms import canonical, same_names
-from tlearn.base.places import DEFAULT_ROOT, find_checkpoint
+from tlearn.base.places import as_told, find_named
 from tlearn.base.plain_values import leaves_of, plain
 from tlearn.models.about import KEY, About
 from tlearn.models.ensembles.averaging_head import AveragingHead
@@ -113,7 +113,7 @@ def find_members(named: Sequence[Any]) -> list[Path]:
         raise TlearnError(f"model.ensemble: {wanted}, got {list(named)}")
     if len(named) > MOST:
         raise TlearnError(f"model.ensemble names {len(named)} members, at most {MOST}: each takes one more pass")
-    paths = [find_checkpoint(str(_place(Path(each))), Path(DEFAULT_ROOT), "best") for each in texts]
+    paths = [find_named("model.ensemble", each) for each in texts]
     for number, path in enumerate(paths):
         if (before := paths.index(path)) < number:
             raise TlearnError(f"model.ensemble: {named[before]} and {named[number]} are the same, {path}; drop one")
@@ -137,7 +137,7 @@ def open_ensemble(named: Sequence[Any]) -> Ensemble:
     numbers = list(_numbered(read))
     members = [
         Member(
-            run=_told(each.path),
+            run=as_told(each.path),
             network=number,
             backbone=each.options.backbone,
             image_size=each.options.image_size,
@@ -152,25 +152,20 @@ def open_ensemble(named: Sequence[Any]) -> Ensemble:
     return Ensemble(members, read)
 
 
-def _place(place: Path) -> Path:
-    below = Path(DEFAULT_ROOT, place)
-    return below if not place.exists() and below.exists() else place
-
-
-def _told(path: Path) -> str:
-    here = Path.cwd()
-    return str(path.relative_to(here) if path.is_relative_to(here) else path)
-
-
 def _read(path: Path) -> _Read:
     content = read_checkpoint(path)
     if KEY not in content or "hyper_parameters" not in content:
         raise TlearnError(f"model.ensemble: {path} is no checkpoint of tlearn; train one with fit")
     options = options_from(NetworkOptions, content["hyper_parameters"])
-    if options.ensemble:
-        runs = ", ".join(each.run for each in members_in(options.ensemble))
+    state, inside = content["state_dict"], members_in(options.ensemble or [])
+    if len(inside) > 1:
+        runs = ", ".join(each.run for each in inside)
         raise TlearnError(f"model.ensemble: {path} is an ensemble itself; name its members: {runs}")
-    return _Read(path, About.in_checkpoint(content), options, content["state_dict"])
+    if inside:  # the average of one network is that network
+        own = {name: getattr(inside[0], name) for name in (*_SHARED, "head_hidden", "head_dropout")}
+        options = replace(options, ensemble=None, **own)
+        state = {name.replace(".networks.0.", ".", 1).replace(".heads.0.", ".", 1): x for name, x in state.items()}
+    return _Read(path, About.in_checkpoint(content), options, state)
 
 
 def _check_agree(one: _Read, other: _Read) -> None:

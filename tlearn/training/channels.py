@@ -54,8 +54,13 @@ def check_channels(network: Network, data: ImageDataModule) -> None:
     )
 
 
-def check_framing(network: Network, data: ImageDataModule) -> None:
-    """Check that pictures are read as those that the members of an ensemble learned from.
+def check_framing(network: Network, data: ImageDataModule, who: str) -> None:
+    """Check that pictures are read as those that a trained network learned from.
+
+    Args:
+        network: Answers here.
+        data: Set up.
+        who: It, for the message: ``model.ensemble: its members``.
 
     Raises:
         TlearnError: They are not; the first option that differs is named with both values.
@@ -64,8 +69,8 @@ def check_framing(network: Network, data: ImageDataModule) -> None:
     for name in theirs.keys() & here.keys():
         if theirs[name] != here[name]:
             raise TlearnError(
-                f"model.ensemble: its members learned from pictures read with {name} {theirs[name]}, these data read "
-                f"them with {name} {here[name]}; set data.init_args.{name} to theirs"
+                f"{who} learned from pictures read with {name} {theirs[name]}, these data read "
+                f"them with {name} {here[name]}; set data.init_args.{name} to the former"
             )
 
 

@@ -19,6 +19,7 @@ from torch import Tensor
 from tlearn.base.errors import TlearnError
 from tlearn.base.plain_values import NotPlainError, plain
 from tlearn.models.about import KEY, About
+from tlearn.models.distillation.teacher import Distillation
 from tlearn.models.metrics import EpochMetrics
 from tlearn.models.network import Network
 from tlearn.training.exact_resume import (
@@ -42,6 +43,7 @@ class ResumableModule(Network, LightningModule):
 
     Attributes:
         train_metrics: Sums of the epoch at hand, which a checkpoint inside an epoch holds too.
+        distillation: What a teacher adds to the loss, if there is one.
         start: Parameter or buffer name to its value before the first step, kept where an option needs it.
         rates_used: Group to the learning rate of the last step; empty before the first.
         is_resumed: The run goes on from a checkpoint, and has not begun to train yet.
@@ -50,6 +52,7 @@ class ResumableModule(Network, LightningModule):
 
     train_metrics: EpochMetrics
     start: dict[str, Tensor]
+    distillation: Distillation
     rates_used: dict[str, float]
     is_resumed: bool = False
     loaded_epochs: int = 0
@@ -69,6 +72,7 @@ class ResumableModule(Network, LightningModule):
             checkpoint["tlearn_train_metrics"] = self.train_metrics.sums()
         if self.start:
             checkpoint["tlearn_start"] = self.start
+        self.distillation.store(checkpoint)
         make_readable(checkpoint)  # in a Trainer of the user's there may be no other look at it
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -81,6 +85,7 @@ class ResumableModule(Network, LightningModule):
         about = About.in_checkpoint(checkpoint)
         resumes = self._trainer is not None and self._trainer.state.fn == "fit"
         if resumes:
+            self.distillation.check_resume(checkpoint)
             self.refuse_resume(checkpoint)
             prepare_resume(checkpoint)
         self.restore(about)  # refuses before it changes anything

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-import logging
+from dataclasses import asdict
 from typing import Any, Literal
 
 import torch
@@ -16,6 +16,8 @@ from torch import nn
 from tlearn.base.errors import TlearnError
 from tlearn.base.types import Batch, Task
 from tlearn.models.backbones.own_backbone import name_and_network
+from tlearn.models.distillation.options import DistillOptions
+from tlearn.models.distillation.teacher import Distillation
 from tlearn.models.freezing import FreezeSchedule
 from tlearn.models.losses import Objective
 from tlearn.models.members import members_beside
@@ -30,8 +32,6 @@ from tlearn.training.options import CacheOptions, HeadStartOptions, RateOptions
 from tlearn.training.remarks import check_served, check_suits, warn_of_folded_norms, warn_of_small_pictures
 from tlearn.training.run_checks import check_lengths
 from tlearn.training.typed import callbacks_of, labels_of, own_data_of, shape_of_data
-
-log = logging.getLogger(__name__)
 
 _AVERAGING = (WeightAveraging, StochasticWeightAveraging)
 _HIDDEN = ["backbone", "optimizer", "lr_scheduler", "weights"]  # from the hyper-parameters in a checkpoint
@@ -97,6 +97,10 @@ class TransferModule(OptimizedModule):
         ensemble: Runs, names of runs or checkpoints, at most 8, whose networks answer together: probabilities, or
             values, are averaged. Nothing trains; one epoch validates and calibrates them together. The network's
             options are those of its members, and no other option that makes or trains one may be given.
+        distill_from: A run, name of a run or checkpoint, also an ensemble's, whose answers to the very same images are
+            learned beside the labels (Hinton et al., 2015, arXiv 1503.02531).
+        distill_weight: The teacher's share of the loss; at 1 labels count for nothing; ``null`` is 0.5.
+        distill_temperature: What the logits of both are divided by, that small probabilities teach too; ``null`` is 2.
 
     Raises:
         TlearnError: A name that does not exist, weights that cannot be had, nothing left to train, or options that
@@ -140,6 +144,9 @@ class TransferModule(OptimizedModule):
         warmup_steps: PositiveInt | None = None,
         warmup_epochs: PositiveInt | None = None,
         ensemble: list[str | dict[str, Any]] | None = None,
+        distill_from: str | None = None,
+        distill_weight: PositiveFloat | None = None,
+        distill_temperature: PositiveFloat | None = None,
     ) -> None:
         name, own = name_and_network(backbone)
         given = locals() | {"backbone": name}
@@ -149,20 +156,22 @@ class TransferModule(OptimizedModule):
             own = None
         network, freeze = options_from(NetworkOptions, given), options_from(FreezeOptions, given)
         loss, head_start = options_from(LossOptions, given), options_from(HeadStartOptions, given)
+        distill = options_from(DistillOptions, given).settled_for(network.task)
         loss.check_for(network)
         super().__init__(network, freeze.batch_norm, own)
         self.save_hyperparameters(ignore=_HIDDEN, logger=False)
         keep_plain(self.hparams, class_names=network.class_names, num_classes=network.num_classes)
         followed = {key: getattr(network, key) for key in ("backbone", "image_size", "in_channels", "ensemble")}
-        self.hparams.update(followed, weights=None)  # a checkpoint brings its own weights
+        self.hparams.update(followed, **asdict(distill), weights=None)  # a checkpoint brings its own weights
         self.rates, self.caching = options_from(RateOptions, given), options_from(CacheOptions, given)
-        self.measure(Objective(network.task, loss, network.num_classes))
+        self.measure(Objective(network.task, loss, network.num_classes), Distillation(distill))
         if members is not None:
             members.fill(self)
         # A lambda has no name that a pickle could hold; as a default it shows jsonargparse the class and its rate.
         self._optimizer = SharedFunction(tutorial_optimizer if optimizer is _default_of("optimizer") else optimizer)
         self._lr_scheduler = None if lr_scheduler is None else SharedFunction(lr_scheduler)
         self._decide_what_trains(freeze, head_start)
+        distill.check_steps(self.without_steps)
 
     def _decide_what_trains(self, freeze: FreezeOptions, head_start: HeadStartOptions) -> None:
         self.start, self.rates_used = {}, {}
@@ -193,14 +202,11 @@ class TransferModule(OptimizedModule):
         """
         self._seed, self.evaluation = torch.initial_seed() % 2**61, Evaluation()
         check_suits(self, own_data_of(self.trainer))
+        self.distillation.check_names(self)
         self.learn_of_pictures()
         self.measure_pixels()
         self._train_what_trains()
-        for rule in self.freezing.never_open(self.trainer.max_epochs) if self.trainer.is_global_zero else ():
-            log.warning(
-                "model.unfreeze opens %s after %d epochs, this run ends after %d: it stays frozen",
-                *(rule.pattern, rule.from_epoch, self.trainer.max_epochs),
-            )
+        self._say_what_never_opens()
         if self.without_steps:  # the command line has set it so; a Trainer of the user's has not
             self.trainer.fit_loop.max_epochs = self.trainer.check_val_every_n_epoch = 1
         if self.head_start.l2_sp and self.starts_at_random and not self.trainer.ckpt_path:

@@ -215,6 +215,13 @@ class OptimizedModule(SteppingModule):
                 log.warning("%s", told)
         self.is_resumed = False
 
+    def _say_what_never_opens(self) -> None:
+        for rule in self.freezing.never_open(self.trainer.max_epochs) if self.trainer.is_global_zero else ():
+            log.warning(
+                "model.unfreeze opens %s after %d epochs, this run ends after %d: it stays frozen",
+                *(rule.pattern, rule.from_epoch, self.trainer.max_epochs),
+            )
+
     def _train_what_trains(self) -> None:
         """Lightning trains a module in the mode that it finds it in; in eval mode BatchNorm and dropout stand still."""
         if not any(parameter.requires_grad for parameter in self.parameters()):

@@ -10,11 +10,13 @@ from torch import Tensor
 
 from tlearn.base.processes import own_share
 from tlearn.base.types import Batch
+from tlearn.data.datamodule import ImageDataModule
 from tlearn.data.decoding.reading_options import Reading
 from tlearn.data.files.reading import Framing
 from tlearn.data.plain.batches import Wanted, as_batch
 from tlearn.models.alone import answered_alone
 from tlearn.models.calibration import CalibratedOn
+from tlearn.models.distillation.teacher import Distillation
 from tlearn.models.losses import Objective, compute_loss
 from tlearn.models.metrics import EpochMetrics
 from tlearn.models.reliability.calibrate import fit_calibration
@@ -52,13 +54,14 @@ class SteppingModule(ResumableModule):
     calibrated_on: CalibratedOn | None = None
     loss_weight: Tensor | None = None
 
-    def measure(self, objective: Objective) -> None:
+    def measure(self, objective: Objective, distillation: Distillation) -> None:
         """Begin to count; called once by the constructor.
 
         Args:
             objective: What training minimises.
+            distillation: What a teacher adds to it, if there is one.
         """
-        self.objective, self.evaluation = objective, Evaluation()
+        self.objective, self.distillation, self.evaluation = objective, distillation, Evaluation()
         self.train_metrics, self.val_metrics, self.test_metrics = (
             EpochMetrics(self.task, self.num_outputs, stage, self.class_names) for stage in ("train", "val", "test")
         )
@@ -81,9 +84,25 @@ class SteppingModule(ResumableModule):
         if data is not None:
             check_channels(self, data)
             if self.options.ensemble and self._trainer is not None and self._trainer.state.fn == "fit":
-                check_framing(self, data)
+                check_framing(self, data, "model.ensemble: its members")
         if self.pictures is None:
             self.learn_of_pictures()
+        if self.distillation and self._trainer is not None and self._trainer.state.fn == "fit":
+            self.meet_teacher(data)
+
+    def meet_teacher(self, data: ImageDataModule | None) -> None:
+        """Open the teacher, if there is one, and check that it can teach this network on the run's pictures.
+
+        Args:
+            data: Set up; ``None`` for data of another kind, whose pictures nobody knows yet.
+
+        Raises:
+            TlearnError: It cannot.
+        """
+        if self.distillation:
+            teacher = self.distillation.meet(self)
+            if data is not None:
+                check_framing(teacher, data, "model.distill_from: the teacher")
 
     def measure_pixels(self) -> None:
         """Measure mean and std of the training pictures where nobody tells them; a resumed run goes on with its own.
@@ -121,6 +140,10 @@ class SteppingModule(ResumableModule):
         loss: Tensor = self.objective(output, self.learned(targets))
         return loss
 
+    def batch_loss(self, output: Tensor, batch: Batch) -> Tensor:
+        """Return the loss of a training batch (a scalar): that of the labels, and a teacher's where there is one."""
+        return self.distillation.mixed(self.training_loss(output, batch.targets), self, output, batch.images)
+
     def _apply_batch_transfer_handler(self, batch: Any, device: Any = None, dataloader_idx: int = 0) -> Any:
         """Move a batch to the device, as Lightning does; what is no `Batch` yet becomes one, or is refused."""
         moved = super()._apply_batch_transfer_handler(batch, device, dataloader_idx)
@@ -139,7 +162,7 @@ class SteppingModule(ResumableModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the mean loss of a batch; metrics are gathered and logged once an epoch."""
         output = self(batch.images)
-        loss = self.training_loss(output, batch.targets)
+        loss = self.batch_loss(output, batch)
         self.train_metrics.update(output, loss, self.learned(batch.targets))
         processes = own_share().processes
         if processes > 1:

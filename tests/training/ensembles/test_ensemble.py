@@ -123,7 +123,11 @@ def test_it_is_a_whole_run(there: Path, tlearn: Tlearn) -> None:
     [
         (["--model.ensemble=[members/folder/version_0, members/folder/version_0]"], "are the same"),
         (["--model.ensemble=members/folder"], "expected a list of runs or checkpoints"),
-        (["--model.ensemble=[nowhere]"], "no checkpoint at"),
+        (
+            ["--model.ensemble=[nowhere]"],
+            "nowhere; model.ensemble takes a run folder, a name under runs/ or a checkpoint",
+        ),
+        (["--model.ensemble+=members/folder"], "name all members at once: --model.ensemble '[members/folder]'"),
         ([f"--model.ensemble=[{', '.join(['members/folder'] * 9)}]"], "names 9 members, at most 8"),
         (["--model.ensemble=[members/folder]", "--model.tap=stem"], "model.tap says how a network is made or trained"),
         (["--model.ensemble=[members/folder]", "--model.optimizer.lr=0.1"], "model.optimizer.lr says how a network"),
@@ -222,6 +226,24 @@ def test_members_on_one_backbone_share_its_pass(tmp_path: Path, monkeypatch: pyt
     with torch.no_grad():
         each = [module.eval()(images).sigmoid() for module in (first, second)]
         torch.testing.assert_close(both.eval()(images).sigmoid(), torch.stack(each).mean(dim=0), rtol=0, atol=1e-6)
+
+
+def test_an_ensemble_of_one_is_that_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    targets = (torch.randn(24, 2, generator=torch.Generator().manual_seed(0)) > 0).float()
+    names = ["0", "1", "alone", "both"]
+    paths = [str(tmp_path / f"{name}/checkpoints/best.ckpt") for name in names]
+    for seed, tap in enumerate(["stem", "layer1"]):
+        torch.manual_seed(seed)
+        module = TransferModule(2, ["a", "b"], "multilabel", weights=None, tap=tap, image_size=16)
+        fit(module, Noise("multilabel", targets, batch_size=8), tmp_path / names[seed])
+    for name, members in (("alone", paths[:1]), ("both", [paths[2], paths[1]])):
+        module = TransferModule(2, ["a", "b"], "multilabel", ensemble=members)
+        fit(module, Noise("multilabel", targets, batch_size=8), tmp_path / name)
+    plain = TransferModule(2, ["a", "b"], "multilabel", ensemble=paths[:2]).eval()
+    images = torch.randint(0, 256, (3, 3, 16, 16), dtype=torch.uint8)
+    with torch.no_grad():
+        torch.testing.assert_close(load_module(paths[3])(images), plain(images), rtol=1e-5, atol=1e-5)
 
 
 def test_members_that_differ_are_both_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -14,19 +12,16 @@ from jsonargparse import Namespace
 from tlearn.base.errors import TlearnError
 from tlearn.cli.arguments import Arguments
 from tlearn.cli.config_files import Config, last_value
+from tlearn.cli.ensembles.seen import data_of, warn_of_other_split
 from tlearn.cli.resume import Checkpoint
 from tlearn.models.ensembles.build import networks_of
 from tlearn.models.members import Ensemble, differing, find_members, idle_beside, open_ensemble
-from tlearn.models.weights.safe_load import read_checkpoint
-from tlearn.training.callbacks.run_folder import CONFIG_KEY
 
 log = logging.getLogger(__name__)
 
 _OPTION = "--model.ensemble"
 _BESIDE = ("model.ensemble", "model.feature_cache", "model.feature_cache_gb")
 _DEFAULT_OPTIMIZER = {"lr": 0.001, "momentum": 0.9}  # of SGD
-# Options of the data that decide which images validate.
-_SPLIT = ("val_fraction", "split_seed", "folds", "fold", "train_per_class", "test_fraction", "groups")
 
 
 def words_with_members(arguments: Arguments) -> list[Config] | None:
@@ -38,6 +33,11 @@ def words_with_members(arguments: Arguments) -> list[Config] | None:
     Raises:
         TlearnError: Another option of the model is typed, or a member cannot be read.
     """
+    added = [str(value) for name, value in arguments.pairs() if name == f"{_OPTION}+"]
+    if added:
+        raise TlearnError(
+            f"{_OPTION}+ adds to a list that is not there; name all members at once: {_OPTION} '[{', '.join(added)}]'"
+        )
     typed = arguments.value_of(_OPTION)
     if typed is None or typed in ("null", "None"):
         return None
@@ -45,7 +45,7 @@ def words_with_members(arguments: Arguments) -> list[Config] | None:
     configs = [config.without("model") for config in arguments.configs]
     if _named(arguments) and any("model" in config.content for config in arguments.configs):
         log.warning("model.ensemble: the network is that of its members; what configs say under model does not count")
-    data = _data_of(find_members(_list(typed))[0])
+    data = data_of(find_members(_list(typed))[0])
     if data is None or arguments.data is not None:
         return configs
     given = [config.content for config in arguments.configs]
@@ -119,17 +119,8 @@ def _say_price(ensemble: Ensemble, config: Mapping[str, Any]) -> None:
         "%d member%s%s: each picture takes %d pass%s",
         *(len(members), "" if len(members) == 1 else "s", shared, passes, "" if passes == 1 else "es"),
     )
-    here = (config.get("data") or {}).get("init_args") or {}
     for read in ensemble.read:
-        data = _data_of(read.path)
-        theirs = (data or {}).get("init_args") or {}
-        for name in _SPLIT:
-            if data is not None and name in here and name in theirs and here[name] != theirs[name]:
-                log.warning(
-                    "%s may have learned from images that validate here: its data.init_args.%s was %s, here it is %s; "
-                    "the calibration then flatters",
-                    *(read.path, name, theirs[name], here[name]),
-                )
+        warn_of_other_split(read.path, config, "the calibration then flatters")
 
 
 def _refuse_beside(names: Sequence[str]) -> None:
@@ -146,15 +137,6 @@ def _list(typed: str) -> list[Any]:
     if not isinstance(found, list):
         raise TlearnError(f"model.ensemble: expected a list of runs or checkpoints, '[runs/a, runs/b]', got {typed}")
     return found
-
-
-def _data_of(checkpoint: Path) -> dict[str, Any] | None:
-    """Return the data that a member learned from, as its config has them; augmented images teach nothing here."""
-    data = read_checkpoint(checkpoint).get(CONFIG_KEY, {}).get("data")
-    if not isinstance(data, dict) or "class_path" not in data:
-        return None
-    options = {name: value for name, value in (data.get("init_args") or {}).items() if name != "augment"}
-    return {"class_path": data["class_path"], "init_args": json.loads(json.dumps(options))}
 
 
 def _named(arguments: Arguments) -> bool:

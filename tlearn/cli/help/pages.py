@@ -36,6 +36,7 @@ what trains, and how
   --model.head_init probe          solve the head first, then train [random]
   --model.head_solver lbfgs        solve the head, and train nothing [sgd]
   --model.ensemble '[RUN, RUN]'    train nothing: average trained runs
+  --model.distill_from RUN         learn a trained run's answers too
   --model.optimizer NAME           AdamW, or any of torch [SGD]
   --model.optimizer.lr RATE        learning rate [0.001]
   --model.lr_scheduler NAME        CosineAnnealingLR, or any of torch

@@ -22,6 +22,7 @@ _REFUSED = {
     "--sweep": "--sweep compares values that you name",
     "--find_lr": "the race tries several rates",
     "--ckpt_path": "--ckpt_path goes on with one run; a race that was stopped goes on by itself",
+    "--model.distill_from": "a race's heads are solved; distil from its result instead",
     "--resume": "a race that was stopped goes on by itself",
 }
 EPOCHS, WEIGHTS = "--trainer.max_epochs", "--model.weights"

@@ -88,6 +88,8 @@ def trained_words(card: Mapping[str, Any]) -> str:
         return ""
     side = model.get("image_size") or max(part(card, "data").get("shape_px") or [0])
     words = [_strategy(model) + (f" at {side} px" if side else ""), *_advised(part(card, "advice"))]
+    if teacher := model.get("distill_from"):
+        words.insert(1, f"taught by {teacher}")
     return "; ".join(words)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from tlearn.base.next_command import next_command
 from tlearn.models.calibration import CalibratedOn, calibrated_words, calibration_in, calibration_words
+from tlearn.models.distillation.options import SHARE, TEMPERATURE
 from tlearn.reporting.card.format import NOT_KNOWN, part
 
 
@@ -90,7 +91,19 @@ def what_it_did(card: Mapping[str, Any]) -> str:
     start = f", starting from the weights {weights}," if weights else ", starting from random weights,"
     text = f"{network}{start if 'weights' in model else ''} learned {_aim(card)} from {_images(splits, 'train')}"
     solver = model.get("head_solver")
-    return f"{text}{_parameters(card)}" + (f", the head solved by {solver}." if solver not in (None, "sgd") else ".")
+    text += _parameters(card) + (f", the head solved by {solver}." if solver not in (None, "sgd") else ".")
+    return text + _teacher_words(model, str(card.get("task")))
+
+
+def _teacher_words(model: Mapping[str, Any], task: str) -> str:
+    """Say whose answers were learned beside the labels, and how; empty where nobody taught."""
+    teacher = model.get("distill_from")
+    if not teacher:
+        return ""
+    how = f"{float(model.get('distill_weight', SHARE)):.0%} of the loss"
+    if task != "regression":
+        how += f", temperature {float(model.get('distill_temperature', TEMPERATURE)):g}"
+    return f" It was taught by {teacher}, whose answers it learned beside the labels ({how}); it answers without it."
 
 
 def _parameters(card: Mapping[str, Any]) -> str:

@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 
 _PARTIAL = "the run sees only a part of the images"
 _OWN = "the network is your own, whose code may change under its name"
+_TAUGHT = "the teacher of model.distill_from has to see the images"
 _AUGMENTED = "data.augment changes the images in every epoch (model.cache_views: 8 would keep eight forms of each)"
 
 
@@ -97,7 +98,7 @@ class FeatureCacheCallback(OptionCallback):
             data = data_of(trainer)
             data.serve_features({split: features_of(trainer, module, split) for split in _splits(data)})
             take_plain_steps(trainer, module)
-        elif reason in (_AUGMENTED, _OWN):
+        elif reason in (_AUGMENTED, _OWN, _TAUGHT):
             log.info("features are not cached: %s", reason)
         else:
             self._serve_maps(trainer, self._first_epoch)
@@ -168,7 +169,7 @@ def map_phases(trainer: Trainer, module: TransferModule) -> tuple[list[Phase], s
         return [], str(error)
     if not any(phase.stage for phase in phases):
         return [], None
-    if reason := needs_images(trainer, module):
+    if reason := _TAUGHT if module.distillation else needs_images(trainer, module):
         return [], reason
     augment = data.augment
     if data.is_augmented and (module.caching.cache_views == 1 or augment.mixup_alpha or augment.cutmix_alpha):
@@ -182,6 +183,8 @@ def obstacle(trainer: Trainer, module: TransferModule, first_epoch: int = 0) -> 
         return reason
     if frozen_epochs(module) <= first_epoch:
         return f"the backbone trains in epoch {first_epoch + 1}"
+    if module.distillation:
+        return _TAUGHT
     if data_of(trainer).is_augmented and module.caching.cache_views == 1:
         return _AUGMENTED
     return None

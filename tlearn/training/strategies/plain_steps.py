@@ -32,7 +32,7 @@ def training_step(trainer: Trainer, module: TransferModule, optimizer: torch.opt
     """Take one step, without changing the module's train or eval mode, and return the loss."""
     optimizer.zero_grad(set_to_none=True)
     with trainer.precision_plugin.forward_context():
-        loss = module.training_loss(module(batch.images), batch.targets)
+        loss = module.batch_loss(module(batch.images), batch)
     loss.backward()
     module.configure_gradient_clipping(optimizer, trainer.gradient_clip_val, trainer.gradient_clip_algorithm)
     optimizer.step()

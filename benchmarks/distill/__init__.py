@@ -1,0 +1,1 @@
+"""Whether one network can learn what an average of two answers."""
