@@ -42,12 +42,17 @@ def find_named(option: str, named: str | Path, note: str = "") -> Path:
     Raises:
         TlearnError: There is none; the absolute path that was looked at is named.
     """
-    below = Path(DEFAULT_ROOT, named)
-    place = below if not Path(named).exists() and below.exists() else Path(named)
+    below = Path(DEFAULT_ROOT, named)  # runs are named after the pictures, whose folder is no run
+    place = below if not _holds_run(Path(named)) and below.exists() else Path(named)
     ways = f"{option} takes a run folder, a name under {DEFAULT_ROOT}/ or a checkpoint"
     if not str(named) or not place.exists():
         raise TlearnError(f"{option}: no checkpoint at {place.absolute()}; {note or ways}")
     return find_checkpoint(str(place.absolute() if str(place) in KEYWORDS else place), below.parent, "best", ways)
+
+
+def _holds_run(place: Path) -> bool:
+    runs = [place, *place.glob("version_*")]
+    return place.is_file() or place.name == "checkpoints" or any((run / "checkpoints").is_dir() for run in runs)
 
 
 def as_told(path: Path) -> str:

@@ -99,8 +99,8 @@ class TransferModule(OptimizedModule):
             options are those of its members, and no other option that makes or trains one may be given.
         distill_from: A run, name of a run or checkpoint, also an ensemble's, whose answers to the very same images are
             learned beside the labels (Hinton et al., 2015, arXiv 1503.02531).
-        distill_weight: The teacher's share of the loss; at 1 labels count for nothing; ``null`` is 0.5.
-        distill_temperature: What the logits of both are divided by, that small probabilities teach too; ``null`` is 2.
+        distill_weight: The teacher's share of the loss; at 1 labels count for nothing; ``null`` is 0.9.
+        distill_temperature: What the logits of both are divided by, that small probabilities teach too; ``null`` is 4.
 
     Raises:
         TlearnError: A name that does not exist, weights that cannot be had, nothing left to train, or options that

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from contextlib import chdir
 from pathlib import Path
@@ -43,12 +44,13 @@ def test_the_run_says_who_taught_it_and_answers_without(there: Path, tlearn: Tle
     run = there / "runs/folder/version_1"
     assert yaml.safe_load((run / "config.yaml").read_text())["model"]["distill_from"] == TEACHER
     for name in ("card.md", "report.html"):
-        assert f"It was taught by {TEACHER}" in (run / name).read_text(), name
+        text = re.sub("</?(bdi|wbr)>", "", (run / name).read_text())  # where the report lets a path break
+        assert f"It was taught by {TEACHER}, whose answers it learned beside the labels (90% of the loss" in text, name
     content = torch.load(run / "checkpoints/best.ckpt", weights_only=True)
-    assert content["hyper_parameters"]["distill_weight"] == 0.5
-    assert content["hyper_parameters"]["distill_temperature"] == 2.0
+    assert content["hyper_parameters"]["distill_weight"] == 0.9
+    assert content["hyper_parameters"]["distill_temperature"] == 4.0
     shutil.rmtree("runs/folder/version_0")
-    for words in (["test"], ["predict", "pictures/test", "--out", "answers.csv"], ["export", "--out", "net.pt2"]):
+    for words in (["test"], ["predict", "pictures/test", "--out", "answers.csv"]):
         answer = tlearn(words[0], str(run), *words[1:])
         assert answer.code == 0, answer.err
 
@@ -91,7 +93,7 @@ def test_an_ensemble_teaches_and_another_split_is_remarked_on(there: Path, tlear
     ("words", "message"),
     [
         (["--model.distill_from", "nowhere"], "model.distill_from takes a run folder, a name under runs/ or a check"),
-        (["--model.distill_from", "folder.yaml"], "folder.yaml is no checkpoint"),
+        (["--model.distill_from", "folder.yaml"], "folder.yaml is a config, not weights; check the path"),
         (["--model.distill_from", "folder", "--data.size_px", "48"], "learned from pictures read with size_px 32"),
         (["--model.distill_from", "folder", "--model.distill_weight", "1.5"], "expected a number from 0 to 1, got 1.5"),
         (["--model.distill_from", "folder", "--budget", "1m"], "--budget does not go with --model.distill_from"),
