@@ -25,8 +25,8 @@ import torch
 
 from benchmarks.advise.runs import append
 from benchmarks.choice.members import images_of, lean_callbacks, logits, words_of
-from benchmarks.choice.scenarios import Scenario
-from tlearn.analysis.race.recipes import options_of
+from benchmarks.choice.recipes import Recipe, recipe_of
+from benchmarks.choice.scenarios import NETWORKS, Scenario
 from tlearn.cli.arguments import split_arguments
 from tlearn.cli.transfer_cli import run
 from tlearn.training.module import TransferModule
@@ -71,25 +71,32 @@ class Place:
     def __init__(self, dataset: str, seed: int, given: argparse.Namespace) -> None:
         self.scenario, self.seed = Scenario(dataset, 25, "lite0"), seed
         self.folder: Path = given.out / f"{dataset}-{seed}"
-        self.shared = words_of(self.scenario, seed, images_of(self.scenario, seed, given.root), given.weights)
+        self.images, self.weights = images_of(self.scenario, seed, given.root), given.weights
+        self.stages = TransferModule(2, backbone=NETWORKS["lite0"][0], weights=None).backbone.tappable
 
     def tune(self, name: str, member: str, words: Sequence[str] = ()) -> None:
         """Train one network by a recipe, and note what it reaches."""
-        stages = TransferModule(2, backbone="timm/tf_efficientnet_lite0", weights=None).backbone.tappable
+        recipe = self._recipe(member)
         config = self.folder / f"{name}.json"
         config.parent.mkdir(parents=True, exist_ok=True)
-        config.write_text(json.dumps({"model": options_of(member, stages, self.scenario.epochs)}))
-        self._fit(name, [*self.shared, "--config", str(config), *words])
+        config.write_text(json.dumps({"model": recipe.model}))
+        self._fit(name, [*self._words(recipe), "--config", str(config), *words])
 
     def average(self, name: str, members: Sequence[str]) -> None:
         """Make one network of several, and note what it reaches."""
-        own = iter(self.shared)
+        own = iter(self._words(self._recipe(members[0])))
         words = [word for option in own for word in (option, next(own)) if not option.startswith("--model.")]
         self._fit(name, [*words, "--model.ensemble", json.dumps([str(self.checkpoint(each)) for each in members])])
 
     def checkpoint(self, name: str) -> Path:
         """Return the file of a run's last epoch."""
         return next(iter(sorted((self.folder / name).rglob("last.ckpt"))), self.folder / name / "last.ckpt")
+
+    def _recipe(self, member: str) -> Recipe:
+        return recipe_of(member, self.stages, self.scenario.epochs, "classification")
+
+    def _words(self, recipe: Recipe) -> list[str]:
+        return words_of(self.scenario, self.seed, self.images, self.weights, recipe)
 
     def _fit(self, name: str, words: Sequence[str]) -> None:
         if self.checkpoint(name).exists():

@@ -13,7 +13,7 @@ LIMITS = {
     "largest folder, files": 16,
     "longest file, lines": 280,
     "longest function, lines": 50,
-    "longest constructor, lines": 60,  # that of TransferModule has a line for each of its 32 options
+    "longest constructor, lines": 64,  # that of TransferModule has a line for each of its 35 options
     "floors": 8,
     "room-to-room arrows": 40,
     "`type: ignore`": 20,

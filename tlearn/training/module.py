@@ -171,13 +171,13 @@ class TransferModule(OptimizedModule):
         self._optimizer = SharedFunction(tutorial_optimizer if optimizer is _default_of("optimizer") else optimizer)
         self._lr_scheduler = None if lr_scheduler is None else SharedFunction(lr_scheduler)
         self._decide_what_trains(freeze, head_start)
-        distill.check_steps(self.without_steps)
 
     def _decide_what_trains(self, freeze: FreezeOptions, head_start: HeadStartOptions) -> None:
         self.start, self.rates_used = {}, {}
         self.freezing = FreezeSchedule(freeze, self.stage_names(), self.backbone.stages)
         self.head_start = head_start
         self.head_start.check_for(self.options, self.freezing.trained_by, self._lr_scheduler is not None)
+        self.distillation.options.check_steps(self.without_steps)
         self.open_stages(epoch=0)
         if not self.starts_at_random:
             warn_of_folded_norms(self.backbone, self.rules)

@@ -15,7 +15,7 @@ import tlearn as library
 from tests.helpers.fake_pictures import BandsDataModule, bands_of
 from tlearn import TransferModule
 from tlearn.base.errors import TlearnError
-from tlearn.base.types import Batch
+from tlearn.base.types import Batch, Task
 from tlearn.data.images.augment import Augment
 from tlearn.data.sources.bases import InMemoryDataModule
 from tlearn.deploy.loading import load_module
@@ -86,7 +86,8 @@ def test_the_loss_of_a_batch_is_both_with_their_shares(teacher: Path) -> None:
 def test_values_are_learned_in_the_students_unit_and_labels_one_by_one(tmp_path: Path) -> None:
     draws = torch.randn(24, 2, generator=torch.Generator().manual_seed(0)) * torch.tensor([30.0, 2.0]) + 100
     values, labels = draws, (draws > draws.mean(dim=0)).float()
-    for task, targets in (("regression", values), ("multilabel", labels)):
+    wanted_of: list[tuple[Task, Tensor]] = [("regression", values), ("multilabel", labels)]
+    for task, targets in wanted_of:
         torch.manual_seed(1)
         path = fit(TransferModule(2, ["a", "b"], task, **SMALL), Drawn(task, targets * 1.1), tmp_path / task)
         student = TransferModule(2, ["a", "b"], task, distill_from=str(path), distill_weight=1, **SMALL)

@@ -238,9 +238,9 @@ def test_an_ensemble_of_one_is_that_network(tmp_path: Path, monkeypatch: pytest.
         module = TransferModule(2, ["a", "b"], "multilabel", weights=None, tap=tap, image_size=16)
         fit(module, Noise("multilabel", targets, batch_size=8), tmp_path / names[seed])
     for name, members in (("alone", paths[:1]), ("both", [paths[2], paths[1]])):
-        module = TransferModule(2, ["a", "b"], "multilabel", ensemble=members)
+        module = TransferModule(2, ["a", "b"], "multilabel", ensemble=[*members])
         fit(module, Noise("multilabel", targets, batch_size=8), tmp_path / name)
-    plain = TransferModule(2, ["a", "b"], "multilabel", ensemble=paths[:2]).eval()
+    plain = TransferModule(2, ["a", "b"], "multilabel", ensemble=[*paths[:2]]).eval()
     images = torch.randint(0, 256, (3, 3, 16, 16), dtype=torch.uint8)
     with torch.no_grad():
         torch.testing.assert_close(load_module(paths[3])(images), plain(images), rtol=1e-5, atol=1e-5)
