@@ -15,7 +15,7 @@ from lightning.pytorch import LightningDataModule
 from lightning.pytorch.cli import LightningArgumentParser
 
 from tlearn.base.errors import TlearnError
-from tlearn.base.machine import FULL_PRECISION, best_precision
+from tlearn.base.machine import FULL_PRECISION
 from tlearn.base.places import DEFAULT_ROOT, version_of
 from tlearn.cli.arguments import Arguments
 from tlearn.cli.config_files import leaves
@@ -101,17 +101,15 @@ def settle_folder(config: Namespace, run_name: str, run: Path | None, verb: str)
 
 
 def settle_machine(config: Namespace, verb: str) -> None:
-    """Show progress, and take the precision in which this machine is fastest.
+    """Show progress, and compute in float32 where `tlearn.load` and exports do: an answer must not depend on the door.
 
-    ``predict`` computes in float32, as `tlearn.load` and exports do: an answer must not depend on the door.
+    The precision of the other verbs depends on the network, see `fastest_precision`.
     """
     trainer = config.trainer
     if verb == "predict" and trainer.precision is None:
         trainer.precision = FULL_PRECISION
     if trainer.enable_progress_bar is None:
         trainer.enable_progress_bar = True
-    if trainer.precision is None:
-        trainer.precision = best_precision(str(trainer.accelerator))
 
 
 def plain_config(parser: LightningArgumentParser, config: Namespace) -> dict[str, Any]:

@@ -58,6 +58,7 @@ from tlearn.training.callbacks.stopping import StopCallback, end_only
 from tlearn.training.ddp import EndTogetherCallback
 from tlearn.training.lean_lightning import NoProfiler
 from tlearn.training.module import TransferModule
+from tlearn.training.precision import fastest_precision
 from tlearn.training.typed import callbacks_of
 
 log = logging.getLogger(__name__)
@@ -211,6 +212,7 @@ class TransferCLI(LightningCLI):
         if is_shell_of_slurm(os.environ):
             config["plugins"].append(LightningEnvironment())
         config["profiler"] = config.get("profiler") or NoProfiler()
+        config["precision"] = config["precision"] or fastest_precision(str(config["accelerator"]), self.model)
         callbacks = self.own_callbacks(config)
         check_clipping(config["gradient_clip_val"])
         try:

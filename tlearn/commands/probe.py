@@ -23,6 +23,7 @@ from tlearn.analysis.probe import probe as probe_stages
 from tlearn.base.errors import TlearnError
 from tlearn.base.files import check_folder_of, write_whole
 from tlearn.base.intervals import FEW_GROUPS, percent, share_words
+from tlearn.base.machine import best_precision
 from tlearn.base.program import program
 from tlearn.base.progress import Progress
 from tlearn.cli.arguments import Arguments, VerbParser, with_own
@@ -186,18 +187,21 @@ def _look(arguments: Arguments) -> _Looked:
     return _Looked(cli, found, own.out)
 
 
-def drop_strategy(cli: UntrainedCLI, place: str, sizes_px: Sequence[int]) -> None:
+def drop_strategy(cli: UntrainedCLI, place: str, sizes_px: Sequence[int], takes_steps: bool = False) -> None:
     """Take the strategy out of the options, and what only training needs, the user's callbacks too.
 
     Args:
         cli: The command line, parsed.
         place: The folder of its runs under the root of runs.
         sizes_px: Image sizes. Picture files are decoded at the largest.
+        takes_steps: The network is trained after all, for a few steps; else its precision is that of a fixed one.
     """
     cli.run_name = f"{place}/{cli.run_name}"
     config = cli.config[cli.verb]
     config.model.update(Namespace(STRATEGY))
     config.trainer.update(Namespace(_NO_TRAINING))
+    if config.trainer.precision is None and not takes_steps:
+        config.trainer.precision = best_precision(str(config.trainer.accelerator))
     data = config.data.get("init_args") or Namespace()
     if sizes_px and "size_px" in data and data.size_px is None:
         data.size_px = max(sizes_px)

@@ -63,7 +63,7 @@ class Given:
         self.epochs, self.plain = int(epochs), plain_config(parser, config)
         # data have no default, which is no fault here
         self.defaults = yaml.safe_load(parser.dump(parser.get_defaults(), skip_none=False, skip_validation=True))
-        drop_strategy(cli, "advise", self._sizes_px)
+        drop_strategy(cli, "advise", self._sizes_px, takes_steps=True)
 
     def kept(self, part: str) -> dict[str, Any]:
         """Return the options of ``trainer`` or ``model`` that are the user's, see `kept_options`."""
