@@ -20,7 +20,7 @@ _THEIR_DEFAULTS = re.compile(
 _LINKS = "Linked arguments"  # no options: the model gets them from the data
 # What null means to us, which the parser does not know.
 _OURS = {
-    "trainer.precision": "null is the fastest for device and network.",
+    "trainer.precision": "null is the fastest of the device.",
     "trainer.logger": "null is TensorBoard's, in the run folder.",
     "trainer.default_root_dir": "null is runs/.",
     "trainer.enable_progress_bar": "null is true in a terminal.",
