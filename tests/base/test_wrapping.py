@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.fake_pictures import write_folder
-from tlearn.base.terminal.wrapping import wrapped
+from tlearn.base.terminal.wrapping import filled, wrapped
 
 LONG = "val: 39 of these 390 images, 10 % of each class, are held back to validate in every run, and in no other way"
 
@@ -111,3 +111,13 @@ def test_the_width_is_that_of_the_terminal(monkeypatch: pytest.MonkeyPatch) -> N
             longest = max(map(len, wrapped(LONG, stream).split("\n")))
             assert shown - 12 < longest < shown
     os.close(master)
+
+
+def test_text_is_filled_line_by_line_and_words_stay_whole() -> None:
+    path = "runs/" + "x" * 80
+    assert filled(LONG, 40) == (
+        "val: 39 of these 390 images, 10 % of\n"
+        "  each class, are held back to validate\n"
+        "  in every run, and in no other way"
+    )
+    assert filled(f"kept: {path}\nnext: twenty-one words", 20) == f"kept:\n  {path}\nnext: twenty-one\n  words"

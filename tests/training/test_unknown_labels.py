@@ -20,7 +20,7 @@ from tests.helpers.fake_pictures import CONFIG, picture
 from tlearn import ImageTableDataModule, TlearnError, load
 from tlearn.analysis.learning_curve import measure_curve
 from tlearn.analysis.stage_probe import Labelled, probe_stage
-from tlearn.commands.compare.measured_fit import image_scores
+from tlearn.commands.compare.measured_fit import reported_scores
 from tlearn.deploy.int8 import score as int8_score
 from tlearn.models.calibration import AS_TRAINED
 from tlearn.models.losses import compute_loss, known_share
@@ -265,7 +265,7 @@ def test_pages_judge_the_known() -> None:
     found = verdict(answers, 1)
     assert (found.true, found.predicted) == ("none (unknown: furry, fun)", "fun, tame")
     assert found.probability == pytest.approx(float(torch.tensor(4.0).sigmoid()))
-    assert image_scores("multilabel", answers.given, targets).tolist() == pytest.approx([1, 0, 2 / 3])
+    assert reported_scores("multilabel", answers.given, targets).tolist() == pytest.approx([1, 0, 2 / 3])
     assert int8_score("multilabel", answers.given, targets) == "60.00 % of labels right"
 
 

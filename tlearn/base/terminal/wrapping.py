@@ -9,6 +9,7 @@ from typing import TextIO
 
 from tlearn.base.program import MODULE
 
+TEXT_COLUMNS = 79
 _COMMAND = re.compile(rf"\bpip install \S+|\b(?:{MODULE}|tlearn) \S.*?(?=[;,)](?:\s|$)|$)")
 _GLUE = "\0"  # in place of a blank at which no line is broken
 _USUAL_COLUMNS = 80  # of a terminal that does not say its own
@@ -28,6 +29,19 @@ def wrapped(text: str, stream: TextIO) -> str:
         return text
     columns = _columns(stream) - 1  # a line that fills the last one wraps on some terminals
     return "\n".join(line if len(line) <= columns else _fill(line, columns) for line in text.split("\n"))
+
+
+def filled(text: str, columns: int = TEXT_COLUMNS) -> str:
+    """Wrap each line of a text at blanks, in a pipe and a file too, and indent what continues it; words stay whole.
+
+    Args:
+        text: One line or more.
+        columns: The most that a line has, unless a word is longer.
+    """
+    return "\n".join(
+        textwrap.fill(line, columns, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+        for line in text.split("\n")
+    )
 
 
 def _fill(line: str, columns: int) -> str:

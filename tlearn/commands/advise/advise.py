@@ -21,6 +21,7 @@ from tlearn.analysis.probe import log_curves
 from tlearn.base.files import write_whole
 from tlearn.base.next_command import command_line
 from tlearn.base.progress import Progress
+from tlearn.base.terminal.wrapping import filled
 from tlearn.cli.arguments import Arguments, with_own
 from tlearn.cli.config_files import ADVISED
 from tlearn.cli.faults import translated_faults
@@ -39,7 +40,6 @@ from tlearn.commands.probe import take_words, write_result
 from tlearn.commands.untrained import UntrainedCLI, untrained
 
 _DEFAULT_OUT = Path(ADVISED)
-_WIDTH = 79  # columns of a line that is wrapped
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def run(arguments: Arguments) -> None:
     places = _keep(asked)
     advice.write(out)
     if advice.not_kept:
-        print(textwrap.fill(_said(advice.not_kept), _WIDTH, break_long_words=False, break_on_hyphens=False))
+        print(filled(_said(advice.not_kept)))
     print(f"advice took {advice.time_s:.0f} s; all of it: {', '.join(map(str, places))}")
     if advice.decision.price is not None:
         print(price_line(advice.decision.price))

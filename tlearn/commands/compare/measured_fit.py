@@ -138,7 +138,7 @@ class _MeasuringCallback(Callback):
         answers, targets = _answers(trainer, module)
         data = own_data_of(trainer)
         self.held_out = held_out(data, answers, targets) if data is not None and data.folds else None
-        return image_scores(module.task, answers, targets)
+        return reported_scores(module.task, answers, targets)
 
 
 def _answers(trainer: Trainer, module: TransferModule) -> tuple[Tensor, Tensor]:
@@ -162,8 +162,10 @@ def _name_of(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
-def image_scores(task: Task, answers: Tensor, targets: Tensor) -> Scores:
-    """Score every image: 1 for right and 0 for wrong, the F1 of its labels, or the absolute error.
+def reported_scores(task: Task, answers: Tensor, targets: Tensor) -> Scores:
+    """Score every image as `SCORE` says: 1 for right and 0 for wrong, the F1 of its labels, or the absolute error.
+
+    A race judges by `tlearn.analysis.race.paired.image_scores`, of which more is better in every task.
 
     Args:
         task: Which of the three.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,8 +12,7 @@ from rich.text import Text
 
 from tlearn.analysis.ranking import Standing
 from tlearn.base.intervals import FEW_GROUPS
-
-_COLUMNS = 79  # of text
+from tlearn.base.terminal.wrapping import filled
 
 
 @dataclass(frozen=True)
@@ -80,7 +78,7 @@ def print_comparison(standings: Sequence[Standing], costs: Mapping[str, Cost], a
     print("\n".join(_caption(len(standings), about)))
     for told in (_alike(standings), _overlapping(standings) if about.seeds > 1 else ""):
         if told:
-            print(textwrap.fill(told, _COLUMNS, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False))
+            print(filled(told))
 
 
 def _row(standing: Standing, cost: Cost, about: About) -> list[str]:

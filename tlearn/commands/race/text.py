@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,6 +10,7 @@ from tlearn.analysis.race.choice import Choice, Finisher
 from tlearn.analysis.race.paired import loss_and_score, loss_text
 from tlearn.analysis.race.scratch import Nearness
 from tlearn.base.intervals import percent
+from tlearn.base.terminal.wrapping import filled
 from tlearn.base.types import Task
 from tlearn.commands.race.budget import AUTO
 from tlearn.commands.race.members import Answers, Member
@@ -24,7 +24,7 @@ _SCORE = {"classification": "acc", "multilabel": "labels right", "regression": "
 def say(text: str = "") -> None:
     """Print a text in lines of 80 columns, behind what stderr has to show."""
     sys.stderr.flush()
-    print(textwrap.fill(text, _WIDTH, subsequent_indent="  ", break_on_hyphens=False), flush=True)
+    print(filled(text, _WIDTH), flush=True)
 
 
 def called(name: str) -> str:

@@ -13,7 +13,7 @@ from tlearn.analysis.race.paired import image_losses
 from tlearn.analysis.ranking import Groups, is_mcnemar
 from tlearn.analysis.soups.candidates import Candidate, Judged, Kept, Kind, compared_with, judged, kept_of
 from tlearn.analysis.soups.greedy import greedy_soup
-from tlearn.commands.compare.measured_fit import SCORE, image_scores
+from tlearn.commands.compare.measured_fit import SCORE, reported_scores
 from tlearn.commands.soup.answers import Answers, EvaluatedSplit
 from tlearn.commands.soup.members import Member
 from tlearn.models.calibration import AS_TRAINED
@@ -92,7 +92,7 @@ class _Split:
         losses = image_losses(self.task, outputs, learned).double()
         check_loss(float(losses.mean()), name)
         given = self.answers.restored(answers_of(self.task, outputs, AS_TRAINED))
-        return Candidate(name, kind, tuple(members), losses.numpy(), image_scores(self.task, given, self.targets))
+        return Candidate(name, kind, tuple(members), losses.numpy(), reported_scores(self.task, given, self.targets))
 
     def table(self, candidates: Sequence[Candidate]) -> Table:
         groups = None if self.groups is None else len(set(self.groups.tolist()))

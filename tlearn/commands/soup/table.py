@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Iterator
-
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table as RichTable
@@ -12,10 +9,10 @@ from rich.text import Text
 
 from tlearn.analysis.ranking import LEVEL
 from tlearn.analysis.soups.candidates import Judged
+from tlearn.base.terminal.wrapping import filled
 from tlearn.commands.compare.table import interval_words
 from tlearn.commands.soup.comparison import SoupComparison, Table
 
-_COLUMNS = 79  # of text
 _IMAGES = {"val": "validation images", "test": "test images"}
 
 
@@ -118,11 +115,5 @@ def kept_words(found: SoupComparison) -> str:
 
 
 def _say(*texts: str) -> None:
-    for line in _lines(texts):
-        print(line)
-
-
-def _lines(texts: tuple[str, ...]) -> Iterator[str]:
     for text in filter(None, texts):
-        for line in text.split("\n"):
-            yield textwrap.fill(line, _COLUMNS, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+        print(filled(text))
