@@ -377,7 +377,7 @@ def test_callbacks_of_the_user_do_not_replace_ours(sign: str, tlearn: Tlearn, sm
 
 
 def test_unexpected_fault_is_one_line_too(tlearn: Tlearn, small: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tlearn.training.precision.best_precision", lambda accelerator: 1 / 0)
+    monkeypatch.setattr("tlearn.training.optimized.best_precision", lambda accelerator: 1 / 0)
     answer = tlearn("fit", "-c", small, "--trainer.precision", "null")
     assert answer.code == 1
     assert answer.err == "error: ZeroDivisionError: division by zero; TLEARN_DEBUG=1 shows where it came from\n"

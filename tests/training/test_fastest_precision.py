@@ -9,7 +9,6 @@ import torch
 
 from tests.conftest import Tlearn
 from tlearn import TransferModule
-from tlearn.training.precision import fastest_precision
 
 LITE0 = "timm/tf_efficientnet_lite0"
 
@@ -35,14 +34,14 @@ def able(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_strided_depthwise_convolutions_train_in_float32(backbone: str, options: dict[str, Any], expected: str) -> None:
     module = TransferModule(3, weights=None, backbone=backbone, **options)
-    assert fastest_precision("cpu", module) == expected
+    assert module.fastest_precision("cpu") == expected
 
 
 def test_a_gpu_is_asked_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: True)
     module = TransferModule(3, weights=None, backbone="mobilenet_v3_small")
-    assert [fastest_precision(each, module) for each in ("auto", "gpu", "cpu")] == [
+    assert [module.fastest_precision(each) for each in ("auto", "gpu", "cpu")] == [
         "bf16-mixed",
         "bf16-mixed",
         "32-true",

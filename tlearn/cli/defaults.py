@@ -103,7 +103,7 @@ def settle_folder(config: Namespace, run_name: str, run: Path | None, verb: str)
 def settle_machine(config: Namespace, verb: str) -> None:
     """Show progress, and compute in float32 where `tlearn.load` and exports do: an answer must not depend on the door.
 
-    The precision of the other verbs depends on the network, see `fastest_precision`.
+    The precision of the other verbs depends on the network, see `OptimizedModule.fastest_precision`.
     """
     trainer = config.trainer
     if verb == "predict" and trainer.precision is None:

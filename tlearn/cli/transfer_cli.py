@@ -58,7 +58,6 @@ from tlearn.training.callbacks.stopping import StopCallback, end_only
 from tlearn.training.ddp import EndTogetherCallback
 from tlearn.training.lean_lightning import NoProfiler
 from tlearn.training.module import TransferModule
-from tlearn.training.precision import fastest_precision
 from tlearn.training.typed import callbacks_of
 
 log = logging.getLogger(__name__)
@@ -91,9 +90,8 @@ class TransferCLI(LightningCLI):
         self.command = arguments.as_typed
         self.typed = [name for name, value in arguments.pairs() if value != "1" or name != "--trainer.max_epochs"]
         self.checkpoint = checkpoint
-        self.run_folder = run if self.verb != "fit" or goes_on(checkpoint) else None
-        if names_place(arguments):
-            self.run_folder = None
+        stays = (self.verb != "fit" or goes_on(checkpoint)) and not names_place(arguments)
+        self.run_folder = run if stays else None
         self.run_data = RunData(arguments.data, checkpoint, self.verb == "predict" or type(self) is not TransferCLI)
         super().__init__(
             TransferModule,
@@ -208,11 +206,10 @@ class TransferCLI(LightningCLI):
             check_without_validation(self.model, self.chooses, images.without_validation)
             config["limit_val_batches"] = 0
         check_surroundings(os.environ)
-        config["plugins"] = [*as_list(config.get("plugins")), AtomicCheckpointIO()]
-        if is_shell_of_slurm(os.environ):
-            config["plugins"].append(LightningEnvironment())
+        shell = [LightningEnvironment()] if is_shell_of_slurm(os.environ) else []
+        config["plugins"] = [*as_list(config.get("plugins")), AtomicCheckpointIO(), *shell]
         config["profiler"] = config.get("profiler") or NoProfiler()
-        config["precision"] = config["precision"] or fastest_precision(str(config["accelerator"]), self.model)
+        config["precision"] = config["precision"] or self.model.fastest_precision(str(config["accelerator"]))
         callbacks = self.own_callbacks(config)
         check_clipping(config["gradient_clip_val"])
         try:

@@ -10,8 +10,10 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback
+from torch import nn
 
 from tlearn.base.errors import TlearnError
+from tlearn.base.machine import FULL_PRECISION, best_precision, uses_cpu
 from tlearn.models.freezing import FreezeSchedule, Rule, hold_frozen_in_eval
 from tlearn.models.losses import pull_towards
 from tlearn.training.ddp import wrap_anew
@@ -75,6 +77,24 @@ class OptimizedModule(SteppingModule):
             return "model.ensemble"
         solver = self.head_start.head_solver
         return "" if solver == "sgd" else f"model.head_solver {solver}"
+
+    def fastest_precision(self, accelerator: str) -> str:
+        """Return what `best_precision` says of the device, but ``32-true`` for what a CPU trains slower in bfloat16.
+
+        oneDNN takes 20 times as long in bfloat16 as in float32 for the gradient of a strided depthwise convolution by
+        its input (findings/torch_bf16_strided_depthwise.sh). So a step of EfficientNet, MobileNet and their like takes
+        up to twice as long. Where no gradient goes through them, as for a head on a fixed network, bfloat16 is faster.
+
+        Args:
+            accelerator: What ``--trainer.accelerator`` says.
+        """
+        trains = False
+        for path, part in self.backbone.named_modules(prefix="backbone"):
+            names = (f"{path}.{name}" for name, _ in part.named_parameters(recurse=False))
+            trains = trains or any(self.rules[name].lr_scale is not None for name in names)
+            if trains and uses_cpu(accelerator) and _is_strided_depthwise(part):
+                return FULL_PRECISION
+        return best_precision(accelerator)
 
     def meet_pictures(self) -> None:
         """Check the run's pictures, and what the options ask of them.
@@ -232,3 +252,7 @@ class OptimizedModule(SteppingModule):
         if not self.training:
             log.info("the module was in eval mode: it trains in train mode, but for what is frozen")
             self.train()
+
+
+def _is_strided_depthwise(part: nn.Module) -> bool:
+    return isinstance(part, nn.Conv2d) and part.groups == part.in_channels > 1 and max(part.stride) > 1
