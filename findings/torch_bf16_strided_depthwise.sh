@@ -6,8 +6,8 @@
 # brgconv_strided, made for dense ones, as ONEDNN_VERBOSE=1 shows. With stride 1 it takes jit_dw for both. So a training step of
 # EfficientNet-Lite0 takes up to twice as long in bfloat16, while its forward pass takes less. Nothing warns.
 # Wanted: the depthwise kernel, which is there for stride 1.
-# Seen, on a processor with AVX512-BF16 and AMX, one thread: stride 2: float32 3.7 ms, bfloat16 82.8 ms, 22.1 times; stride 1: 4.6 and
-# 4.1 ms, 0.9 times.
+# Seen, on a processor with AVX512-BF16 and AMX that other work kept busy, one thread: stride 2: float32 4.8 ms, bfloat16 62.8 ms, 13.2
+# times (20.2 and 22.1 in two other runs); stride 1: 5.5 and 4.5 ms, 0.8 times.
 # On a processor without AVX512-BF16 bfloat16 is emulated; the script says so and tells nothing.
 set -eu
 work=$(mktemp -d)
