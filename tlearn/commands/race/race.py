@@ -170,6 +170,7 @@ class _Race:
 
     def _train(self) -> None:
         stops = rungs(self.track.epochs)
+        text.say(text.on_names([each.name for each in self.tuned]))
         self._settle()
         for member in self.tuned:
             if member.outcome == "finished":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from tlearn.analysis.race.choice import Choice, Finisher
@@ -63,6 +63,16 @@ def say_leg(member: Member, task: Task, took_s: float, then: str) -> None:
 
 def _loss(member: Member) -> str:
     return f"val loss {member.losses[-1]:.4f}" if member.losses else "no epoch done"
+
+
+def on_names(names: Sequence[str]) -> str:
+    """Say what the names of trained members mean, those that race."""
+    meanings = {
+        "lp_ft": "lp_ft_R trains the whole network at the learning rate R",
+        "partial": "partial_R only its deeper half",
+        "scratch": "scratch all of it from random weights",
+    }
+    return "; ".join(said for kind, said in meanings.items() if any(name.startswith(kind) for name in names))
 
 
 def on_random_features(found: Nearness) -> str:
