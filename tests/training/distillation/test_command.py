@@ -16,6 +16,7 @@ from tests.conftest import Tlearn, no_pictures
 from tests.helpers.fake_pictures import CONFIG, write_splits
 
 TEACHER = "runs/folder/version_0/checkpoints/best.ckpt"
+_STEPS = "model.head_solver lbfgs takes none; train by steps: --config lp_ft.yaml, or --model.head_solver sgd"
 FIT = ("fit", "--config", "folder.yaml", "--trainer.enable_progress_bar=false")
 
 
@@ -92,6 +93,7 @@ def test_an_ensemble_teaches_and_another_split_is_remarked_on(there: Path, tlear
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (["--model.distill_from", "folder", "--model.freeze_backbone", "true", "--model.head_solver", "lbfgs"], _STEPS),
         (["--model.distill_from", "nowhere"], "model.distill_from takes a run folder, a name under runs/ or a check"),
         (["--model.distill_from", "folder.yaml"], "folder.yaml is a config, not weights; check the path"),
         (["--model.distill_from", "folder", "--data.size_px", "48"], "learned from pictures read with size_px 32"),

@@ -59,6 +59,6 @@ class DistillOptions(Options):
         """
         if self.distill_from is not None and without_steps:
             raise TlearnError(
-                f"model.distill_from teaches in the steps of training, and {without_steps} takes none; drop one of the "
-                "two"
+                f"model.distill_from teaches in the steps of training, and {without_steps} takes none; train by steps: "
+                "--config lp_ft.yaml, or --model.head_solver sgd"
             )
