@@ -44,9 +44,10 @@ def test_a_single_run_within_the_error_does_not_replace_the_average() -> None:
     choice = choice_of(h=more([0.1, -0.5, 0.1, -0.1], average), a=[0.5] * 4, ab=average, ap=[0.55] * 4)
     assert choice.finisher.name == "lp_ft_3e-4 + lp_ft_1e-4"
     assert choice.reason == (
-        "lp_ft_3e-4 + lp_ft_1e-4 is the average of the two trained runs with the least loss on 4 validation images, "
-        "0.693; its own is 0.511. head has less, 0.411, but that may be chance: the 90 % interval of the difference is "
-        "-0.433 to 0.233."
+        "The mean of two networks' answers is kept unless a single one is better beyond chance. lp_ft_3e-4 + lp_ft_1e-4 "
+        "is that of the two trained runs with the least loss on 4 validation images, 0.693; its own is 0.511. head has "
+        "less, 0.411, but 4 validation images are too few to show that it is better: its loss less that of the result "
+        "is between -0.433 and 0.233 (90 % interval; 0 is no difference)."
     )
     assert [each.name for each in choice.differences] == ["head", "lp_ft_3e-4", "lp_ft_3e-4 + partial_3e-4"]
     assert choice.differences[0].loss == pytest.approx(-0.1, abs=1e-6)
@@ -106,9 +107,7 @@ def test_what_diverged_is_left_out_and_said() -> None:
 def test_a_single_image_proves_nothing() -> None:
     choice = choice_of(h=[0.9], a=[0.2], b=[0.1], ab=[0.15])
     assert choice.finisher.name == "lp_ft_3e-4 + lp_ft_1e-4"
-    assert choice.reason.endswith(
-        "a loss on 1 validation image of 1.897. head has less, 0.105, but one image shows nothing."
-    )
+    assert choice.reason.endswith("on 1 validation image is 1.897. head has less, 0.105, but one image shows nothing.")
     assert choice.differences[0].loss_interval == (-math.inf, math.inf)
 
 
@@ -124,9 +123,7 @@ def test_the_average_is_of_the_two_that_are_the_best_alone_not_the_one_with_the_
     assert "the two trained runs with the least loss on 3 validation images, 0.228 and 0.357; its own is 0.288. " in (
         choice.reason
     )
-    assert choice.reason.endswith(
-        " lp_ft_3e-4 has less, 0.228, but that may be chance: the 90 % interval of the difference is -0.271 to 0.153."
-    )
+    assert "its loss less that of the result is between -0.271 and 0.153 (90 % interval; " in choice.reason
 
 
 def test_pairs_of_trained_members_are_offered() -> None:

@@ -16,6 +16,7 @@ from tlearn.analysis.race.recipes import HEADS
 from tlearn.base.errors import TlearnError
 from tlearn.base.types import Task
 
+_AVERAGE = "The mean of two networks' answers is kept unless a single one is better beyond chance."
 _SAME_TIME = 1.2  # two runs of one recipe differ by as much in seconds
 
 
@@ -159,10 +160,10 @@ def _of_averages(averages: Sequence[Finisher], means: Mapping[str, float], on: s
     best = min(averages, key=lambda each: sum(means.get(name, means[each.name]) for name in each.members))
     least = loss_text(means[best.name])
     if len(averages) == 1:
-        return best, f"{best.name} has a loss {on} of {least}."
+        return best, f"{_AVERAGE} The loss of {best.name} {on} is {least}."
     alone = " and ".join(loss_text(means[name]) for name in best.members if name in means)
     return best, (
-        f"{best.name} is the average of the two trained runs with the least loss {on}, {alone}; its own is {least}."
+        f"{_AVERAGE} {best.name} is that of the two trained runs with the least loss {on}, {alone}; its own is {least}."
     )
 
 
@@ -175,12 +176,13 @@ def _unproven(sound: Sequence[Finisher], held: Finisher, losses: Mapping[str, Te
     difference = losses[least] - losses[held.name]
     if float(difference.mean()) >= 0:
         return " No single run has less."
+    has_less = f" {least} has less, {loss_text(float(losses[least].mean()))}"
     if len(difference) == 1:
-        return f" {least} has less, {loss_text(float(losses[least].mean()))}, but one image shows nothing."
+        return f"{has_less}, but one image shows nothing."
     low, high = map(loss_text, paired_interval(difference))
     return (
-        f" {least} has less, {loss_text(float(losses[least].mean()))}, but that may be chance: the 90 % interval of "
-        f"the difference is {low} to {high}."
+        f"{has_less}, but {_images(difference)} are too few to show that it is better: its loss less that of the "
+        f"result is between {low} and {high} (90 % interval; 0 is no difference)."
     )
 
 

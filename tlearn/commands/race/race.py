@@ -121,7 +121,7 @@ class _Race:
             cli = run_leg(self.track, member, lambda _: False, self.typed)
         member.stages = list(cli.model.backbone.tappable)
         member.write()
-        text.say_leg(member, self.task, member.seconds, "solved" if member.planned == 1 else "trained")
+        text.say_leg(member, self.task, member.seconds, "finished")
 
     def _knows_something(self) -> bool:
         """Tell whether the heads tell any two pictures apart; else training is in vain."""
@@ -187,7 +187,7 @@ class _Race:
         for member in self._running():
             if member.outcome != "finished":
                 is_left = ended and len(member.losses) >= member.standing.at((stops or (1,))[0])
-                member.why = "not as good" if is_left else "no time left"
+                member.why = "stopped halfway" if is_left else "no time left"
 
     def _running(self) -> list[Member]:
         return [member for member in self.tuned if member.outcome != "left out"]
@@ -220,7 +220,7 @@ class _Race:
         then = str(member.outcome)
         if member.outcome == "paused":
             is_late = len(member.losses) < leg.until
-            then = f"stopped: the time does not suffice for {member.planned} epochs" if is_late else "waits"
+            then = f"stopped: the time does not suffice for {member.planned} epochs" if is_late else "paused"
         text.say_leg(member, self.task, member.seconds - before_s, then)
         assert member.outcome == "finished" or len(member.losses) > done
 

@@ -72,7 +72,8 @@ def on_names(names: Sequence[str]) -> str:
         "partial": "partial_R only its deeper half",
         "scratch": "scratch all of it from random weights",
     }
-    return "; ".join(said for kind, said in meanings.items() if any(name.startswith(kind) for name in names))
+    said = "; ".join(said for kind, said in meanings.items() if any(name.startswith(kind) for name in names))
+    return f"a head is a new last layer, the network stays fixed; {said}"
 
 
 def on_random_features(found: Nearness) -> str:
@@ -87,7 +88,7 @@ def on_random_features(found: Nearness) -> str:
 
 
 def table_of(members: list[Member], finishers: list[Finisher], task: Task, chosen: Finisher) -> str:
-    """Return the table of what was run and what could be the result; the chosen has a star."""
+    """Return the table of what was run and what could be the result; a last line says what its star is."""
     answers = next(found for member in members if (found := member.answers()))
     known = {each.members[0]: each for each in finishers if len(each.members) == 1}
     rows = [("", "", "epochs", "val loss", _SCORE[task], "seconds", "")]
@@ -101,9 +102,13 @@ def table_of(members: list[Member], finishers: list[Finisher], task: Task, chose
     for each in finishers:
         if len(each.members) > 1:
             loss, score = figures(task, each, answers)
-            rows.append(("*" if each is chosen else "", each.name, "", loss, score, "", "average"))
+            rows.append(
+                ("*" if each is chosen else "", each.name, "", loss, score, "", f"mean of {each.passes} answers")
+            )
     widths = [max(len(row[column]) for row in rows) for column in range(6)]
-    return "\n".join(_row(row, widths) for row in rows)
+    return "\n".join(
+        [*(_row(row, widths) for row in rows), "* the result; what is finished answers as after its last epoch"]
+    )
 
 
 def _row(row: tuple[str, ...], widths: list[int]) -> str:
@@ -123,7 +128,7 @@ def figures(task: Task, of: Finisher | Answers | None, answers: Answers) -> tupl
 def outcome_of(member: Member) -> str:
     """Say in a few words what became of a member."""
     if member.outcome == "finished":
-        return "solved" if member.planned == 1 and member.name in _CALLED else "finished"
+        return "finished"
     if member.outcome == "left out":
         return "left out"
     return member.why or member.outcome
@@ -133,9 +138,10 @@ def price(choice: Choice, members: list[Member]) -> str:
     """Say what the result costs: passes for each picture, and what it took to make it."""
     passes = choice.finisher.passes
     took_s = sum(member.seconds for member in members if member.name in choice.finisher.members)
+    of = f"training took {length(took_s)} of the race's {length(sum(member.seconds for member in members))}"
     if passes == 1:
-        return f"price: one pass of the network a picture; it took {length(took_s)} to make"
-    return f"price: {passes} networks answer, so a picture costs {passes} passes; they took {length(took_s)} to make"
+        return f"price: one network answers, once a picture; {of}"
+    return f"price: {passes} networks answer, so predicting takes {passes} times one network's time; {of}"
 
 
 def say_what_was_needed(budget_s: float, missing_s: float) -> None:
