@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
@@ -103,6 +106,7 @@ def test_files_that_share_a_name_are_named_by_their_paths() -> None:
     [
         ("resnet18", "--backbones compares two networks at least, got resnet18; to take it: --model.backbone resnet18"),
         ("resnet18,resnet18", "--backbones names resnet18 twice; drop one"),
+        ("resnet18=m.pth,resnet18=./m.pth", "--backbones names resnet18 twice; drop one"),
         ("resnet18,=a.pth", "--backbones expects names such as resnet18,timm/tf_efficientnet_lite0=FILE, got"),
         ("resnet18,mobilenet_v2=a.pth", "--backbones mobilenet_v2: no file of weights at a.pth; check the path"),
         ("mobilenet_v2=m.pth,resnet81=m.pth", "resnet81"),
@@ -130,12 +134,29 @@ def test_refused_from_python_and_beside_another_network(tlearn: Tlearn, small: s
         api.advise(small, {"model.weights": "DEFAULT"}, backbones=["resnet18", "resnet34"])
 
 
-def test_networks_at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def hub_constants() -> Iterator[ModuleType]:
+    """Return the module of the Hub's folders, which reads the environment when it is imported."""
+    from huggingface_hub import constants
+
+    yield constants
+    importlib.reload(constants)
+
+
+@pytest.mark.parametrize(
+    ("variable", "folder"), [("HF_HUB_CACHE", "."), ("HF_HOME", "hub"), ("XDG_CACHE_HOME", "huggingface/hub")]
+)
+def test_networks_at_hand(
+    variable: str, folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hub_constants: ModuleType
+) -> None:
+    for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(variable, str(tmp_path / "kept"))
+    importlib.reload(hub_constants)
     monkeypatch.setattr("torch.hub.get_dir", lambda: str(tmp_path / "torch"))
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     assert networks_at_hand() == []
     kept = tmp_path / "torch/checkpoints" / Path(ResNet18_Weights.DEFAULT.url).name
-    snapshots = tmp_path / "hub"
+    snapshots = tmp_path / "kept" / folder
     whole = snapshots / "models--timm--resnet10t.c3_in1k/snapshots/abc/model.safetensors"
     other = snapshots / "models--timm--resnet14t.c3_in1k/snapshots/abc/config.json"
     for path in (kept, whole, other):

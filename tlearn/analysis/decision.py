@@ -17,7 +17,7 @@ from tlearn.analysis.pilots import PilotResult
 
 _EDGE = 0.01  # a score is kept at least this far from 0 and 1 before its logit is taken
 _KEPT = 0.03  # loss on validation that a trial may add and still be said to have kept it
-_POINT = 0.01  # a smaller gain is none: within a point of the best counts as the best, see `benchmarks.advise`
+POINT = 0.01  # a smaller gain is none: within a point of the best counts as the best, see `benchmarks.advise`
 _Z90 = 1.645
 _EARLIER = (
     "A head on {stage} beats one on all stages side by side beyond the noise: what comes after was learned for other "
@@ -118,8 +118,9 @@ class Price:
 
     @property
     def points(self) -> str:
-        """Say the gain: ``-0.1 [-3, +3] points``."""
-        return f"{100 * self.gain:+.1f} [{100 * self.low:+.0f}, {100 * self.high:+.0f}] points"
+        """Say the gain: ``-0.1 [-3.1, +2.8] points``."""
+        gain, low, high = (round(100 * each, 1) + 0.0 for each in (self.gain, self.low, self.high))  # never -0.0
+        return f"{gain:+.1f} [{low:+.1f}, {high:+.1f}] points"
 
 
 @dataclass(frozen=True)
@@ -161,7 +162,7 @@ def decide(measured: Measurements, effects: Mapping[str, Effect], gains: Gains) 
     if isinstance(head.candidate.options.get("tap"), str):
         return Decision(head, _EARLIER.format(stage=measured.best.stage), outlooks, price)
     gain = _gain_of(measured, gains)
-    if gain.mean > gain.deviation and price.gain > _POINT:
+    if gain.mean > gain.deviation and price.gain > POINT:
         reason = _PAYS.format(points=price.points)
         low, high, less_s = -price.high, -price.low, -price.time_s
         return Decision(trained, reason, outlooks, Price(head.candidate.name, -price.gain, low, high, less_s))

@@ -12,6 +12,7 @@ from lightning.pytorch import Trainer
 from tlearn.analysis.candidates import Candidate, candidates
 from tlearn.analysis.learning_curve import Forecast, forecast, measure_curve
 from tlearn.analysis.new_group import fold_of_each
+from tlearn.analysis.own_size.measured import OwnSize, try_own_size
 from tlearn.analysis.pilots import Pilot, PilotResult, run_pilots
 from tlearn.analysis.probe import Probe, probe, probe_stages, taps_of
 from tlearn.analysis.similarity import batch_norm_shift, mean_logme
@@ -61,6 +62,7 @@ class Measurements:
         candidates: All strategies.
         time_s: Seconds of all measurements.
         pass_peak_bytes: Peak memory of the passes over the fixed network.
+        own_size: A head at the size that the weights were trained at; ``None`` where that is not larger, or unknown.
     """
 
     task: Task
@@ -86,6 +88,7 @@ class Measurements:
     candidates: list[Candidate]
     time_s: float
     pass_peak_bytes: int | None = None
+    own_size: OwnSize | None = None
 
 
 def measure(
@@ -96,6 +99,7 @@ def measure(
     start_s: float,
     kept: dict[str, Any],
     folds: int | None = None,
+    own_px: int | None = None,
 ) -> Measurements:
     """Measure everything that `decide` needs.
 
@@ -107,6 +111,7 @@ def measure(
         start_s: See `Measurements`.
         kept: Options of the model that the user set, for every strategy.
         folds: See `tlearn.analysis.probe.probe`.
+        own_px: A larger size to look at too, see `Measurements`.
 
     Raises:
         TlearnError: A class has fewer than two training images, or the features are of no use.
@@ -117,6 +122,8 @@ def measure(
     features = next(each for each in seen if each.image_size_px == size)
     heads = _places_of(module, found, size)
     named = _strategies(module, heads, epochs, kept)
+    numbers = fold_of_each(data_of(trainer).dataset("train"), module.task, folds)
+    own_size = try_own_size(trainer, module, own_px, features, numbers)
     head, solve_time_s = _solved(module, features, heads.start.stage)
     planned = epochs * len(data_of(trainer).train_dataloader())
     return Measurements(
@@ -143,12 +150,14 @@ def measure(
         candidates=named,
         time_s=time.perf_counter() - begin_s,
         pass_peak_bytes=pass_peak_bytes,
+        own_size=own_size,
     )
 
 
-def parts_of(module: TransferModule) -> int:
+def parts_of(module: TransferModule, own_px: int | None) -> int:
     """Count the parts of `measure` that are told apart on the screen, where `Progress` has ``parts``."""
     always = 5  # passes, stages, likeness to the images of the weights, fewer images, trials
+    always += own_px is not None and module.task == "classification"
     return always + (not module.starts_at_random) + {"classification": 2, "regression": 1, "multilabel": 0}[module.task]
 
 

@@ -12,10 +12,13 @@ from torch import Tensor
 
 from tlearn.analysis.stage_probe import Labelled, stages_of
 from tlearn.base.progress import Progress
-from tlearn.data.images.image_set import ImageSet
+from tlearn.data.images.image_set import BatchKey, ImageSet
+from tlearn.models.state import evaluating
 from tlearn.training.module import TransferModule
 from tlearn.training.strategies.features import iterate_over_split
 from tlearn.training.typed import FitSplit, data_of
+
+AT_ONCE = 32  # images in a pass over some of them
 
 
 @dataclass(frozen=True)
@@ -50,10 +53,7 @@ def stage_features(trainer: Trainer, module: TransferModule, size_px: int) -> St
         size_px: Side of what the network sees.
     """
     start_s = time.perf_counter()
-    tapped = network_like(module, size_px, tap=list(module.backbone.tappable), freeze_backbone=True)
-    tapped.trainer = trainer
-    tapped.to(module.device).setup("fit")
-    splits = {}
+    tapped, splits = tapped_network(trainer, module, size_px), {}
     sets: dict[FitSplit, ImageSet] = {
         "train": data_of(trainer).dataset("train"),
         "val": data_of(trainer).dataset("val"),
@@ -66,6 +66,36 @@ def stage_features(trainer: Trainer, module: TransferModule, size_px: int) -> St
             targets: Tensor = module.learned(images.targets[images.indices])
             splits[split] = {stage: Labelled(part, targets) for stage, part in parts.items()}
     return StageFeatures(size_px, splits["train"], splits["val"], time.perf_counter() - start_s)
+
+
+def tapped_network(trainer: Trainer, module: TransferModule, size_px: int) -> TransferModule:
+    """Make the network that gives all its stages side by side; see `stage_features`."""
+    tapped = network_like(module, size_px, tap=list(module.backbone.tappable), freeze_backbone=True)
+    tapped.trainer = trainer
+    tapped.to(module.device).setup("fit")
+    return tapped
+
+
+def features_of(trainer: Trainer, tapped: TransferModule, positions: Tensor) -> tuple[Tensor, list[float]]:
+    """Compute the features of some training images, never augmented.
+
+    Args:
+        trainer: Gives data, precision and device.
+        tapped: See `tapped_network`.
+        positions: int64 (M,), which images.
+
+    Returns:
+        The features (M, D), on the CPU, and the seconds that the network took for each batch.
+    """
+    images = data_of(trainer).dataset("train").on(torch.device("cpu"), None)
+    found, times_s = [torch.empty(0, sum(tapped.backbone.widths))], list[float]()
+    with evaluating(tapped), trainer.precision_plugin.forward_context(), torch.no_grad():
+        for part in positions.split(AT_ONCE):
+            pixels = images[BatchKey(0, part)].images
+            start_s = time.perf_counter()
+            found.append(tapped.features(pixels.to(tapped.device)).float().cpu())
+            times_s.append(time.perf_counter() - start_s)
+    return torch.cat(found), times_s
 
 
 def network_like(module: TransferModule, size_px: int, pretrained: bool = True, **options: Any) -> TransferModule:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from statistics import median
 from typing import NamedTuple
@@ -13,28 +12,17 @@ from torch import Tensor
 
 from tlearn.analysis.backbones.choice import Contest, TriedNetwork, cheapest, going_on, near_the_best
 from tlearn.analysis.backbones.halving import nested_order, rounds_of
+from tlearn.analysis.backbones.judge import judge
 from tlearn.analysis.new_group import fold_of_each
 from tlearn.analysis.similarity import mean_logme
-from tlearn.analysis.stage_features import network_like, own_size_px
-from tlearn.analysis.stage_probe import (
-    SCORES,
-    TOGETHER,
-    Labelled,
-    check_features,
-    left_out_answers,
-    score,
-    stages_of,
-    wanted_outputs,
-)
+from tlearn.analysis.stage_features import AT_ONCE, features_of, own_size_px, tapped_network
+from tlearn.analysis.stage_probe import SCORES, TOGETHER, check_features, score, stages_of, wanted_outputs
 from tlearn.base.intervals import share_interval
 from tlearn.base.progress import Progress
-from tlearn.data.images.image_set import BatchKey
-from tlearn.models.state import evaluating
 from tlearn.training.module import TransferModule
 from tlearn.training.strategies.known_labels import known_groups
 from tlearn.training.typed import data_of
 
-_AT_ONCE = 32  # images in a pass
 _FEWEST_OF_A_CLASS = 4  # in the mean, in the first round
 
 
@@ -65,9 +53,8 @@ class _Runner:
 
     def __init__(self, trainer: Trainer, entry: Entry, size_px: int) -> None:
         module = entry.module
-        self._network = network_like(module, size_px, tap=list(module.backbone.tappable), freeze_backbone=True)
-        self._network.trainer, self._trainer, self._size_px = trainer, trainer, size_px
-        self._network.to(module.device).setup("fit")
+        self._network = tapped_network(trainer, module, size_px)
+        self._trainer, self._size_px = trainer, size_px
         self.entry, self.last = entry, module.backbone.stages[-1]
         self.rows = torch.empty(0, sum(self._network.backbone.widths))
         self._each_s = list[float]()
@@ -76,37 +63,22 @@ class _Runner:
 
     def see(self, positions: Tensor) -> None:
         """Compute the features of more training images."""
-        images = data_of(self._trainer).dataset("train").on(torch.device("cpu"), None)
-        found = [self.rows]
-        with evaluating(self._network), self._trainer.precision_plugin.forward_context(), torch.no_grad():
-            for part in positions.split(_AT_ONCE):
-                pixels = images[BatchKey(0, part)].images
-                start_s = time.perf_counter()
-                found.append(self._network.features(pixels.to(self._network.device)).float().cpu())
-                self._each_s.append((time.perf_counter() - start_s) / len(part))
-        self.rows = torch.cat(found)
+        more, times_s = features_of(self._trainer, self._network, positions)
+        self._each_s += [time_s / len(part) for time_s, part in zip(times_s, positions.split(AT_ONCE), strict=True)]
+        self.rows = torch.cat([self.rows, more])
 
     def judge(self, targets: Tensor, folds: Tensor | None) -> None:
-        """Answer for each image that was seen by a head that was made without it, see `left_out_answers`.
-
-        The squared error of the answers decides who goes on: over few images it has less noise than right and wrong.
-        """
+        """Answer for each image that was seen by a head that was made without it, see `judge`."""
         backbone, task, count = self._network.backbone, self._network.task, self._network.num_classes
         parts = stages_of(self.rows, backbone.taps, backbone.widths)
-        wanted, found = wanted_outputs(task, targets, count), list[tuple[float, Tensor, Tensor]]()
         for stage in dict.fromkeys((self.last, TOGETHER)):
-            if stage not in parts:
-                continue
-            check_features(stage, self._size_px, parts[stage])
-            groups = known_groups(parts[stage], wanted)
-            answers = left_out_answers(task, groups, wanted, Labelled(parts[stage], targets), count, folds)
-            losses = (answers - wanted).square().double().nanmean(dim=1)
-            found.append((float(losses.mean()), losses, answers))
-            if stage == self.last and self.logme is None:
-                self.logme = mean_logme(groups)
-        _, self.losses, answers = min(found, key=lambda each: each[0])
+            if stage in parts:
+                check_features(stage, self._size_px, parts[stage])
+        self.losses, answers = judge(task, parts, self.last, targets, count, folds)
         self.score = score(task, answers, targets)
         self.errors = (answers.argmax(dim=1) != targets).double() if task == "classification" else self.losses
+        if self.logme is None:
+            self.logme = mean_logme(known_groups(parts[self.last], wanted_outputs(task, targets, count)))
 
     def result(self, name: str) -> TriedNetwork:
         """Return what it showed."""

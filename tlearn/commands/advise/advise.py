@@ -35,7 +35,8 @@ from tlearn.commands.advise.backbones import (
     with_network,
 )
 from tlearn.commands.advise.kept import Given, advised_config, kept_in_trials, not_kept, typed_keys
-from tlearn.commands.advise.text import price_line, print_advice, why
+from tlearn.commands.advise.own_size import with_own_size
+from tlearn.commands.advise.text import price_line, print_advice, size_of, why
 from tlearn.commands.probe import take_words, write_result
 from tlearn.commands.untrained import UntrainedCLI, untrained
 
@@ -148,17 +149,22 @@ def ask(arguments: Arguments, say: Callable[[Contest], None] = lambda _: None) -
         arguments, begin_s = with_network(arguments, networks.chosen), time.perf_counter()
     given = Given(typed_keys(arguments), sizes_px)
     cli = untrained(arguments, change=given.take)
-    with translated_faults(arguments), cli.measuring(), Progress("advise", parts_of(cli.model), parts=True):
+    with (
+        translated_faults(arguments),
+        cli.measuring(),
+        Progress("advise", parts_of(cli.model, given.own_px), parts=True),
+    ):
         start_s, trials = time.perf_counter() - begin_s, kept_in_trials(given.kept("model"))
-        measured = measure(cli.trainer, cli.model, sizes_px, given.epochs, start_s, trials, folds)
+        measured = measure(cli.trainer, cli.model, sizes_px, given.epochs, start_s, trials, folds, given.own_px)
         log_curves(cli.trainer.loggers, measured.probe)
         if measured.forecast:
             log_curve(cli.trainer.loggers, measured.forecast)
-    decision = decide(measured, EFFECTS, GAINS)
+    decision = with_own_size(decide(measured, EFFECTS, GAINS), measured)
     config = advised_config(given, measured, decision)
     dropped = not_kept(given.plain, given.typed, config)
     text, time_s = why(measured, decision), measured.start_s + measured.time_s
-    size = [f"--model.image_size={measured.size_px}"] if sizes_px else []  # a race chooses none
+    size_px = size_of(measured, decision)
+    size = [f"--model.image_size={size_px}"] if sizes_px or size_px != measured.size_px else []  # a race chooses none
     race = command_line("fit", *arguments.again(), *size, "--budget", "auto")
     return Asked(cli, Advice(config, text, decision, measured, dropped, time_s, networks), own.out, race)
 

@@ -79,7 +79,8 @@ def named_in(text: str) -> list[Named]:
         found += (
             [Named(each, _DEFAULT) for each in networks_at_hand()] if word == _AUTO else [Named(name, file or _DEFAULT)]
         )
-    if twice := next((each for each in found if found.count(each) > 1), None):
+    files = [(each.backbone, Path(each.weights).expanduser().resolve()) for each in found]  # one may be spelt two ways
+    if twice := next((each for each, own in zip(found, files, strict=True) if files.count(own) > 1), None):
         raise TlearnError(f"{_OPTION} names {twice.backbone} twice; drop one")
     if len(found) < 2:
         there = ", ".join(each.backbone for each in found) or "none"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import yaml
+from jsonargparse import Namespace
 
 from tlearn.analysis.decision import Decision
 from tlearn.analysis.measurements import Measurements
@@ -17,6 +19,7 @@ from tlearn.commands.advise.text import expectation
 from tlearn.commands.probe import STRATEGY, drop_strategy
 from tlearn.commands.untrained import UntrainedCLI
 from tlearn.models.options import LossOptions, names_of
+from tlearn.models.weights.native_size import native_side_px
 from tlearn.training.options import RateOptions
 
 # A solved head takes no steps, to which these belong.
@@ -39,8 +42,10 @@ class Given:
         epochs: Length of the strategies that take steps.
         plain: The whole config as plain values.
         defaults: The whole config where nothing is typed.
+        own_px: The size that the network's weights were trained at, where it is to be looked at too.
     """
 
+    own_px: int | None
     epochs: int
     plain: dict[str, Any]
     defaults: dict[str, Any]
@@ -63,15 +68,33 @@ class Given:
         self.epochs, self.plain = int(epochs), plain_config(parser, config)
         # data have no default, which is no fault here
         self.defaults = yaml.safe_load(parser.dump(parser.get_defaults(), skip_none=False, skip_validation=True))
-        drop_strategy(cli, "advise", self._sizes_px, takes_steps=True)
+        self.own_px = None if self._sizes_px else _larger_size(config)
+        drop_strategy(cli, "advise", self._sizes_px or ([self.own_px] if self.own_px else []), takes_steps=True)
 
     def kept(self, part: str) -> dict[str, Any]:
         """Return the options of ``trainer`` or ``model`` that are the user's, see `kept_options`."""
         return kept_options(self.plain, self.defaults, self.typed, part)
 
 
+def _larger_size(config: Namespace) -> int | None:
+    """Return the side that the weights were trained at, where pictures can be decoded at it and are not."""
+    own_px, asked_px = native_side_px(config.model.backbone, config.model.weights), config.model.image_size
+    data = config.data.get("init_args") or Namespace()
+    if own_px is None or (asked_px is not None and own_px <= asked_px):
+        return None
+    if "size_px" in data and (asked_px is None or data.size_px is not None):  # as large as they come, or as typed
+        return None
+    return own_px
+
+
 def typed_keys(arguments: Arguments) -> set[str]:
-    """Return the keys of ``trainer`` and ``model`` that configs or the command line name, such as ``model.tap``."""
+    """Return the keys of ``trainer`` and ``model`` that configs or the command line name, such as ``model.tap``.
+
+    What `fit` would take for pictures that are named without options is none of them: nobody typed it.
+    """
+    if target := arguments.target:
+        options = arguments.options[len(target.options) :]
+        arguments = replace(arguments, configs=[*target.configs], options=options)
     named = [option.lstrip("-").rstrip("+") for option, _ in arguments.pairs()]
     named += [key for config in arguments.configs for key, _ in leaves(config.content)]
     return {".".join(key.split(".")[:2]) for key in named if key.partition(".")[0] in _PARTS}

@@ -13,6 +13,8 @@ from rich.table import Table
 from tlearn.analysis.decision import Decision, Price
 from tlearn.analysis.measurements import Measurements, best_by_size, pooled
 from tlearn.base.intervals import percent
+from tlearn.commands.advise.own_size import NAME as OWN_SIZE
+from tlearn.commands.advise.own_size import price_of
 from tlearn.commands.probe import print_copies, print_new_group, score_words
 
 _LITTLE, _LIKE, _UNLIKE, _WORTH = 50, 0.25, 1.0, 0.02
@@ -55,8 +57,13 @@ def print_advice(measured: Measurements, decision: Decision) -> None:
         print(textwrap.fill(reason, columns, initial_indent="- ", subsequent_indent="  "))
 
 
+def size_of(measured: Measurements, decision: Decision) -> int:
+    """Return the image size of what is advised."""
+    return int(decision.choice.candidate.options.get("image_size", measured.size_px))
+
+
 def price_line(price: Price) -> str:
-    """Say what the other choice brings and costs: ``LP-FT: -0.1 [-3, +3] points for 617 s more``."""
+    """Say what the other choice brings and costs: ``LP-FT: -0.1 [-3.1, +2.8] points for 617 s more``."""
     seconds = f"{abs(price.time_s):,.0f} s {'more' if price.time_s >= 0 else 'less'}"
     return f"{_SAID.get(price.name, price.name)}: {price.points} for {seconds}"
 
@@ -69,10 +76,11 @@ def why(measured: Measurements, decision: Decision) -> str:
 def _sentences(measured: Measurements, decision: Decision) -> list[str]:
     choice = decision.choice
     said = (
-        f"Advice: {choice.candidate.name} at {measured.size_px} px ({choice.candidate.what}).",
+        f"Advice: {choice.candidate.name} at {size_of(measured, decision)} px ({choice.candidate.what}).",
         _labels(measured),
         _head(measured),
         _sizes(measured),
+        _own_size(measured, decision),
         _pretraining(measured),
         _similarity(measured),
         _pilots(measured),
@@ -111,6 +119,21 @@ def _sizes(measured: Measurements) -> str:
     return (
         f"The image size decides too: the best head reaches {seen}; the smallest within the noise of the best is taken."
     )
+
+
+def _own_size(measured: Measurements, decision: Decision) -> str:
+    """Say what the size that the weights were trained at would bring, and what it costs."""
+    found, own = measured.own_size, next((o for o in decision.outlooks if o.candidate.name == OWN_SIZE), None)
+    if found is None or own is None:
+        return ""
+    head = decision.outlooks[decision.outlooks.index(own) - 1]
+    price = price_of(found, head, own, measured)
+    text = (
+        f"The network learned from pictures of {found.size_px} px. At that size a head has {percent(found.there)} of "
+        f"{found.images} training images right that it was made without, at {measured.size_px} px "
+        f"{percent(found.here)}: {price.points}, for {price.time_s:,.0f} s more."
+    )
+    return text if own is decision.choice else f"{text} To take it: --model.image_size {found.size_px}."
 
 
 def _pretraining(measured: Measurements) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -28,8 +28,11 @@ def _of_torchvision() -> list[str]:
 
 
 def _of_timm() -> list[str]:
-    home = Path(os.environ.get("HF_HOME", Path("~/.cache/huggingface").expanduser()))
-    hub = Path(os.environ.get("HF_HUB_CACHE", home / "hub"))
+    if find_spec("timm") is None:
+        return []
+    from huggingface_hub import constants  # only timm brings it along
+
+    hub = Path(constants.HF_HUB_CACHE)  # it knows HF_HUB_CACHE, HF_HOME and XDG_CACHE_HOME
     folders = sorted(hub.glob(f"{_REPOSITORY}*")) if hub.is_dir() else []
     kept = [path for path in folders if any(any(path.glob(f"snapshots/*/{name}")) for name in _FILES)]
     return [TIMM + path.name.removeprefix(_REPOSITORY) for path in kept]
