@@ -215,8 +215,8 @@ def test_the_cheaper_is_advised_within_the_noise_and_the_dearer_named_with_its_p
         assert [advice.price.low, advice.price.high] == pytest.approx(sorted((sign * worth[0], sign * worth[2])))
         assert advice.price.time_s == pytest.approx(sign * (130 * 0.1 + 10 * 2.0 * 100 / 500))
     assert advice.price is not None
-    assert price_line(advice.price) == "X"
-    assert "LP-FT) is expected to bring -1.4 [-7, +3] points: within a point" in advice.reason
+    assert price_line(advice.price) == "LP-FT: -1.4 [-7.3, +3.1] points for 17 s more"
+    assert "LP-FT) is expected to bring -1.4 [-7.3, +3.1] points: within a point" in advice.reason
     measured = measured_of(LAST, LAST, [pilot_of("lp_ft", 2.0), *others])
     assert decide(measured, effects, GAINS).choice.candidate.name == "frozen"
 
