@@ -10,8 +10,8 @@ import torch
 from lightning.pytorch import Trainer
 from torch import Tensor
 
-from tlearn.analysis.backbones.choice import Contest, TriedNetwork, cheapest, going_on, near_the_best
-from tlearn.analysis.backbones.halving import nested_order, rounds_of
+from tlearn.analysis.backbones.choice import Contest, TriedNetwork, near_the_best, quicker
+from tlearn.analysis.backbones.halving import FIRST_OF_A_CLASS, following_images, nested_order
 from tlearn.analysis.backbones.judge import judge
 from tlearn.analysis.new_group import fold_of_each
 from tlearn.analysis.similarity import mean_logme
@@ -22,8 +22,6 @@ from tlearn.base.progress import Progress
 from tlearn.training.module import TransferModule
 from tlearn.training.strategies.known_labels import known_groups
 from tlearn.training.typed import data_of
-
-_FEWEST_OF_A_CLASS = 4  # in the mean, in the first round
 
 
 class Entry(NamedTuple):
@@ -102,7 +100,7 @@ class _Runner:
 
 
 def contest(trainer: Trainer, entries: Mapping[str, Entry], folds: int | None = None) -> Contest:
-    """Probe networks on ever more training images; after each round the worse half is left behind.
+    """Probe networks on ever more training images; after each round those beyond the noise of the best stay behind.
 
     Args:
         trainer: See `rigged`.
@@ -118,28 +116,28 @@ def contest(trainer: Trainer, entries: Mapping[str, Entry], folds: int | None = 
     is_classes = first.task == "classification"
     order = nested_order(targets if is_classes else torch.zeros(len(train), dtype=torch.int64))
     numbers = fold_of_each(train, first.task, folds)
-    fewest = min(len(train), _FEWEST_OF_A_CLASS * (first.num_classes if is_classes else 2))
-    planned = rounds_of(len(entries), len(train), fewest)
     runners = {name: _Runner(trainer, entry, size_px) for name, entry in entries.items()}
-    names = list(runners)
-    with Progress(count=sum(each.networks for each in planned)) as parts:
-        for number, each in enumerate(planned):
-            if number:
-                names = going_on({name: runners[name].losses for name in names}, each.networks)
-            rows = order[: each.images]
+    names, passes, of_class = list(runners), 0, FIRST_OF_A_CLASS * (first.num_classes if is_classes else 2)
+    images: int | None = min(len(train), of_class)
+    with Progress() as parts:
+        while images is not None:
+            rows = order[:images]
             for name in names:
                 parts.next(name)
+                passes += images - len(runners[name].rows)
                 runners[name].see(rows[len(runners[name].rows) :])
                 runners[name].judge(targets[rows], None if numbers is None else numbers[rows])
+            names = near_the_best({name: runners[name].losses for name in names})
+            images = following_images(images, len(names), passes, len(entries), len(train))
     tried = [runner.result(name) for name, runner in runners.items()]
-    errors = {name: runners[name].errors for name in names}
-    (best,) = going_on(errors, 1)
+    chosen = next(each for each in tried if each.name == names[0])
+    last = {each.name: runners[each.name].errors for each in tried if each.images == chosen.images}
     return Contest(
         tried=sorted(tried, key=lambda each: (-each.images, -each.score)),
-        chosen=cheapest(tried, near_the_best(errors), best),
-        best=next(each for each in tried if each.name == best),
+        chosen=chosen,
+        quicker=quicker(tried, near_the_best(last, names[0]), chosen),
         score=SCORES[first.task],
         image_size_px=size_px,
-        passes=sum(len(runner.rows) for runner in runners.values()),
+        passes=passes,
         all_passes=len(entries) * len(train),
     )
