@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 from tlearn.base.errors import TlearnError
 from tlearn.base.types import Task
+from tlearn.models.distillation.defaults import SHARE, TEMPERATURE
 from tlearn.models.options import Options, above_0, share, text
-
-SHARE, TEMPERATURE = 0.9, 4.0  # as in Tian et al., 2020 (arXiv 1910.10699); measured in docs/options.md
 
 
 @dataclass(frozen=True)

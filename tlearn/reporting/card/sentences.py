@@ -8,7 +8,7 @@ from typing import Any
 
 from tlearn.base.next_command import next_command
 from tlearn.models.calibration import CalibratedOn, calibrated_words, calibration_in, calibration_words
-from tlearn.models.distillation.options import SHARE, TEMPERATURE
+from tlearn.models.distillation.defaults import SHARE, TEMPERATURE
 from tlearn.reporting.card.format import NOT_KNOWN, part
 
 
