@@ -24,6 +24,7 @@ _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _NUMBER = re.compile(r"\d[\d.,]*(e-\d+)?")
 _BOX = re.compile(r"[\u2500-\u257f]+")  # of tables, whose width changes with the numbers
 _PROGRESS = re.compile(r"^.*, about \S+ (s|min|h) left\n", re.MULTILINE)  # what a busy machine prints every 30 s
+_CALIBRATION = re.compile(r"^calibrated .*$", re.MULTILINE)
 _LONGEST_S = 900
 
 
@@ -50,8 +51,9 @@ def code_cells(notebook: Any) -> list[Any]:
 def lasting(notebook: Any) -> list[tuple[Counter[str], list[str]]]:
     """Return of each cell the words it shows, numbers masked, and the kinds of its other outputs.
 
-    Left out are the error stream, which says what a machine is like (cores, precision, seconds that are left), and the
-    words of cells with the tag `VARIES`.
+    Left out are the error stream, which says what a machine is like (cores, precision, seconds that are left), the line
+    on the calibration, whose gain on few images hangs on a processor's last digits, and the words of cells with the tag
+    `VARIES`.
     """
     found = []
     for cell in code_cells(notebook):
@@ -70,7 +72,7 @@ def _texts(cell: Any) -> Iterator[str]:
 
 
 def _masked(text: str) -> str:
-    return _NUMBER.sub("#", _BOX.sub("-", text))
+    return _NUMBER.sub("#", _BOX.sub("-", _CALIBRATION.sub("", text)))
 
 
 def _without_progress(outputs: list[Any]) -> list[Any]:
