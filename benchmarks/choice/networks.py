@@ -1,4 +1,4 @@
-"""Print two tables of docs/strategies.md: networks frozen on all sets, and strategies at several image sizes.
+"""Print two tables of docs/strategies.md: networks that stay fixed, on all sets, and at several image sizes.
 
     python -m benchmarks.choice.networks
 
@@ -20,7 +20,7 @@ NAMES = {
     "insects": "MobileNetV2, iNaturalist's insects",
     "nothing": "ResNet18, random weights",
 }
-STRATEGIES = ("last", "head", "partial_3e-4", "lp_ft_3e-4")
+HEADS = ("last", "head")
 _LABELS = 25
 NOT_RUN = "not run"
 
@@ -52,14 +52,14 @@ def _mean(values: Sequence[float | None]) -> float | None:
 
 
 def sizes(found: Reached) -> str:
-    """Return the strategies on CIFAR-10, whose images have 32 px, at the sizes that EfficientNet-Lite0 saw."""
+    """Return both heads on CIFAR-10, whose images have 32 px, at the sizes that EfficientNet-Lite0 saw."""
     sources = {IMAGE_SIZE_PX: "lite0"} | {size_px: f"lite0_{size_px}px" for size_px in SIZES_PX}
     columns = {size_px: f"cifar10-{_LABELS}-{sources[size_px]}" for size_px in sorted(sources)}
     lines = [
         f"| CIFAR-10 | {' | '.join(f'{size_px} px' for size_px in columns)} |",
         f"| --- |{' --- |' * len(columns)}",
     ]
-    for member in STRATEGIES:
+    for member in HEADS:
         values = [found.get((scenario, member)) for scenario in columns.values()]
         cells = [NOT_RUN if value is None else f"{value:.1f}" for value in values]
         lines.append(f"| {member} | {' | '.join(cells)} |")

@@ -117,7 +117,7 @@ def test_networks_sizes_tasks_and_recipes_of_the_document_are_what_the_benchmark
         others.tasks_table(others.read_ended(), runs),
         others.beside_table(runs),
     )
-    assert [len(table.splitlines()) for table in tables[:2]] == [2 + 5, 2 + 4]
+    assert [len(table.splitlines()) for table in tables[:2]] == [2 + 5, 2 + 2]
     assert [row for table in tables for row in table.splitlines() if f"\n{row}\n" not in text] == []
 
 

@@ -44,10 +44,10 @@ def test_a_single_run_within_the_error_does_not_replace_the_average() -> None:
     choice = choice_of(h=more([0.1, -0.5, 0.1, -0.1], average), a=[0.5] * 4, ab=average, ap=[0.55] * 4)
     assert choice.finisher.name == "lp_ft_3e-4 + lp_ft_1e-4"
     assert choice.reason == (
-        "The mean of two networks' answers is kept unless a single one is better beyond chance. lp_ft_3e-4 + "
-        "lp_ft_1e-4 is that of the two trained runs with the least loss on 4 validation images, 0.693; its own is "
-        "0.511. head has less, 0.411, but 4 validation images are too few to show that it is better: its loss less "
-        "that of the result is between -0.433 and 0.233 (90 % interval; 0 is no difference)."
+        "The mean of two networks' answers, the surest in our trials, is kept unless a single one is better beyond "
+        "chance. lp_ft_3e-4 + lp_ft_1e-4 is that of the two trained runs with the least loss on 4 validation images, "
+        "0.693; its own is 0.511. head has less, 0.411, but 4 validation images are too few to show that it is better: "
+        "its loss minus that of the result is between -0.433 and 0.233 (90 % interval; 0 is no difference)."
     )
     assert [each.name for each in choice.differences] == ["head", "lp_ft_3e-4", "lp_ft_3e-4 + partial_3e-4"]
     assert choice.differences[0].loss == pytest.approx(-0.1, abs=1e-6)
@@ -123,7 +123,7 @@ def test_the_average_is_of_the_two_that_are_the_best_alone_not_the_one_with_the_
     assert "the two trained runs with the least loss on 3 validation images, 0.228 and 0.357; its own is 0.288. " in (
         choice.reason
     )
-    assert "its loss less that of the result is between -0.271 and 0.153 (90 % interval; " in choice.reason
+    assert "its loss minus that of the result is between -0.271 and 0.153 (90 % interval; " in choice.reason
 
 
 def test_pairs_of_trained_members_are_offered() -> None:

@@ -16,7 +16,9 @@ from tlearn.analysis.race.recipes import HEADS
 from tlearn.base.errors import TlearnError
 from tlearn.base.types import Task
 
-_AVERAGE = "The mean of two networks' answers is kept unless a single one is better beyond chance."
+_AVERAGE = (
+    "The mean of two networks' answers, the surest in our trials, is kept unless a single one is better beyond chance."
+)
 _SAME_TIME = 1.2  # two runs of one recipe differ by as much in seconds
 
 
@@ -181,7 +183,7 @@ def _unproven(sound: Sequence[Finisher], held: Finisher, losses: Mapping[str, Te
         return f"{has_less}, but one image shows nothing."
     low, high = map(loss_text, paired_interval(difference))
     return (
-        f"{has_less}, but {_images(difference)} are too few to show that it is better: its loss less that of the "
+        f"{has_less}, but {_images(difference)} are too few to show that it is better: its loss minus that of the "
         f"result is between {low} and {high} (90 % interval; 0 is no difference)."
     )
 

@@ -138,7 +138,8 @@ def price(choice: Choice, members: list[Member]) -> str:
     """Say what the result costs: passes for each picture, and what it took to make it."""
     passes = choice.finisher.passes
     took_s = sum(member.seconds for member in members if member.name in choice.finisher.members)
-    of = f"training took {length(took_s)} of the race's {length(sum(member.seconds for member in members))}"
+    it = "it" if passes == 1 else "them"
+    of = f"to train {it} took {length(took_s)} of the race's {length(sum(member.seconds for member in members))}"
     if passes == 1:
         return f"price: one network answers, once a picture; {of}"
     return f"price: {passes} networks answer, so predicting takes {passes} times one network's time; {of}"
