@@ -12,21 +12,20 @@ network.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import logging
 import shlex
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import torch
 
 from benchmarks.advise.images import DrawnDataModule, draw
 from benchmarks.advise.scenarios import SCENARIOS, Scenario
+from benchmarks.rows import append, read_rows
 from tlearn.analysis.candidates import Candidate, candidates
 from tlearn.cli.arguments import split_arguments
 from tlearn.cli.transfer_cli import TransferCLI, run
@@ -124,28 +123,7 @@ def accuracy(cli: TransferCLI) -> float:
 
 def read_results(path: Path = RESULTS) -> list[Result]:
     """Read what has been run."""
-    if not path.exists():
-        return []
-    with path.open(newline="") as file:
-        return [_parsed(row) for row in csv.DictReader(file)]
-
-
-def _parsed(row: dict[str, str]) -> Result:
-    kinds: dict[str, Any] = dict.fromkeys(row, str)
-    kinds |= {"labels": int, "seed": int}
-    kinds |= dict.fromkeys(("test_acc", "last_test_acc", "val_acc", "time_s"), float)
-    return Result(**{name: kinds[name](value) for name, value in row.items()})
-
-
-def append(result: Any, path: Path) -> None:
-    """Add a line to a CSV file of dataclasses of one kind."""
-    row = asdict(result)
-    is_new = not path.exists()
-    with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, list(row), lineterminator="\n")
-        if is_new:
-            writer.writeheader()
-        writer.writerow(row)
+    return read_rows(Result, path) if path.exists() else []
 
 
 def scratch_twin(scenario: Scenario, seed: int, results: Sequence[Result]) -> Result | None:

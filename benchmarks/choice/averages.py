@@ -25,6 +25,7 @@ from torch import Tensor
 from benchmarks.choice.members import read_runs
 from benchmarks.choice.recipes import MEMBERS
 from benchmarks.choice.scenarios import SCENARIOS, SETS, SIZE_SCENARIOS, scenario_of
+from benchmarks.rows import read_rows
 from tlearn.analysis.race.paired import image_losses, image_scores, paired_interval, standard_error
 from tlearn.models.ensembles.average import averaged_outputs
 
@@ -158,9 +159,7 @@ def complete(sets: Sequence[str]) -> Iterator[tuple[str, int]]:
 
 def read_averages(path: Path = AVERAGES) -> list[Reached]:
     """Read what was judged."""
-    kinds = {field.name: {"str": str, "int": int, "float": float}[str(field.type)] for field in fields(Reached)}
-    with path.open(newline="") as file:
-        return [Reached(**{name: kinds[name](value) for name, value in row.items()}) for row in csv.DictReader(file)]
+    return read_rows(Reached, path)
 
 
 def main() -> None:

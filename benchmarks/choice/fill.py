@@ -24,10 +24,10 @@ from typing import NamedTuple
 
 import torch
 
-from benchmarks.advise.runs import append
 from benchmarks.choice.members import RUNS, Run, images_of, read_runs, run_member
 from benchmarks.choice.recipes import BESIDE, MEMBERS
 from benchmarks.choice.scenarios import SCENARIOS, SIZE_SCENARIOS, TASK_SCENARIOS, Scenario, scenario_of
+from benchmarks.rows import append
 
 
 class Job(NamedTuple):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import shlex
 import time
@@ -20,6 +19,7 @@ from benchmarks.advise.images import DrawnDataModule, draw
 from benchmarks.choice.recipes import Recipe, recipe_of
 from benchmarks.choice.scenarios import NETWORKS, Scenario
 from benchmarks.choice.tasks import TASKS, draw_task
+from benchmarks.rows import read_rows
 from tlearn.analysis.race.paired import image_scores
 from tlearn.base.types import Task
 from tlearn.cli.arguments import split_arguments
@@ -181,13 +181,4 @@ def lean_callbacks(run: FitRun) -> list[Callback]:
 
 def read_runs(path: Path = RUNS) -> list[Run]:
     """Read what has been run."""
-    if not path.exists():
-        return []
-    with path.open(newline="") as file:
-        return [_parsed(row) for row in csv.DictReader(file)]
-
-
-def _parsed(row: dict[str, str]) -> Run:
-    kinds: dict[str, Any] = dict.fromkeys(row, str) | dict.fromkeys(("seed", "test_images", "val_images"), int)
-    kinds |= dict.fromkeys(("test_acc", "last_test_acc", "time_s"), float)
-    return Run(**{name: kinds[name](value) for name, value in row.items()})
+    return read_rows(Run, path) if path.exists() else []

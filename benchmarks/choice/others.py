@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from statistics import mean
-from typing import Any, get_args
+from typing import Any
 
 import torch
 
@@ -22,10 +22,10 @@ from benchmarks.choice.members import Run, read_runs
 from benchmarks.choice.recipes import MEMBERS
 from benchmarks.choice.scenarios import TASK_SCENARIOS, Scenario
 from benchmarks.choice.tasks import TASKS
+from benchmarks.rows import read_rows
 from tlearn.analysis.race.choice import Finisher, averages_of, choose
 from tlearn.analysis.race.paired import image_scores, paired_interval
 from tlearn.analysis.race.recipes import HEAD, LAST, TUNED
-from tlearn.base.types import Task
 from tlearn.models.ensembles.average import averaged_outputs
 
 TASK_RESULTS = Path(__file__).parent / "tasks.csv"
@@ -58,7 +58,7 @@ class Ended:
 
 def ended(scenario: Scenario, answers: Path) -> Ended:
     """Judge one scenario of which all members were run."""
-    task: Task = next(each for each in get_args(Task) if each == TASKS[scenario.dataset][1])
+    task = TASKS[scenario.dataset][1]
     found: dict[str, dict[str, Any]] = {
         member: {
             name: torch.from_numpy(value)
@@ -89,13 +89,7 @@ def ended(scenario: Scenario, answers: Path) -> Ended:
 
 def read_ended() -> list[Ended]:
     """Read what was judged."""
-    numbers = {field.name for field in fields(Ended) if field.type == "float"}
-    with TASK_RESULTS.open(newline="") as file:
-        rows = [*csv.DictReader(file)]
-    parsed: list[dict[str, Any]] = [
-        {n: float(value) if n in numbers else value for n, value in r.items()} for r in rows
-    ]
-    return [Ended(**each) for each in parsed]
+    return read_rows(Ended, TASK_RESULTS)
 
 
 def tasks_table(results: Sequence[Ended], runs: Sequence[Run]) -> str:

@@ -17,6 +17,7 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as F
 
 from benchmarks.advise.images import PHOTO_PX, pools
+from tlearn.base.types import Task
 
 _COUNTS_AS_CLASSES = 10  # as in a race: 25 labels make 250 images
 _TEST = 500
@@ -82,7 +83,7 @@ def _rows(images: int, count: int, random: np.random.Generator) -> Any:
     return random.permutation(images)[: min(count, images)]
 
 
-TASKS: dict[str, tuple[str, str, Callable[[Any, Any, int, int, np.random.Generator], Made]]] = {
+TASKS: dict[str, tuple[str, Task, Callable[[Any, Any, int, int, np.random.Generator], Made]]] = {
     "leaf_angle": ("apple_leaves", "regression", _angles),
     "xray_angle": ("chest_xray", "regression", _angles),
     "hand_number": ("sign_digits", "regression", _numbers),

@@ -12,7 +12,6 @@ taken beside other busy processes.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import logging
 import time
@@ -23,10 +22,10 @@ from unittest.mock import patch
 
 import torch
 
-from benchmarks.advise.runs import append
 from benchmarks.choice.members import images_of, lean_callbacks, logits, words_of
 from benchmarks.choice.recipes import Recipe, recipe_of
 from benchmarks.choice.scenarios import NETWORKS, Scenario
+from benchmarks.rows import append, read_rows
 from tlearn.cli.arguments import split_arguments
 from tlearn.cli.transfer_cli import run
 from tlearn.training.module import TransferModule
@@ -115,19 +114,7 @@ class Place:
 
 def read_runs(path: Path = RUNS) -> list[Run]:
     """Read what has been run."""
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    return [
-        Run(
-            row["dataset"],
-            int(row["seed"]),
-            row["name"],
-            int(row["test_images"]),
-            float(row["test_acc"]),
-            float(row["time_s"]),
-        )
-        for row in rows
-    ]
+    return read_rows(Run, path)
 
 
 def table(runs: Sequence[Run]) -> str:

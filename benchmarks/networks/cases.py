@@ -8,18 +8,17 @@ N images, D features, K classes.
 from __future__ import annotations
 
 import argparse
-import csv
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from benchmarks.advise.runs import append
 from benchmarks.choice.scenarios import HELD_BACK, SETS
 from benchmarks.networks.features import TRIED, Features, read
+from benchmarks.rows import append, read_rows
 from tlearn.analysis.backbones.halving import nested_order
 from tlearn.analysis.backbones.judge import Judged, judge
 from tlearn.analysis.stage_probe import TOGETHER, stages_of
@@ -152,11 +151,7 @@ def cases(folder: Path, sets: tuple[str, ...] = SETS) -> Iterator[Case]:
 
 def read_heads(path: Path = HEADS) -> list[Reached]:
     """Read what was reached."""
-    if not path.exists():
-        return []
-    kinds = {each.name: {"str": str, "int": int, "float": float}[str(each.type)] for each in fields(Reached)}
-    with path.open(newline="") as file:
-        return [Reached(**{name: kinds[name](text) for name, text in row.items()}) for row in csv.DictReader(file)]
+    return read_rows(Reached, path) if path.exists() else []
 
 
 def main() -> None:

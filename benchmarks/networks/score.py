@@ -10,17 +10,16 @@ Regret is what the best network has above the chosen one, in points. Draws of on
 from __future__ import annotations
 
 import argparse
-import csv
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 
-from benchmarks.advise.runs import append
 from benchmarks.choice.scenarios import HELD_BACK, SETS, SETTLED_ON
 from benchmarks.networks.cases import cases, read_heads
 from benchmarks.networks.rules import CONSTANTS, DEAR, SCHEDULES
+from benchmarks.rows import append, read_rows
 
 CHOICES = Path(__file__).parent / "choices.csv"
 PARTS = {"settled on": SETTLED_ON, "held back": HELD_BACK}
@@ -59,18 +58,7 @@ def worths() -> dict[tuple[str, int], dict[str, float]]:
 
 def read_choices(path: Path = CHOICES) -> list[Chosen]:
     """Read what was chosen."""
-    if not path.exists():
-        return []
-    with path.open(newline="") as file:
-        return [
-            Chosen(
-                *(row["dataset"], int(row["labels"]), int(row["draw"])),
-                row["rule"],
-                row["network"],
-                float(row["share"]),
-            )
-            for row in csv.DictReader(file)
-        ]
+    return read_rows(Chosen, path) if path.exists() else []
 
 
 def table(chosen: Sequence[Chosen]) -> str:

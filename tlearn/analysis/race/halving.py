@@ -8,8 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-# Of the epochs, after which runs are compared. A pause after 0.3 of them made the result 0.5 points worse than none,
-# one after a half no worse: see `benchmarks.choice.score`.
+# Of the epochs, after which runs are compared. A pause after 0.3 of them made the result 0.8 points worse than none,
+# one after a half 0.3 points: see `benchmarks.choice.score`.
 RUNG_SHARE = 0.5
 
 

@@ -93,7 +93,7 @@ class Member:
     def last(self) -> Path:
         """The checkpoint of its last epoch, which is what a race ends with.
 
-        The rates have come down to 0 there. The epoch that few validation images like best is half chance, and was 1.1
+        The rates have come down to 0 there. The epoch that few validation images like best is half chance, and was 1.3
         points worse, see docs/strategies.md.
         """
         return self.run / "checkpoints" / "last.ckpt"

@@ -29,7 +29,5 @@ def native_side_px(backbone: str, weights: str | None) -> int | None:
         return None if config is None else int(config.input_size[-1])
     if family_of(backbone) is None:
         return None
-    own = {each.name: each for each in get_model_weights(backbone)} | {
-        "DEFAULT": get_model_weights(backbone)["DEFAULT"]
-    }
-    return int(own[weights].transforms().crop_size[0]) if weights in own else None
+    own = get_model_weights(backbone).__members__.get(weights)  # DEFAULT too, an alias
+    return None if own is None else int(own.transforms().crop_size[0])

@@ -1,0 +1,34 @@
+"""Lines of a CSV file that are dataclasses of texts and numbers."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+_Row = TypeVar("_Row")
+_KINDS = {"str": str, "int": int, "float": float}
+
+
+def append(row: Any, path: Path) -> None:
+    """Add a line to a CSV file of dataclasses of one kind."""
+    line = asdict(row)
+    is_new = not path.exists()
+    with path.open("a", newline="") as file:
+        writer = csv.DictWriter(file, list(line), lineterminator="\n")
+        if is_new:
+            writer.writeheader()
+        writer.writerow(line)
+
+
+def read_rows(kind: type[_Row], path: Path) -> list[_Row]:
+    """Read the lines of a CSV file, of which each is one dataclass.
+
+    Args:
+        kind: The dataclass; its fields are texts, whole numbers and floats.
+        path: The file, with a column for each field.
+    """
+    parsers = {field.name: _KINDS[str(field.type)] for field in fields(kind)}  # type: ignore[arg-type]
+    with path.open(newline="") as file:
+        return [kind(**{name: parsers[name](text) for name, text in line.items()}) for line in csv.DictReader(file)]
