@@ -66,11 +66,15 @@ def _isolated() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _alone() -> Iterator[None]:
     # A fit with `ddp` leaves its group of one process, and what it told others by variables: a later test is not of it.
+    # A process that a later test starts would take LOCAL_RANK for a launcher's, and wait for others without an end.
+    names = ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+    before = {name: os.environ[name] for name in names if name in os.environ}
     yield
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
-        for name in ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
-            os.environ.pop(name, None)
+    for name in names:
+        os.environ.pop(name, None)
+    os.environ.update(before)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

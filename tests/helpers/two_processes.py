@@ -42,7 +42,12 @@ def started(*words: str, **environment: str) -> subprocess.Popen[str]:
 
 def done(*words: str) -> tuple[str, str]:
     """Run it to a good end."""
-    out, err = (running := started(*words)).communicate(timeout=600)
+    running = started(*words)
+    try:
+        out, err = running.communicate(timeout=300)
+    except subprocess.TimeoutExpired:
+        running.kill()  # else it keeps its port, and what it waits for
+        raise
     assert running.returncode == 0, out + err
     return out, err
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -149,3 +150,4 @@ def test_the_script_for_a_gpu_runs_on_a_cpu(
     figures = on_gpu.measure(on_gpu.Size(images=200, photographs=8, size_px=32, batch=20, epochs=2, rounds=1))
     assert len(figures) == 4, capsys.readouterr().err
     assert {figure.name: figure.value for figure in figures}["tensors that differ after a resume, deterministic"] == 0
+    assert "LOCAL_RANK" not in os.environ  # a run that is started later would wait for this group
