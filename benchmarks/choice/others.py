@@ -2,7 +2,8 @@
 
     python -m benchmarks.choice.others [--answers ANSWERS]
 
-With ANSWERS, which `fill` wrote, ``tasks.csv`` is written anew; the tables come from it and from ``runs.csv``.
+With ANSWERS, which `fill` wrote, the lines of ``tasks.csv`` are written anew whose answers lie there; the tables come
+from it and from ``runs.csv``.
 """
 
 from __future__ import annotations
@@ -60,11 +61,8 @@ def ended(scenario: Scenario, answers: Path) -> Ended:
     """Judge one scenario of which all members were run."""
     task = TASKS[scenario.dataset][1]
     found: dict[str, dict[str, Any]] = {
-        member: {
-            name: torch.from_numpy(value)
-            for name, value in read_answers(answers / f"{scenario.name}-{member}-0.npz").items()
-        }
-        for member in MEMBERS
+        member: {name: torch.from_numpy(value) for name, value in read_answers(path).items()}
+        for member, path in zip(MEMBERS, _kept(scenario, answers), strict=True)
     }
     times_s = {run.member: run.time_s for run in read_runs() if run.scenario == scenario.name}
 
@@ -85,6 +83,11 @@ def ended(scenario: Scenario, answers: Path) -> Ended:
     values = (float(reached.mean()), float(scores[best].mean()), low, high)
     score, best_score, low, high = (round(value, 4) for value in values)
     return Ended(scenario.name, chosen.name, score, best, best_score, low, high)
+
+
+def _kept(scenario: Scenario, answers: Path) -> list[Path]:
+    """Return where the answers of each member lie."""
+    return [answers / f"{scenario.name}-{member}-0.npz" for member in MEMBERS]
 
 
 def read_ended() -> list[Ended]:
@@ -130,12 +133,13 @@ def main() -> None:
     given = parser.parse_args()
     runs = read_runs()
     if given.answers:
-        done = {(run.scenario, run.member) for run in runs}
-        whole = [each for each in TASK_SCENARIOS if all((each.name, member) in done for member in MEMBERS)]
+        before = {each.scenario: each for each in read_ended()}
+        whole = [each for each in TASK_SCENARIOS if all(path.exists() for path in _kept(each, given.answers))]
+        judged = before | {each.name: ended(each, given.answers) for each in whole}
         with TASK_RESULTS.open("w", newline="") as file:
             writer = csv.DictWriter(file, [field.name for field in fields(Ended)], lineterminator="\n")
             writer.writeheader()
-            writer.writerows(asdict(ended(each, given.answers)) for each in whole)
+            writer.writerows(asdict(judged[each.name]) for each in TASK_SCENARIOS if each.name in judged)
     print(tasks_table(read_ended(), runs), "", beside_table(runs), sep="\n")
 
 
