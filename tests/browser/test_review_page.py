@@ -207,6 +207,7 @@ def test_a_class_goes_to_the_picture_for_which_it_was_asked(page: Page, tmp_path
     names = doubtful_of(session)
     with opened(page, session) as address:
         page.keyboard.press("p")
+        expect(name(page)).to_have_text(names[1])  # only now it is given to be sent
         all_sent(page)
         go(page, address)
         expect(name(page)).to_have_text(names[1])
