@@ -4,7 +4,8 @@
 
 One line of ``averages.csv`` for each scenario, seed, epoch and finisher, so that a rule can be judged without the
 answers: the true class's log-probability on each validation image is all that a rule of losses needs, also for
-averages, whose probability is the mean of their members'.
+averages, whose probability is the mean of their members'. ``averages_warm.csv`` has the same with the runs of `WARM`
+in place of those without a warm-up. Lines whose answers do not lie in ANSWERS stay as they are.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from itertools import combinations
 from pathlib import Path
@@ -23,13 +24,14 @@ import torch
 from torch import Tensor
 
 from benchmarks.choice.members import read_runs
-from benchmarks.choice.recipes import MEMBERS
+from benchmarks.choice.recipes import AS_NAMED, MEMBERS, WARM
 from benchmarks.choice.scenarios import SCENARIOS, SETS, SIZE_SCENARIOS, scenario_of
 from benchmarks.rows import read_rows
 from tlearn.analysis.race.paired import image_losses, image_scores, paired_interval, standard_error
 from tlearn.models.ensembles.average import averaged_outputs
 
 AVERAGES = Path(__file__).parent / "averages.csv"
+WARM_AVERAGES = AVERAGES.with_name("averages_warm.csv")
 EPOCHS_KEPT = ("last", "best")  # the last of a run, and the one that its validation accuracy liked best, as `fit` keeps
 TUNED = tuple(name for name in MEMBERS if name not in ("last", "head"))
 JOINT = " + "
@@ -136,13 +138,14 @@ def _points(differences: Tensor) -> list[float]:
     return [round(100 * value, 2) for value in (float(differences.mean()), *paired_interval(differences))]
 
 
-def complete(sets: Sequence[str]) -> Iterator[tuple[str, int]]:
+def complete(sets: Sequence[str], names: Mapping[str, str] = AS_NAMED) -> Iterator[tuple[str, int]]:
     """Yield each scenario, and seed, of the blocks that were run as a whole.
 
     A block has one network and one number of labels: with a part of its sets it would weigh some sets more than others.
 
     Args:
         sets: Names of sets; the others count neither way.
+        names: As what a member was run, if not as itself.
     """
     done = {(run.scenario, run.member, run.seed) for run in read_runs()}
     known = {each.name for each in (*SCENARIOS, *SIZE_SCENARIOS)}
@@ -151,10 +154,11 @@ def complete(sets: Sequence[str]) -> Iterator[tuple[str, int]]:
     for scenario in [*SCENARIOS, *others]:
         if scenario.dataset in sets:
             blocks.setdefault((scenario.labels, scenario.source), []).append(scenario.name)
+    ran = [names.get(member, member) for member in MEMBERS]
     for seed in sorted({seed for *_, seed in done}):
-        for names in blocks.values():
-            if all((name, member, seed) in done for name in names for member in MEMBERS):
-                yield from ((name, seed) for name in names)
+        for block in blocks.values():
+            if all((name, member, seed) in done for name in block for member in ran):
+                yield from ((name, seed) for name in block)
 
 
 def read_averages(path: Path = AVERAGES) -> list[Reached]:
@@ -162,20 +166,42 @@ def read_averages(path: Path = AVERAGES) -> list[Reached]:
     return read_rows(Reached, path)
 
 
+def judged(answers: Path, found: Iterable[tuple[str, int]], names: Mapping[str, str]) -> Iterator[Reached]:
+    """Judge the scenarios and seeds whose answers are kept.
+
+    Args:
+        answers: Where `members` kept them.
+        found: The scenarios and seeds.
+        names: As what a member was run, if not as itself.
+    """
+    for scenario, seed in found:
+        paths = {name: answers / f"{scenario}-{names.get(name, name)}-{seed}.npz" for name in MEMBERS}
+        if all(path.exists() for path in paths.values()):
+            kept = {name: read_answers(path) for name, path in paths.items()}
+            for epoch in EPOCHS_KEPT:
+                yield from reached(scenario, seed, epoch, kept)
+
+
 def main() -> None:
-    """Write all lines anew."""
+    """Write the lines anew whose answers are there."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--answers", type=Path, required=True)
     parser.add_argument("--sets", nargs="*", default=list(SETS))
     given = parser.parse_args()
-    with AVERAGES.open("w", newline="") as file:
-        writer = csv.DictWriter(file, [field.name for field in fields(Reached)], lineterminator="\n")
-        writer.writeheader()
-        for scenario, seed in complete(given.sets):
-            answers = {name: read_answers(given.answers / f"{scenario}-{name}-{seed}.npz") for name in MEMBERS}
-            for epoch in EPOCHS_KEPT:
-                writer.writerows(asdict(row) for row in reached(scenario, seed, epoch, answers))
-            print(scenario, seed, flush=True)
+    for path, names in ((AVERAGES, AS_NAMED), (WARM_AVERAGES, WARM)):
+        found = [*complete(given.sets, names)]
+        rows: dict[tuple[str, int], list[Reached]] = {key: [] for key in found}
+        for row in judged(given.answers, found, names):
+            rows[row.scenario, row.seed].append(row)
+        anew = {key for key, lines in rows.items() if lines}
+        for row in read_averages(path) if path.exists() else []:
+            if (row.scenario, row.seed) in rows and (row.scenario, row.seed) not in anew:
+                rows[row.scenario, row.seed].append(row)
+        with path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, [field.name for field in fields(Reached)], lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(asdict(row) for lines in rows.values() for row in lines)
+        print(f"{path.name}: {len(anew)} of {len(rows)} scenarios anew")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ import torch
 
 from benchmarks.choice.averages import read_answers
 from benchmarks.choice.members import Run, read_runs
-from benchmarks.choice.recipes import MEMBERS
+from benchmarks.choice.recipes import MEMBERS, WARM
 from benchmarks.choice.scenarios import TASK_SCENARIOS, Scenario
 from benchmarks.choice.tasks import TASKS
 from benchmarks.rows import read_rows
@@ -30,7 +30,7 @@ from tlearn.analysis.race.recipes import HEAD, LAST, TUNED
 from tlearn.models.ensembles.average import averaged_outputs
 
 TASK_RESULTS = Path(__file__).parent / "tasks.csv"
-BESIDE_LP_FT = ("lp_ft_3e-4_warm", "lp_ft_3e-4_flip", "scratch")
+BESIDE_LP_FT = dict.fromkeys(("lp_ft_3e-4_flip", "scratch"), "lp_ft_3e-4") | {warm: name for name, warm in WARM.items()}
 _UNITS = {"leaf_angle": "degrees", "xray_angle": "degrees", "hand_number": "the digit"}
 
 
@@ -112,17 +112,18 @@ def tasks_table(results: Sequence[Ended], runs: Sequence[Run]) -> str:
 
 
 def beside_table(runs: Sequence[Run]) -> str:
-    """Return other recipes against LP-FT at 3e-4 where both were run: points gained, as Markdown."""
-    reached = {(run.scenario, run.member): 100 * run.last_test_acc for run in runs if run.seed == 0}
-    lines = ["| recipe | scenarios | mean gain | least | most |", "| --- | --- | --- | --- | --- |"]
-    for member in BESIDE_LP_FT:
-        gains = [
-            value - reached[scenario, "lp_ft_3e-4"]
-            for (scenario, name), value in reached.items()
-            if name == member and scenario.rsplit("-", 2)[0] not in TASKS
-        ]
-        if gains:
-            lines.append(f"| {member} | {len(gains)} | {mean(gains):+.1f} | {min(gains):+.1f} | {max(gains):+.1f} |")
+    """Return other recipes against LP-FT at their rate, where both were run: points gained, as Markdown."""
+    reached = {(run.scenario, run.member, run.seed): 100 * run.last_test_acc for run in runs}
+    gains: dict[tuple[str, str], list[float]] = {}
+    for (scenario, member, seed), value in reached.items():
+        dataset, labels, source = scenario.rsplit("-", 2)
+        plain = reached.get((scenario, BESIDE_LP_FT.get(member, ""), seed))
+        if plain is not None and dataset not in TASKS:
+            gains.setdefault((member, f"{source}, {labels} labels"), []).append(value - plain)
+    lines = ["| recipe | network | runs | mean gain | least | most |", f"|{' --- |' * 6}"]
+    for (member, network), found in sorted(gains.items()):
+        cells = f"{len(found)} | {mean(found):+.1f} | {min(found):+.1f} | {max(found):+.1f}"
+        lines.append(f"| {member} | {network} | {cells} |")
     return "\n".join(lines)
 
 

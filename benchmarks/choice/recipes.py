@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from tlearn.analysis.race.recipes import HEAD, options_of
 from tlearn.base.types import Task
 
 MEMBERS = ("last", "head", "lp_ft_1e-4", "lp_ft_3e-4", "lp_ft_1e-3", "partial_3e-4")
-BESIDE = ("random_head", "scratch", "lp_ft_3e-4_warm", "lp_ft_3e-4_flip")
+AS_NAMED: Mapping[str, str] = MappingProxyType({})  # members as they are
+WARM = {"lp_ft_3e-4": "lp_ft_3e-4_warm", "lp_ft_1e-3": "lp_ft_1e-3_warm"}  # the same with a warm-up of one epoch
+BESIDE = ("random_head", "scratch", *WARM.values(), "lp_ft_3e-4_flip")
 _SCRATCH_EPOCHS = 3  # times those of a network that knows something
 
 
@@ -48,8 +51,8 @@ def recipe_of(member: str, stages: Sequence[str], epochs: int, task: Task) -> Re
         return Recipe(
             options | {"head_init": "random", "batch_norm": "follows", "tap": None}, longer, knows_nothing=True
         )
-    if member == "lp_ft_3e-4_warm":
-        return Recipe(options_of("lp_ft_3e-4", stages, epochs, task) | {"warmup_epochs": 1}, epochs)
+    if member in WARM.values():
+        return Recipe(options_of(member.removesuffix("_warm"), stages, epochs, task) | {"warmup_epochs": 1}, epochs)
     if member == "lp_ft_3e-4_flip":
         return Recipe(options_of("lp_ft_3e-4", stages, epochs, task), epochs, {"flip": True})
     return Recipe(options_of(member, stages, epochs, task), epochs)

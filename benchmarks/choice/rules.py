@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import torch
 
 from benchmarks.choice.averages import AVERAGES, JOINT, Reached, read_averages
 from benchmarks.choice.members import CPU_RUNS, RUNS, read_runs
-from benchmarks.choice.recipes import MEMBERS
+from benchmarks.choice.recipes import AS_NAMED, MEMBERS
 from tlearn.analysis.race.choice import Finisher, averages_of, choose, simplest
 from tlearn.analysis.race.halving import RUNG_SHARE, going_on, rungs
 from tlearn.analysis.race.paired import standard_error
@@ -66,8 +66,20 @@ class Case:
 Rule = Callable[[Case], str]
 
 
-def read_cases(averages: Path = AVERAGES, runs: Path = RUNS, alone: Path = CPU_RUNS) -> list[Case]:
-    """Read all scenarios that were judged."""
+def read_cases(
+    averages: Path = AVERAGES,
+    runs: Path = RUNS,
+    alone: Path = CPU_RUNS,
+    names: Mapping[str, str] = AS_NAMED,
+) -> list[Case]:
+    """Read all scenarios that were judged.
+
+    Args:
+        averages: What `averages` judged.
+        runs: What `fill` ran.
+        alone: Runs of which each was alone, for their seconds.
+        names: As what a member of the averages was run, if not as itself.
+    """
     rows: dict[tuple[str, int], dict[str, dict[str, Reached]]] = defaultdict(lambda: {"last": {}, "best": {}})
     for row in read_averages(averages):
         rows[row.scenario, row.seed][row.epoch][row.finisher] = row
@@ -78,9 +90,9 @@ def read_cases(averages: Path = AVERAGES, runs: Path = RUNS, alone: Path = CPU_R
     return [
         Case(
             *(scenario, seed, by_epoch["last"], by_epoch["best"]),
-            {member: found[scenario, seed, member].time_s for member in MEMBERS},
+            {member: found[scenario, seed, names.get(member, member)].time_s for member in MEMBERS},
             alone_s.get((scenario, seed), {}),
-            {member: json.loads(found[scenario, seed, member].val_losses) for member in MEMBERS},
+            {member: json.loads(found[scenario, seed, names.get(member, member)].val_losses) for member in MEMBERS},
         )
         for (scenario, seed), by_epoch in rows.items()
     ]

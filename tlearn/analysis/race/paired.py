@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from tlearn.analysis.stage_probe import score
 from tlearn.base.types import Task
 from tlearn.models.losses import as_classes, as_values
 
@@ -52,9 +53,15 @@ def image_scores(task: Task, outputs: Tensor, targets: Tensor) -> Tensor:
 
 
 def loss_and_score(task: Task, outputs: Tensor, targets: Tensor) -> tuple[float, float]:
-    """Return the means of `image_losses` and `image_scores`."""
-    losses, scores = image_losses(task, outputs, targets), image_scores(task, outputs, targets)
-    return float(losses.mean()), float(scores.mean())
+    """Return the mean of `image_losses`, and what is shown beside it; of scores, higher is better.
+
+    Accuracy, or less the mean absolute error. Of several labels the mean average precision: a network that never names
+    a rare label has most labels right.
+    """
+    loss = float(image_losses(task, outputs, targets).mean())
+    if task == "multilabel":
+        return loss, score(task, outputs.float(), targets)
+    return loss, float(image_scores(task, outputs, targets).mean())
 
 
 def loss_text(value: float) -> str:

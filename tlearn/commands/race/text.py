@@ -18,7 +18,7 @@ from tlearn.reporting.card.format import duration
 
 _WIDTH = 80
 _CALLED = {"last": "last-stage head", "head": "all-stage head", "random_head": "random features"}
-_SCORE = {"classification": "acc", "multilabel": "labels right", "regression": "mae"}
+_SCORE = {"classification": "acc", "multilabel": "map", "regression": "mae"}
 
 
 def say(text: str = "") -> None:
