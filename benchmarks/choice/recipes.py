@@ -1,4 +1,7 @@
-"""What is run in each scenario: the members of a race as it trains them, and others that are judged beside them."""
+"""What is run in each scenario: the members of a race, and others that are judged beside them.
+
+A race warms `WARM` up since the benchmark showed what that brings; under their plain names they were run without.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,14 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from tlearn.analysis.race.recipes import HEAD, options_of
+from tlearn.analysis.race.recipes import RANDOM, SCRATCH, options_of, times_of
 from tlearn.base.types import Task
 
 MEMBERS = ("last", "head", "lp_ft_1e-4", "lp_ft_3e-4", "lp_ft_1e-3", "partial_3e-4")
 AS_NAMED: Mapping[str, str] = MappingProxyType({})  # members as they are
-WARM = {"lp_ft_3e-4": "lp_ft_3e-4_warm", "lp_ft_1e-3": "lp_ft_1e-3_warm"}  # the same with a warm-up of one epoch
-BESIDE = ("random_head", "scratch", *WARM.values(), "lp_ft_3e-4_flip")
-_SCRATCH_EPOCHS = 3  # times those of a network that knows something
+WARM = {"lp_ft_3e-4": "lp_ft_3e-4_warm", "lp_ft_1e-3": "lp_ft_1e-3_warm"}  # as a race trains them
+_COLD = {"warmup_epochs": None}
+BESIDE = (RANDOM, SCRATCH, *WARM.values(), "lp_ft_3e-4_flip")
 
 
 @dataclass(frozen=True)
@@ -43,16 +46,12 @@ def recipe_of(member: str, stages: Sequence[str], epochs: int, task: Task) -> Re
         epochs: Of a member that is trained from weights that know something.
         task: As in `options_of`.
     """
-    if member == "random_head":
-        return Recipe(options_of(HEAD, stages, epochs, task), epochs, knows_nothing=True)
-    if member == "scratch":
-        longer = _SCRATCH_EPOCHS * epochs
-        options = options_of("lp_ft_1e-3", stages, longer, task)
-        return Recipe(
-            options | {"head_init": "random", "batch_norm": "follows", "tap": None}, longer, knows_nothing=True
-        )
+    if member == RANDOM:
+        return Recipe(options_of(RANDOM, stages, epochs, task), epochs, knows_nothing=True)
+    if member == SCRATCH:
+        return Recipe(options_of(SCRATCH, stages, epochs, task), times_of(SCRATCH) * epochs, knows_nothing=True)
     if member in WARM.values():
-        return Recipe(options_of(member.removesuffix("_warm"), stages, epochs, task) | {"warmup_epochs": 1}, epochs)
+        return Recipe(options_of(member.removesuffix("_warm"), stages, epochs, task), epochs)
     if member == "lp_ft_3e-4_flip":
-        return Recipe(options_of("lp_ft_3e-4", stages, epochs, task), epochs, {"flip": True})
-    return Recipe(options_of(member, stages, epochs, task), epochs)
+        return Recipe(options_of("lp_ft_3e-4", stages, epochs, task) | _COLD, epochs, {"flip": True})
+    return Recipe(options_of(member, stages, epochs, task) | _COLD, epochs)

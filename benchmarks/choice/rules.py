@@ -10,9 +10,9 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.choice.averages import AVERAGES, JOINT, Reached, read_averages
+from benchmarks.choice.averages import AVERAGES, JOINT, WARM_AVERAGES, Reached, read_averages
 from benchmarks.choice.members import CPU_RUNS, RUNS, read_runs
-from benchmarks.choice.recipes import AS_NAMED, MEMBERS
+from benchmarks.choice.recipes import AS_NAMED, MEMBERS, WARM
 from tlearn.analysis.race.choice import Finisher, averages_of, choose, simplest
 from tlearn.analysis.race.halving import RUNG_SHARE, going_on, rungs
 from tlearn.analysis.race.paired import standard_error
@@ -32,7 +32,7 @@ class Case:
         reached: Finisher to what its last epoch reached.
         of_best_epoch: Finisher to what it reached with the epoch that validation accuracy liked best.
         times_s: Member to the seconds of its fit, side by side with others on a GPU.
-        alone_s: The same on a CPU, each run alone; empty where that was not run.
+        alone_s: The same on a CPU, each run alone, of whatever seed; empty where that was not run.
         val_losses: Member to its loss on validation after each epoch.
     """
 
@@ -84,18 +84,23 @@ def read_cases(
     for row in read_averages(averages):
         rows[row.scenario, row.seed][row.epoch][row.finisher] = row
     found = {(run.scenario, run.seed, run.member): run for run in read_runs(runs)}
-    alone_s: dict[tuple[str, int], dict[str, float]] = defaultdict(dict)
+    alone_s: dict[str, dict[str, float]] = defaultdict(dict)
     for run in read_runs(alone):
-        alone_s[run.scenario, run.seed][run.member] = run.time_s
+        alone_s[run.scenario][run.member] = run.time_s
     return [
         Case(
             *(scenario, seed, by_epoch["last"], by_epoch["best"]),
             {member: found[scenario, seed, names.get(member, member)].time_s for member in MEMBERS},
-            alone_s.get((scenario, seed), {}),
+            alone_s.get(scenario, {}),
             {member: json.loads(found[scenario, seed, names.get(member, member)].val_losses) for member in MEMBERS},
         )
         for (scenario, seed), by_epoch in rows.items()
     ]
+
+
+def read_warm() -> list[Case]:
+    """Read the scenarios whose runs warmed up as those of a race do."""
+    return read_cases(WARM_AVERAGES, names=WARM)
 
 
 def shipped(case: Case, members: Sequence[str] = SINGLES, averages: bool = True, epoch: str = "last") -> str:

@@ -1,8 +1,9 @@
 """Score rules of choice on what every member and average really reached, and print the tables of docs/strategies.md.
 
-    python -m benchmarks.choice.score [--settled]
+    python -m benchmarks.choice.score [--settled] [--cold]
 
-It reads ``averages.csv`` and ``runs.csv``; with ``--settled`` only the sets that the rule was settled on. Regret is
+It reads ``averages_warm.csv`` and ``runs.csv``; with ``--cold`` ``averages.csv``, whose runs had no warm-up; with
+``--settled`` only the sets that the rule was settled on. Regret is
 what the best single member in hindsight reached above what the rule ended with, in points: below 0, an average was
 better than every member. "Within its interval" counts differences whose 90 % interval over test images holds 0.
 """
@@ -15,8 +16,9 @@ from dataclasses import dataclass
 from math import nan
 from statistics import mean
 
-from benchmarks.choice.rules import CONSTANTS, RULES, VARIANTS, Case, Rule, price, read_cases, shipped
-from benchmarks.choice.scenarios import HELD_BACK, SETTLED_ON
+from benchmarks.choice.recipes import WARM
+from benchmarks.choice.rules import CONSTANTS, RULES, VARIANTS, Case, Rule, price, read_cases, read_warm, shipped
+from benchmarks.choice.scenarios import HELD_BACK, SETS, SETTLED_ON
 
 PARTS = {"settled on": SETTLED_ON, "held back": HELD_BACK}
 _ROUNDING = 1e-6
@@ -138,6 +140,34 @@ def left_out(cases: Sequence[Case]) -> tuple[float, dict[str, str]]:
     return (mean(lost) if lost else 0.0), picked
 
 
+def warm_up_gains(warm: Sequence[Case], cold: Sequence[Case]) -> str:
+    """Return what rules and runs end with, without a warm-up and with one, as a Markdown table.
+
+    Args:
+        warm: Scenarios and seeds with it.
+        cold: Without; those that `warm` has too count.
+    """
+    both = {(case.scenario, case.seed): case for case in cold}
+    pairs = [(both[case.scenario, case.seed], case) for case in warm if (case.scenario, case.seed) in both]
+    parts = {part: [pair for pair in pairs if pair[0].dataset in sets] for part, sets in PARTS.items()} | {"all": pairs}
+    parts = {part: found for part, found in parts.items() if found}
+    counts = " / ".join(f"{len(found)}" for found in parts.values())
+    lines = [
+        f"| test accuracy in % ({' / '.join(parts)}: {counts} scenarios) | without | with | least gain | most |",
+        f"|{' --- |' * 5}",
+    ]
+    single: dict[str, Rule] = {name: lambda case, name=name: name for name in WARM}  # type: ignore[misc]
+    for name, rule in (single | RULES | VARIANTS).items():
+        reached = {
+            part: [tuple(100 * case.reached[rule(case)].test_acc for case in pair) for pair in found]
+            for part, found in parts.items()
+        }
+        means = (" / ".join(f"{mean(row[i] for row in rows):.1f}" for rows in reached.values()) for i in (0, 1))
+        gains = [after - before for before, after in reached["all"]]
+        lines.append(f"| {name} | {' | '.join(means)} | {min(gains):+.1f} | {max(gains):+.1f} |")
+    return "\n".join(lines)
+
+
 def best_epoch_costs(cases: Sequence[Case]) -> dict[str, float]:
     """Return the points lost where each member keeps the epoch that its validation accuracy liked best."""
     lost = {
@@ -151,8 +181,12 @@ def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--settled", action="store_true")
+    parser.add_argument("--cold", action="store_true")
     given = parser.parse_args()
-    cases = [case for case in read_cases() if not given.settled or case.dataset in SETTLED_ON]
+    sets = SETTLED_ON if given.settled else SETS
+    warm, cold = ([case for case in found if case.dataset in sets] for found in (read_warm(), read_cases()))
+    print(warm_up_gains(warm, cold), "", sep="\n")
+    cases = cold if given.cold else warm
     print(wanted(cases), "", table(cases), "", sep="\n")
     regret, picked = left_out(cases)
     print(f"rule chosen by all sets but one: mean regret {regret:.2f} on the one left out; {picked}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -100,12 +100,50 @@ def test_tables_have_each_part(cases: list[rules.Case]) -> None:
     assert score.best_epoch_costs(cases) == {"LP-FT at 3e-4": 0.0, "shipped": 0.0}
 
 
+def test_a_warm_up_gains_what_its_runs_gain(cases: list[rules.Case]) -> None:
+    better = replace(cases[0].reached["lp_ft_3e-4"], test_acc=cases[0].reached["lp_ft_3e-4"].test_acc + 0.02)
+    warm = [replace(cases[0], reached=cases[0].reached | {"lp_ft_3e-4": better}), cases[1]]
+    lines = score.warm_up_gains(warm, cases).splitlines()
+    assert lines[0].startswith("| test accuracy in % (settled on / held back / all: 1 / 1 / 2 scenarios) | without |")
+    rows = [[cell.strip() for cell in line[1:-1].split("|")] for line in lines[2:]]
+    gains = {name: tuple(cells[-2:]) for name, *cells in rows}
+    assert gains["lp_ft_3e-4"] == ("+0.0", "+2.0")
+    assert gains["lp_ft_1e-3"] == ("+0.0", "+0.0")
+    assert {*rules.RULES, *rules.VARIANTS} < set(gains)
+
+
+def test_what_was_judged_stays_where_its_answers_are_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two sets of one block; the second time only one of them has its answers."""
+    names = [f"{dataset}-25-lite0" for dataset in ("one", "two")]
+    ran = [*MEMBERS, *recipes.WARM.values()]
+    runs = [Run(name, member, 0, 200, 0.5, 0.5, 24, "[1.0]", 2.0, "CPU", "") for name in names for member in ran]
+    monkeypatch.setattr(averages, "read_runs", lambda: runs)
+    monkeypatch.setattr(averages, "AVERAGES", tmp_path / "averages.csv")
+    monkeypatch.setattr(averages, "WARM_AVERAGES", tmp_path / "averages_warm.csv")
+    for number, name in enumerate(names):
+        for member, kept in answers(number).items():
+            np.savez(tmp_path / f"{name}-{member}-0.npz", **kept)
+            if member in recipes.WARM:  # with a warm-up it answers as another one does
+                np.savez(tmp_path / f"{name}-{recipes.WARM[member]}-0.npz", **answers(number)["head"])
+    words = ["averages", "--answers", str(tmp_path), "--sets", "one", "two"]
+    monkeypatch.setattr("sys.argv", words)
+    averages.main()
+    first = [averages.read_averages(path) for path in (averages.AVERAGES, averages.WARM_AVERAGES)]
+    assert [len(rows) for rows in first] == [2 * 2 * 25] * 2
+    cold, warm = ({row.finisher: row for row in rows if row.scenario == names[0]} for rows in first)
+    assert warm["lp_ft_3e-4"].test_acc == warm["head"].test_acc == cold["head"].test_acc != cold["lp_ft_3e-4"].test_acc
+    for path in tmp_path.glob(f"{names[1]}-*"):
+        path.unlink()
+    averages.main()
+    assert [averages.read_averages(path) for path in (averages.AVERAGES, averages.WARM_AVERAGES)] == first
+
+
 def test_tables_of_the_document_are_what_score_prints() -> None:
     text = (Path(__file__).parents[2] / "docs/strategies.md").read_text(encoding="utf-8")
-    found = rules.read_cases()
-    rows = [*score.wanted(found).splitlines(), *score.table(found).splitlines()]
-    assert len(rows) == 9 + 17
-    assert [row for row in rows if f"\n{row}\n" not in text] == []
+    warm, cold = rules.read_warm(), rules.read_cases()
+    tables = (score.wanted(warm), score.table(warm), score.warm_up_gains(warm, cold), score.wanted(cold))
+    assert [len(table.splitlines()) for table in tables] == [9, 17, 13, 9]
+    assert [row for table in tables for row in table.splitlines() if f"\n{row}\n" not in text] == []
 
 
 def test_networks_sizes_tasks_and_recipes_of_the_document_are_what_the_benchmark_prints() -> None:

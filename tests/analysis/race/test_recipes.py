@@ -27,7 +27,7 @@ STAGES = ("stem", "layer1", "layer2", "layer3", "layer4")
 
 
 def ran(member: str) -> dict[str, Any]:
-    """What the lines of ``benchmarks/choice/runs.csv`` were run with."""
+    """What the lines of ``benchmarks/choice/runs.csv`` were run with; `recipes.WARM` where there is one."""
     if member in ("last", "head"):
         return {"freeze_backbone": True, "head_solver": "lbfgs"} | ({"tap": [*STAGES]} if member == "head" else {})
     options = {
@@ -37,7 +37,7 @@ def ran(member: str) -> dict[str, Any]:
         "optimizer": {"class_path": "AdamW", "init_args": {"lr": float(member.rpartition("_")[2])}},
         "lr_scheduler": {"class_path": "CosineAnnealingLR", "init_args": {"T_max": 10}},
     }
-    return options | ({"freeze_until": "layer2"} if member == "partial_3e-4" else {})
+    return options | {"partial_3e-4": {"freeze_until": "layer2"}, "lp_ft_1e-4": {}}.get(member, {"warmup_epochs": 1})
 
 
 @pytest.mark.parametrize("member", [LAST, HEAD, *TUNED])
@@ -49,6 +49,16 @@ def test_each_member_is_that_of_the_benchmark(member: str) -> None:
 
 def test_all_members_of_the_benchmark_race() -> None:
     assert {LAST, HEAD, *TUNED} == set(recipes.MEMBERS)
+    for member in recipes.MEMBERS:
+        raced = recipes.recipe_of(recipes.WARM.get(member, member), STAGES, 10, "classification").model
+        assert raced == options_of(member, STAGES, 10)
+        cold = recipes.recipe_of(member, STAGES, 10, "classification").model
+        assert cold == options_of(member, STAGES, 10) | {"warmup_epochs": None}
+
+
+def test_a_run_of_one_epoch_has_no_time_to_warm_up() -> None:
+    assert options_of("lp_ft_3e-4", STAGES, 1)["warmup_epochs"] is None
+    assert options_of("lp_ft_3e-4", STAGES, 2)["warmup_epochs"] == 1
 
 
 @pytest.mark.parametrize(("labels", "epochs"), scenarios.EPOCHS.items())

@@ -19,6 +19,7 @@ FEWEST_STAGES = 3  # below, a half of the stages is too little to freeze for `pa
 _HEAD_EPOCHS, _HEAD_RATE = 20, 1e-3  # of a head that nothing solves: on kept features they take seconds
 _EPOCHS = ((10, 16), (50, 10), (200, 6))  # up to so many training images a class; more make more steps in an epoch
 _FEWEST_EPOCHS = 3
+_WARMED = ("lp_ft_3e-4", "lp_ft_1e-3")  # whose first steps at the whole rate can break what the network knows
 _SCRATCH_TIMES, _SCRATCH_RATE = 3, 1e-3  # a network that knows nothing has so many times the epochs
 _SET_BACK: dict[str, Any] = {
     "freeze_backbone": False,
@@ -83,7 +84,7 @@ def options_of(
         member: One of `HEADS` or of `TUNED`, or `SCRATCH`.
         stages: The stages that can be tapped, from the first on.
         epochs: How many epochs a trained member has, `SCRATCH` as many times as `times_of` says; its rates fall to 0
-            over them.
+            over them. In the first of several, those of LP-FT from 3e-4 on rise.
         task: Heads of several labels an image are trained, not solved.
         keeps_tap: The tap is said elsewhere.
     """
@@ -101,6 +102,7 @@ def options_of(
         "head_init": "random" if task == "multilabel" else "probe",
         "batch_norm": "fixed",
         **_falling(float(rate), epochs),
+        **({"warmup_epochs": 1} if member in _WARMED and epochs > 1 else {}),
         **({"freeze_until": stages[len(stages) // 2]} if kind == "partial" else {}),
     }
 
