@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from math import nan
 from statistics import mean
 
-from benchmarks.choice.recipes import WARM
 from benchmarks.choice.rules import CONSTANTS, RULES, VARIANTS, Case, Rule, price, read_cases, read_warm, shipped
-from benchmarks.choice.scenarios import HELD_BACK, SETS, SETTLED_ON
+from benchmarks.choice.scenarios import HELD_BACK, SETTLED_ON
 
 PARTS = {"settled on": SETTLED_ON, "held back": HELD_BACK}
+_WARMED: dict[str, Rule] = {"LP-FT at 3e-4": lambda case: "lp_ft_3e-4", "LP-FT at 1e-3": lambda case: "lp_ft_1e-3"}
 _ROUNDING = 1e-6
 
 
@@ -147,23 +147,23 @@ def warm_up_gains(warm: Sequence[Case], cold: Sequence[Case]) -> str:
         warm: Scenarios and seeds with it.
         cold: Without; those that `warm` has too count.
     """
-    both = {(case.scenario, case.seed): case for case in cold}
-    pairs = [(both[case.scenario, case.seed], case) for case in warm if (case.scenario, case.seed) in both]
-    parts = {part: [pair for pair in pairs if pair[0].dataset in sets] for part, sets in PARTS.items()} | {"all": pairs}
-    parts = {part: found for part, found in parts.items() if found}
+    before = {(case.scenario, case.seed): case for case in cold}
+    parts = parts_of([case for case in warm if (case.scenario, case.seed) in before])
     counts = " / ".join(f"{len(found)}" for found in parts.values())
     lines = [
         f"| test accuracy in % ({' / '.join(parts)}: {counts} scenarios) | without | with | least gain | most |",
         f"|{' --- |' * 5}",
     ]
-    single: dict[str, Rule] = {name: lambda case, name=name: name for name in WARM}  # type: ignore[misc]
-    for name, rule in (single | RULES | VARIANTS).items():
+    for name, rule in (_WARMED | RULES | VARIANTS).items():
         reached = {
-            part: [tuple(100 * case.reached[rule(case)].test_acc for case in pair) for pair in found]
+            part: [
+                [100 * each.reached[rule(each)].test_acc for each in (before[case.scenario, case.seed], case)]
+                for case in found
+            ]
             for part, found in parts.items()
         }
         means = (" / ".join(f"{mean(row[i] for row in rows):.1f}" for rows in reached.values()) for i in (0, 1))
-        gains = [after - before for before, after in reached["all"]]
+        gains = [after - earlier for earlier, after in reached["all"]]
         lines.append(f"| {name} | {' | '.join(means)} | {min(gains):+.1f} | {max(gains):+.1f} |")
     return "\n".join(lines)
 
@@ -183,8 +183,10 @@ def main() -> None:
     parser.add_argument("--settled", action="store_true")
     parser.add_argument("--cold", action="store_true")
     given = parser.parse_args()
-    sets = SETTLED_ON if given.settled else SETS
-    warm, cold = ([case for case in found if case.dataset in sets] for found in (read_warm(), read_cases()))
+    warm, cold = (
+        [case for case in found if not given.settled or case.dataset in SETTLED_ON]
+        for found in (read_warm(), read_cases())
+    )
     print(warm_up_gains(warm, cold), "", sep="\n")
     cases = cold if given.cold else warm
     print(wanted(cases), "", table(cases), "", sep="\n")

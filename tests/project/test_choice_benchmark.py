@@ -107,8 +107,8 @@ def test_a_warm_up_gains_what_its_runs_gain(cases: list[rules.Case]) -> None:
     assert lines[0].startswith("| test accuracy in % (settled on / held back / all: 1 / 1 / 2 scenarios) | without |")
     rows = [[cell.strip() for cell in line[1:-1].split("|")] for line in lines[2:]]
     gains = {name: tuple(cells[-2:]) for name, *cells in rows}
-    assert gains["lp_ft_3e-4"] == ("+0.0", "+2.0")
-    assert gains["lp_ft_1e-3"] == ("+0.0", "+0.0")
+    assert gains["LP-FT at 3e-4"] == ("+0.0", "+2.0")
+    assert gains["LP-FT at 1e-3"] == ("+0.0", "+0.0")
     assert {*rules.RULES, *rules.VARIANTS} < set(gains)
 
 
