@@ -31,6 +31,7 @@ def test_a_race_ends_with_an_ordinary_run(tlearn: Tlearn, pictures: str, monkeyp
     lines = answer.out.splitlines()
     assert all(len(line) <= 80 or "runs/" in line for line in lines)
     assert [line for line in lines if line.startswith("floor: the ")]
+    assert "3 validation images choose badly: with fewer than 20, the result was" in " ".join(answer.out.split())
     assert "; lp_ft_R trains the whole network at the learning rate R" in " ".join(answer.out.split())
     paused = [line for line in lines if " 2/3 epochs " in line and line.endswith("paused")]
     assert len(paused) == 3

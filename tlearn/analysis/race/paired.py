@@ -8,7 +8,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tlearn.analysis.stage_probe import score
 from tlearn.base.types import Task
 from tlearn.models.losses import as_classes, as_values
 
@@ -60,6 +59,8 @@ def loss_and_score(task: Task, outputs: Tensor, targets: Tensor) -> tuple[float,
     """
     loss = float(image_losses(task, outputs, targets).mean())
     if task == "multilabel":
+        from tlearn.analysis.stage_probe import score  # imports what no other fit needs
+
         return loss, score(task, outputs.float(), targets)
     return loss, float(image_scores(task, outputs, targets).mean())
 
