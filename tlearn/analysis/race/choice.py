@@ -16,9 +16,8 @@ from tlearn.analysis.race.recipes import HEADS
 from tlearn.base.errors import TlearnError
 from tlearn.base.types import Task
 
-FEWEST_TO_CHOOSE_BY = (
-    20  # validation images; below, 5 of 15 scenarios ended worse than the best beyond noise, above 1 of 29
-)
+# Validation images. Below, 5 of 15 scenarios ended worse than the best beyond noise; from there on, 1 of 29.
+FEWEST_TO_CHOOSE_BY = 20
 _AVERAGE = (
     "The mean of two networks' answers, the surest in our trials, is kept unless a single one is better beyond chance."
 )
