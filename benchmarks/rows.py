@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterable
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,6 +21,20 @@ def append(row: Any, path: Path) -> None:
         if is_new:
             writer.writeheader()
         writer.writerow(line)
+
+
+def write_rows(kind: type[Any], rows: Iterable[Any], path: Path) -> None:
+    """Write a CSV file anew.
+
+    Args:
+        kind: The dataclass of all lines; it names the columns.
+        rows: The lines.
+        path: The file.
+    """
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, [field.name for field in fields(kind)], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(asdict(row) for row in rows)
 
 
 def read_rows(kind: type[_Row], path: Path) -> list[_Row]:

@@ -11,11 +11,10 @@ in place of those without a warm-up. Lines whose answers do not lie in ANSWERS s
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
-from itertools import combinations
+from dataclasses import dataclass
+from itertools import chain, combinations
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +22,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.choice.members import read_runs
+from benchmarks.choice.members import answers_path, read_runs
 from benchmarks.choice.recipes import AS_NAMED, MEMBERS, WARM
 from benchmarks.choice.scenarios import SCENARIOS, SETS, SIZE_SCENARIOS, scenario_of
-from benchmarks.rows import read_rows
+from benchmarks.rows import read_rows, write_rows
 from tlearn.analysis.race.paired import image_losses, image_scores, paired_interval, standard_error
 from tlearn.models.ensembles.average import averaged_outputs
 
@@ -175,7 +174,7 @@ def judged(answers: Path, found: Iterable[tuple[str, int]], names: Mapping[str, 
         names: As what a member was run, if not as itself.
     """
     for scenario, seed in found:
-        paths = {name: answers / f"{scenario}-{names.get(name, name)}-{seed}.npz" for name in MEMBERS}
+        paths = {name: answers_path(answers, scenario, names.get(name, name), seed) for name in MEMBERS}
         if all(path.exists() for path in paths.values()):
             kept = {name: read_answers(path) for name, path in paths.items()}
             for epoch in EPOCHS_KEPT:
@@ -197,10 +196,7 @@ def main() -> None:
         for row in read_averages(path) if path.exists() else []:
             if (row.scenario, row.seed) in rows and (row.scenario, row.seed) not in anew:
                 rows[row.scenario, row.seed].append(row)
-        with path.open("w", newline="") as file:
-            writer = csv.DictWriter(file, [field.name for field in fields(Reached)], lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(asdict(row) for lines in rows.values() for row in lines)
+        write_rows(Reached, chain.from_iterable(rows.values()), path)
         print(f"{path.name}: {len(anew)} of {len(rows)} scenarios anew")
 
 

@@ -67,6 +67,11 @@ class Run:
     command: str
 
 
+def answers_path(folder: Path, scenario: str, member: str, seed: int) -> Path:
+    """Return where a folder keeps what a run answered."""
+    return folder / f"{scenario}-{member}-{seed}.npz"
+
+
 def images_of(scenario: Scenario, seed: int, root: Path) -> Path:
     """Draw the images of a scenario, if that has not been done."""
     path = root / "drawn" / f"choice-{scenario.dataset}-{scenario.labels}-{seed}.pt"
@@ -103,7 +108,7 @@ def run_member(scenario: Scenario, member: str, seed: int, root: Path, weights: 
     kept: dict[str, Any] = {name: value.numpy().astype(np.float16) for name, value in answers.items()}
     kept |= {f"{split}_targets": value.numpy() for split, value in targets.items()}
     out.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(out / f"{scenario.name}-{member}-{seed}.npz", **kept)
+    np.savez_compressed(answers_path(out, scenario.name, member, seed), **kept)
     task: Task = cli.datamodule.task
     reached = {
         name: float(image_scores(task, answers[f"test_{name}"], targets["test"]).mean()) for name in ("best", "last")

@@ -9,9 +9,8 @@ from it and from ``runs.csv``.
 from __future__ import annotations
 
 import argparse
-import csv
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -19,11 +18,11 @@ from typing import Any
 import torch
 
 from benchmarks.choice.averages import read_answers
-from benchmarks.choice.members import Run, read_runs
+from benchmarks.choice.members import Run, answers_path, read_runs
 from benchmarks.choice.recipes import MEMBERS, WARM
 from benchmarks.choice.scenarios import TASK_SCENARIOS, Scenario
 from benchmarks.choice.tasks import TASKS
-from benchmarks.rows import read_rows
+from benchmarks.rows import read_rows, write_rows
 from tlearn.analysis.race.choice import Finisher, averages_of, choose
 from tlearn.analysis.race.paired import image_scores, paired_interval
 from tlearn.analysis.race.recipes import HEAD, LAST, TUNED
@@ -87,7 +86,7 @@ def ended(scenario: Scenario, answers: Path) -> Ended:
 
 def _kept(scenario: Scenario, answers: Path) -> list[Path]:
     """Return where the answers of each member lie."""
-    return [answers / f"{scenario.name}-{member}-0.npz" for member in MEMBERS]
+    return [answers_path(answers, scenario.name, member, 0) for member in MEMBERS]
 
 
 def read_ended() -> list[Ended]:
@@ -137,10 +136,7 @@ def main() -> None:
         before = {each.scenario: each for each in read_ended()}
         whole = [each for each in TASK_SCENARIOS if all(path.exists() for path in _kept(each, given.answers))]
         judged = before | {each.name: ended(each, given.answers) for each in whole}
-        with TASK_RESULTS.open("w", newline="") as file:
-            writer = csv.DictWriter(file, [field.name for field in fields(Ended)], lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(asdict(judged[each.name]) for each in TASK_SCENARIOS if each.name in judged)
+        write_rows(Ended, (judged[each.name] for each in TASK_SCENARIOS if each.name in judged), TASK_RESULTS)
     print(tasks_table(read_ended(), runs), "", beside_table(runs), sep="\n")
 
 

@@ -87,15 +87,14 @@ def read_cases(
     alone_s: dict[str, dict[str, float]] = defaultdict(dict)
     for run in read_runs(alone):
         alone_s[run.scenario][run.member] = run.time_s
-    return [
-        Case(
-            *(scenario, seed, by_epoch["last"], by_epoch["best"]),
-            {member: found[scenario, seed, names.get(member, member)].time_s for member in MEMBERS},
-            alone_s.get(scenario, {}),
-            {member: json.loads(found[scenario, seed, names.get(member, member)].val_losses) for member in MEMBERS},
-        )
-        for (scenario, seed), by_epoch in rows.items()
-    ]
+    cases = []
+    for (scenario, seed), by_epoch in rows.items():
+        ran = {member: found[scenario, seed, names.get(member, member)] for member in MEMBERS}
+        times_s = {member: run.time_s for member, run in ran.items()}
+        val_losses = {member: json.loads(run.val_losses) for member, run in ran.items()}
+        reached = by_epoch["last"], by_epoch["best"]
+        cases.append(Case(scenario, seed, *reached, times_s, alone_s.get(scenario, {}), val_losses))
+    return cases
 
 
 def read_warm() -> list[Case]:

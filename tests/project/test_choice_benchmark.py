@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import csv
-from dataclasses import asdict, fields, replace
+from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from benchmarks.choice import averages, fill, networks, others, recipes, rules, 
 from benchmarks.choice.members import Run, read_runs
 from benchmarks.choice.recipes import MEMBERS
 from benchmarks.choice.scenarios import Scenario, scenario_of
+from benchmarks.rows import append, write_rows
 
 # What each member gives the right one of two classes above the wrong one, in validation and in test.
 SURE = {
@@ -46,20 +47,14 @@ def answers(seed: int) -> dict[str, dict[str, Any]]:
 def cases(tmp_path: Path) -> list[rules.Case]:
     """Write both files as the benchmark does, for a set of each part, and read the cases."""
     names = ("pcb_defects-25-lite0", "grocery_fine-25-lite0")
-    with (tmp_path / "averages.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, [field.name for field in fields(averages.Reached)])
-        writer.writeheader()
-        for number, name in enumerate(names):
-            for epoch in averages.EPOCHS_KEPT:
-                writer.writerows(asdict(row) for row in averages.reached(name, 0, epoch, answers(number)))
-    with (tmp_path / "runs.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, [field.name for field in fields(Run)])
-        writer.writeheader()
-        for name in names:
-            for member in MEMBERS:
-                time_s = 2.0 if member in ("last", "head") else 40.0
-                losses = str([3 - SURE[member]] * (1 if time_s == 2.0 else 10))
-                writer.writerow(asdict(Run(name, member, 0, 200, 0.5, 0.5, 24, losses, time_s, "CPU", "")))
+    kept = ((name, answers(number)) for number, name in enumerate(names))
+    judged = (averages.reached(name, 0, epoch, given) for name, given in kept for epoch in averages.EPOCHS_KEPT)
+    write_rows(averages.Reached, chain.from_iterable(judged), tmp_path / "averages.csv")
+    for name in names:
+        for member in MEMBERS:
+            time_s = 2.0 if member in ("last", "head") else 40.0
+            losses = str([3 - SURE[member]] * (1 if time_s == 2.0 else 10))
+            append(Run(name, member, 0, 200, 0.5, 0.5, 24, losses, time_s, "CPU", ""), tmp_path / "runs.csv")
     return rules.read_cases(tmp_path / "averages.csv", tmp_path / "runs.csv", tmp_path / "runs.csv")
 
 

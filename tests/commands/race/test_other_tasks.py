@@ -43,7 +43,7 @@ def raced(tlearn: Tlearn, label: Callable[[int], Any], *words: str) -> tuple[str
 
 
 def test_several_labels_an_image(tlearn: Tlearn, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Few members; every second picture has the label ``big``, and cats have none of their own."""
+    """Every second picture has the label ``big``, and every second of these ``wet`` too."""
     few_members(monkeypatch, "lp_ft_3e-4", "lp_ft_1e-4")
     out, found = raced(
         tlearn, lambda n: "|".join(["big"] * (n % 2) + ["wet"] * (n % 4 == 3)), "--data.task", "multilabel"

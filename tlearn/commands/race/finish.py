@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from tlearn.analysis.race.choice import Choice, Finisher, averages_of
-from tlearn.analysis.race.paired import loss_and_score
+from tlearn.analysis.race.paired import image_losses, loss_and_score
 from tlearn.analysis.race.recipes import HEAD, HEADS, LAST
 from tlearn.base.errors import TlearnError
 from tlearn.base.files import write_whole
@@ -56,7 +56,7 @@ def _average(task: Task, names: tuple[str, ...], answers: dict[str, Answers], sp
 
 
 def _loss(task: Task, answers: Answers) -> float:
-    loss, _ = loss_and_score(task, answers.outputs, answers.targets)
+    loss = float(image_losses(task, answers.outputs, answers.targets).mean())
     return loss if loss == loss else float("inf")
 
 
